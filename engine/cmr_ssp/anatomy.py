@@ -1,0 +1,37 @@
+"""Structures of the heart and phases of its beat, with the one numbering used inside the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+from types import MappingProxyType
+
+
+class Structure(IntEnum):
+    """A segmented structure; the value is its number in every array and file that we make."""
+
+    LV = 1
+    MYO = 2
+    RV = 3
+
+
+class Phase(StrEnum):
+    """A labelled point of the cardiac cycle: end diastole or end systole."""
+
+    ED = "ED"
+    ES = "ES"
+
+
+BACKGROUND = 0
+N_CLASSES = 1 + len(Structure)
+
+Numbering = Mapping[int, Structure]
+"""Which structure a positive number in a label file means."""
+
+NUMBERINGS: Mapping[str, Numbering] = MappingProxyType(
+    {
+        "mnms": MappingProxyType({1: Structure.LV, 2: Structure.MYO, 3: Structure.RV}),
+        "acdc": MappingProxyType({1: Structure.RV, 2: Structure.MYO, 3: Structure.LV}),
+    }
+)
+"""Numberings found in public data sets; ``mnms`` is the engine's own."""

@@ -1,0 +1,84 @@
+"""The one family of named errors: which file or setting, what is wrong with it, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+
+class Severity(StrEnum):
+    """Whether a problem stops the work or only has to be known."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes
+    ----------
+    where : str
+        The file, folder, subject or setting.
+    what : str
+        What is wrong with it, in one clause.
+    remedy : str
+        What the user can do about it, as an imperative sentence.
+    severity : Severity
+        A warning lets the work go on.
+    """
+
+    where: str
+    what: str
+    remedy: str
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}. {self.remedy}"
+
+
+class CmrSspError(Exception):
+    """Base of all errors that this package raises on purpose; carries every problem found."""
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("\n".join(str(problem) for problem in problems))
+
+    @classmethod
+    def of(cls, where: object, what: str, remedy: str) -> Self:
+        """Make an error of a single problem."""
+        return cls(Problem(str(where), what, remedy))
+
+
+class ImageError(CmrSspError):
+    """An image file cannot be read, or its pixels or geometry make no sense."""
+
+
+class LabelError(CmrSspError):
+    """A label file cannot be read, does not fit its image, or holds an unknown structure."""
+
+
+class CohortError(CmrSspError):
+    """A folder is no usable cohort, or subjects that were asked for are not in it."""
+
+
+class RecipeError(CmrSspError):
+    """A recipe has unknown, contradictory or impossible settings."""
+
+
+class RunError(CmrSspError):
+    """A run directory cannot be used as asked."""
+
+
+class CheckpointError(CmrSspError):
+    """A checkpoint cannot be read or does not fit the network."""
+
+
+class OutputError(CmrSspError):
+    """A result cannot be written where it was asked for."""
+
+
+class DeviceError(CmrSspError):
+    """The device that was asked for is missing or has too little memory."""

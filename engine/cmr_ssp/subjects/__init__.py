@@ -1,0 +1,19 @@
+"""The nouns: subjects, their cine stacks and segmentations, and cohorts split by subject."""
+
+from cmr_ssp.subjects.cohort import Cohort
+from cmr_ssp.subjects.split import Role, Split
+from cmr_ssp.subjects.stack import CineStack, Grid, Segmentation, SliceOrder
+from cmr_ssp.subjects.subject import FrameSource, LabelSource, Subject
+
+__all__ = [
+    "CineStack",
+    "Cohort",
+    "FrameSource",
+    "Grid",
+    "LabelSource",
+    "Role",
+    "Segmentation",
+    "SliceOrder",
+    "Split",
+    "Subject",
+]

@@ -1,0 +1,88 @@
+"""Which subject may train, validate or test: drawn once, stored, inherited by later runs."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from cmr_ssp.subjects.subject import Subject
+
+
+class Role(StrEnum):
+    """What a subject is used for."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A role for each subject of a cohort.
+
+    Attributes
+    ----------
+    roles : Mapping of str to Role
+        By subject id.
+    seed : int or None
+        What it was drawn with; None where somebody wrote it down.
+    """
+
+    roles: Mapping[str, Role]
+    seed: int | None = None
+
+    def ids(self, *roles: Role) -> tuple[str, ...]:
+        """Return the sorted ids of the subjects that have one of `roles`."""
+        return tuple(sorted(name for name, role in self.roles.items() if role in roles))
+
+    def role(self, subject_id: str) -> Role | None:
+        """Return the role of a subject, None for one that the split does not know."""
+        return self.roles.get(subject_id)
+
+
+def draw_split(subjects: Iterable[Subject], *, test: float, validation: float = 0.0, seed: int = 0) -> Split:
+    """Draw test and validation subjects at random, stratified by diagnostic group or else vendor.
+
+    Only labelled subjects are drawn: nobody else can be scored. The rest trains.
+
+    Parameters
+    ----------
+    subjects : iterable of Subject
+        The cohort.
+    test, validation : float
+        Fractions of the labelled subjects, 0 to 1.
+    seed : int
+        Of the draw.
+    """
+    subjects = sorted(subjects, key=lambda subject: subject.id)
+    roles = {subject.id: Role.TRAIN for subject in subjects}
+    rng = np.random.default_rng(seed)
+    labelled = [subject for subject in subjects if subject.labels]
+    queue = _interleaved_strata(labelled, rng)
+    n_test, n_validation = (round(fraction * len(queue)) for fraction in (test, validation))
+    roles |= dict.fromkeys(queue[:n_test], Role.TEST)
+    roles |= dict.fromkeys(queue[n_test : n_test + n_validation], Role.VALIDATION)
+    return Split(roles, seed)
+
+
+def _interleaved_strata(subjects: list[Subject], rng: np.random.Generator) -> list[str]:
+    """Shuffle within strata, then deal out so that every prefix is spread evenly over the strata."""
+    strata: dict[str, list[str]] = defaultdict(list)
+    for subject in subjects:
+        strata[subject.group or subject.vendor or ""].append(subject.id)
+    placed: list[tuple[float, str]] = []
+    for name in sorted(strata):
+        members = rng.permutation(strata[name])
+        placed += [((rank + 0.5) / len(members), str(member)) for rank, member in enumerate(members)]
+    return [member for _, member in sorted(placed)]
+
+
+def draw_subjects(ids: Iterable[str], n: int, seed: int) -> tuple[str, ...]:
+    """Draw `n` of `ids`: sorted, shuffled with `seed`, first `n`; larger budgets contain smaller ones."""
+    names = np.array(sorted(ids))
+    np.random.RandomState(seed).shuffle(names)  # noqa: NPY002 - the authors' draw, so that budgets agree
+    return tuple(str(name) for name in names[:n])

@@ -1,0 +1,86 @@
+"""A short-axis cine and segmentations on its grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Structure
+
+
+class SliceOrder(StrEnum):
+    """Whether slice 0 is known to be the most basal one."""
+
+    BASE_FIRST = "base first"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Grid:
+    """The voxel grid of a stack, in the engine's axis order (slice, row, column).
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Number of slices, rows and columns.
+    spacing_mm : tuple of float
+        Distance between slice centres, rows and columns, in mm.
+    affine : ndarray, shape (4, 4)
+        The file's own voxel-to-world matrix, for its index order (column, row, slice) and slice order.
+    slices_reversed : bool
+        True where the file starts at the apex, so that slice ``k`` here is slice ``n - 1 - k`` there.
+    slice_order : SliceOrder
+        Base first where the affine has a patient orientation, else as in the file and unknown.
+    """
+
+    shape: tuple[int, int, int]
+    spacing_mm: tuple[float, float, float]
+    affine: NDArray[np.float64]
+    slices_reversed: bool = False
+    slice_order: SliceOrder = SliceOrder.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CineStack:
+    """A short-axis cine, lazily read.
+
+    Attributes
+    ----------
+    grid : Grid
+        The voxel grid that all frames share.
+    n_frames : int
+        Number of frames.
+    load : callable
+        Reads and returns all pixels as float32, shape (frame, slice, row, column).
+    frame_spacing_s : float or None
+        Time between frames in seconds, None where the file does not say.
+    """
+
+    grid: Grid
+    n_frames: int
+    load: Callable[[], NDArray[np.float32]]
+    frame_spacing_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmentation:
+    """Structures drawn on one frame of a stack.
+
+    Attributes
+    ----------
+    labels : ndarray of uint8, shape (slice, row, column)
+        0 or a `Structure` number.
+    frame : int
+        0-based frame of the stack.
+    drawn : frozenset of Structure
+        What somebody drew here. Where a structure is not in it, its absence from `labels` means *not
+        labelled*, not *empty*.
+    """
+
+    labels: NDArray[np.uint8]
+    frame: int
+    drawn: frozenset[Structure]

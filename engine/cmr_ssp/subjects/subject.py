@@ -1,0 +1,79 @@
+"""One person's examination, described without its pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmr_ssp.anatomy import Numbering, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class FrameSource:
+    """Where one frame of a cine lies on disk.
+
+    Attributes
+    ----------
+    path : Path
+        The image file.
+    index : int or None
+        0-based frame within a 4D file; None where the file is one 3D volume.
+    """
+
+    path: Path
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSource:
+    """Where the labels of one phase lie on disk.
+
+    Attributes
+    ----------
+    phase : Phase
+        The labelled phase.
+    frame : int
+        0-based frame of the subject's stack that the labels belong to.
+    source : FrameSource
+        The label file (and frame within it, for 4D label files).
+    numbering : Numbering
+        What the numbers in the file mean.
+    """
+
+    phase: Phase
+    frame: int
+    source: FrameSource
+    numbering: Numbering
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One person's examination: ids, vendor, paths and labelled phases.
+
+    Attributes
+    ----------
+    id : str
+        Unique within its cohort.
+    frames : tuple of FrameSource
+        The frames of the cine in temporal order; frame ``t`` of the stack is read from ``frames[t]``.
+        A cohort that ships ED and ES only gives two.
+    labels : tuple of LabelSource
+        At most one per phase; empty where nobody labelled the subject.
+    vendor, group : str or None
+        Scanner vendor and diagnostic group, where the data set says so.
+    """
+
+    id: str
+    frames: tuple[FrameSource, ...]
+    labels: tuple[LabelSource, ...] = ()
+    vendor: str | None = None
+    group: str | None = None
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The labelled phases, in the order of `labels`."""
+        return tuple(label.phase for label in self.labels)
+
+    def label(self, phase: Phase) -> LabelSource | None:
+        """Return the labels of `phase`, or None where nobody drew it."""
+        return next((label for label in self.labels if label.phase is phase), None)

@@ -1,0 +1,1 @@
+"""napari plugin for self-supervised pretraining and segmentation of cardiac MR cines."""
