@@ -84,5 +84,5 @@ def _interleaved_strata(subjects: list[Subject], rng: np.random.Generator) -> li
 def draw_subjects(ids: Iterable[str], n: int, seed: int) -> tuple[str, ...]:
     """Draw `n` of `ids`: sorted, shuffled with `seed`, first `n`; larger budgets contain smaller ones."""
     names = np.array(sorted(ids))
-    np.random.RandomState(seed).shuffle(names)  # noqa: NPY002 - the authors' draw, so that budgets agree
+    np.random.RandomState(seed).shuffle(names)
     return tuple(str(name) for name in names[:n])
