@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Structure
+from cmr_ssp.errors import Problem
 
 
 class SliceOrder(StrEnum):
@@ -58,12 +60,18 @@ class CineStack:
         Reads and returns all pixels as float32, shape (frame, slice, row, column).
     frame_spacing_s : float or None
         Time between frames in seconds, None where the file does not say.
+    sources : tuple of Path
+        The files that the pixels come from; nothing may ever write to them.
+    problems : tuple of Problem
+        What is odd about the geometry of these files (warnings).
     """
 
     grid: Grid
     n_frames: int
     load: Callable[[], NDArray[np.float32]]
     frame_spacing_s: float | None = None
+    sources: tuple[Path, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

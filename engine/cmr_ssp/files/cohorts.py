@@ -1,0 +1,177 @@
+"""Which data set convention a folder follows, and the subjects in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
+from cmr_ssp.files import acdc
+from cmr_ssp.files.labels import label_header_problems
+from cmr_ssp.files.nifti import is_nifti, read_header
+from cmr_ssp.files.stacks import open_stack
+from cmr_ssp.subjects import Cohort, Subject
+
+
+class Layout(Protocol):
+    """What the module of a data set convention offers."""
+
+    NAME: str
+    EXPECTS: str
+
+    def recognises(self, folder: Path) -> bool:
+        """Tell whether `folder` is laid out this way."""
+
+    def list_subjects(self, folder: Path) -> tuple[list[Subject], list[Problem]]:
+        """List the subjects in `folder` by names and headers."""
+
+
+LAYOUTS: tuple[Layout, ...] = (acdc,)
+"""In the order in which they are tried: the plainest comes last."""
+
+_DEPTH = 2
+_MAX_FOLDERS = 2000
+
+
+def open_cohort(folder: Path) -> Cohort:
+    """List the subjects under a folder, reading headers only.
+
+    The layout is recognised in the folder itself, in the folders below it (the user named the one above),
+    or in the one above it (the user named one subject's folder, which gives a cohort of that subject).
+
+    Parameters
+    ----------
+    folder : Path
+        What the user named.
+
+    Returns
+    -------
+    Cohort
+        Subjects that can be used, and everything that was found wrong. A subject with an error is not
+        among the subjects.
+
+    Raises
+    ------
+    CohortError
+        Where the folder is missing, empty, of no known layout or of several.
+    """
+    folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would lose the user's own links
+    _check_folder(folder)
+    layout, places = _recognise(folder)
+    subjects: list[Subject] = []
+    problems: list[Problem] = []
+    for place in places:
+        found, wrong = layout.list_subjects(place)
+        if place not in (folder, *folder.parents):
+            subjects += found
+        else:
+            subjects += [subject for subject in found if _lies_in(subject, folder)]
+        problems += wrong
+    usable: list[Subject] = []
+    for subject in sorted(subjects, key=lambda subject: subject.id):
+        wrong = [*_bad_id(subject, usable), *_header_problems(subject)]
+        problems += wrong
+        if not any(problem.severity is Severity.ERROR for problem in wrong):
+            usable.append(subject)
+    return Cohort(folder, layout.NAME, tuple(usable), tuple(dict.fromkeys(problems)))
+
+
+def _check_folder(folder: Path) -> None:
+    if not folder.exists():
+        raise CohortError.of(folder, "the folder does not exist", "Check the path.")
+    if not folder.is_dir():
+        raise CohortError.of(folder, "it is a file", "Name the folder that holds the subjects.")
+    try:
+        empty = not any(folder.iterdir())
+    except OSError as error:
+        raise CohortError.of(
+            folder, f"it cannot be read ({error.strerror})", "Check its permissions."
+        ) from error
+    if empty:
+        raise CohortError.of(folder, "the folder is empty", "Name the folder that holds the subjects.")
+
+
+def _recognise(folder: Path) -> tuple[Layout, list[Path]]:
+    """Return the layout of a folder and the places where its subjects lie."""
+    places = list(_places(folder))
+    for layout in LAYOUTS:
+        if layout.recognises(folder):
+            return layout, [folder]
+        if _holds_images(folder) and layout.recognises(folder.parent):
+            return layout, [folder.parent]
+    below = [(layout, [p for p in places if layout.recognises(p)]) for layout in LAYOUTS]
+    found = [(layout, where) for layout, where in below if where]
+    if not found:
+        known = "; ".join(f"{layout.NAME}: {layout.EXPECTS}" for layout in LAYOUTS)
+        remedy = f"Looked here and in the folders below for {known}. See docs/data.md."
+        raise CohortError.of(folder, "it follows no known layout", remedy)
+    if len(found) > 1:
+        listed = "; ".join(f"{layout.NAME} in {', '.join(p.name for p in where)}" for layout, where in found)
+        raise CohortError.of(folder, f"it holds several data sets ({listed})", "Name one of these folders.")
+    return found[0]
+
+
+def _places(folder: Path) -> Iterator[Path]:
+    """Go through the folders below, the nearer ones first, down to a limited depth and number."""
+    level, seen = [folder], 0
+    for _ in range(_DEPTH):
+        level = [entry for parent in level for entry in _subfolders(parent)]
+        for entry in level:
+            seen += 1
+            if seen > _MAX_FOLDERS:
+                return
+            yield entry
+
+
+def _subfolders(folder: Path) -> list[Path]:
+    try:
+        return sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _holds_images(folder: Path) -> bool:
+    return any(is_nifti(entry) for entry in folder.iterdir())
+
+
+def _lies_in(subject: Subject, folder: Path) -> bool:
+    return any(folder in frame.path.parents for frame in subject.frames)
+
+
+def _bad_id(subject: Subject, others: list[Subject]) -> list[Problem]:
+    """Refuse ids that two subjects share or that could lead a file name out of its folder."""
+    where = str(subject.frames[0].path) if subject.frames else subject.id
+    problems = []
+    if not subject.id or subject.id.startswith(".") or ".." in subject.id or set(subject.id) & set("/\\:\0"):
+        what = f"'{subject.id}' cannot be a subject's id"
+        problems.append(Problem(where, what, "Use letters, digits, '-' and '_' in ids."))
+    if any(other.id == subject.id for other in others):
+        what = f"a second subject has the id '{subject.id}'"
+        problems.append(Problem(where, what, "Rename one of them, or name the folder of one data set only."))
+    return problems
+
+
+def _header_problems(subject: Subject) -> list[Problem]:
+    """Open a subject by its headers and list what is wrong with its images and labels."""
+    try:
+        stack = open_stack(subject)
+    except CmrSspError as error:
+        return list(error.problems)
+    problems = list(stack.problems)
+    for source in subject.labels:
+        try:
+            header = read_header(source.source.path)
+        except CmrSspError as error:
+            problems += error.problems
+            continue
+        wrong = label_header_problems(header, source, stack.grid)
+        if not wrong and not np.allclose(header.affine, stack.grid.affine, rtol=1e-3, atol=0.1):
+            what = "its affine differs from that of its cine; labels are taken voxel by voxel"
+            remedy = "Look at one overlay before you trust these labels."
+            wrong = [Problem(str(header.path), what, remedy, Severity.WARNING)]
+        problems += wrong
+    return problems

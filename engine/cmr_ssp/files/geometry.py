@@ -1,0 +1,98 @@
+"""Voxel size and slice order from a NIfTI header."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.errors import ImageError, Problem, Severity
+from cmr_ssp.files.nifti import NiftiHeader
+from cmr_ssp.subjects import Grid, SliceOrder
+
+_BASE_TO_APEX = np.array([-1.0, 1.0, -1.0]) / np.sqrt(3.0)
+"""The heart's apex points left, forwards and down; world axes are RAS+."""
+
+_AXIS_ALIGNED = 0.999
+_LEAST_COSINE = 0.25  # closer to perpendicular than that and the direction says nothing
+_TOLERANCE = 0.01
+
+
+def grid_of(header: NiftiHeader) -> tuple[Grid, tuple[Problem, ...]]:
+    """Work out the voxel grid of a file, and what is odd about it.
+
+    Raises
+    ------
+    ImageError
+        Where neither affine nor `pixdim` gives a voxel size.
+    """
+    size_mm, problems = _voxel_size(header)
+    i, j, k = (float(size) for size in size_mm)
+    order, is_reversed = _slice_order(header.affine)
+    grid = Grid(
+        shape=header.shape[1:],
+        spacing_mm=(k, j, i),
+        affine=header.affine,
+        slices_reversed=is_reversed,
+        slice_order=order,
+    )
+    return grid, problems
+
+
+def _voxel_size(header: NiftiHeader) -> tuple[NDArray[np.float64], tuple[Problem, ...]]:
+    """Return the voxel size along i, j, k in mm: from the affine where it has one, else from pixdim."""
+    norms = np.linalg.norm(header.affine[:3, :3], axis=0)
+    pixdim = np.asarray(header.pixdim_mm)
+    usable = bool(np.isfinite(header.affine).all() and norms.min() > 0)
+    pixdim_usable = bool(np.isfinite(pixdim).all() and pixdim.min() > 0)
+    agree = usable and pixdim_usable and np.allclose(norms, pixdim, rtol=_TOLERANCE)
+    if agree:
+        return norms, _unit_size(header, norms)
+    if usable and (not np.allclose(norms, 1.0) or not pixdim_usable):
+        return norms, (_warn(header, norms, "the affine", pixdim, "pixdim"),)
+    if pixdim_usable:
+        return pixdim, (_warn(header, pixdim, "pixdim", norms, "the affine"),)
+    what = "neither its affine nor its pixdim gives a voxel size"
+    raise ImageError.of(header.path, what, "Export the image again with its geometry.")
+
+
+def _warn(
+    header: NiftiHeader,
+    used: NDArray[np.float64],
+    used_name: str,
+    other: NDArray[np.float64],
+    other_name: str,
+) -> Problem:
+    what = f"{other_name} says voxels of {_mm(other)}, {used_name} {_mm(used)}; {used_name} is used"
+    return Problem(
+        str(header.path), what, "Check the voxel size: all volumes in mL depend on it.", Severity.WARNING
+    )
+
+
+def _unit_size(header: NiftiHeader, size: NDArray[np.float64]) -> tuple[Problem, ...]:
+    if not np.allclose(size, 1.0):
+        return ()
+    what = "its voxels are 1 x 1 x 1 mm, which usually means that nobody wrote the voxel size"
+    return (
+        Problem(str(header.path), what, "Check the voxel size before you trust a volume.", Severity.WARNING),
+    )
+
+
+def _mm(size: NDArray[np.float64]) -> str:
+    return " x ".join(f"{value:.4g}" for value in size) + " mm"
+
+
+def _slice_order(affine: NDArray[np.float64]) -> tuple[SliceOrder, bool]:
+    """Tell whether the order is known, and whether the file starts at the apex.
+
+    A short-axis stack is oblique to the body. An affine along the world's axes was made up by a
+    converter, so it says nothing about the patient.
+    """
+    column = affine[:3, 2]
+    length = np.linalg.norm(column)
+    if not np.isfinite(length) or length == 0:
+        return SliceOrder.UNKNOWN, False
+    direction = column / length
+    cosine = float(direction @ _BASE_TO_APEX)
+    if np.abs(direction).max() > _AXIS_ALIGNED or abs(cosine) < _LEAST_COSINE:
+        return SliceOrder.UNKNOWN, False
+    return SliceOrder.BASE_FIRST, cosine < 0

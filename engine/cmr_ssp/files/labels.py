@@ -1,0 +1,114 @@
+"""Segmentations from label files, in the engine's structure numbers and slice order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Numbering, Phase, Structure
+from cmr_ssp.errors import CmrSspError, LabelError, Problem
+from cmr_ssp.files.nifti import NiftiHeader, read_header, read_stored
+from cmr_ssp.files.stacks import open_stack
+from cmr_ssp.subjects import Grid, LabelSource, Segmentation, Subject
+
+
+def read_segmentation(subject: Subject, phase: Phase) -> Segmentation:
+    """Read what somebody drew on one phase of a subject.
+
+    A structure that has no voxel in the volume counts as not labelled, so it is not in `drawn`.
+
+    Raises
+    ------
+    LabelError
+        Where the phase is not labelled, or its file is unreadable, of another shape than the cine, or
+        holds numbers that are no structure.
+    """
+    source = subject.label(phase)
+    if source is None:
+        where, what = f"subject {subject.id}", f"it has no {phase} label"
+        raise LabelError.of(where, what, f"Add a label file, or do not ask for {phase}.")
+    stored = read_label_volume(source, open_stack(subject).grid)
+    labels = to_structures(stored, source.numbering, str(source.source.path))
+    present = np.bincount(labels.ravel(), minlength=1 + max(Structure))
+    drawn = frozenset(structure for structure in Structure if present[structure])
+    return Segmentation(labels, source.frame, drawn)
+
+
+def read_label_volume(source: LabelSource, grid: Grid) -> NDArray[Any]:
+    """Read the numbers of one label volume, shape (slice, row, column), in the slice order of `grid`.
+
+    Raises
+    ------
+    LabelError
+        Where the file is unreadable or does not fit the grid.
+    """
+    try:
+        header = read_header(source.source.path)
+        problems = label_header_problems(header, source, grid)
+        if problems:
+            raise LabelError(*problems)
+        volume: NDArray[Any] = read_numbers(header)[source.source.index or 0]
+    except LabelError:
+        raise
+    except CmrSspError as error:
+        raise LabelError(*error.problems) from error
+    return volume[::-1] if grid.slices_reversed else volume
+
+
+def read_numbers(header: NiftiHeader) -> NDArray[Any]:
+    """Read a whole label file, scaling applied where it has one, shape (frame, slice, row, column)."""
+    stored = read_stored(header)
+    return stored * header.slope + header.intercept if header.is_scaled else stored
+
+
+def label_header_problems(header: NiftiHeader, source: LabelSource, grid: Grid) -> list[Problem]:
+    """List what the header alone shows to be wrong with a label file."""
+    problems = []
+    if header.shape[1:] != grid.shape:
+        what = f"the label's shape (slice, row, column) is {header.shape[1:]}, that of its cine {grid.shape}"
+        remedy = "Draw labels on the cine's own grid, or resample them to it."
+        problems.append(Problem(str(header.path), what, remedy))
+    if (source.source.index or 0) >= header.shape[0]:
+        what = f"it has {header.shape[0]} frames, frame {source.source.index} (counted from 0) was asked for"
+        problems.append(Problem(str(header.path), what, "Give one label volume for each frame of the cine."))
+    return problems
+
+
+def to_structures(stored: NDArray[Any], numbering: Numbering, where: str) -> NDArray[np.uint8]:
+    """Turn a file's numbers into the engine's.
+
+    Raises
+    ------
+    LabelError
+        Naming the numbers that are no structure.
+    """
+    if stored.dtype.kind == "f" and not np.isfinite(stored).all():
+        raise LabelError.of(
+            where, "it holds values that are not a number", "Save the labels as whole numbers."
+        )
+    low, high = float(stored.min()), float(stored.max())
+    numbers = np.rint(stored) if stored.dtype.kind == "f" else stored
+    if numbers is not stored and not np.array_equal(numbers, stored):
+        remedy = "Save the labels as whole numbers; resample them with nearest neighbours only."
+        raise LabelError.of(where, "it holds values that are no whole numbers", remedy)
+    if low < 0 or high > 255:
+        raise _unknown(where, [low if low < 0 else high], numbering)
+    numbers = np.ascontiguousarray(numbers, np.uint8)
+    present = np.flatnonzero(np.bincount(numbers.ravel(), minlength=256))
+    unknown = [int(number) for number in present if number and int(number) not in numbering]
+    if unknown:
+        raise _unknown(where, unknown, numbering)
+    table = np.zeros(256, np.uint8)
+    for number, structure in numbering.items():
+        table[number] = structure
+    labels: NDArray[np.uint8] = table[numbers]
+    return labels
+
+
+def _unknown(where: str, numbers: list[int] | list[float], numbering: Numbering) -> LabelError:
+    listed = ", ".join(f"{number:g}" for number in numbers)
+    meanings = ", ".join(f"{number} = {structure.name}" for number, structure in sorted(numbering.items()))
+    what = f"structure number {listed} is unknown here ({meanings})"
+    return LabelError.of(where, what, "Correct the labels, or state the numbering of this cohort.")

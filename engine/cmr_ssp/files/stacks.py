@@ -1,0 +1,117 @@
+"""Cine stacks from one 4D file or from several 3D ones: headers at once, pixels when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.errors import CmrSspError, ImageError, Problem
+from cmr_ssp.files.geometry import grid_of
+from cmr_ssp.files.nifti import NiftiHeader, read_header, read_stored, scale
+from cmr_ssp.subjects import CineStack, FrameSource, Subject
+
+
+def open_cine(path: Path) -> CineStack:
+    """Open one NIfTI file as a stack; a 3D volume is one frame.
+
+    Raises
+    ------
+    ImageError
+        Where the file is no usable image. ``load()`` raises it for damaged or non-finite pixels.
+    """
+    n_frames = read_header(path).shape[0]
+    return _open(path.name, tuple(FrameSource(path, t) for t in range(n_frames)))
+
+
+def open_stack(subject: Subject) -> CineStack:
+    """Open the cine of a subject, reading headers only.
+
+    ``load()`` of what is returned reads each file once and gives float32 pixels, shape (frame, slice,
+    row, column), base slice first where the slice order is known, contiguous.
+
+    Raises
+    ------
+    ImageError
+        Naming every file that is no usable image or lies on another grid than the first.
+    """
+    return _open(f"subject {subject.id}", subject.frames)
+
+
+def _open(name: str, frames: tuple[FrameSource, ...]) -> CineStack:
+    if not frames:
+        raise ImageError.of(name, "it has no frames", "Add a cine, or leave the subject out.")
+    paths = tuple(dict.fromkeys(frame.path for frame in frames))
+    headers = _headers(paths)
+    first = headers[paths[0]]
+    problems = [problem for h in headers.values() for problem in _disagreements(first, h)]
+    problems += [problem for frame in frames for problem in _missing_frame(frame, headers[frame.path])]
+    if problems:
+        raise ImageError(*problems)
+    grid, warnings = grid_of(first)
+    return CineStack(
+        grid=grid,
+        n_frames=len(frames),
+        load=partial(_load, frames, grid.slices_reversed),
+        frame_spacing_s=first.frame_spacing_s,
+        sources=paths,
+        problems=warnings,
+    )
+
+
+def _headers(paths: Sequence[Path]) -> dict[Path, NiftiHeader]:
+    """Read all headers before complaining about any."""
+    headers: dict[Path, NiftiHeader] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            headers[path] = read_header(path)
+        except CmrSspError as error:
+            problems += error.problems
+    if problems:
+        raise ImageError(*problems)
+    return headers
+
+
+def _disagreements(first: NiftiHeader, other: NiftiHeader) -> list[Problem]:
+    remedy = f"Frames of one cine share one grid: compare it with {first.path.name}."
+    if other.shape[1:] != first.shape[1:]:
+        what = f"its volume has the shape {other.shape[1:]}, that of the first frame {first.shape[1:]}"
+        return [Problem(str(other.path), what, remedy)]
+    if not np.allclose(other.affine, first.affine, rtol=1e-3, atol=1e-2):
+        return [Problem(str(other.path), "its affine differs from that of the first frame", remedy)]
+    return []
+
+
+def _missing_frame(frame: FrameSource, header: NiftiHeader) -> list[Problem]:
+    if (frame.index or 0) < header.shape[0]:
+        return []
+    what = f"frame {frame.index} was asked for, but it has {header.shape[0]} (counted from 0)"
+    return [Problem(str(frame.path), what, "Check the frame numbers given with the cohort.")]
+
+
+def _load(frames: tuple[FrameSource, ...], slices_reversed: bool) -> NDArray[np.float32]:
+    """Read every file once and put its frames in their places."""
+    paths = tuple(dict.fromkeys(frame.path for frame in frames))
+    if len(paths) == 1:
+        return _read_frames(paths[0], [frame.index or 0 for frame in frames], slices_reversed)
+    pixels: NDArray[np.float32] | None = None
+    for path in paths:
+        places = [t for t, frame in enumerate(frames) if frame.path == path]
+        volumes = _read_frames(path, [frames[t].index or 0 for t in places], slices_reversed)
+        if pixels is None:
+            pixels = np.empty((len(frames), *volumes.shape[1:]), np.float32)
+        pixels[places] = volumes
+    assert pixels is not None  # a stack has at least one frame
+    return pixels
+
+
+def _read_frames(path: Path, indices: list[int], slices_reversed: bool) -> NDArray[np.float32]:
+    header = read_header(path)
+    stored = read_stored(header)
+    if indices != list(range(header.shape[0])):
+        stored = stored[indices]
+    return scale(stored[:, ::-1] if slices_reversed else stored, header)

@@ -1,0 +1,160 @@
+"""Segmentations to NIfTI, on the source's own grid; nothing here can harm a source file."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import NUMBERINGS, Numbering
+from cmr_ssp.errors import CmrSspError, OutputError
+from cmr_ssp.files.nifti import SUFFIXES, read_header
+from cmr_ssp.subjects import CineStack
+
+SIGNATURE = b"cmr-ssp segmentation"
+"""Stands in the header's description, so that a file of ours may be replaced and no other."""
+
+_GEOMETRY_FIELDS = (
+    "dim_info",
+    "xyzt_units",
+    "qform_code",
+    "sform_code",
+    "quatern_b",
+    "quatern_c",
+    "quatern_d",
+    "qoffset_x",
+    "qoffset_y",
+    "qoffset_z",
+    "srow_x",
+    "srow_y",
+    "srow_z",
+)
+
+
+def write_segmentation(
+    path: Path,
+    labels: NDArray[np.uint8],
+    stack: CineStack,
+    numbering: str | Numbering = "mnms",
+) -> None:
+    """Write structures with the geometry of the images that they were drawn on.
+
+    The slice order of the file is restored, and the header's geometry fields (sform and qform with their
+    codes, voxel size, frame spacing, units) are copied as they are. Free text of the source's header is
+    left behind: it may name a patient. The file appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii`` or ``.nii.gz``.
+    labels : ndarray of uint8, shape (frame, slice, row, column) or (slice, row, column)
+        0 or a `Structure` number, in the slice order of `stack`.
+    stack : CineStack
+        What the labels belong to.
+    numbering : str or Numbering
+        What the numbers in the file shall mean: ``"mnms"`` (the engine's own), ``"acdc"`` or a mapping.
+
+    Raises
+    ------
+    OutputError
+        Where the labels do not fit the stack, the file cannot be written, or it exists and was not
+        written by this function.
+    """
+    _check_path(path, stack)
+    _check_labels(path, labels, stack)
+    numbers = _inverse(path, numbering)[labels]
+    if stack.grid.slices_reversed:
+        numbers = numbers[..., ::-1, :, :]
+    if numbers.ndim == 4 and numbers.shape[0] == 1:
+        numbers = numbers[0]
+    header = _header(stack, numbers.shape)
+    content = header.binaryblock + bytes(4) + numbers.tobytes()
+    if path.name.lower().endswith(".gz"):
+        content = gzip.compress(content, compresslevel=6, mtime=0)
+    write_atomically(path, content)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name in the same folder, flush it, then rename it.
+
+    Raises
+    ------
+    OutputError
+        Where the folder cannot be made or written to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise OutputError.of(path, f"it cannot be written ({reason})", "Choose another folder.") from error
+
+
+def _check_path(path: Path, stack: CineStack) -> None:
+    if not path.name.lower().endswith(SUFFIXES):
+        raise OutputError.of(
+            path, "its name does not end in .nii or .nii.gz", "Give it one of these endings."
+        )
+    if not path.exists():
+        return
+    if path.is_dir():
+        raise OutputError.of(path, "it is a folder", "Give the name of a file.")
+    if any(source.exists() and path.samefile(source) for source in stack.sources):
+        raise OutputError.of(path, "it is the image that was segmented", "Choose another name.")
+    if not _is_ours(path):
+        what = "it exists and is no segmentation of this program"
+        raise OutputError.of(path, what, "Choose another name, or move that file away.")
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        read_header(path)
+        description = nib.load(path).header["descrip"].item()
+    except CmrSspError:
+        return False
+    return bool(description.startswith(SIGNATURE))
+
+
+def _check_labels(path: Path, labels: NDArray[np.uint8], stack: CineStack) -> None:
+    expected = (stack.n_frames, *stack.grid.shape)
+    if labels.dtype != np.uint8 or labels.shape not in (expected, stack.grid.shape):
+        what = f"labels of {labels.dtype} {labels.shape} do not fit a stack of uint8 {expected}"
+        raise OutputError.of(path, what, "Give one volume, or one for each frame of the stack.")
+
+
+def _inverse(path: Path, numbering: str | Numbering) -> NDArray[np.uint8]:
+    """Return the table from the engine's numbers to the file's."""
+    known = NUMBERINGS.get(numbering) if isinstance(numbering, str) else numbering
+    if known is None:
+        what = f"the numbering '{numbering}' is unknown"
+        raise OutputError.of(path, what, f"Choose one of {', '.join(sorted(NUMBERINGS))}.")
+    table = np.zeros(256, np.uint8)
+    for number, structure in known.items():
+        table[structure] = number
+    return table
+
+
+def _header(stack: CineStack, shape: tuple[int, ...]) -> Any:
+    """Make a fresh header that carries the source's geometry and nothing else of it."""
+    source = nib.load(stack.sources[0]).header
+    header = nib.Nifti2Header() if isinstance(source, nib.Nifti2Header) else nib.Nifti1Header()
+    header.set_data_dtype(np.uint8)
+    header.set_data_shape(shape[::-1])
+    for field in _GEOMETRY_FIELDS:
+        header[field] = source[field]
+    header["pixdim"][:5] = source["pixdim"][:5]
+    header["magic"] = header.single_magic
+    header["vox_offset"] = header.single_vox_offset
+    header["descrip"] = SIGNATURE
+    return header
