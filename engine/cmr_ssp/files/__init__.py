@@ -1,8 +1,18 @@
 """Disk to subjects and back: image formats, and one module a data set convention."""
 
+from cmr_ssp.files.checks import check_pixels
 from cmr_ssp.files.cohorts import open_cohort
 from cmr_ssp.files.labels import read_segmentation
+from cmr_ssp.files.phases import verified
 from cmr_ssp.files.stacks import open_cine, open_stack
 from cmr_ssp.files.writing import write_segmentation
 
-__all__ = ["open_cine", "open_cohort", "open_stack", "read_segmentation", "write_segmentation"]
+__all__ = [
+    "check_pixels",
+    "open_cine",
+    "open_cohort",
+    "open_stack",
+    "read_segmentation",
+    "verified",
+    "write_segmentation",
+]

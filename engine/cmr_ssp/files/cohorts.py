@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
-from cmr_ssp.files import acdc
+from cmr_ssp.files import acdc, mnms, sunnybrook
+from cmr_ssp.files import folder as plain
 from cmr_ssp.files.labels import label_header_problems
 from cmr_ssp.files.nifti import is_nifti, read_header
 from cmr_ssp.files.stacks import open_stack
-from cmr_ssp.subjects import Cohort, Subject
+from cmr_ssp.subjects import CineStack, Cohort, LabelSource, Subject
 
 
 class Layout(Protocol):
@@ -30,7 +31,7 @@ class Layout(Protocol):
         """List the subjects in `folder` by names and headers."""
 
 
-LAYOUTS: tuple[Layout, ...] = (acdc,)
+LAYOUTS: tuple[Layout, ...] = (acdc, mnms, sunnybrook, plain)
 """In the order in which they are tried: the plainest comes last."""
 
 _DEPTH = 2
@@ -66,11 +67,8 @@ def open_cohort(folder: Path) -> Cohort:
     problems: list[Problem] = []
     for place in places:
         found, wrong = layout.list_subjects(place)
-        if place not in (folder, *folder.parents):
-            subjects += found
-        else:
-            subjects += [subject for subject in found if _lies_in(subject, folder)]
-        problems += wrong
+        subjects += [subject for subject in found if _lies_in(subject, folder)]
+        problems += [problem for problem in wrong if place != folder.parent or str(folder) in problem.where]
     usable: list[Subject] = []
     for subject in sorted(subjects, key=lambda subject: subject.id):
         wrong = [*_bad_id(subject, usable), *_header_problems(subject)]
@@ -97,34 +95,40 @@ def _check_folder(folder: Path) -> None:
 
 def _recognise(folder: Path) -> tuple[Layout, list[Path]]:
     """Return the layout of a folder and the places where its subjects lie."""
-    places = list(_places(folder))
     for layout in LAYOUTS:
         if layout.recognises(folder):
             return layout, [folder]
         if _holds_images(folder) and layout.recognises(folder.parent):
             return layout, [folder.parent]
-    below = [(layout, [p for p in places if layout.recognises(p)]) for layout in LAYOUTS]
-    found = [(layout, where) for layout, where in below if where]
+    found = _below(folder, LAYOUTS[:-1]) or _below(folder, LAYOUTS[-1:])
     if not found:
-        known = "; ".join(f"{layout.NAME}: {layout.EXPECTS}" for layout in LAYOUTS)
+        known = "; ".join(f"{layout.NAME} ({layout.EXPECTS})" for layout in LAYOUTS)
         remedy = f"Looked here and in the folders below for {known}. See docs/data.md."
         raise CohortError.of(folder, "it follows no known layout", remedy)
     if len(found) > 1:
-        listed = "; ".join(f"{layout.NAME} in {', '.join(p.name for p in where)}" for layout, where in found)
+        listed = "; ".join(
+            f"{layout.NAME} in {', '.join(str(place.relative_to(folder)) for place in places)}"
+            for layout, places in found
+        )
         raise CohortError.of(folder, f"it holds several data sets ({listed})", "Name one of these folders.")
     return found[0]
 
 
-def _places(folder: Path) -> Iterator[Path]:
-    """Go through the folders below, the nearer ones first, down to a limited depth and number."""
+def _below(folder: Path, layouts: Sequence[Layout]) -> list[tuple[Layout, list[Path]]]:
+    """Look for layouts in the folders below, to a limited depth and number, and not inside a find."""
+    found: dict[str, tuple[Layout, list[Path]]] = {}
     level, seen = [folder], 0
     for _ in range(_DEPTH):
-        level = [entry for parent in level for entry in _subfolders(parent)]
-        for entry in level:
-            seen += 1
-            if seen > _MAX_FOLDERS:
-                return
-            yield entry
+        below = [entry for parent in level for entry in _subfolders(parent)][: _MAX_FOLDERS - seen]
+        seen += len(below)
+        level = []
+        for entry in below:
+            layout = next((layout for layout in layouts if layout.recognises(entry)), None)
+            if layout is None:
+                level.append(entry)
+            else:
+                found.setdefault(layout.NAME, (layout, []))[1].append(entry)
+    return list(found.values())
 
 
 def _subfolders(folder: Path) -> list[Path]:
@@ -162,16 +166,23 @@ def _header_problems(subject: Subject) -> list[Problem]:
     except CmrSspError as error:
         return list(error.problems)
     problems = list(stack.problems)
-    for source in subject.labels:
+    if len({label.frame for label in subject.labels}) < len(subject.labels):
+        what = f"ED and ES of {subject.id} are one and the same frame"
+        remedy = "Correct the frame numbers given with the cohort."
+        problems.append(Problem(str(subject.labels[0].source.path), what, remedy))
+    for label in subject.labels:
         try:
-            header = read_header(source.source.path)
+            problems += _label_problems(label, stack)
         except CmrSspError as error:
             problems += error.problems
-            continue
-        wrong = label_header_problems(header, source, stack.grid)
-        if not wrong and not np.allclose(header.affine, stack.grid.affine, rtol=1e-3, atol=0.1):
-            what = "its affine differs from that of its cine; labels are taken voxel by voxel"
-            remedy = "Look at one overlay before you trust these labels."
-            wrong = [Problem(str(header.path), what, remedy, Severity.WARNING)]
-        problems += wrong
     return problems
+
+
+def _label_problems(label: LabelSource, stack: CineStack) -> list[Problem]:
+    header = read_header(label.source.path)
+    problems = label_header_problems(header, label, stack)
+    if problems or np.allclose(header.affine, stack.grid.affine, rtol=1e-3, atol=0.1):
+        return problems
+    what = "its affine differs from that of its cine; labels are taken voxel by voxel"
+    remedy = "Look at one overlay before you trust these labels."
+    return [Problem(str(header.path), what, remedy, Severity.WARNING)]

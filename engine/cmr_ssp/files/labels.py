@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Numbering, Phase, Structure
 from cmr_ssp.errors import CmrSspError, LabelError, Problem
-from cmr_ssp.files.nifti import NiftiHeader, read_header, read_stored
+from cmr_ssp.files.nifti import NiftiHeader, read_header
+from cmr_ssp.files.pixels import read_stored
 from cmr_ssp.files.stacks import open_stack
-from cmr_ssp.subjects import Grid, LabelSource, Segmentation, Subject
+from cmr_ssp.subjects import CineStack, LabelSource, Segmentation, Subject
 
 
 def read_segmentation(subject: Subject, phase: Phase) -> Segmentation:
@@ -29,24 +30,24 @@ def read_segmentation(subject: Subject, phase: Phase) -> Segmentation:
     if source is None:
         where, what = f"subject {subject.id}", f"it has no {phase} label"
         raise LabelError.of(where, what, f"Add a label file, or do not ask for {phase}.")
-    stored = read_label_volume(source, open_stack(subject).grid)
+    stored = read_label_volume(source, open_stack(subject))
     labels = to_structures(stored, source.numbering, str(source.source.path))
     present = np.bincount(labels.ravel(), minlength=1 + max(Structure))
     drawn = frozenset(structure for structure in Structure if present[structure])
     return Segmentation(labels, source.frame, drawn)
 
 
-def read_label_volume(source: LabelSource, grid: Grid) -> NDArray[Any]:
-    """Read the numbers of one label volume, shape (slice, row, column), in the slice order of `grid`.
+def read_label_volume(source: LabelSource, stack: CineStack) -> NDArray[Any]:
+    """Read the numbers of one label volume, shape (slice, row, column), in the slice order of `stack`.
 
     Raises
     ------
     LabelError
-        Where the file is unreadable or does not fit the grid.
+        Where the file is unreadable or does not fit the stack.
     """
     try:
         header = read_header(source.source.path)
-        problems = label_header_problems(header, source, grid)
+        problems = label_header_problems(header, source, stack)
         if problems:
             raise LabelError(*problems)
         volume: NDArray[Any] = read_numbers(header)[source.source.index or 0]
@@ -54,7 +55,7 @@ def read_label_volume(source: LabelSource, grid: Grid) -> NDArray[Any]:
         raise
     except CmrSspError as error:
         raise LabelError(*error.problems) from error
-    return volume[::-1] if grid.slices_reversed else volume
+    return volume[::-1] if stack.grid.slices_reversed else volume
 
 
 def read_numbers(header: NiftiHeader) -> NDArray[Any]:
@@ -63,16 +64,24 @@ def read_numbers(header: NiftiHeader) -> NDArray[Any]:
     return stored * header.slope + header.intercept if header.is_scaled else stored
 
 
-def label_header_problems(header: NiftiHeader, source: LabelSource, grid: Grid) -> list[Problem]:
+def label_header_problems(header: NiftiHeader, label: LabelSource, stack: CineStack) -> list[Problem]:
     """List what the header alone shows to be wrong with a label file."""
-    problems = []
-    if header.shape[1:] != grid.shape:
-        what = f"the label's shape (slice, row, column) is {header.shape[1:]}, that of its cine {grid.shape}"
+    where, index = str(header.path), label.source.index
+    problems: list[Problem] = []
+    if header.shape[1:] != stack.grid.shape:
+        cine = stack.grid.shape
+        what = f"the label's shape (slice, row, column) is {header.shape[1:]}, that of its cine {cine}"
         remedy = "Draw labels on the cine's own grid, or resample them to it."
-        problems.append(Problem(str(header.path), what, remedy))
-    if (source.source.index or 0) >= header.shape[0]:
-        what = f"it has {header.shape[0]} frames, frame {source.source.index} (counted from 0) was asked for"
-        problems.append(Problem(str(header.path), what, "Give one label volume for each frame of the cine."))
+        problems.append(Problem(where, what, remedy))
+    expected = 1 if index is None else stack.n_frames
+    if header.shape[0] != expected:
+        what = f"the label has {header.shape[0]} frames instead of {expected}"
+        remedy = "Give one volume for one phase, or one volume for each frame of the cine."
+        problems.append(Problem(where, what, remedy))
+    elif not 0 <= label.frame < stack.n_frames:
+        what = f"it labels frame {label.frame} (counted from 0) of a cine of {stack.n_frames}"
+        remedy = "Correct the frame numbers given with the cohort."
+        problems.append(Problem(where, what, remedy))
     return problems
 
 

@@ -1,8 +1,4 @@
-"""NIfTI files: a checked header without pixels, and pixels in the engine's axis order.
-
-NIfTI stores index ``i`` fastest, then ``j``, ``k`` and time. Read in C order that is (frame, slice, row,
-column) with column ``i``, row ``j`` and slice ``k``, so no axis is ever moved in memory.
-"""
+"""NIfTI headers, checked against the size of their file and turned into the engine's axis order."""
 
 from __future__ import annotations
 
@@ -27,7 +23,7 @@ MAX_VOXELS = 2**30
 _MAX_EXPANSION = 1032  # what one byte of a deflate stream can expand to
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 _CINE_SPACING_S = (1e-3, 0.5)
-_UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error, ImageFileError, HeaderDataError)
+UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error, ImageFileError, HeaderDataError)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +61,16 @@ class NiftiHeader:
     frame_spacing_s: float | None
 
     @property
+    def n_bytes(self) -> int:
+        """Length of the uncompressed file up to the end of its pixels."""
+        return self.offset + math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def is_gzip(self) -> bool:
+        """Whether the file is compressed."""
+        return self.path.name.lower().endswith(".gz")
+
+    @property
     def is_scaled(self) -> bool:
         """Whether the stored numbers are not the values themselves."""
         return (self.slope, self.intercept) != (1.0, 0.0)
@@ -73,6 +79,12 @@ class NiftiHeader:
 def is_nifti(path: Path) -> bool:
     """Tell by its name whether a file is a NIfTI image."""
     return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
+
+
+def stem_of(path: Path) -> str:
+    """Return the name of a NIfTI file without its one or two suffixes."""
+    name = path.name.removesuffix(path.suffix)
+    return name.removesuffix(".nii") if path.suffix.lower() == ".gz" else name
 
 
 def read_header(path: Path) -> NiftiHeader:
@@ -101,14 +113,15 @@ def read_header(path: Path) -> NiftiHeader:
             pixdim_mm=_pixdim(raw),
             frame_spacing_s=_frame_spacing(raw),
         )
-    except (*_UNREADABLE, AttributeError) as error:
-        raise _unreadable(path, error) from error
+    except (*UNREADABLE, AttributeError) as error:
+        raise unreadable(path, error) from error
     _check_pixel_type(header)
     _check_size(header)
     return header
 
 
-def _unreadable(path: Path, error: Exception) -> ImageError:
+def unreadable(path: Path, error: Exception) -> ImageError:
+    """Turn what a library raised into a named error."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return ImageError.of(
         path, f"it cannot be read as NIfTI ({reason})", "Copy or convert the file again from its source."
@@ -146,68 +159,11 @@ def _check_pixel_type(header: NiftiHeader) -> None:
 def _check_size(header: NiftiHeader) -> None:
     """Refuse, before anything is allocated, sizes that the file cannot hold."""
     voxels = math.prod(header.shape)
-    needed = header.offset + voxels * header.dtype.itemsize
     on_disk = header.path.stat().st_size
-    possible = on_disk * _MAX_EXPANSION if header.path.name.lower().endswith(".gz") else on_disk
-    if voxels > MAX_VOXELS or needed > possible:
+    possible = on_disk * _MAX_EXPANSION if header.is_gzip else on_disk
+    if voxels > MAX_VOXELS or header.n_bytes > possible:
         claim = " x ".join(str(n) for n in reversed(header.shape))
         what = f"the header claims {claim} pixels, which a file of {on_disk} bytes cannot hold"
-        if needed <= possible:
+        if header.n_bytes <= possible:
             what = f"the header claims {claim} pixels, more than any cine has"
         raise ImageError.of(header.path, what, "The file is damaged or truncated: copy it again.")
-
-
-def read_stored(header: NiftiHeader) -> NDArray[Any]:
-    """Read the stored numbers, unscaled, as (frame, slice, row, column).
-
-    Raises
-    ------
-    ImageError
-        Where the file is truncated or damaged.
-    """
-    needed = header.offset + math.prod(header.shape) * header.dtype.itemsize
-    try:
-        content = header.path.read_bytes()
-        if header.path.name.lower().endswith(".gz"):
-            content = _gunzip(content, needed)
-    except _UNREADABLE as error:
-        raise _unreadable(header.path, error) from error
-    if len(content) < needed:
-        what = f"it ends after {len(content)} of {needed} bytes"
-        raise ImageError.of(header.path, what, "The file is truncated: copy it again from its source.")
-    return np.frombuffer(content, header.dtype, math.prod(header.shape), header.offset).reshape(header.shape)
-
-
-def _gunzip(content: bytes, limit: int) -> bytes:
-    """Decompress the first `limit` bytes, checksum included where the stream ends there."""
-    parts: list[bytes] = []
-    while content and limit > 0:
-        member = zlib.decompressobj(wbits=31)
-        parts.append(member.decompress(content, limit))
-        limit -= len(parts[-1])
-        if not member.eof:
-            member.decompress(member.unconsumed_tail, 1)
-        if not member.eof and not member.unconsumed_tail:
-            raise EOFError("the compressed stream is truncated")
-        content = member.unused_data
-    return b"".join(parts) if len(parts) != 1 else parts[0]
-
-
-def scale(stored: NDArray[Any], header: NiftiHeader) -> NDArray[np.float32]:
-    """Turn stored numbers into intensities: a fresh, contiguous float32 array.
-
-    Raises
-    ------
-    ImageError
-        Where a pixel is NaN or infinite.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        pixels = stored.astype(np.float32, order="C")
-        if header.is_scaled:
-            pixels *= np.float32(header.slope)
-            pixels += np.float32(header.intercept)
-    if (header.is_scaled or stored.dtype.kind == "f") and not np.isfinite(pixels).all():
-        n = int(np.count_nonzero(~np.isfinite(pixels)))
-        what = f"{n} of its pixels are not a number or infinite"
-        raise ImageError.of(header.path, what, "Export the image again, or leave this subject out.")
-    return pixels

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.files.geometry import grid_of
-from cmr_ssp.files.nifti import NiftiHeader, read_header, read_stored, scale
+from cmr_ssp.files.nifti import NiftiHeader, read_header
+from cmr_ssp.files.pixels import read_stored, scale
 from cmr_ssp.subjects import CineStack, FrameSource, Subject
 
 

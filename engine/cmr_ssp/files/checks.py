@@ -1,0 +1,102 @@
+"""What only the pixels of a cohort can show to be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.errors import CmrSspError, Problem, Severity
+from cmr_ssp.files.labels import read_segmentation
+from cmr_ssp.files.phases import verified
+from cmr_ssp.files.stacks import open_stack
+from cmr_ssp.subjects import Cohort, Segmentation, SliceOrder, Subject
+
+Progress = Callable[[int, int], None]
+"""Called with the number of subjects done and the number of all."""
+
+
+def check_pixels(cohort: Cohort, on_progress: Progress | None = None) -> tuple[Problem, ...]:
+    """Read every image and label of a cohort and report everything that is wrong.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        As listed; what listing found already is not repeated.
+    on_progress : callable, optional
+        Called after each subject.
+
+    Returns
+    -------
+    tuple of Problem
+        Errors (damaged or non-finite pixels, labels that do not fit) and warnings (phases that look
+        swapped, labels without a voxel, frames corrected from the pixels).
+    """
+    problems: list[Problem] = []
+    for done, subject in enumerate(cohort.subjects, start=1):
+        problems += _image_problems(subject)
+        problems += _label_problems(subject)
+        if on_progress is not None:
+            on_progress(done, len(cohort.subjects))
+    return tuple(dict.fromkeys(problem for problem in problems if problem not in cohort.problems))
+
+
+def _image_problems(subject: Subject) -> list[Problem]:
+    try:
+        pixels = open_stack(subject).load()
+    except CmrSspError as error:
+        return list(error.problems)
+    flat = [t for t, volume in enumerate(pixels) if volume.min() == volume.max()]
+    what = "all pixels of frame {} (counted from 0) have one value"
+    remedy = "Export the image again, or leave this subject out."
+    paths = [str(subject.frames[t].path) for t in flat]
+    return [Problem(path, what.format(t), remedy) for path, t in zip(paths, flat, strict=True)]
+
+
+def _label_problems(subject: Subject) -> list[Problem]:
+    try:
+        subject, corrections = verified(subject)
+        order = open_stack(subject).grid.slice_order
+    except CmrSspError as error:
+        return list(error.problems)
+    problems = list(corrections)
+    drawn: dict[Phase, Segmentation] = {}
+    for label in subject.labels:
+        try:
+            drawn[label.phase] = read_segmentation(subject, label.phase)
+        except CmrSspError as error:
+            problems += error.problems
+            continue
+        problems += _oddities(str(label.source.path), drawn[label.phase], order)
+    return problems + _phase_problems(subject, drawn)
+
+
+def _oddities(where: str, segmentation: Segmentation, order: SliceOrder) -> list[Problem]:
+    """Warn of labels without any voxel, and of stacks that look as if they began at the apex."""
+    areas = np.count_nonzero(segmentation.labels, axis=(1, 2))
+    areas = areas[areas > 0]
+    if not len(areas):
+        what = "it has no labelled voxel, so it counts as not labelled"
+        return [_warning(where, what, "Remove the file, or draw the labels.")]
+    third = max(1, len(areas) // 3)
+    if len(areas) >= 3 and areas[:third].mean() < areas[-third:].mean():
+        known = "by its affine" if order is SliceOrder.BASE_FIRST else "unless an affine says otherwise"
+        what = f"its labels grow from slice to slice, yet stacks are read base first {known}"
+        return [_warning(where, what, "Check the slice order: relative slice positions depend on it.")]
+    return []
+
+
+def _phase_problems(subject: Subject, drawn: dict[Phase, Segmentation]) -> list[Problem]:
+    """Warn where the cavity drawn at ED is smaller than that drawn at ES."""
+    if set(drawn) != set(Phase):
+        return []
+    sizes = {phase: np.count_nonzero(seg.labels == Structure.LV) for phase, seg in drawn.items()}
+    if sizes[Phase.ED] >= sizes[Phase.ES]:
+        return []
+    what = f"the LV has {sizes[Phase.ED]} voxels at ED and {sizes[Phase.ES]} at ES"
+    return [_warning(f"subject {subject.id}", what, "Check whether ED and ES are swapped.")]
+
+
+def _warning(where: str, what: str, remedy: str) -> Problem:
+    return Problem(where, what, remedy, Severity.WARNING)

@@ -1,0 +1,72 @@
+"""The pixels of a NIfTI file in the engine's axis order.
+
+NIfTI stores index ``i`` fastest, then ``j``, ``k`` and time. Read in C order that is (frame, slice, row,
+column) with column ``i``, row ``j`` and slice ``k``, so no axis is ever moved in memory.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.errors import ImageError
+from cmr_ssp.files.nifti import UNREADABLE, NiftiHeader, unreadable
+
+
+def read_stored(header: NiftiHeader) -> NDArray[Any]:
+    """Read the stored numbers, unscaled, as (frame, slice, row, column).
+
+    Raises
+    ------
+    ImageError
+        Where the file is truncated or damaged.
+    """
+    try:
+        content = header.path.read_bytes()
+        if header.is_gzip:
+            content = _gunzip(content, header.n_bytes)
+    except UNREADABLE as error:
+        raise unreadable(header.path, error) from error
+    if len(content) < header.n_bytes:
+        what = f"it ends after {len(content)} of {header.n_bytes} bytes"
+        raise ImageError.of(header.path, what, "The file is truncated: copy it again from its source.")
+    return np.frombuffer(content, header.dtype, math.prod(header.shape), header.offset).reshape(header.shape)
+
+
+def _gunzip(content: bytes, limit: int) -> bytes:
+    """Decompress the first `limit` bytes, checksum included where the stream ends there."""
+    parts: list[bytes] = []
+    while content and limit > 0:
+        member = zlib.decompressobj(wbits=31)
+        parts.append(member.decompress(content, limit))
+        limit -= len(parts[-1])
+        if not member.eof:
+            member.decompress(member.unconsumed_tail, 1)
+        if not member.eof and not member.unconsumed_tail:
+            raise EOFError("the compressed stream is truncated")
+        content = member.unused_data
+    return b"".join(parts) if len(parts) != 1 else parts[0]
+
+
+def scale(stored: NDArray[Any], header: NiftiHeader) -> NDArray[np.float32]:
+    """Turn stored numbers into intensities: a fresh, contiguous float32 array.
+
+    Raises
+    ------
+    ImageError
+        Where a pixel is NaN or infinite.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        pixels = stored.astype(np.float32, order="C")
+        if header.is_scaled:
+            pixels *= np.float32(header.slope)
+            pixels += np.float32(header.intercept)
+    if (header.is_scaled or stored.dtype.kind == "f") and not np.isfinite(pixels).all():
+        n = int(np.count_nonzero(~np.isfinite(pixels)))
+        what = f"{n} of its pixels are not a number or infinite"
+        raise ImageError.of(header.path, what, "Export the image again, or leave this subject out.")
+    return pixels
