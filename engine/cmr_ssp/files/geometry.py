@@ -49,7 +49,7 @@ def _voxel_size(header: NiftiHeader) -> tuple[NDArray[np.float64], tuple[Problem
         return norms, _unit_size(header, norms)
     if usable and (not np.allclose(norms, 1.0) or not pixdim_usable):
         return norms, (_warn(header, norms, "the affine", pixdim, "pixdim"),)
-    if pixdim_usable:
+    if pixdim_usable and not np.allclose(pixdim, 1.0):
         return pixdim, (_warn(header, pixdim, "pixdim", norms, "the affine"),)
     what = "neither its affine nor its pixdim gives a voxel size"
     raise ImageError.of(header.path, what, "Export the image again with its geometry.")

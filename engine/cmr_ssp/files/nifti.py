@@ -101,14 +101,13 @@ def read_header(path: Path) -> NiftiHeader:
         image = nib.load(path)
         raw = image.header
         shape = _engine_shape(path, raw.get_data_shape())
-        slope, intercept = raw.get_slope_inter()
         header = NiftiHeader(
             path=path,
             shape=shape,
             dtype=raw.get_data_dtype(),
             offset=int(image.dataobj.offset),
-            slope=1.0 if slope is None else float(slope),
-            intercept=0.0 if intercept is None else float(intercept),
+            slope=float(image.dataobj.slope),  # nibabel blanks the header's own after reading
+            intercept=float(image.dataobj.inter),
             affine=np.asarray(image.affine, dtype=np.float64),
             pixdim_mm=_pixdim(raw),
             frame_spacing_s=_frame_spacing(raw),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.anatomy import NUMBERINGS, Numbering
+from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
 from cmr_ssp.errors import CmrSspError, OutputError
 from cmr_ssp.files.nifti import SUFFIXES, read_header
 from cmr_ssp.subjects import CineStack
@@ -96,7 +97,8 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         reason = error.strerror or str(error)
         raise OutputError.of(path, f"it cannot be written ({reason})", "Choose another folder.") from error
 
@@ -131,6 +133,9 @@ def _check_labels(path: Path, labels: NDArray[np.uint8], stack: CineStack) -> No
     if labels.dtype != np.uint8 or labels.shape not in (expected, stack.grid.shape):
         what = f"labels of {labels.dtype} {labels.shape} do not fit a stack of uint8 {expected}"
         raise OutputError.of(path, what, "Give one volume, or one for each frame of the stack.")
+    if labels.max(initial=0) > max(Structure):
+        what = f"the labels hold the number {labels.max()}, which is no structure"
+        raise OutputError.of(path, what, "Number structures as `Structure` does.")
 
 
 def _inverse(path: Path, numbering: str | Numbering) -> NDArray[np.uint8]:

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of public patients' data, or skip where this machine has none."""
+    folder = Path(os.environ.get("CMR_SSP_DATA") or ROOT.parent / "shared" / "data")
+    if not (folder / "acdc").is_dir():
+        pytest.skip("needs the public cine data (set CMR_SSP_DATA to its folder)")
+    return folder
