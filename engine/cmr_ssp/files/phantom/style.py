@@ -1,0 +1,216 @@
+"""The phantom's knobs: how each vendor's images look, how hearts of each group are built and beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+Range = tuple[float, float]
+"""Lower and upper end of a uniform draw."""
+
+
+def draw(rng: np.random.Generator, span: Range) -> float:
+    """Draw one number uniformly from `span`."""
+    return float(rng.uniform(*span))
+
+
+@dataclass(frozen=True, slots=True)
+class PhantomStyle:
+    """How the images of one vendor look; signals are relative to that of blood without shading.
+
+    Attributes
+    ----------
+    name : str
+        The vendor's name.
+    shape : tuple of int
+        Rows and columns.
+    pixel_mm, slice_mm, thickness_mm : float
+        Pixel size, distance between slice centres and thickness of a slice.
+    myocardium, fat, liver, muscle, lung : Range
+        Signal of each tissue.
+    noise : Range
+        Standard deviation of the noise in each of the two channels.
+    resolution : tuple of float
+        Share of k-space that was acquired, along rows and columns; the rest is zero-filled.
+    shading : Range
+        Logarithm of the sensitivity's fall over 100 mm of depth.
+    banding : float
+        Probability of dark bands.
+    gain : Range
+        What the file stores for a signal of 1.
+    rotation : Range
+        Turn of the body in the image, in degrees.
+    """
+
+    name: str
+    shape: tuple[int, int]
+    pixel_mm: float
+    slice_mm: float
+    thickness_mm: float
+    myocardium: Range
+    fat: Range
+    liver: Range
+    muscle: Range
+    lung: Range
+    noise: Range
+    resolution: tuple[float, float]
+    shading: Range
+    banding: float
+    gain: Range
+    rotation: Range
+
+
+STYLES: Mapping[str, PhantomStyle] = MappingProxyType(
+    {
+        "A": PhantomStyle(
+            name="Siemens",
+            shape=(144, 160),
+            pixel_mm=1.5,
+            slice_mm=10.0,
+            thickness_mm=8.0,
+            myocardium=(0.26, 0.36),
+            fat=(1.1, 1.5),
+            liver=(0.28, 0.42),
+            muscle=(0.2, 0.3),
+            lung=(0.04, 0.08),
+            noise=(0.02, 0.035),
+            resolution=(0.85, 1.0),
+            shading=(0.5, 0.9),
+            banding=0.15,
+            gain=(250, 400),
+            rotation=(-25, 15),
+        ),
+        "B": PhantomStyle(
+            name="Philips",
+            shape=(160, 160),
+            pixel_mm=1.35,
+            slice_mm=10.0,
+            thickness_mm=8.0,
+            myocardium=(0.38, 0.52),
+            fat=(0.95, 1.25),
+            liver=(0.4, 0.6),
+            muscle=(0.3, 0.42),
+            lung=(0.08, 0.14),
+            noise=(0.03, 0.05),
+            resolution=(0.9, 0.8),
+            shading=(0.1, 0.4),
+            banding=0.1,
+            gain=(500, 900),
+            rotation=(0, 50),
+        ),
+        "C": PhantomStyle(
+            name="GE",
+            shape=(160, 144),
+            pixel_mm=1.6,
+            slice_mm=9.5,
+            thickness_mm=8.0,
+            myocardium=(0.3, 0.42),
+            fat=(1.4, 2.0),
+            liver=(0.3, 0.5),
+            muscle=(0.22, 0.34),
+            lung=(0.05, 0.1),
+            noise=(0.03, 0.05),
+            resolution=(0.75, 0.85),
+            shading=(0.7, 1.2),
+            banding=0.35,
+            gain=(900, 1600),
+            rotation=(-15, 35),
+        ),
+        "D": PhantomStyle(
+            name="Canon",
+            shape=(128, 128),
+            pixel_mm=1.85,
+            slice_mm=9.0,
+            thickness_mm=9.0,
+            myocardium=(0.42, 0.58),
+            fat=(0.6, 0.9),
+            liver=(0.5, 0.7),
+            muscle=(0.34, 0.48),
+            lung=(0.06, 0.14),
+            noise=(0.035, 0.055),
+            resolution=(0.9, 0.95),
+            shading=(0.3, 0.7),
+            banding=0.25,
+            gain=(4000, 7000),
+            rotation=(-40, 5),
+        ),
+    }
+)
+"""Styles by vendor letter, as M&Ms letters them."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTraits:
+    """What the hearts of a diagnostic group have in common.
+
+    Attributes
+    ----------
+    cavity_mm, length_mm : Range
+        Radius of the LV cavity at the base and its length, at end diastole.
+    wall_mm, septum : Range
+        Thickness of the LV wall, and how much thicker the septum is, as a fraction.
+    ejection : Range
+        Ejection fraction of an evenly beating LV.
+    shortening_mm : Range
+        How far the LV's base moves towards the apex.
+    rv_depth_mm, rv_ejection : Range
+        Distance from septum to RV free wall at the base, and the fraction it loses.
+    scar : Range
+        Share of the wall motion that is lost in the middle of an infarct.
+    """
+
+    cavity_mm: Range
+    length_mm: Range
+    wall_mm: Range
+    septum: Range
+    ejection: Range
+    shortening_mm: Range
+    rv_depth_mm: Range
+    rv_ejection: Range
+    scar: Range = (0.0, 0.0)
+
+
+GROUPS: Mapping[str, GroupTraits] = MappingProxyType(
+    {
+        "NOR": GroupTraits(
+            (21, 26), (72, 90), (7.5, 10), (0, 0.2), (0.52, 0.66), (10, 15), (26, 34), (0.28, 0.42)
+        ),
+        "DCM": GroupTraits(
+            (28, 34), (82, 98), (7, 9), (-0.1, 0.1), (0.22, 0.38), (3, 8), (24, 36), (0.12, 0.3)
+        ),
+        "HCM": GroupTraits(
+            (19, 24), (70, 86), (11.5, 16), (0.1, 0.6), (0.56, 0.68), (7, 12), (20, 30), (0.28, 0.42)
+        ),
+        "MINF": GroupTraits(
+            (24, 30),
+            (76, 94),
+            (7.5, 10),
+            (-0.1, 0.2),
+            (0.34, 0.5),
+            (5, 10),
+            (24, 34),
+            (0.2, 0.36),
+            (0.6, 1.0),
+        ),
+        "RV": GroupTraits(
+            (20, 25), (72, 88), (7, 9.5), (-0.1, 0.1), (0.44, 0.6), (8, 13), (36, 48), (0.1, 0.24)
+        ),
+    }
+)
+"""Traits by diagnostic group, named as in ACDC."""
+
+OFF_CENTRE_MM = 32.0
+"""Largest distance of the heart from the centre of the field along each axis (clipped to a circle)."""
+HEART_ROTATION_DEG: Range = (5, 50)
+"""Direction of the RV seen from the LV: from straight left (0) towards the chest wall (90)."""
+BREATH_HOLD_MM = 1.4
+"""Standard deviation of the heart's position between slices, along each in-plane axis."""
+THROUGH_PLANE_MM = 0.8
+"""The same along the stack."""
+WARP_MM = 2.2
+"""Standard deviation of the smooth deformation that makes hearts irregular."""
+ORGAN_WARP_MM = 6.0
+"""The same for the organs around."""
