@@ -1,0 +1,109 @@
+"""Public patients' data; nothing of it is stored, only counted."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.errors import CohortError, Severity
+from cmr_ssp.files import (
+    check_pixels,
+    open_cine,
+    open_cohort,
+    open_stack,
+    read_segmentation,
+    write_segmentation,
+)
+from cmr_ssp.subjects import SliceOrder, Subject
+from files_helpers import fingerprint
+
+LV, MYO, RV = Structure
+
+
+def ejection_fraction(subject: Subject) -> float:
+    ed, es = (np.count_nonzero(read_segmentation(subject, phase).labels == LV) for phase in Phase)
+    return 100 * (ed - es) / ed
+
+
+def test_acdc(real_data: Path) -> None:
+    start = time.perf_counter()
+    cohort = open_cohort(real_data / "acdc")
+    elapsed = time.perf_counter() - start
+    assert elapsed < 5  # 0.2 s on an idle machine
+    assert cohort.layout == "ACDC"
+    assert cohort.problems == ()
+    assert len(cohort.subjects) == 50
+    assert Counter(subject.group for subject in cohort.subjects) == dict.fromkeys(
+        ["NOR", "DCM", "HCM", "MINF", "RV"], 10
+    )
+    assert all(subject.phases == (Phase.ED, Phase.ES) for subject in cohort.subjects)
+    assert not any(problem.severity is Severity.ERROR for problem in check_pixels(cohort))
+
+
+def test_acdc_groups_differ_as_their_definitions_say(real_data: Path) -> None:
+    subjects = open_cohort(real_data / "acdc").subjects
+    fractions = {
+        group: np.median([ejection_fraction(subject) for subject in subjects if subject.group == group])
+        for group in ("NOR", "DCM", "HCM", "MINF")
+    }
+    assert fractions["DCM"] < fractions["MINF"] < 45 < 50 < fractions["NOR"] < fractions["HCM"] + 5
+
+
+def test_acdc_as_distributed_takes_its_spacing_from_pixdim(real_data: Path) -> None:
+    cohort = open_cohort(real_data / "acdc_original_header")
+    poor = open_stack(cohort.subject("patient005"))
+    good = open_stack(open_cohort(real_data / "acdc").subject("patient005"))
+    assert poor.grid.spacing_mm == pytest.approx(good.grid.spacing_mm)
+    assert [problem.severity for problem in cohort.problems] == [Severity.WARNING]
+
+
+def test_mnms_stacks_are_turned_base_first(real_data: Path) -> None:
+    cohort = open_cohort(real_data / "mnms")
+    assert (cohort.layout, len(cohort.subjects), cohort.problems) == ("M&Ms", 6, ())
+    for subject in cohort.subjects:
+        assert open_stack(subject).grid.slice_order is SliceOrder.BASE_FIRST
+        segmentation = read_segmentation(subject, Phase.ED)
+        assert segmentation.drawn == frozenset(Structure)
+        areas = np.count_nonzero(segmentation.labels, axis=(1, 2))
+        areas = areas[areas > 0]
+        assert areas[:2].mean() > areas[-2:].mean(), subject.id
+        assert ejection_fraction(subject) > 10
+
+
+def test_sunnybrook(real_data: Path) -> None:
+    cohort = open_cohort(real_data / "sunnybrook")
+    assert (cohort.layout, len(cohort.subjects), cohort.problems) == ("Sunnybrook", 2, ())
+    for subject in cohort.subjects:
+        stack = open_stack(subject)
+        assert stack.n_frames == 20
+        assert stack.frame_spacing_s == pytest.approx(0.05, abs=0.005)
+        assert [label.frame for label in subject.labels] == [19, 6]
+        assert read_segmentation(subject, Phase.ED).drawn == {LV, MYO}
+        assert read_segmentation(subject, Phase.ES).drawn == {LV}
+
+
+def test_a_folder_of_several_data_sets(real_data: Path) -> None:
+    with pytest.raises(CohortError, match="several data sets"):
+        open_cohort(real_data)
+
+
+def test_segmentations_lie_on_their_images_voxel_by_voxel(real_data: Path, tmp_path: Path) -> None:
+    """Write the labels of every M&Ms subject back and compare with the file that they came from."""
+    folder = real_data / "mnms"
+    before = fingerprint(folder)
+    for subject in open_cohort(folder).subjects:
+        for phase in Phase:
+            source = subject.label(phase)
+            assert source is not None
+            segmentation = read_segmentation(subject, phase)
+            out = tmp_path / f"{subject.id}_{phase}.nii.gz"
+            write_segmentation(out, segmentation.labels, open_cine(subject.frames[segmentation.frame].path))
+            ours, theirs = nib.load(out), nib.load(source.source.path)
+            assert np.array_equal(np.asarray(ours.dataobj), np.asarray(theirs.dataobj))
+            assert np.array_equal(ours.affine, theirs.affine)
+    assert fingerprint(folder) == before
