@@ -166,6 +166,13 @@ def test_truncated_files(tmp_path: Path, suffix: str, kept: float) -> None:
         open_cine(path).load()
 
 
+def test_a_stream_cut_off_after_the_last_pixel(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii.gz", pixels(60, 50, 4))
+    path.write_bytes(path.read_bytes()[:-3])
+    with pytest.raises(ImageError, match="truncated"):
+        open_cine(path).load()
+
+
 def test_a_damaged_stream_fails_its_checksum(tmp_path: Path) -> None:
     path = tmp_path / "a.nii.gz"
     save(tmp_path / "a.nii", pixels(60, 50, 4))
@@ -176,7 +183,14 @@ def test_a_damaged_stream_fails_its_checksum(tmp_path: Path) -> None:
         open_cine(path).load()
 
 
-@pytest.mark.parametrize("dim", [[4, 32767, 32767, 1000, 500, 1, 1, 1], [4, 4000, 4000, 100, 50, 1, 1, 1]])
+@pytest.mark.parametrize(
+    "dim",
+    [
+        [4, 32767, 32767, 1000, 500, 1, 1, 1],
+        [4, 4000, 4000, 100, 50, 1, 1, 1],
+        [4, 1000, 1000, 20, 25, 1, 1, 1],
+    ],
+)
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_absurd_sizes_are_refused_before_allocation(tmp_path: Path, suffix: str, dim: list[int]) -> None:
     path = edit_header(save(tmp_path / "a.nii.gz", pixels(*SHAPE)), dim=dim)
@@ -185,7 +199,7 @@ def test_absurd_sizes_are_refused_before_allocation(tmp_path: Path, suffix: str,
     tracemalloc.start()
     try:
         with pytest.raises(ImageError, match="claims"):
-            open_cine(tmp_path / f"a{suffix}")
+            open_cine(tmp_path / f"a{suffix}").load()
         assert tracemalloc.get_traced_memory()[1] < 50e6
     finally:
         tracemalloc.stop()

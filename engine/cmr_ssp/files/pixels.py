@@ -44,8 +44,6 @@ def _gunzip(content: bytes, limit: int) -> bytes:
         member = zlib.decompressobj(wbits=31)
         parts.append(member.decompress(content, limit))
         limit -= len(parts[-1])
-        if not member.eof:
-            member.decompress(member.unconsumed_tail, 1)
         if not member.eof and not member.unconsumed_tail:
             raise EOFError("the compressed stream is truncated")
         content = member.unused_data
