@@ -38,12 +38,16 @@ class Heart:
         Ovalness, the axis' shift from base to apex, and the LV's in-plane motion.
     scar, scar_angle : float
         Share of the motion lost in the middle of an infarct, and its direction in radians.
-    papillary : float
-        Radius of the papillary muscles over the cavity's.
+    papillary : tuple of (float, float, float)
+        Direction in radians, distance from the axis and radius (over the cavity's) of each papillary muscle.
     fat : float
         Typical thickness of the fat round the heart.
     trabeculae : float
         Depth of the RV's trabeculae.
+    base_slope, rv_slope : pair of float and float
+        How obliquely the bases lie: along x and y, and along y.
+    atria : tuple of (float, float, float)
+        Displacement and scale of each chamber or vessel above the base.
     """
 
     cavity: float
@@ -65,9 +69,12 @@ class Heart:
     drift: tuple[float, float]
     scar: float
     scar_angle: float
-    papillary: float
+    papillary: tuple[tuple[float, float, float], ...]
     fat: float
     trabeculae: float
+    base_slope: tuple[float, float]
+    rv_slope: float
+    atria: tuple[tuple[float, float, float], ...]
 
 
 def draw_heart(rng: np.random.Generator, group: str) -> Heart:
@@ -98,10 +105,26 @@ def draw_heart(rng: np.random.Generator, group: str) -> Heart:
         drift=(rng.uniform(-3, 1), rng.uniform(-2, 2)),
         scar=draw(rng, traits.scar),
         scar_angle=rng.uniform(-np.pi, np.pi),
-        papillary=rng.uniform(0.17, 0.27),
+        papillary=_papillary(rng),
         fat=rng.uniform(1.5, 7),
         trabeculae=rng.uniform(2, 4.5),
+        base_slope=(rng.uniform(-0.05, 0.03), rng.uniform(-0.04, 0.05)),
+        rv_slope=rng.uniform(-0.02, 0.06),
+        atria=tuple(
+            (rng.uniform(-4, 4), rng.uniform(-4, 4), float(scale)) for scale in rng.uniform(0.85, 1.2, 4)
+        ),
     )
+
+
+def _papillary(rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
+    """Draw two groups of papillary muscles, each of one or two heads."""
+    heads = []
+    for angle in (-0.9, 1.15):
+        angle += rng.uniform(-0.3, 0.3)
+        heads.append((angle, rng.uniform(0.55, 0.72), rng.uniform(0.17, 0.27)))
+        if rng.uniform() < 0.5:
+            heads.append((angle + rng.uniform(0.3, 0.6), rng.uniform(0.6, 0.8), rng.uniform(0.1, 0.16)))
+    return tuple(heads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +195,8 @@ def draw_pose(rng: np.random.Generator, style: PhantomStyle) -> Pose:
         body_turn=np.deg2rad(draw(rng, style.rotation)),
         heart_turn=np.deg2rad(draw(rng, HEART_ROTATION_DEG)),
         build=rng.uniform(0.9, 1.15),
-        subcutaneous=rng.uniform(5, 22),
-        diaphragm=rng.uniform(58, 84),
+        subcutaneous=rng.uniform(6, 22),
+        diaphragm=rng.uniform(48, 70),
         arm=bool(rng.uniform() < 0.35),
     )
 

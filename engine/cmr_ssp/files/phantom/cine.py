@@ -33,7 +33,7 @@ from cmr_ssp.files.phantom.thorax import Surroundings, paint_thorax
 
 _WINDOW_MM = 92.0
 """Half the side of the square that the heart is painted in."""
-_SLICES = (8, 10)
+_SLICES = (8, 11)
 """Fewest and most slices of a stack."""
 _TOWARDS_APEX = np.array([-0.6, 0.55, -0.58])
 """The long axis of a usual heart, in RAS+ world coordinates."""
@@ -156,8 +156,9 @@ def _paint(
 
 def _levels(heart: Heart, style: PhantomStyle, rng: np.random.Generator) -> NDArray[np.float64]:
     """Place the slices: from above the base to about the apex, unevenly by the breath-holds."""
-    first = -style.slice_mm * rng.uniform(0.5, 1.5)
-    n = int(np.clip(np.ceil((heart.length + heart.wall - first) / style.slice_mm) + 1, *_SLICES))
+    first = -style.slice_mm * rng.uniform(0.4, 1.2)
+    tip = heart.length + 0.7 * heart.wall
+    n = int(np.clip(np.ceil((tip - 3 - first) / style.slice_mm) + 1, *_SLICES))
     levels: NDArray[np.float64] = first + style.slice_mm * np.arange(n) + rng.normal(0, THROUGH_PLANE_MM, n)
     return levels
 

@@ -13,39 +13,11 @@ from cmr_ssp.files.phantom.anatomy import Heart, Signals
 from cmr_ssp.files.phantom.shapes import Field, coverage, ellipse, gaussian_field, paint, ring
 
 _RV_WALL_MM = 3.0
+_BASE_MM = 4.0
+"""Movement of the base over which a slice turns from atrium to ventricle: sharper than the slice is thick,
+so that the picture, not a coin, decides whether a basal slice is labelled."""
 _MIN_AREA_MM2 = 40.0
 """Smaller specks of a cavity are nothing that an observer would draw."""
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A tapering chamber cut by a slice of finite thickness; arrays of shape (frame, 1, 1).
-
-    Attributes
-    ----------
-    share : ndarray
-        Part of the slice's thickness that lies below the chamber's base, 0 to 1.
-    radius : ndarray
-        That of a disc with the chamber's mean area within the slice, in mm.
-    blur : ndarray
-        Width of the edge that the taper causes, in mm.
-    """
-
-    share: Field
-    radius: Field
-    blur: Field
-
-
-def cut(level: float, thickness: float, base: Field, tip: float, radius: Field) -> Section:
-    """Cut a chamber that reaches from `base` to `tip` (mm along the stack) at `level`."""
-    depth = level + thickness * np.linspace(-0.5, 0.5, 9, dtype=np.float32)
-    u = (depth - base) / (tip - base)  # (frame, 1, depth)
-    radii = radius * np.sqrt(np.clip(1 - np.clip(u, 0, 1) ** 2.4, 0, 1))
-    below = u >= 0
-    mean = (radii**2 * below).sum(-1, keepdims=True) / np.maximum(below.sum(-1, keepdims=True), 1)
-    share = np.clip((level + thickness / 2 - base) / thickness, 0, 1)
-    blur = radii.max(-1, keepdims=True) - radii.min(-1, keepdims=True)
-    return Section(share.astype(np.float32), np.sqrt(mean, dtype=np.float32), blur.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +50,36 @@ class Plane:
         """Draw smooth noise over the slice that changes from frame to frame."""
         sigma = sigma_mm / self.pixel
         return gaussian_field(rng, (self.contraction.size, *self.x.shape), (1.5, sigma, sigma))
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A tapering chamber cut by a slice of finite thickness; other arrays of shape (frame, 1, 1).
+
+    Attributes
+    ----------
+    share : ndarray, shape (frame, row, column)
+        Part of the slice's thickness that lies below the chamber's oblique base, 0 to 1.
+    radius : ndarray
+        That of a disc with the chamber's mean area within the slice, in mm.
+    blur : ndarray
+        Width of the edge that the taper causes, in mm.
+    """
+
+    share: Field
+    radius: Field
+    blur: Field
+
+
+def cut(plane: Plane, base: Field, slope: Field, tip: float, radius: Field) -> Section:
+    """Cut a chamber that reaches from `base` (plus `slope` in the plane) to `tip`, in mm along the stack."""
+    depth = plane.level + plane.thickness * np.linspace(-0.5, 0.5, 9, dtype=np.float32)
+    u = (depth - base) / (tip - base)  # (frame, 1, depth)
+    radii = radius * np.sqrt(np.clip(1 - np.clip(u, 0, 1) ** 2.4, 0, 1))
+    mean = np.sqrt((radii**2).mean(-1, keepdims=True))
+    share = np.clip((np.float32(plane.level) - base - slope) / np.float32(_BASE_MM) + 0.5, 0, 1)
+    blur = radii.max(-1, keepdims=True) - radii.min(-1, keepdims=True)
+    return Section(share.astype(np.float32), mean.astype(np.float32), blur.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,9 @@ def outline(heart: Heart, plane: Plane) -> Outline:
     cavity = heart.cavity + (heart.systolic_cavity - heart.cavity) * c
     epicardium = heart.cavity + heart.wall + (heart.systolic_epicardium - heart.cavity - heart.wall) * c
     base = np.float32(heart.shortening) * c
-    inner = cut(plane.level, plane.thickness, base, heart.length, cavity)
-    outer = cut(plane.level, plane.thickness, base, heart.length + 0.7 * heart.wall, epicardium)
+    slope = np.float32(heart.base_slope[0]) * plane.x + np.float32(heart.base_slope[1]) * plane.y
+    inner = cut(plane, base, slope, heart.length, cavity)
+    outer = cut(plane, base, slope, heart.length + 0.7 * heart.wall, epicardium)
     cos, sin = u / rho, v / rho
     toward = cos * np.float32(np.cos(heart.scar_angle)) + sin * np.float32(np.sin(heart.scar_angle))
     scar = np.float32(heart.scar) * np.exp(3 * (toward - 1))
@@ -132,7 +135,8 @@ def _rv(heart: Heart, plane: Plane, x: Field, y: Field, epicardium: Field) -> tu
     c = plane.contraction
     depth = np.float32(heart.rv_depth) * (1 - np.float32(heart.rv_ejection) * c)
     base = np.float32(heart.rv_base) + np.float32(heart.rv_shortening) * c
-    section = cut(plane.level, plane.thickness, base, heart.rv_length, depth)
+    slope = np.float32(heart.rv_slope) * plane.y
+    section = cut(plane, base, slope, heart.rv_length, depth)
     far = epicardium + section.radius
     half, centre = (far - 0.1 * epicardium) / 2 + 0.5, -(far + 0.1 * epicardium) / 2
     fullness = section.radius / depth
@@ -146,17 +150,25 @@ def heart_labels(outlines: Outline, plane: Plane) -> NDArray[np.uint8]:
 
     Papillary muscles and trabeculae belong to the cavities.
     """
-    lv = outlines.lv.share * coverage(outlines.epicardium, plane.pixel)
-    cavity = outlines.lv.share * coverage(outlines.endocardium, plane.pixel) > 0.5
-    rv = outlines.rv_cut.share * coverage(outlines.rv, plane.pixel) * (1 - lv) > 0.5
-    rv &= outlines.rv_cut.radius > _RV_WALL_MM
+    lv = _mostly(outlines.lv.share, outlines.epicardium, plane.pixel)
+    cavity = lv & (outlines.endocardium < 0)
+    rv = _mostly(outlines.rv_cut.share, outlines.rv, plane.pixel) & (outlines.rv_cut.radius > _RV_WALL_MM)
     labels = np.zeros(lv.shape, np.uint8)
-    labels[lv > 0.5] = Structure.MYO
     least = _MIN_AREA_MM2 / plane.pixel**2
     for frame in range(len(labels)):
+        labels[frame][_largest(lv[frame], least)] = Structure.MYO
         labels[frame][_largest(cavity[frame], least)] = Structure.LV
-        labels[frame][_largest(rv[frame] & (lv[frame] <= 0.5), least)] = Structure.RV
+        labels[frame][_largest(rv[frame] & ~lv[frame], least)] = Structure.RV
     return labels
+
+
+def _mostly(share: Field, distance: Field, pixel: float) -> NDArray[np.bool_]:
+    """Return the inside of an outline in those frames where the base has passed most of it."""
+    inside = coverage(distance, pixel)
+    area = inside.sum((1, 2), keepdims=True) + 1e-6
+    passed = (share * inside).sum((1, 2), keepdims=True) / area > 0.5
+    mostly: NDArray[np.bool_] = (inside > 0.5) & passed
+    return mostly
 
 
 def _largest(region: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
@@ -178,7 +190,7 @@ def paint_heart(
     """Paint the heart of one slice over `canvas` (frame, row, column) and return its outlines."""
     shape = outline(heart, plane)
     fine, grain = plane.noise(rng, 2.5), plane.noise(rng, 5.0)
-    blood = 1 + 0.05 * plane.flow(rng, 9) + 0.03 * plane.flow(rng, 4)
+    blood = 1 + 0.07 * plane.flow(rng, 9) + 0.05 * plane.flow(rng, 3.5)
     _paint_fat(canvas, heart, signals, plane, shape, rng)
     _paint_atria(canvas, heart, signals, plane, shape, blood)
     muscle = signals.myocardium * (1 + 0.08 * grain + 0.05 * fine)
@@ -211,26 +223,34 @@ def _paint_fat(
 def _paint_atria(
     canvas: Field, heart: Heart, signals: Signals, plane: Plane, shape: Outline, blood: Field
 ) -> None:
-    """Paint what lies above the ventricles: both atria, the aortic root and the outflow of the RV."""
+    """Paint what lies above the ventricles: both atria, the aortic root and the outflow of the RV.
+
+    They press against each other, so each pixel belongs to the nearest and thin walls part them.
+    """
     above, above_rv = 1 - shape.lv.share, 1 - shape.rv_cut.share
     fill = 1 + 0.12 * plane.contraction
     size = heart.cavity + heart.wall
-    x, y, pixel = shape.x, shape.y, plane.pixel
-    side = -(size + 0.45 * heart.rv_depth)
+    side = -(size + 0.4 * heart.rv_depth)
+    narrow = 1 - 0.4 * np.clip(-plane.level / 60, 0, 1)
     chambers = (
-        (above, ellipse(x - 0.2 * size, y - 0.25 * size, 0.85 * size * fill, 0.62 * size * fill), 1.0),
-        (
-            above_rv,
-            ellipse(x - side, y - 0.35 * size, 0.65 * heart.rv_depth * fill, 0.68 * size * fill),
-            0.92,
-        ),
-        (above_rv, ellipse(x + 0.75 * size, y + 0.75 * size, 15, 12), 0.95),
-        (above, ellipse(x + 0.35 * size, y + 0.3 * size, 14, 13.5), 1.02),
+        (above, (0.25 * size, 0.3 * size), (0.9 * size * fill * narrow, 0.66 * size * fill * narrow), 1.0),
+        (above_rv, (side, 0.3 * size), (0.64 * heart.rv_depth * fill, 0.75 * size * fill), signals.rv_blood),
+        (above_rv, (-0.7 * size, -0.75 * size), (18, 14), signals.rv_blood),
+        (above, (-0.35 * size, -0.25 * size), (15, 14), 1.02),
     )
-    for share, distance, signal in chambers:
-        paint(canvas, share * coverage(distance - 6, 3), signals.fat * 0.8)
-        paint(canvas, share * coverage(distance - 2, pixel), signals.myocardium)
-        paint(canvas, share * coverage(distance, pixel), signal * blood)
+    nearest, second = np.full_like(canvas, 1e3), np.full_like(canvas, 1e3)
+    share, signal = np.zeros_like(canvas), np.ones_like(canvas)
+    for (part, centre, axes, value), (u, v, scale) in zip(chambers, heart.atria, strict=True):
+        x, y = shape.x - np.float32(centre[0] + u), shape.y - np.float32(centre[1] + v)
+        distance = ellipse(x, y, np.float32(scale) * axes[0], np.float32(scale) * axes[1])
+        closer = distance < nearest
+        second = np.where(closer, nearest, np.minimum(second, distance))
+        nearest = np.minimum(nearest, distance)
+        share, signal = np.where(closer, part, share), np.where(closer, np.float32(value), signal)
+    paint(canvas, share * coverage(nearest - 7, 5), signals.fat * 0.75)
+    paint(canvas, 0.8 * share * coverage(nearest - 4.2, plane.pixel), signals.myocardium)
+    partition = ring((second - nearest) / 2, 0, 1.3, plane.pixel)
+    paint(canvas, share * coverage(nearest - 3, plane.pixel) * (1 - 0.6 * partition), signal * blood)
 
 
 def _paint_lv(
@@ -240,16 +260,16 @@ def _paint_lv(
     share, c = shape.lv.share, plane.contraction
     edge = np.sqrt(plane.pixel**2 + 0.25 * shape.lv.blur**2)
     paint(canvas, share * coverage(shape.epicardium, edge), muscle)
-    jet = np.float32(0.14) * c * (1 - np.float32(plane.level / heart.length))
-    inside = share * coverage(shape.endocardium + 1.2 * np.clip(fine, 0, None), edge)
+    lower = float(np.clip(plane.level / heart.length, 0, 1))
+    jet = np.float32(0.14) * c * (1 - lower)
+    inside = share * coverage(shape.endocardium + (1.2 + lower) * np.clip(fine, 0, None), edge)
     paint(canvas, inside, blood * (1 - jet))
-    lower = plane.level / heart.length
     present = np.clip(min((lower - 0.15) / 0.1, (0.85 - lower) / 0.1), 0, 1)
     cavity = heart.cavity + (heart.systolic_cavity - heart.cavity) * c
-    for angle, scale in ((-0.9, 1.0), (1.15, 1.15)):
-        away = cavity * (0.62 + 0.12 * lower)
-        u = shape.x - away * np.float32(np.cos(angle))
-        v = shape.y - away * np.float32(np.sin(angle))
-        size = heart.papillary * scale * (0.6 * heart.cavity + 0.4 * cavity)
+    for angle, away, scale in heart.papillary:
+        distance = cavity * np.float32(away + 0.12 * lower)
+        u = shape.x - distance * np.float32(np.cos(angle))
+        v = shape.y - distance * np.float32(np.sin(angle))
+        size = np.float32(scale) * (0.6 * np.float32(heart.cavity) + 0.4 * cavity)
         blob = coverage(ellipse(u, v, size, 0.8 * size) + 0.8 * fine, plane.pixel * 1.3)
         paint(canvas, share * present * np.float32(0.9) * blob * coverage(shape.endocardium, edge), muscle)

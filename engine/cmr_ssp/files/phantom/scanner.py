@@ -32,7 +32,7 @@ def sensitivity(rng: np.random.Generator, style: PhantomStyle, depth: Field, pix
     side = (np.cos(angle) * x + np.sin(angle) * y).astype(np.float32)
     strength = draw(rng, style.shading)
     fall = np.clip(depth, 0, None) / 100
-    field: Field = np.exp(strength * (0.6 * side + 0.35 - 0.6 * fall + 0.25 * uneven))
+    field: Field = np.exp(strength * (0.5 * side - 0.3 * fall + 0.25 * uneven))
     return field
 
 

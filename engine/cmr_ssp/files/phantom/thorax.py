@@ -10,6 +10,9 @@ from cmr_ssp.files.phantom.anatomy import Pose, Signals
 from cmr_ssp.files.phantom.shapes import Field, coverage, ellipse, gaussian_field, paint, ring, rotate
 from cmr_ssp.files.phantom.style import ORGAN_WARP_MM
 
+_BODY = (42.0, 45.0, 134.0)
+"""Centre of the body from the heart and its radius, in mm."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -75,24 +78,28 @@ def paint_thorax(
         noise(9),
         noise(2.2, 0.8),
     )
-    depth = _depth(frame)
+    depth = _depth(frame, 5 * noise(45, 4))
     image = np.full(shape, 0.01, np.float32)
     if pose.arm:
         _paint_arm(image, frame, signals, pose)
     _paint_wall(image, frame, depth, pose, signals, noise(16))
     inner = depth - pose.subcutaneous - 15
     inside = coverage(-inner, pixel)
-    chest = _lung(frame, signals, noise(1.7, 0.6))
+    chest = _lung(frame, signals, noise(2.0, 0.6))
+    pad = ellipse(frame.x + 62, frame.y - rng.uniform(5, 40), rng.uniform(8, 30), rng.uniform(15, 40))
+    paint(chest, coverage(pad + 5 * frame.coarse, 2), signals.fat * (0.85 + 0.12 * frame.coarse))
+    spine = (rng.uniform(-14, 10), rng.uniform(84, 98))
+    _paint_hilum(chest, frame, signals, spine, rng)
     _paint_abdomen(chest, frame, signals, pose, rng)
-    aorta = _paint_mediastinum(chest, frame, signals, rng)
+    aorta = _paint_spine(chest, frame, signals, spine, rng)
     paint(image, inside, chest)
     return Surroundings(image, aorta * inside, depth)
 
 
-def _depth(frame: _Frame) -> Field:
+def _depth(frame: _Frame, uneven: Field) -> Field:
     """Distance from the skin; the body narrows towards the heart's apex."""
     narrow = 1 - 0.1 * frame.lower
-    return -ellipse(frame.x - 22, frame.y - 30 + 4 * frame.lower, 112 * narrow, 112 * narrow)
+    return uneven - ellipse(frame.x - _BODY[0], frame.y - _BODY[1], _BODY[2] * narrow, _BODY[2] * narrow)
 
 
 def _paint_arm(image: Field, frame: _Frame, signals: Signals, pose: Pose) -> None:
@@ -112,7 +119,7 @@ def _paint_wall(
     muscle = depth - pose.subcutaneous * (1 + 0.3 * noise)
     paint(image, coverage(-muscle, pixel), signals.muscle * (1 + 0.12 * frame.fine + 0.1 * frame.coarse))
     paint(image, 0.7 * ring(muscle, 0, 1.4, pixel), 0.05)
-    angle = np.arctan2(frame.y - 30, frame.x - 22) * 9 + 5 * frame.lower
+    angle = np.arctan2(frame.y - _BODY[1], frame.x - _BODY[0]) * 11 + 5 * frame.lower
     rib = ring(muscle, 8, 8, 2.5) * coverage(0.1 - np.sin(angle), 0.35)
     paint(image, rib, signals.marrow * (1.2 + 0.15 * frame.fine))
     paint(image, ring(muscle, 13.5, 2.5, 2) * (0.5 + 0.4 * np.sin(angle)), signals.fat * 0.7)
@@ -121,19 +128,36 @@ def _paint_wall(
 def _lung(frame: _Frame, signals: Signals, fine: Field) -> Field:
     """Return dark lung with bright vessels, denser near the heart."""
     hilum = np.exp(-(frame.x**2 + (frame.y - 10) ** 2) / (2 * 75.0**2))
-    vessels = np.clip(fine + 0.35 * frame.coarse - 2.5 + 0.9 * hilum, 0, 0.9)
+    vessels = np.clip(fine + 0.35 * frame.coarse - 2.4 + 1.1 * hilum, 0, 0.9)
     lung: Field = signals.lung * (1 + 0.25 * frame.coarse + 0.2 * frame.fine) + vessels
     return lung
 
 
-def _paint_mediastinum(chest: Field, frame: _Frame, signals: Signals, rng: np.random.Generator) -> Field:
-    """Paint the tissue from heart to spine, the spine itself, and the aorta, whose coverage is returned."""
+def _paint_hilum(
+    chest: Field, frame: _Frame, signals: Signals, spine: tuple[float, float], rng: np.random.Generator
+) -> None:
+    """Paint fatty tissue from heart to spine and the pulmonary veins, which lie towards the base."""
     x, y, pixel = frame.x, frame.y, frame.pixel
-    spine_x, spine_y = rng.uniform(-14, 10), rng.uniform(84, 96)
-    along = np.clip(y / np.float32(spine_y), 0, 1)
-    tissue = np.abs(x - spine_x * along) - (16 + 22 * along**2)
-    soft = 0.5 * (signals.fat + signals.muscle) * (1 + 0.35 * frame.coarse)
+    along = np.clip(y / np.float32(spine[1]), 0, 1)
+    tissue = np.abs(x - spine[0] * along) - (14 + 24 * along**2) + 7 * frame.coarse
+    fatty = coverage(-frame.coarse - 0.6 * frame.fine, 0.8)
+    soft = signals.muscle + (0.9 * signals.fat - signals.muscle) * fatty
     paint(chest, coverage(tissue, 3) * coverage(-y, 10), soft)
+    for _ in range(6):
+        vein = ellipse(
+            x - rng.uniform(-45, 55), y - rng.uniform(25, 75), rng.uniform(4, 9), rng.uniform(3, 7)
+        )
+        here = np.clip(rng.uniform(0.1, 0.7) - frame.lower, 0, 0.2) * 5
+        paint(chest, here * coverage(vein - 1.2, pixel), signals.muscle)
+        paint(chest, here * coverage(vein, pixel), 0.95)
+
+
+def _paint_spine(
+    chest: Field, frame: _Frame, signals: Signals, spine: tuple[float, float], rng: np.random.Generator
+) -> Field:
+    """Paint the spine, its muscles, the gullet and the aorta, whose coverage is returned."""
+    x, y, pixel = frame.x, frame.y, frame.pixel
+    spine_x, spine_y = spine
     back = signals.muscle * (1 + 0.15 * frame.fine)
     paint(chest, coverage(ellipse(x - spine_x, y - spine_y - 22, 62, 26) + 3 * frame.coarse, 2), back)
     body = ellipse(x - spine_x, y - spine_y, 20, 16)
@@ -158,7 +182,7 @@ def _paint_abdomen(
 ) -> None:
     """Paint what lies below the diaphragm, which rises towards the apex, where the heart rests on it."""
     x, pixel = frame.x, frame.pixel
-    dome = pose.diaphragm - rng.uniform(42, 56) * frame.lower + 0.004 * (x - 15) ** 2
+    dome = pose.diaphragm - rng.uniform(36, 54) * frame.lower + 0.003 * (x - 15) ** 2
     y = frame.y - dome
     below = coverage(-y, pixel)
     abdomen = signals.fat * (0.75 + 0.12 * frame.coarse + 0.06 * frame.fine)
