@@ -1,0 +1,69 @@
+"""Device, precision and number of threads, and how a run records them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+
+import torch
+from lightning_fabric import Fabric
+
+from cmr_ssp.errors import DeviceError
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the named device, or the best one there is.
+
+    Raises
+    ------
+    DeviceError
+        Where this machine lacks the device.
+    """
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
+    if not available.get(name.partition(":")[0], False):
+        remedy = f"Use --device {' or '.join(kind for kind, there in available.items() if there)}."
+        raise DeviceError.of(name, "is no device of this machine", remedy)
+    return torch.device(name)
+
+
+def choose_precision(wanted: str, device: torch.device) -> str:
+    """Return fabric's name of the precision; ``auto`` is bfloat16 where the hardware computes in it."""
+    if wanted == "16-mixed" and device.type == "cpu":
+        wanted = "auto"  # half precision needs a GPU; bfloat16 is the processor's counterpart
+    if wanted != "auto":
+        return wanted
+    return "bf16-mixed" if _has_bfloat16(device) else "32-true"
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Return the context in which a network predicts: bfloat16 where the hardware computes in it."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device))
+
+
+def make_fabric(device: torch.device, precision: str) -> Fabric:
+    """Return lightning-fabric for one device; jobs of several devices start from the command line."""
+    index = [device.index or 0] if device.type == "cuda" else 1
+    return Fabric(accelerator=device.type, devices=index, precision=choose_precision(precision, device))
+
+
+def describe_machine(device: torch.device, precision: str) -> Mapping[str, str | int]:
+    """Return what decides speed and rounding, for the run's record; nothing that names the machine."""
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
+    return {
+        "device": device.type,
+        "gpu": gpu,
+        "processor": torch.backends.cpu.get_cpu_capability(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "precision": precision,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }

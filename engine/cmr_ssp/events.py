@@ -1,0 +1,106 @@
+"""What a running job says; every job ends with exactly one `JobEnded`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from cmr_ssp.errors import Problem
+
+
+class Outcome(StrEnum):
+    """How a job ended."""
+
+    FINISHED = "finished"
+    STOPPED = "stopped"  # cancelled by the user, the state kept
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Preparing:
+    """Part of the work before the first update is done, such as `done` of `total` subjects banked."""
+
+    what: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """Training is about to start: where, on what, for how long."""
+
+    folder: Path
+    device: str
+    precision: str
+    samples: int
+    updates: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateFinished:
+    """The optimiser took a step; `seconds_left` is unknown during the first ones."""
+
+    update: int
+    updates: int
+    loss: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class EpochFinished:
+    """One pass over the slice samples is done; `scores` holds what was measured, by name."""
+
+    epoch: int
+    update: int
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointWritten:
+    """A checkpoint lies on disk."""
+
+    path: Path
+    update: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """Something the user should know that stops nothing."""
+
+    problem: Problem
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """The last event of every job."""
+
+    outcome: Outcome
+    problems: tuple[Problem, ...] = ()
+
+
+Event = Preparing | RunStarted | UpdateFinished | EpochFinished | CheckpointWritten | Noticed | JobEnded
+OnEvent = Callable[[Event], None]
+
+
+def ignore_events(event: Event) -> None:
+    """Do nothing with an event."""
+    del event
+
+
+class Cancel:
+    """A request to stop, looked at between micro-batches; may be made from any thread."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def request(self) -> None:
+        """Ask the job to stop soon and keep what it has."""
+        self._event.set()
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked."""
+        return self._event.is_set()

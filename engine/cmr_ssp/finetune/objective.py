@@ -1,0 +1,93 @@
+"""What the loop needs to train on labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cmr_ssp.anatomy import N_CLASSES, Structure
+from cmr_ssp.evaluation import dice
+from cmr_ssp.finetune.loss import SegmentationCriterion
+from cmr_ssp.networks import UNet
+from cmr_ssp.prediction import segment_cine
+from cmr_ssp.recipes import SegmentationRecipe
+from cmr_ssp.samples.bank import SliceBank
+from cmr_ssp.samples.views import make_views
+
+
+class SegmentationObjective:
+    """Trains the whole U-Net on labelled slices.
+
+    Parameters
+    ----------
+    bank : SliceBank
+        Where the slices come from.
+    samples : ndarray of int
+        The labelled slices of the label budget, those that show no heart included.
+    validation_subjects : sequence of str
+        Subjects of the bank whose 3D Dice is measured.
+    recipe : SegmentationRecipe
+        Network, crop, augmentation and loss.
+    device : torch.device
+        Where it happens.
+    """
+
+    def __init__(
+        self,
+        bank: SliceBank,
+        samples: NDArray[np.int64],
+        validation_subjects: Sequence[str],
+        recipe: SegmentationRecipe,
+        device: torch.device,
+    ) -> None:
+        self.samples = samples
+        self._validation_subjects = validation_subjects
+        self._bank, self._recipe, self._device = bank, recipe, device
+        self._criterion = SegmentationCriterion(recipe.loss)
+        self._unet = UNet(
+            recipe.network.channels, N_CLASSES, deep_supervision=recipe.loss.deep_supervision
+        ).to(device)
+        self.network: nn.Module = self._unet
+
+    def before_update(self, progress: float) -> None:
+        """Freeze the encoder during the first part of the training, if the recipe says so."""
+        self._unet.encoder.requires_grad_(progress >= self._recipe.freeze_encoder)
+
+    def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
+        """Return the loss on freshly augmented labelled slices."""
+        recipe = self._recipe
+        views = make_views(
+            self._bank, samples, recipe.crop, recipe.augmentation, seed, self._device, with_labels=True
+        )
+        images = views.images.contiguous(memory_format=torch.channels_last)
+        assert views.labels is not None
+        return self._criterion(network(images), views.labels, views.drawn)
+
+    def validate(self) -> dict[str, float]:
+        """Return the mean 3D Dice of the validation subjects in their own grid, in all and by structure."""
+        values: dict[Structure, list[float]] = {structure: [] for structure in Structure}
+        for subject_id in self._validation_subjects:
+            self._add_dice(subject_id, values)
+        by_structure = {s: sum(v) / len(v) for s, v in values.items() if v}
+        if not by_structure:
+            return {}
+        mean = sum(by_structure.values()) / len(by_structure)
+        return {"validation_dice": mean} | {
+            f"validation_dice_{structure.name}": value for structure, value in by_structure.items()
+        }
+
+    def _add_dice(self, subject_id: str, values: dict[Structure, list[float]]) -> None:
+        cine = self._bank.cine(subject_id)
+        labelled = [frame for frame, drawn in enumerate(cine.drawn) if drawn]
+        if not labelled:
+            return
+        found = segment_cine(
+            self.network, cine.levels[labelled], cine.mean, cine.spacing_mm, cine.heart_px, self._recipe
+        )
+        for prediction, frame in zip(found, labelled, strict=True):
+            for structure in cine.drawn[frame]:
+                values[structure].append(dice(prediction, cine.labels[frame], structure))

@@ -1,0 +1,91 @@
+"""The paper's 2D U-Net, with encoder, decoder and heads apart so that each can be transferred alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    """Twice 3x3 convolution, batch norm, leaky ReLU; `stride` in the first convolution."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride, 1),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(0.01, inplace=True),
+        nn.Conv2d(outputs, outputs, 3, 1, 1),
+        nn.BatchNorm2d(outputs),
+        nn.LeakyReLU(0.01, inplace=True),
+    )
+
+
+class Encoder(nn.Module):
+    """Halves the resolution once a stage.
+
+    Parameters
+    ----------
+    channels : sequence of int
+        Width of each resolution, highest first; the paper's are 32, 64, 128, 256, 512, 512, 512.
+    """
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        stages = [_block(1, channels[0])]
+        stages += [_block(wide, narrow, stride=2) for wide, narrow in pairwise(channels)]
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the features of every resolution, highest first, for images (batch, 1, row, column)."""
+        features = []
+        for stage in self.stages:
+            images = stage(images)
+            features.append(images)
+        return features
+
+
+class Decoder(nn.Module):
+    """Mirrors the encoder: 2x2 transposed convolution, concatenate the skip, block."""
+
+    def __init__(self, channels: Sequence[int]) -> None:
+        super().__init__()
+        self.upsamplings = nn.ModuleList()
+        self.stages = nn.ModuleList()
+        for fine, coarse in reversed(list(pairwise(channels))):
+            self.upsamplings.append(nn.ConvTranspose2d(coarse, fine, 2, 2))
+            self.stages.append(_block(2 * fine, fine))
+
+    def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
+        """Return the decoded maps of every resolution but the lowest, highest first."""
+        decoded = [features[-1]]
+        skips = reversed(features[:-1])
+        for upsampling, stage, skip in zip(self.upsamplings, self.stages, skips, strict=True):
+            decoded.append(stage(torch.cat((upsampling(decoded[-1]), skip), dim=1)))
+        return decoded[:0:-1]
+
+
+class UNet(nn.Module):
+    """Encoder, decoder and 1x1 output convolutions (method page, U-Net).
+
+    Parameters
+    ----------
+    channels : sequence of int
+        Width of each resolution, highest first. Image sides must divide by ``2 ** (len(channels) - 1)``.
+    n_outputs : int
+        Channels of every output.
+    deep_supervision : bool
+        One output for every resolution but the lowest, instead of the highest alone.
+    """
+
+    def __init__(self, channels: Sequence[int], n_outputs: int, *, deep_supervision: bool) -> None:
+        super().__init__()
+        self.encoder = Encoder(channels)
+        self.decoder = Decoder(channels)
+        supervised = channels[:-1] if deep_supervision else channels[:1]
+        self.heads = nn.ModuleList([nn.Conv2d(width, n_outputs, 1) for width in supervised])
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the outputs, full resolution first, for images (batch, 1, row, column)."""
+        decoded = self.decoder(self.encoder(images))
+        return [head(features) for head, features in zip(self.heads, decoded, strict=False)]

@@ -1,0 +1,174 @@
+"""Segment every frame of a cine, back in the image's own voxel grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cmr_ssp.anatomy import BACKGROUND, N_CLASSES, Structure
+from cmr_ssp.devices import autocast
+from cmr_ssp.recipes import Crop, Prediction, SegmentationRecipe
+from cmr_ssp.samples.heart import find_heart
+from cmr_ssp.samples.resampling import SliceBatch, crop_to_slice, no_placement, resample
+from cmr_ssp.samples.standardise import standardise
+
+_SLICES_AT_ONCE = 32
+
+InPlane = tuple[float, float]
+
+
+def segment_stack(
+    network: nn.Module, pixels: NDArray[np.float32], spacing_mm: InPlane, recipe: SegmentationRecipe
+) -> NDArray[np.uint8]:
+    """Segment a stack as read from its file.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Its first output has a channel for the background and each structure.
+    pixels : ndarray, shape (frame, slice, row, column)
+        The whole cine: intensities and the heart's place depend on all frames.
+    spacing_mm : tuple of float
+        Distance between rows and between columns.
+    recipe : SegmentationRecipe
+        Crop and prediction settings.
+
+    Returns
+    -------
+    ndarray of uint8, shape (frame, slice, row, column)
+        0 or a `Structure` number.
+    """
+    cine = standardise(pixels)
+    heart = find_heart(cine.levels, spacing_mm)
+    centre = (heart.row, heart.column)
+    labels = np.zeros(pixels.shape, dtype=np.uint8)
+    rows, columns = cine.levels.shape[2:]
+    labels[:, :, cine.top : cine.top + rows, cine.left : cine.left + columns] = segment_cine(
+        network, cine.levels, cine.mean, spacing_mm, centre, recipe
+    )
+    return labels
+
+
+def segment_cine(
+    network: nn.Module,
+    levels: NDArray[np.floating],
+    mean: float,
+    spacing_mm: InPlane,
+    heart_px: InPlane,
+    recipe: SegmentationRecipe,
+) -> NDArray[np.uint8]:
+    """Segment a cine as a slice bank holds it; see `segment_stack`."""
+    frames, slices, rows, columns = levels.shape
+    flat = levels.reshape(frames * slices, rows, columns)
+    crop, settings = recipe.crop, recipe.prediction
+    centre = heart_px if crop.centre == "motion" else ((rows - 1) / 2, (columns - 1) / 2)
+    was_training = network.training
+    network.eval()
+    try:
+        labels = _segment(network, flat, mean, spacing_mm, centre, crop, settings)
+        if settings.recentre and labels.any():
+            found = _middle(labels)
+            labels = _segment(network, flat, mean, spacing_mm, found, crop, settings)
+    finally:
+        network.train(was_training)
+    labels = labels.reshape(levels.shape)
+    return _largest_components(labels) if settings.largest_component else labels
+
+
+@torch.inference_mode()
+def _segment(
+    network: nn.Module,
+    levels: NDArray[np.floating],
+    mean: float,
+    spacing_mm: InPlane,
+    centre_px: InPlane,
+    crop: Crop,
+    settings: Prediction,
+) -> NDArray[np.uint8]:
+    """Segment slices (slice, row, column) that share a centre."""
+    parts = []
+    for batch in _batches(network, levels, mean, spacing_mm, centre_px):
+        placement = no_placement(len(batch.levels))
+        images, _ = resample(batch, placement, crop)
+        logits = _logits(network, images, flips=settings.flips)
+        matrix, offset = crop_to_slice(batch, placement, crop)
+        parts.append(_back(logits, matrix, offset, levels.shape[1:]).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def _batches(
+    network: nn.Module,
+    levels: NDArray[np.floating],
+    mean: float,
+    spacing_mm: InPlane,
+    centre_px: InPlane,
+) -> Iterator[SliceBatch]:
+    device = next(network.parameters()).device
+    for start in range(0, len(levels), _SLICES_AT_ONCE):
+        part = torch.from_numpy(np.asarray(levels[start : start + _SLICES_AT_ONCE], dtype=np.float32))
+        n = len(part)
+        yield SliceBatch(
+            part[:, None].to(device),
+            None,
+            torch.tensor([centre_px], dtype=torch.float32, device=device).expand(n, 2),
+            torch.tensor([spacing_mm], dtype=torch.float32, device=device).expand(n, 2),
+            torch.full((n,), mean, device=device),
+        )
+
+
+def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
+    """Return the full-resolution output (slice, class, row, column), averaged over flips if wanted."""
+    images = images.contiguous(memory_format=torch.channels_last)
+    axes: list[tuple[int, ...]] = [(), (2,), (3,), (2, 3)] if flips else [()]
+    with autocast(images.device):
+        outputs = [network(images.flip(axis))[0].float().flip(axis) for axis in axes]
+    return torch.stack(outputs).mean(dim=0)
+
+
+def _back(logits: Tensor, matrix: Tensor, offset: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the labels (slice, row, column) on the slice's own grid; background outside the crop.
+
+    Logits are interpolated (bicubic) before the largest is chosen, as the authors do. Zeros outside the
+    crop tie, and the first class, background, wins.
+    """
+    rows, columns = shape
+    inverse = torch.linalg.inv(matrix)
+    size = logits.shape[-1]
+    device = logits.device
+    places = torch.stack(
+        torch.meshgrid(
+            torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij"
+        ),
+        dim=-1,
+    ).float()
+    # All slices of a stack share the placement, so one grid serves the batch.
+    crop_px = (places - offset[0]) @ inverse[0].T
+    grid = (2 * crop_px / size).flip(-1).expand(len(logits), rows, columns, 2)
+    values = functional.grid_sample(logits, grid, mode="bicubic", align_corners=False)
+    return values.argmax(dim=1).to(torch.uint8)
+
+
+def _middle(labels: NDArray[np.uint8]) -> InPlane:
+    """Return the middle of the box around everything that more than a few slices agree on."""
+    foreground = (labels != BACKGROUND).sum(axis=0)
+    rows, columns = np.nonzero(foreground > 0.1 * foreground.max())
+    return (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
+
+
+def _largest_components(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Keep the largest connected piece of each structure in each frame."""
+    kept = np.zeros_like(labels)
+    neighbours = ndimage.generate_binary_structure(3, 3)  # diagonal too: breath-holds shift slices
+    for frame, structure in np.ndindex(len(labels), N_CLASSES - 1):
+        here = labels[frame] == Structure(structure + 1)
+        pieces, n = ndimage.label(here, structure=neighbours)
+        if n > 1:
+            here = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
+        kept[frame][here] = structure + 1
+    return kept

@@ -1,0 +1,121 @@
+"""Recipes from shipped presets, YAML files and ``key=value`` settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from cmr_ssp.errors import Problem, RecipeError
+from cmr_ssp.recipes.models import MimRecipe, Recipe, SegmentationRecipe
+
+_MODELS: Mapping[str, type[MimRecipe] | type[SegmentationRecipe]] = {
+    "mim": MimRecipe,
+    "finetune": SegmentationRecipe,
+    "scratch": SegmentationRecipe,
+}
+_PRESETS = resources.files("cmr_ssp.recipes") / "presets"
+
+
+def preset_names() -> tuple[str, ...]:
+    """Return the names of the shipped presets, such as ``mim/paper``."""
+    folders = sorted((entry for entry in _PRESETS.iterdir() if entry.is_dir()), key=lambda f: f.name)
+    return tuple(
+        f"{folder.name}/{file.name.removesuffix('.yaml')}"
+        for folder in folders
+        for file in sorted(folder.iterdir(), key=lambda f: f.name)
+    )
+
+
+def load_recipe(
+    source: str | Path, settings: Iterable[str] = (), *, methods: Iterable[str] = tuple(_MODELS)
+) -> Recipe:
+    """Read a recipe and apply settings to it.
+
+    Parameters
+    ----------
+    source : str or Path
+        A preset's name as a string, or the path of a YAML file.
+    settings : iterable of str
+        ``key=value`` pairs; a dotted key reaches into a group, as in ``optimiser.learning_rate=0.01``.
+    methods : iterable of str
+        The methods that are of use here.
+
+    Raises
+    ------
+    RecipeError
+        With every fault that was found.
+    """
+    text = source.read_text() if isinstance(source, Path) else _preset_text(source)
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise RecipeError.of(source, f"is no valid YAML ({error})", "Correct the file.") from None
+    if not isinstance(tree, dict):
+        raise RecipeError.of(source, "holds no settings", "Start from `cmr-ssp recipe show mim/cpu-small`.")
+    for setting in settings:
+        _apply(tree, setting)
+    return parse_recipe(tree, str(source), methods=methods)
+
+
+def parse_recipe(tree: Mapping[str, Any], where: str, *, methods: Iterable[str] = tuple(_MODELS)) -> Recipe:
+    """Validate settings that were read from somewhere.
+
+    Raises
+    ------
+    RecipeError
+        With every fault that was found; `where` names the source in it.
+    """
+    method, allowed = tree.get("method"), tuple(methods)
+    if method not in allowed:
+        remedy = f"Use a recipe whose method is {' or '.join(allowed)}."
+        raise RecipeError.of(where, f"has the method {method!r}, which is of no use here", remedy)
+    try:
+        return _MODELS[str(method)].model_validate(tree)
+    except ValidationError as error:
+        raise RecipeError(*(_problem(where, fault) for fault in error.errors())) from None
+
+
+def recipe_yaml(recipe: Recipe) -> str:
+    """Return the recipe as YAML with every setting written out."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, default_flow_style=None)
+
+
+def _preset_text(name: str) -> str:
+    if name not in preset_names():
+        remedy = f"Choose one of {', '.join(preset_names())}, or give a file with --recipe."
+        raise RecipeError.of(name, "is no preset", remedy)
+    return (_PRESETS / f"{name}.yaml").read_text()
+
+
+def _apply(tree: dict[str, Any], setting: str) -> None:
+    """Write one ``key=value`` into the tree; epochs and updates replace one another."""
+    key, equals, value = setting.partition("=")
+    if not equals:
+        raise RecipeError.of(setting, "is no key=value pair", "Write, for example, --set updates=400.")
+    *groups, leaf = key.strip().split(".")
+    for group in groups:
+        tree = tree.setdefault(group, {})
+        if not isinstance(tree, dict):
+            raise RecipeError.of(setting, f"'{group}' is no group of settings", "Name a setting.")
+    if not groups and leaf in ("epochs", "updates"):
+        for count in ("epochs", "updates"):
+            tree.pop(count, None)
+    try:
+        tree[leaf] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise RecipeError.of(setting, "has a value that is no valid YAML", "Quote it.") from None
+
+
+def _problem(where: str, fault: Mapping[str, Any]) -> Problem:
+    """Turn one of pydantic's findings into a problem with a way out."""
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return Problem(where, f"the setting '{key}' is unknown", "Remove it or correct its name.")
+    remedy = f"Set {key} to a valid value." if key else "Change the settings so that they agree."
+    what = str(fault["msg"]).removeprefix("Value error, ")
+    return Problem(where, f"{key}: {what}" if key else what, remedy)

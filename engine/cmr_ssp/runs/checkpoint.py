@@ -1,0 +1,122 @@
+"""Checkpoints as one safetensors file: tensors, and everything else as JSON in its header.
+
+Nothing is ever unpickled, so a checkpoint from a stranger can be opened.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from cmr_ssp.errors import CheckpointError, RecipeError
+from cmr_ssp.recipes import Recipe, parse_recipe
+from cmr_ssp.runs.atomic import replacing
+from cmr_ssp.runs.provenance import Provenance
+
+_FORMAT = "cmr-ssp checkpoint 1"
+_TENSOR = "tensor:"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """The state of a training after some update.
+
+    Attributes
+    ----------
+    network : Mapping of str to Tensor
+        The network's state.
+    optimiser : Mapping
+        The optimiser's state.
+    tally : Mapping
+        Number of updates done (``update``) and what else the loop remembers.
+    recipe : Recipe
+        What is being run.
+    provenance : Provenance
+        What the network has seen.
+    scores : Mapping of str to float
+        What was last measured.
+    """
+
+    network: Mapping[str, Tensor]
+    optimiser: Mapping[str, Any]
+    tally: Mapping[str, Any]
+    recipe: Recipe
+    provenance: Provenance
+    scores: Mapping[str, float]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint atomically."""
+    tensors: dict[str, Tensor] = {}
+    about = {
+        "format": _FORMAT,
+        "network": _strip(dict(checkpoint.network), "network", tensors),
+        "optimiser": _strip(dict(checkpoint.optimiser), "optimiser", tensors),
+        "tally": dict(checkpoint.tally),
+        "recipe": checkpoint.recipe.model_dump(mode="json"),
+        "provenance": checkpoint.provenance.as_dict(),
+        "scores": dict(checkpoint.scores),
+    }
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata={"cmr_ssp": json.dumps(about)})
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is missing, damaged or no checkpoint of ours.
+    """
+    remedy = "Choose the run folder that training wrote, or copy the file again."
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["cmr_ssp"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        if about["format"] != _FORMAT:
+            raise CheckpointError.of(path, f"is a {about['format']}", "Update napari-cmr-ssp.")
+        return Checkpoint(
+            _fill(about["network"], tensors),
+            _fill(about["optimiser"], tensors),
+            about["tally"],
+            parse_recipe(about["recipe"], str(path)),
+            Provenance.from_dict(about["provenance"]),
+            about["scores"],
+        )
+    except FileNotFoundError:
+        raise CheckpointError.of(path, "there is no such checkpoint", remedy) from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError.of(path, f"is no readable checkpoint ({error})", remedy) from None
+    except RecipeError as error:
+        raise CheckpointError(*error.problems) from None
+
+
+def _strip(tree: Any, name: str, tensors: dict[str, Tensor]) -> Any:
+    """Move the tensors of a nested state aside, leaving their names; pairs keep integer keys apart."""
+    if isinstance(tree, Tensor):
+        tensors[name] = tree.detach().cpu().contiguous().clone()
+        return _TENSOR + name
+    if isinstance(tree, Mapping):
+        return {"pairs": [[key, _strip(value, f"{name}.{key}", tensors)] for key, value in tree.items()]}
+    if isinstance(tree, list | tuple):
+        return [_strip(value, f"{name}.{place}", tensors) for place, value in enumerate(tree)]
+    return tree
+
+
+def _fill(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Undo `_strip`."""
+    if isinstance(tree, str) and tree.startswith(_TENSOR):
+        return tensors[tree.removeprefix(_TENSOR)]
+    if isinstance(tree, dict):
+        return {key: _fill(value, tensors) for key, value in tree["pairs"]}
+    if isinstance(tree, list):
+        return [_fill(value, tensors) for value in tree]
+    return tree

@@ -1,0 +1,44 @@
+"""What a network has seen, and where it was made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+SeenSubjects = Mapping[str, str]
+"""Fingerprint of the cine by subject id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Which subjects a checkpoint's network saw, and how it was made.
+
+    Attributes
+    ----------
+    pretraining, training, validation : Mapping of str to str
+        Fingerprint by subject id: whose pixels pretraining saw, whose labels training saw, and who
+        chose the best checkpoint.
+    labels : str
+        The label budget in words, such as ``5 subjects, seed 0, ED+ES``; empty for pretraining.
+    pretrained_from : str
+        Digest of the checkpoint that the weights came from; empty from scratch.
+    machine : Mapping
+        Device, precision, threads and versions.
+    """
+
+    pretraining: SeenSubjects = field(default_factory=dict)
+    training: SeenSubjects = field(default_factory=dict)
+    validation: SeenSubjects = field(default_factory=dict)
+    labels: str = ""
+    pretrained_from: str = ""
+    machine: Mapping[str, str | int] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> Self:
+        """Rebuild what `as_dict` returned."""
+        return cls(**tree)

@@ -1,0 +1,144 @@
+"""A run: one directory that the user chose, with everything a later stage needs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from cmr_ssp.errors import Problem, RunError
+from cmr_ssp.events import Outcome
+from cmr_ssp.recipes import Recipe, recipe_yaml
+from cmr_ssp.runs.atomic import write_text
+from cmr_ssp.subjects import Role, Split
+
+
+_HISTORY_COLUMNS = ["epoch", "update", "learning_rate", "loss"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run directory.
+
+    Attributes
+    ----------
+    folder : Path
+        Holds ``recipe.yaml``, ``split.yaml``, ``history.csv``, ``last.safetensors``,
+        ``best.safetensors`` and ``state.json``.
+    """
+
+    folder: Path
+
+    @property
+    def last(self) -> Path:
+        """The newest checkpoint."""
+        return self.folder / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint of the best validation score, or of the lowest loss without validation."""
+        return self.folder / "best.safetensors"
+
+    @property
+    def history(self) -> Path:
+        """One row an epoch."""
+        return self.folder / "history.csv"
+
+    def create(self, recipe: Recipe, split: Split) -> None:
+        """Make the directory and write what the run will be.
+
+        Raises
+        ------
+        RunError
+            Where the folder holds something already.
+        """
+        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
+            what = "holds a run already" if self.last.exists() else "exists and is not empty"
+            raise RunError.of(self.folder, what, "Choose another --run folder, or continue it with --resume.")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_text(self.folder / "recipe.yaml", recipe_yaml(recipe))
+        write_split(self.folder / "split.yaml", split)
+
+    def split(self) -> Split:
+        """Return the split that the run was made with.
+
+        Raises
+        ------
+        RunError
+            Where the folder is no run.
+        """
+        return read_split(self.folder / "split.yaml")
+
+    def write_state(self, outcome: Outcome | None, problems: Sequence[Problem] = ()) -> None:
+        """Record how the job ended; None while it runs."""
+        state = {"state": outcome or "running", "problems": [str(problem) for problem in problems]}
+        write_text(self.folder / "state.json", json.dumps(state, indent=1))
+
+    def append_history(self, row: Mapping[str, float]) -> None:
+        """Add a row to the history; a column the file lacks is added to the rows before."""
+        columns = self._history_columns()
+        if not set(row) <= set(columns):
+            self.write_history([*self.read_history(), row])
+            return
+        with self.history.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, columns, lineterminator="\n").writerow(row)
+
+    def write_history(self, rows: Sequence[Mapping[str, float | str]]) -> None:
+        """Replace the history."""
+        columns = list(dict.fromkeys(name for row in rows for name in row)) or _HISTORY_COLUMNS
+        text = io.StringIO()
+        writer = csv.DictWriter(text, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        write_text(self.history, text.getvalue())
+
+    def _history_columns(self) -> list[str]:
+        if not self.history.exists():
+            return []
+        with self.history.open(newline="", encoding="utf-8") as file:
+            return next(csv.reader(file), [])
+
+    def read_history(self) -> list[dict[str, str]]:
+        """Return the rows of the history, empty where there is none."""
+        if not self.history.exists():
+            return []
+        with self.history.open(newline="") as file:
+            return list(csv.DictReader(file))
+
+
+def write_split(path: Path, split: Split) -> None:
+    """Write a split as YAML: the seed, and the subject ids of each role."""
+    tree = {"seed": split.seed} | {role.value: list(split.ids(role)) for role in Role}
+    write_text(path, yaml.safe_dump(tree, sort_keys=False))
+
+
+def read_split(path: Path) -> Split:
+    """Read a split that `write_split` wrote, or that somebody wrote in the same form.
+
+    Raises
+    ------
+    RunError
+        With every fault of the file.
+    """
+    remedy = "Write lists of subject ids under train, validation and test."
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RunError.of(path, f"is no readable split ({error})", remedy) from None
+    if not isinstance(tree, dict) or not set(tree) <= {"seed", *Role}:
+        raise RunError.of(path, "is no split", remedy)
+    roles: dict[str, Role] = {}
+    problems = []
+    for role in Role:
+        for subject_id in map(str, tree.get(role.value) or ()):
+            if subject_id in roles:
+                problems.append(Problem(str(path), f"'{subject_id}' has two roles", "Keep one of them."))
+            roles[subject_id] = role
+    if problems:
+        raise RunError(*problems)
+    return Split(roles, tree.get("seed"))

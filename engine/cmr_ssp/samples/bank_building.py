@@ -1,0 +1,202 @@
+"""Write a slice bank: read, standardise and locate the heart of every subject, several at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import platformdirs
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import CmrSspError, ImageError, Problem
+from cmr_ssp.files import open_stack, read_segmentation, verified
+from cmr_ssp.samples.bank import SLICE, SliceBank, open_bank
+from cmr_ssp.samples.heart import find_heart
+from cmr_ssp.samples.standardise import standardise
+from cmr_ssp.subjects import Segmentation, Subject
+
+_FORMAT = 1  # raise when what is stored changes
+_LABEL_PADDING = 2  # float16 views need even offsets
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PreparedSubject:
+    levels: NDArray[np.float16]  # (frame, slice, row, column)
+    index: NDArray[np.void]  # offsets still missing
+    segmentations: tuple[Segmentation, ...]  # cropped like the levels
+    fingerprint: str
+
+
+def default_bank_folder() -> Path:
+    """Return where banks are kept: ``CMR_SSP_CACHE`` or the user's cache folder."""
+    return Path(os.environ.get("CMR_SSP_CACHE") or platformdirs.user_cache_path("cmr-ssp")) / "banks"
+
+
+def slice_bank(
+    subjects: Sequence[Subject], parent: Path | None = None, on_progress: Progress | None = None
+) -> SliceBank:
+    """Return the bank of these subjects, building it where none fits what is on disk.
+
+    Parameters
+    ----------
+    subjects : sequence of Subject
+        Whose slices it holds.
+    parent : Path, optional
+        Folder of banks, `default_bank_folder` unless given.
+    on_progress : callable, optional
+        Called with the number of subjects done and of all.
+
+    Raises
+    ------
+    ImageError
+        Naming every file that cannot be used.
+    """
+    parent = parent or default_bank_folder()
+    folder = parent / f"bank-{_content_key(subjects)}"
+    if (folder / "bank.json").exists():
+        return open_bank(folder)
+    parent.mkdir(parents=True, exist_ok=True)
+    building = parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
+    building.mkdir()
+    try:
+        _write(subjects, building, on_progress or _ignore)
+        _rename(building, folder)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return open_bank(folder)
+
+
+def _ignore(done: int, total: int) -> None:
+    del done, total
+
+
+def _content_key(subjects: Sequence[Subject]) -> str:
+    """Digest everything a bank depends on; a changed file shows in its size or time."""
+    digest = hashlib.blake2b(f"{_FORMAT}".encode(), digest_size=12)
+    for subject in subjects:
+        digest.update(repr((subject.id, subject.frames, subject.labels)).encode())
+        sources = {frame.path for frame in subject.frames} | {label.source.path for label in subject.labels}
+        for path in sorted(sources):
+            about = path.stat()
+            digest.update(f"{path}|{about.st_size}|{about.st_mtime_ns}".encode())
+    return digest.hexdigest()
+
+
+def _rename(building: Path, folder: Path) -> None:
+    """Give a finished bank its name, unless another process was faster."""
+    try:
+        building.rename(folder)
+    except OSError:
+        if not (folder / "bank.json").exists():
+            raise
+
+
+def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress) -> None:
+    records: list[NDArray[np.void]] = []
+    fingerprints: list[str] = []
+    problems: list[Problem] = []
+    with (folder / "slices.bin").open("wb") as file:
+        for number, prepared in enumerate(_prepared(subjects)):
+            if isinstance(prepared, CmrSspError):
+                problems += prepared.problems
+            else:
+                prepared.index["subject"] = number
+                records.append(_append(file, prepared))
+                fingerprints.append(prepared.fingerprint)
+            on_progress(number + 1, len(subjects))
+        file.flush()
+        os.fsync(file.fileno())
+    if problems:
+        raise ImageError(*problems)
+    np.save(folder / "index.npy", np.concatenate(records) if records else np.empty(0, SLICE))
+    about = {"subject_ids": [subject.id for subject in subjects], "fingerprints": fingerprints}
+    (folder / "bank.json").write_text(json.dumps(about))
+
+
+def _append(file: BinaryIO, prepared: _PreparedSubject) -> NDArray[np.void]:
+    """Write one subject's pixels and return its records with their offsets."""
+    index, (n_frames, n_slices, rows, columns) = prepared.index, prepared.levels.shape
+    start = file.tell()
+    file.write(prepared.levels.data)
+    index["image_at"] = start + np.arange(n_frames * n_slices) * rows * columns * 2
+    index["labels_at"] = -1
+    for segmentation in prepared.segmentations:
+        start = file.tell()
+        file.write(segmentation.labels.data)
+        file.write(bytes(segmentation.labels.size % _LABEL_PADDING))
+        here = slice(segmentation.frame * n_slices, (segmentation.frame + 1) * n_slices)
+        index["labels_at"][here] = start + np.arange(n_slices) * rows * columns
+    return index
+
+
+def _prepared(subjects: Sequence[Subject]) -> Iterator[_PreparedSubject | CmrSspError]:
+    """Prepare subjects on all processors, in order, holding few of them in memory at a time."""
+    workers = os.cpu_count() or 1
+    waiting: deque[Future[_PreparedSubject | CmrSspError]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for subject in subjects:
+            waiting.append(pool.submit(_prepare, subject))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _prepare(subject: Subject) -> _PreparedSubject | CmrSspError:
+    try:
+        subject, _ = verified(subject)
+        stack = open_stack(subject)
+        pixels = stack.load()
+        cine = standardise(pixels)
+        segmentations = tuple(read_segmentation(subject, phase) for phase in subject.phases)
+    except CmrSspError as error:
+        return error
+    rows, columns = cine.levels.shape[2:]
+    here = (slice(None), slice(cine.top, cine.top + rows), slice(cine.left, cine.left + columns))
+    cropped = tuple(
+        Segmentation(np.ascontiguousarray(drawing.labels[here]), drawing.frame, drawing.drawn)
+        for drawing in segmentations
+    )
+    in_plane_mm = stack.grid.spacing_mm[1:]
+    index = _index(subject, cine.levels, cropped, in_plane_mm)
+    index["mean"] = cine.mean
+    return _PreparedSubject(cine.levels.astype(np.float16), index, cropped, fingerprint(pixels))
+
+
+def _index(
+    subject: Subject,
+    levels: NDArray[np.float32],
+    segmentations: Sequence[Segmentation],
+    in_plane_mm: tuple[float, float],
+) -> NDArray[np.void]:
+    """Return one record a slice, in the order of the levels, without offsets."""
+    n_frames, n_slices, rows, columns = levels.shape
+    index = np.zeros((n_frames, n_slices), SLICE)
+    index["frame"], index["slice"] = np.indices(index.shape)
+    index["n_slices"], index["rows"], index["columns"] = n_slices, rows, columns
+    index["spacing_mm"] = in_plane_mm
+    heart = find_heart(levels, in_plane_mm)
+    index["heart_px"], index["heart_sure"] = (heart.row, heart.column), heart.sure
+    index["phase"] = -1
+    for label, drawing in zip(subject.labels, segmentations, strict=True):
+        index["phase"][drawing.frame] = tuple(Phase).index(label.phase)
+        index["drawn"][drawing.frame] = sum(1 << (structure - 1) for structure in drawing.drawn)
+    return index.reshape(-1)
+
+
+def fingerprint(pixels: NDArray[np.float32]) -> str:
+    """Return a digest of a cine's first frame, which tells the same images under another name."""
+    return hashlib.blake2b(np.ascontiguousarray(pixels[0]).data, digest_size=8).hexdigest()

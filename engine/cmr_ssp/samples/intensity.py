@@ -1,0 +1,96 @@
+"""Intensity steps of the augmentation, batched; each draws for every image from the generator it is given.
+
+Images have the shape (batch, 1, row, column) and are standardised. The generator lies on the CPU except for
+the noise itself, which is drawn where the images are.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cmr_ssp.recipes import Augmentation
+from cmr_ssp.samples.seeding import generator as make_generator
+
+
+def augment_intensities(images: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+    """Apply noise, blur, multiplication, shift and gamma, in this order (method page, Augmentation)."""
+    images = add_noise(images, ranges.noise_sd, ranges.noise_p, generator)
+    images = blur(images, ranges.blur_sigma_px, ranges.blur_p, generator)
+    images = multiply(images, ranges.multiply, ranges.multiply_p, generator)
+    images = shift(images, ranges.shift, ranges.shift_p, generator)
+    return adjust_gamma(images, ranges.gamma, ranges.gamma_p, generator)
+
+
+def add_noise(images: Tensor, largest_sd: float, p: float, generator: torch.Generator) -> Tensor:
+    """Add Gaussian noise whose deviation is drawn up to `largest_sd`."""
+    chosen = _chosen(images, p, generator)
+    sd = torch.rand(len(images), generator=generator) * largest_sd
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    if not len(chosen):
+        return images
+    picked = images[chosen]
+    noise = torch.empty_like(picked).normal_(generator=make_generator(seed, device=images.device))
+    images[chosen] = picked + noise * _per_image(sd, images)[chosen]
+    return images
+
+
+def blur(images: Tensor, sigma_px: tuple[float, float], p: float, generator: torch.Generator) -> Tensor:
+    """Blur with a Gaussian whose width is drawn for each axis."""
+    chosen = _chosen(images, p, generator)
+    sigma = _uniform((len(images), 2), sigma_px, generator).to(images.device)[chosen]
+    if not len(chosen):
+        return images
+    radius = math.ceil(4 * sigma_px[1])
+    steps = torch.arange(-radius, radius + 1, device=images.device)
+    kernels = torch.exp(-0.5 * (steps / sigma[:, :, None]) ** 2)
+    kernels /= kernels.sum(dim=-1, keepdim=True)
+    picked = images[chosen].transpose(0, 1)  # (1, chosen, row, column): one group an image
+    picked = functional.pad(picked, [radius] * 4, mode="reflect")
+    picked = functional.conv2d(picked, kernels[:, None, 0, :, None], groups=len(chosen))
+    picked = functional.conv2d(picked, kernels[:, None, 1, None, :], groups=len(chosen))
+    images[chosen] = picked.transpose(0, 1)
+    return images
+
+
+def multiply(images: Tensor, factor: tuple[float, float], p: float, generator: torch.Generator) -> Tensor:
+    """Multiply by a drawn factor (the factor itself, not 1 + it)."""
+    factors = _uniform((len(images),), factor, generator)
+    factors[~_coins(len(images), p, generator)] = 1.0
+    return images * _per_image(factors, images)
+
+
+def shift(images: Tensor, by: tuple[float, float], p: float, generator: torch.Generator) -> Tensor:
+    """Add a drawn constant."""
+    shifts = _uniform((len(images),), by, generator)
+    shifts[~_coins(len(images), p, generator)] = 0.0
+    return images + _per_image(shifts, images)
+
+
+def adjust_gamma(images: Tensor, gamma: tuple[float, float], p: float, generator: torch.Generator) -> Tensor:
+    """Raise to a drawn power on each image's own range."""
+    powers = _uniform((len(images),), gamma, generator)
+    powers[~_coins(len(images), p, generator)] = 1.0
+    low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
+    span = (high - low).clamp_min(1e-7)
+    return ((images - low) / span).pow(_per_image(powers, images)) * span + low
+
+
+def _coins(n: int, p: float, generator: torch.Generator) -> Tensor:
+    return torch.rand(n, generator=generator) < p
+
+
+def _chosen(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
+    return _coins(len(images), p, generator).nonzero()[:, 0].to(images.device)
+
+
+def _uniform(shape: tuple[int, ...], bounds: tuple[float, float], generator: torch.Generator) -> Tensor:
+    low, high = bounds
+    return torch.rand(shape, generator=generator) * (high - low) + low
+
+
+def _per_image(values: Tensor, images: Tensor) -> Tensor:
+    return values.to(images.device)[:, None, None, None]

@@ -1,0 +1,161 @@
+"""Gather slices of any size into one batch and bring them onto the crop in one interpolation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from cmr_ssp.recipes import Augmentation, Crop
+from cmr_ssp.samples.bank import SliceBank
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceBatch:
+    """Slices on their own grids, side by side on a canvas as large as the largest.
+
+    Attributes
+    ----------
+    levels : Tensor of float32, shape (batch, 1, row, column)
+        0 outside a slice, which is the cine's darkest level.
+    labels : Tensor of float32, shape (batch, 1, row, column), or None
+        0 outside a slice.
+    centre_px, spacing_mm : Tensor of float32, shape (batch, 2)
+        Centre of the crop and pixel spacing, both (row, column).
+    mean : Tensor of float32, shape (batch,)
+        Mean of the whole cine's levels.
+    """
+
+    levels: Tensor
+    labels: Tensor | None
+    centre_px: Tensor
+    spacing_mm: Tensor
+    mean: Tensor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placement:
+    """How each crop lies on its slice; the identity where nothing is augmented.
+
+    Attributes
+    ----------
+    translation_px : Tensor, shape (batch, 2)
+        In pixels of the crop (row, column), before scaling.
+    rotation : Tensor, shape (batch,)
+        In radians.
+    scale : Tensor, shape (batch,)
+        Above 1 the crop sees more of the slice.
+    flip : Tensor, shape (batch, 2)
+        1 or -1 for rows and columns.
+    """
+
+    translation_px: Tensor
+    rotation: Tensor
+    scale: Tensor
+    flip: Tensor
+
+
+def gather(
+    bank: SliceBank,
+    samples: NDArray[np.int64],
+    crop: Crop,
+    device: torch.device,
+    *,
+    with_labels: bool,
+) -> SliceBatch:
+    """Copy slices from the bank to the device."""
+    records = bank.index[samples]
+    shape = (len(samples), 1, int(records["rows"].max()), int(records["columns"].max()))
+    levels = torch.zeros(shape, dtype=torch.float16)
+    labels = torch.zeros(shape, dtype=torch.uint8) if with_labels else None
+    for place, sample in enumerate(samples):
+        image = torch.from_numpy(bank.image(sample))
+        levels[place, 0, : image.shape[0], : image.shape[1]] = image
+        drawing = bank.labels(sample) if with_labels else None
+        if labels is not None and drawing is not None:
+            labels[place, 0, : image.shape[0], : image.shape[1]] = torch.from_numpy(drawing)
+    middle = np.stack([records["rows"] - 1, records["columns"] - 1], axis=1) / 2
+    centre = records["heart_px"] if crop.centre == "motion" else middle
+
+    def on_device(values: NDArray[np.floating]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(device)
+
+    return SliceBatch(
+        levels.to(device).float(),
+        None if labels is None else labels.to(device).float(),
+        on_device(centre),
+        on_device(records["spacing_mm"]),
+        on_device(records["mean"]),
+    )
+
+
+def draw_placement(n: int, ranges: Augmentation, generator: torch.Generator) -> Placement:
+    """Draw one placement a slice, on the CPU."""
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return torch.rand(n, *shape, generator=generator) * (high - low) + low
+
+    rotation = np.deg2rad(ranges.rotation_deg)
+    return Placement(
+        uniform(-ranges.translation_px, ranges.translation_px, 2),
+        uniform(-rotation, rotation),
+        uniform(*ranges.scale),
+        torch.where(torch.rand(n, 2, generator=generator) < ranges.flip_p, -1.0, 1.0),
+    )
+
+
+def no_placement(n: int) -> Placement:
+    """Return the placement that only resamples."""
+    return Placement(torch.zeros(n, 2), torch.zeros(n), torch.ones(n), torch.ones(n, 2))
+
+
+def crop_to_slice(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[Tensor, Tensor]:
+    """Return the matrix (batch, 2, 2) and offset (batch, 2) from crop pixels to slice pixels.
+
+    Crop pixels count from the crop's centre, slice pixels from the slice's first; both (row, column).
+    """
+    device = batch.levels.device
+    cosine, sine = placement.rotation.cos(), placement.rotation.sin()
+    turn = torch.stack((torch.stack((cosine, -sine), 1), torch.stack((sine, cosine), 1)), 1)
+    zoom_mm = crop.spacing_mm * placement.scale[:, None]
+    matrix = (turn * (placement.flip * zoom_mm)[:, None, :]).to(device) / batch.spacing_mm[:, :, None]
+    offset = batch.centre_px + (placement.translation_px * zoom_mm).to(device) / batch.spacing_mm
+    return matrix, offset
+
+
+def sampling_grid(matrix: Tensor, offset: Tensor, crop: Crop, canvas: torch.Size) -> Tensor:
+    """Return where each crop pixel lies on the canvas as `grid_sample` wants it: (batch, row, column, xy)."""
+    steps = torch.arange(crop.size_px, device=matrix.device) - (crop.size_px - 1) / 2
+    sides = torch.tensor(canvas[-2:], device=matrix.device)
+    # [-1, 1] runs over the canvas edges, pixel centres lie half a pixel inside (align_corners=False).
+    matrix, offset = 2 * matrix / sides[:, None], (2 * offset + 1) / sides - 1
+    down, across = matrix[:, :, 0], matrix[:, :, 1]
+    places = [
+        offset[:, axis, None, None]
+        + down[:, axis, None, None] * steps[:, None]
+        + across[:, axis, None, None] * steps[None, :]
+        for axis in (1, 0)
+    ]
+    return torch.stack(places, dim=-1)
+
+
+def resample(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[Tensor, Tensor | None]:
+    """Bring images (bicubic) and labels (nearest) onto the crop, and standardise.
+
+    Returns
+    -------
+    images : Tensor of float32, shape (batch, 1, size, size)
+    labels : Tensor of uint8, shape (batch, size, size), or None
+    """
+    matrix, offset = crop_to_slice(batch, placement, crop)
+    grid = sampling_grid(matrix, offset, crop, batch.levels.shape)
+    images = functional.grid_sample(batch.levels, grid, mode="bicubic", align_corners=False)
+    images -= batch.mean[:, None, None, None]
+    if batch.labels is None:
+        return images, None
+    labels = functional.grid_sample(batch.labels, grid, mode="nearest", align_corners=False)
+    return images, labels[:, 0].to(torch.uint8)

@@ -1,0 +1,8 @@
+"""The only training loop, its schedules and the order of its samples."""
+
+from cmr_ssp.training.fitting import fit_updates
+from cmr_ssp.training.loop import train
+from cmr_ssp.training.order import TrainingLength
+from cmr_ssp.training.stepper import Objective
+
+__all__ = ["Objective", "TrainingLength", "fit_updates", "train"]

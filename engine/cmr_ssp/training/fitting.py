@@ -1,0 +1,40 @@
+"""Fit a recipe to the minutes that somebody has."""
+
+from __future__ import annotations
+
+import copy
+import statistics
+import time
+
+from lightning_fabric import Fabric
+
+from cmr_ssp.events import Cancel
+from cmr_ssp.recipes import Recipe
+from cmr_ssp.training.order import TrainingLength
+from cmr_ssp.training.stepper import Objective, Stepper
+
+_WARM_UP_STEPS = 3  # memory and kernels settle
+_TIMED_STEPS = 7
+_RESERVE = 0.05  # checkpoints and history are not in the step time
+
+
+def fit_updates(objective: Objective, recipe: Recipe, seconds: float, fabric: Fabric) -> Recipe:
+    """Return the recipe with as many updates as fit into `seconds`, from the measured step time.
+
+    The schedule follows, as it depends on progress only. The network is left as it was.
+    """
+    before = copy.deepcopy(objective.network.state_dict())
+    started = time.perf_counter()
+    stepper = Stepper(objective, recipe, TrainingLength.of(recipe, len(objective.samples)), fabric)
+    times = []
+    for update in range(_WARM_UP_STEPS + _TIMED_STEPS):
+        begin = time.perf_counter()
+        loss = stepper.step(update, Cancel())
+        float(loss if loss is not None else 0.0)  # waits for the device
+        times.append(time.perf_counter() - begin)
+        if time.perf_counter() - started > seconds / 4 and len(times) > 1:
+            break
+    objective.network.load_state_dict(before)
+    left = seconds * (1 - _RESERVE) - (time.perf_counter() - started)
+    updates = max(1, int(left / statistics.median(times[-_TIMED_STEPS:])))
+    return recipe.model_copy(update={"updates": updates, "epochs": None})

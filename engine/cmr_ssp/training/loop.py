@@ -1,0 +1,179 @@
+"""The only epoch loop: every stage trains through it."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections import deque
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lightning_fabric import Fabric
+
+from cmr_ssp.errors import RunError
+from cmr_ssp.events import (
+    Cancel,
+    CheckpointWritten,
+    EpochFinished,
+    OnEvent,
+    Outcome,
+    UpdateFinished,
+)
+from cmr_ssp.recipes import Recipe
+from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint, save_checkpoint
+from cmr_ssp.training.order import TrainingLength
+from cmr_ssp.training.stepper import Objective, Stepper
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What the loop remembers between updates; stored with a checkpoint, so that resuming is exact."""
+
+    update: int = 0
+    loss_sum: float = 0.0  # since the last row of the history
+    loss_count: int = 0
+    since_save_sum: float = 0.0
+    since_save_count: int = 0
+    best: float | None = None
+
+
+def train(
+    objective: Objective,
+    recipe: Recipe,
+    run: Run,
+    provenance: Provenance,
+    fabric: Fabric,
+    on_event: OnEvent,
+    cancel: Cancel,
+    *,
+    resume: bool = False,
+) -> Outcome:
+    """Train until the recipe's end or a request to stop; either way the run holds the last state.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is trained on what.
+    recipe : Recipe
+        All settings.
+    run : Run
+        Where history and checkpoints go.
+    provenance : Provenance
+        Stored with every checkpoint.
+    fabric : Fabric
+        Device and precision.
+    on_event, cancel
+        The job's voice and ear.
+    resume : bool
+        Continue from the run's last checkpoint, bit for bit as if never interrupted.
+
+    Returns
+    -------
+    Outcome
+        Finished or stopped.
+    """
+    return _Loop(objective, recipe, run, provenance, fabric, on_event).run(cancel, resume=resume)
+
+
+class _Loop:
+    def __init__(
+        self,
+        objective: Objective,
+        recipe: Recipe,
+        run: Run,
+        provenance: Provenance,
+        fabric: Fabric,
+        on_event: OnEvent,
+    ) -> None:
+        self._objective, self._recipe, self._run = objective, recipe, run
+        self._provenance, self._on_event = provenance, on_event
+        self._length = TrainingLength.of(recipe, len(objective.samples))
+        self._stepper = Stepper(objective, recipe, self._length, fabric)
+        self._tally = _Tally()
+        self._scores: dict[str, float] = {}
+        self._durations: deque[float] = deque(maxlen=50)
+
+    def run(self, cancel: Cancel, *, resume: bool) -> Outcome:
+        if resume:
+            self._restore()
+        tally, length = self._tally, self._length
+        self._objective.network.train()
+        while tally.update < length.updates:
+            started = time.perf_counter()
+            loss = self._stepper.step(tally.update, cancel)
+            if loss is None:
+                self._save()
+                return Outcome.STOPPED
+            self._count(float(loss))
+            if tally.update % self._recipe.checkpoint_every == 0 or tally.update == length.updates:
+                self._conclude()
+            elif length.ends_epoch(tally.update - 1):
+                self._write_row({})
+            self._durations.append(time.perf_counter() - started)
+            self._on_event(UpdateFinished(tally.update, length.updates, float(loss), self._seconds_left()))
+        return Outcome.FINISHED
+
+    def _count(self, loss: float) -> None:
+        tally = self._tally
+        if not math.isfinite(loss):
+            remedy = "Lower optimiser.learning_rate or set optimiser.max_gradient_norm."
+            what = f"the loss became {loss} at update {tally.update + 1}"
+            raise RunError.of(self._run.folder, what, remedy)
+        tally.update += 1
+        tally.loss_sum += loss
+        tally.loss_count += 1
+        tally.since_save_sum += loss
+        tally.since_save_count += 1
+
+    def _conclude(self) -> None:
+        """Validate, record, and write the checkpoints; without validation the loss chooses the best."""
+        tally = self._tally
+        validated = self._objective.validate()
+        self._objective.network.train()
+        score = next(iter(validated.values()), -tally.since_save_sum / tally.since_save_count)
+        tally.since_save_sum, tally.since_save_count = 0.0, 0
+        self._write_row(validated)
+        if tally.best is None or score > tally.best:
+            tally.best = score
+            self._save(self._run.best)
+        self._save()
+
+    def _write_row(self, validated: dict[str, float]) -> None:
+        tally = self._tally
+        if tally.loss_count:
+            self._scores = {"loss": tally.loss_sum / tally.loss_count} | validated
+        tally.loss_sum, tally.loss_count = 0.0, 0
+        epoch = self._length.epoch(tally.update - 1) + 1
+        rate = self._stepper.optimiser.param_groups[0]["lr"]
+        self._run.append_history(
+            {"epoch": epoch, "update": tally.update, "learning_rate": rate} | self._scores
+        )
+        self._on_event(EpochFinished(epoch, tally.update, self._scores))
+
+    def _save(self, path: Path | None = None) -> None:
+        path = path or self._run.last
+        checkpoint = Checkpoint(
+            self._objective.network.state_dict(),
+            self._stepper.optimiser.state_dict(),
+            asdict(self._tally),
+            self._recipe,
+            self._provenance,
+            self._scores,
+        )
+        save_checkpoint(path, checkpoint)
+        self._on_event(CheckpointWritten(path, self._tally.update))
+
+    def _restore(self) -> None:
+        """Take up the last checkpoint, and drop what the history says of later updates."""
+        checkpoint = load_checkpoint(self._run.last)
+        self._objective.network.load_state_dict(checkpoint.network)
+        self._stepper.optimiser.load_state_dict(dict(checkpoint.optimiser))
+        self._tally = _Tally(**checkpoint.tally)
+        rows = [row for row in self._run.read_history() if int(row["update"]) <= self._tally.update]
+        self._run.write_history(rows)
+
+    def _seconds_left(self) -> float | None:
+        if len(self._durations) < 5:
+            return None
+        return statistics.median(self._durations) * (self._length.updates - self._tally.update)

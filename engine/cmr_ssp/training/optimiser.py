@@ -1,0 +1,47 @@
+"""Optimisers and learning-rate schedules as the recipes name them."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn, optim
+
+from cmr_ssp.recipes import Optimiser, Schedule
+
+
+def make_optimiser(network: nn.Module, settings: Optimiser) -> optim.Optimizer:
+    """Return the optimiser of all of a network's parameters."""
+    if settings.name == "adamw":
+        return optim.AdamW(
+            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+    return optim.SGD(
+        network.parameters(),
+        lr=settings.learning_rate,
+        momentum=settings.momentum,
+        nesterov=settings.nesterov,
+        weight_decay=settings.weight_decay,
+    )
+
+
+def learning_rate(settings: Schedule, peak: float, progress: float) -> float:
+    """Return the learning rate at some progress of the training.
+
+    Parameters
+    ----------
+    settings : Schedule
+        Its shape.
+    peak : float
+        The recipe's learning rate.
+    progress : float
+        0 at the first update, below 1 at the last.
+    """
+    if progress < settings.warmup:
+        # The first update of a warm-up moves too, hence never quite zero.
+        return peak * max(progress / settings.warmup, 0.01)
+    falling = (progress - settings.warmup) / (1 - settings.warmup) if settings.warmup < 1 else 0.0
+    if settings.name == "cosine":
+        return peak * 0.5 * (1 + math.cos(math.pi * falling))
+    if settings.name == "polynomial":
+        return float(peak * (1 - falling) ** settings.power)
+    return peak

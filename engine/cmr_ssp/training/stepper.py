@@ -1,0 +1,104 @@
+"""One optimiser step: micro-batches, gradient, learning rate."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from cmr_ssp.events import Cancel
+from cmr_ssp.recipes import Recipe
+from cmr_ssp.training.optimiser import learning_rate, make_optimiser
+from cmr_ssp.training.order import TrainingLength, batch_order
+
+
+class Objective(Protocol):
+    """What a method or fine-tuning fills in for the loop."""
+
+    network: nn.Module
+    """What is trained."""
+
+    samples: NDArray[np.int64]
+    """The slice samples it trains on."""
+
+    def before_update(self, progress: float) -> None:
+        """Prepare the network for an update, at some progress of the training (0 to 1)."""
+        ...
+
+    def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
+        """Return the mean loss of the samples; `network` is `self.network` behind the precision's wrapper."""
+        ...
+
+    def validate(self) -> dict[str, float]:
+        """Return what is measured on validation subjects; empty where there are none.
+
+        The first entry chooses the best checkpoint: higher is better.
+        """
+        ...
+
+
+class Stepper:
+    """Takes the updates of a training; all of its randomness is a function of the recipe's seed.
+
+    Parameters
+    ----------
+    objective : Objective
+        What is trained on what.
+    recipe : Recipe
+        Batch size, optimiser, schedule and seed.
+    length : TrainingLength
+        Of the whole training.
+    fabric : Fabric
+        Device and precision.
+    """
+
+    def __init__(self, objective: Objective, recipe: Recipe, length: TrainingLength, fabric: Fabric) -> None:
+        self._objective, self._recipe, self._length, self._fabric = objective, recipe, length, fabric
+        network = objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = make_optimiser(network, recipe.optimiser)
+        self._network, self.optimiser = fabric.setup(network, optimiser)
+        self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty((0, 0), dtype=np.int64))
+
+    def step(self, update: int, cancel: Cancel) -> Tensor | None:
+        """Do one update; return its mean loss, or None where it was cancelled and nothing changed."""
+        recipe = self._recipe
+        self._objective.before_update(update / self._length.updates)
+        self._set_learning_rate(update)
+        samples = self._batch(update)
+        size = recipe.micro_batch or len(samples)
+        total = torch.zeros((), device=self._fabric.device)
+        for place, micro in enumerate(np.split(samples, len(samples) // size)):
+            if cancel.requested:
+                self.optimiser.zero_grad(set_to_none=True)
+                return None
+            loss = self._objective.loss(self._network, micro, (recipe.seed, update, place))
+            share = len(micro) / len(samples)
+            self._fabric.backward(loss * share)
+            total += loss.detach() * share
+        if recipe.optimiser.max_gradient_norm is not None:
+            self._fabric.clip_gradients(
+                self._network, self.optimiser, max_norm=recipe.optimiser.max_gradient_norm
+            )
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        return total
+
+    def _batch(self, update: int) -> NDArray[np.int64]:
+        epoch = self._length.epoch(update)
+        if self._order[0] != epoch:
+            recipe = self._recipe
+            order = batch_order(self._objective.samples, recipe.batch_size, epoch, recipe.seed)
+            self._order = (epoch, order)
+        batch: NDArray[np.int64] = self._order[1][update % self._length.updates_per_epoch]
+        return batch
+
+    def _set_learning_rate(self, update: int) -> None:
+        schedule = self._recipe.schedule
+        progress = self._length.progress(update, schedule.per)
+        rate = learning_rate(schedule, self._recipe.optimiser.learning_rate, progress)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
