@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -24,7 +24,11 @@ InPlane = tuple[float, float]
 
 
 def segment_stack(
-    network: nn.Module, pixels: NDArray[np.float32], spacing_mm: InPlane, recipe: SegmentationRecipe
+    network: nn.Module,
+    pixels: NDArray[np.float32],
+    spacing_mm: InPlane,
+    recipe: SegmentationRecipe,
+    frames: Sequence[int] | None = None,
 ) -> NDArray[np.uint8]:
     """Segment a stack as read from its file.
 
@@ -38,6 +42,8 @@ def segment_stack(
         Distance between rows and between columns.
     recipe : SegmentationRecipe
         Crop and prediction settings.
+    frames : sequence of int, optional
+        The frames to segment, all unless given.
 
     Returns
     -------
@@ -47,10 +53,11 @@ def segment_stack(
     cine = standardise(pixels)
     heart = find_heart(cine.levels, spacing_mm)
     centre = (heart.row, heart.column)
-    labels = np.zeros(pixels.shape, dtype=np.uint8)
+    levels = cine.levels if frames is None else cine.levels[list(frames)]
+    labels = np.zeros((len(levels), *pixels.shape[1:]), dtype=np.uint8)
     rows, columns = cine.levels.shape[2:]
     labels[:, :, cine.top : cine.top + rows, cine.left : cine.left + columns] = segment_cine(
-        network, cine.levels, cine.mean, spacing_mm, centre, recipe
+        network, levels, cine.mean, spacing_mm, centre, recipe
     )
     return labels
 

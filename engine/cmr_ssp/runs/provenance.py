@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
@@ -19,8 +19,8 @@ class Provenance:
     pretraining, training, validation : Mapping of str to str
         Fingerprint by subject id: whose pixels pretraining saw, whose labels training saw, and who
         chose the best checkpoint.
-    labels : str
-        The label budget in words, such as ``5 subjects, seed 0, ED+ES``; empty for pretraining.
+    phases : sequence of str
+        The labelled phases that training saw; empty for pretraining.
     pretrained_from : str
         Digest of the checkpoint that the weights came from; empty from scratch.
     machine : Mapping
@@ -30,7 +30,7 @@ class Provenance:
     pretraining: SeenSubjects = field(default_factory=dict)
     training: SeenSubjects = field(default_factory=dict)
     validation: SeenSubjects = field(default_factory=dict)
-    labels: str = ""
+    phases: Sequence[str] = ()
     pretrained_from: str = ""
     machine: Mapping[str, str | int] = field(default_factory=dict)
 

@@ -8,16 +8,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import yaml
 
 from cmr_ssp.errors import Problem, RunError
 from cmr_ssp.events import Outcome
-from cmr_ssp.recipes import Recipe, recipe_yaml
+from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe, recipe_yaml
 from cmr_ssp.runs.atomic import write_text
 from cmr_ssp.subjects import Role, Split
 
+_R = TypeVar("_R", MimRecipe, SegmentationRecipe)
 
+# Settings that a run fills in where the recipe leaves them open.
+_RESOLVED = ("precision", "threads")
+_WITHOUT_CHECKPOINT = {"state.json", "recipe.yaml", "split.yaml", "history.csv"}
 _HISTORY_COLUMNS = ["epoch", "update", "learning_rate", "loss"]
 
 
@@ -49,20 +54,55 @@ class Run:
         """One row an epoch."""
         return self.folder / "history.csv"
 
-    def create(self, recipe: Recipe, split: Split) -> None:
-        """Make the directory and write what the run will be.
+    def claim(self, *, resume: bool) -> None:
+        """Make the directory, or with `resume` check that there is a run to continue; note that a job runs.
+
+        What a job left behind that failed before its first checkpoint is no obstacle.
 
         Raises
         ------
         RunError
-            Where the folder holds something already.
+            Where the folder holds something else already, or nothing to resume.
         """
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            what = "holds a run already" if self.last.exists() else "exists and is not empty"
-            raise RunError.of(self.folder, what, "Choose another --run folder, or continue it with --resume.")
+        if resume and not self.last.exists():
+            raise RunError.of(self.folder, "holds no run to resume", "Start it without --resume.")
+        if not resume and self.folder.exists():
+            inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else {self.folder.name}
+            if not inside <= _WITHOUT_CHECKPOINT:
+                what = "holds a run already" if self.last.exists() else "exists and is not empty"
+                remedy = "Choose another --run folder, or continue a run with --resume."
+                raise RunError.of(self.folder, what, remedy)
         self.folder.mkdir(parents=True, exist_ok=True)
+        self.write_state(None)
+
+    def write_description(self, recipe: Recipe, split: Split) -> None:
+        """Write the recipe that is being run and the split that it obeys."""
         write_text(self.folder / "recipe.yaml", recipe_yaml(recipe))
         write_split(self.folder / "split.yaml", split)
+
+    def same_recipe(self, stored: _R, asked: _R | None) -> _R:
+        """Return the stored recipe of a run that is being continued.
+
+        Raises
+        ------
+        RunError
+            Naming every setting in which the recipe that was asked for differs.
+        """
+        if asked is None:
+            return stored
+        was, wanted = stored.model_dump(mode="json"), asked.model_dump(mode="json")
+        differing = [
+            Problem(
+                str(self.folder),
+                f"was started with {key} {was[key]}, not {wanted[key]}",
+                "Resume it as it was started, or start another run.",
+            )
+            for key in was
+            if was[key] != wanted[key] and key not in _RESOLVED
+        ]
+        if differing:
+            raise RunError(*differing)
+        return stored
 
     def split(self) -> Split:
         """Return the split that the run was made with.

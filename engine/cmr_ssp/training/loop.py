@@ -97,6 +97,8 @@ class _Loop:
     def run(self, cancel: Cancel, *, resume: bool) -> Outcome:
         if resume:
             self._restore()
+        else:
+            self._save()  # from here on the run can be resumed
         tally, length = self._tally, self._length
         self._objective.network.train()
         while tally.update < length.updates:

@@ -158,7 +158,7 @@ def _levels(heart: Heart, style: PhantomStyle, rng: np.random.Generator) -> NDAr
     """Place the slices: from above the base to about the apex, unevenly by the breath-holds."""
     first = -style.slice_mm * rng.uniform(0.4, 1.2)
     tip = heart.length + 0.7 * heart.wall
-    n = int(np.clip(np.ceil((tip - 3 - first) / style.slice_mm) + 1, *_SLICES))
+    n = int(np.clip(np.ceil((tip - first) / style.slice_mm) + 1, *_SLICES))
     levels: NDArray[np.float64] = first + style.slice_mm * np.arange(n) + rng.normal(0, THROUGH_PLANE_MM, n)
     return levels
 

@@ -1,0 +1,206 @@
+"""Train on the labels of a few subjects, from pretrained weights or from scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lightning_fabric import Fabric
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import CohortError, Problem, RecipeError, RunError
+from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
+from cmr_ssp.finetune import SegmentationObjective
+from cmr_ssp.jobs.lifecycle import guarded
+from cmr_ssp.jobs.preparing import Settings, Workplace, require, resolved, seen, split_for, with_role
+from cmr_ssp.pretrain.mim import TRANSFERRED
+from cmr_ssp.recipes import Recipe, SegmentationRecipe, load_recipe, preset_names
+from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint, transfer_weights
+from cmr_ssp.subjects import Cohort, Role, Split, Subject
+from cmr_ssp.subjects.split import draw_subjects
+
+_VALIDATION_FROM = 10  # smaller label budgets cannot spare subjects for validation
+
+
+@dataclass(frozen=True, slots=True)
+class LabelBudget:
+    """Which labels training may see.
+
+    Attributes
+    ----------
+    subjects : int, sequence of str or None
+        How many of the split's training subjects, or which; None is all that are labelled.
+    seed : int
+        Of the draw.
+    phases : sequence of Phase
+        The labelled phases to use.
+    """
+
+    subjects: int | Sequence[str] | None = None
+    seed: int = 0
+    phases: Sequence[Phase] = tuple(Phase)
+
+    def choose(self, cohort: Cohort, split: Split) -> tuple[Subject, ...]:
+        """Return the subjects of the budget.
+
+        Raises
+        ------
+        CohortError
+            Naming every subject that is missing, not labelled, or not for training.
+        """
+        if isinstance(self.subjects, Sequence):
+            return self._named(cohort, split, self.subjects)
+        pool = [s for s in with_role(cohort, split, Role.TRAIN) if set(s.phases) & set(self.phases)]
+        remedy = "Label some, or change the split or the phases."
+        require(pool, cohort, f"no training subject is labelled at {'+'.join(self.phases)}", remedy)
+        if self.subjects is not None and not 0 < self.subjects <= len(pool):
+            what = f"{self.subjects} labelled subjects were asked for, {len(pool)} may train"
+            raise CohortError.of(cohort.root, what, f"Ask for 1 to {len(pool)}.")
+        chosen = draw_subjects((s.id for s in pool), self.subjects or len(pool), self.seed)
+        return cohort.select(chosen).subjects
+
+    def _named(self, cohort: Cohort, split: Split, ids: Sequence[str]) -> tuple[Subject, ...]:
+        subjects = cohort.select(ids).subjects
+        problems = [
+            Problem(subject.id, what, "Choose another subject.")
+            for subject in subjects
+            for wrong, what in (
+                (not set(subject.phases) & set(self.phases), f"is not labelled at {'+'.join(self.phases)}"),
+                (split.role(subject.id) is Role.TEST, "is a test subject, which must not be trained on"),
+            )
+            if wrong
+        ]
+        if problems:
+            raise CohortError(*problems)
+        return subjects
+
+
+def matching_recipe(pretrained: Recipe | None, settings: Sequence[str] = (), *, on_gpu: bool = False) -> str:
+    """Return the preset that fits a pretrained network, or the usual one for the device from scratch.
+
+    Raises
+    ------
+    RecipeError
+        Where no preset has the network and crop of the pretraining.
+    """
+    if pretrained is None:
+        return "scratch/gpu-8gb" if on_gpu else "scratch/cpu-small"
+    for name in preset_names():
+        if name.startswith("finetune/"):
+            recipe = load_recipe(name, settings)
+            if recipe.network == pretrained.network and recipe.crop == pretrained.crop:
+                return name
+    remedy = "Give a recipe with the same network.channels and crop: --recipe FILE."
+    raise RecipeError.of("pretraining", "no preset has its network and crop", remedy)
+
+
+def finetune(
+    cohort: Cohort,
+    recipe: SegmentationRecipe | None,
+    run: Run,
+    *,
+    pretrained: Run | None = None,
+    budget: LabelBudget | None = None,
+    split: Split | None = None,
+    settings: Settings | None = None,
+    resume: bool = False,
+    on_event: OnEvent = ignore_events,
+    cancel: Cancel | None = None,
+) -> Outcome:
+    """Train a network that segments.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Where the labelled subjects are.
+    recipe : SegmentationRecipe or None
+        All settings; None, with `resume`, takes the run's own.
+    run : Run
+        A new directory, or with `resume` the one to continue.
+    pretrained : Run, optional
+        Whose last checkpoint gives encoder and decoder; from scratch without.
+    budget : LabelBudget, optional
+        All labelled training subjects unless given.
+    split : Split, optional
+        Inherited from the pretraining, or drawn, where there is none.
+    settings, resume, on_event, cancel
+        As for `cmr_ssp.jobs.pretrain`.
+
+    Raises
+    ------
+    CmrSspError
+        With everything that is wrong with cohort, labels, recipe or run.
+    """
+    work = Workplace.of(settings or Settings(), on_event)
+    job = _Finetuning(cohort, run, split, work, cancel or Cancel())
+
+    def prepare_and_train() -> Outcome:
+        return job.resume(recipe) if resume else job.start(recipe, pretrained, budget or LabelBudget())
+
+    return guarded(prepare_and_train, on_event, run, resume=resume)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Finetuning:
+    cohort: Cohort
+    run: Run
+    split: Split | None
+    work: Workplace
+    cancel: Cancel
+
+    def start(
+        self, recipe: SegmentationRecipe | None, pretrained: Run | None, budget: LabelBudget
+    ) -> Outcome:
+        if recipe is None:
+            raise RecipeError.of(self.run.folder, "has no recipe", "Give a preset or a recipe.")
+        source = load_checkpoint(pretrained.last) if pretrained is not None else None
+        inherited = pretrained.split() if pretrained is not None else None
+        split = split_for(self.cohort, self.split) if self.split else split_for(self.cohort, None, inherited)
+        chosen = budget.choose(self.cohort, split)
+        validating = self._validation(split, len(chosen))
+        recipe = resolved(recipe, self.work.device)
+        objective, fabric, provenance = self._prepare(recipe, chosen, validating, budget.phases, source)
+        if source is not None and pretrained is not None:
+            transfer_weights(source.network, objective.network, TRANSFERRED, str(pretrained.last))
+        recipe = self.work.fitted(recipe, objective, fabric)
+        self.run.write_description(recipe, split)
+        return self.work.train(objective, recipe, self.run, provenance, fabric, self.cancel, resume=False)
+
+    def resume(self, asked: SegmentationRecipe | None) -> Outcome:
+        checkpoint = load_checkpoint(self.run.last)
+        stored, before = checkpoint.recipe, checkpoint.provenance
+        if not isinstance(stored, SegmentationRecipe):
+            raise RunError.of(self.run.folder, "is a pretraining run", "Continue it with `cmr-ssp pretrain`.")
+        recipe = self.run.same_recipe(stored, asked)
+        chosen = self.cohort.select(before.training).subjects
+        validating = self.cohort.select(before.validation).subjects
+        phases = [Phase(phase) for phase in before.phases]
+        objective, fabric, _ = self._prepare(recipe, chosen, validating, phases, None)
+        return self.work.train(objective, recipe, self.run, before, fabric, self.cancel, resume=True)
+
+    def _validation(self, split: Split, n_chosen: int) -> tuple[Subject, ...]:
+        if n_chosen < _VALIDATION_FROM:
+            return ()
+        return tuple(s for s in with_role(self.cohort, split, Role.VALIDATION) if s.labels)
+
+    def _prepare(
+        self,
+        recipe: SegmentationRecipe,
+        chosen: Sequence[Subject],
+        validating: Sequence[Subject],
+        phases: Sequence[Phase],
+        source: Checkpoint | None,
+    ) -> tuple[SegmentationObjective, Fabric, Provenance]:
+        training, validation = [s.id for s in chosen], [s.id for s in validating if s not in chosen]
+        bank = self.work.bank([*chosen, *(s for s in validating if s not in chosen)])
+        fabric = self.work.seed(recipe)
+        samples = bank.samples(training, phases)
+        objective = SegmentationObjective(bank, samples, validation, recipe, self.work.device)
+        provenance = Provenance(
+            pretraining=source.provenance.pretraining if source is not None else {},
+            training=seen(bank, training),
+            validation=seen(bank, validation),
+            phases=[str(phase) for phase in phases],
+            machine=self.work.machine(recipe.precision),
+        )
+        return objective, fabric, provenance

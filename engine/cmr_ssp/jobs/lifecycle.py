@@ -1,0 +1,66 @@
+"""Every job ends in a reported state, whatever happens in it."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+import torch
+
+from cmr_ssp.errors import CmrSspError, DeviceError, Problem
+from cmr_ssp.events import JobEnded, OnEvent, Outcome
+from cmr_ssp.runs import Run
+
+
+def guarded(
+    body: Callable[[], Outcome], on_event: OnEvent, run: Run | None = None, *, resume: bool = False
+) -> Outcome:
+    """Do the work and report how it ended: as the last event, and in the run if one is being made.
+
+    Raises
+    ------
+    CmrSspError
+        What went wrong, after it was reported; running out of memory becomes a `DeviceError`.
+    """
+    claimed = None
+    try:
+        if run is not None:
+            run.claim(resume=resume)
+            claimed = run
+        outcome = body()
+    except BaseException as error:
+        named = _named(error)
+        problems = named.problems if isinstance(named, CmrSspError) else (_unforeseen(error),)
+        _report(Outcome.FAILED, problems, on_event, claimed)
+        if named is error:
+            raise
+        raise named from error
+    _report(outcome, (), on_event, claimed)
+    return outcome
+
+
+def _report(outcome: Outcome, problems: tuple[Problem, ...], on_event: OnEvent, run: Run | None) -> None:
+    if run is not None:
+        run.write_state(outcome, problems)
+    on_event(JobEnded(outcome, problems))
+
+
+def _named(error: BaseException) -> BaseException:
+    """Return running out of memory as an error with a way out, everything else as it is."""
+    text = str(error)
+    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "allocate memory" in text
+    )
+    if not exhausted:
+        return error
+    error.__traceback__ = None  # its frames hold the tensors
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    remedy = "Use --set micro_batch=4 or a smaller batch_size, a smaller preset, or --device cpu."
+    return DeviceError.of("memory", "the device has too little of it for this recipe", remedy)
+
+
+def _unforeseen(error: BaseException) -> Problem:
+    remedy = "Please report it with the log; it is a fault of this software or of the machine."
+    return Problem("job", f"{type(error).__name__}: {error}", remedy)

@@ -1,0 +1,147 @@
+"""What pretraining and fine-tuning do alike before the first update."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from lightning_fabric import Fabric
+
+from cmr_ssp.devices import choose_device, choose_precision, describe_machine, make_fabric
+from cmr_ssp.errors import CohortError, Problem
+from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, RunStarted
+from cmr_ssp.recipes import MimRecipe, SegmentationRecipe
+from cmr_ssp.runs import Provenance, Run
+from cmr_ssp.samples.bank import SliceBank
+from cmr_ssp.samples.bank_building import slice_bank
+from cmr_ssp.subjects import Cohort, Role, Split, Subject
+from cmr_ssp.subjects.split import draw_split
+from cmr_ssp.training import Objective, TrainingLength, fit_updates, train
+
+DEFAULT_TEST_FRACTION = 0.25
+_R = TypeVar("_R", MimRecipe, SegmentationRecipe)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a training job is carried out, apart from its recipe.
+
+    Attributes
+    ----------
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    max_minutes : float or None
+        Fit the number of updates to this time, everything included.
+    bank_folder : Path or None
+        Where slice banks are kept; the user's cache folder unless given.
+    """
+
+    device: str = "auto"
+    max_minutes: float | None = None
+    bank_folder: Path | None = None
+
+
+def split_for(cohort: Cohort, *candidates: Split | None) -> Split:
+    """Return the first split that knows the cohort, or draw one: a quarter of the labelled subjects test.
+
+    Raises
+    ------
+    CohortError
+        Where the first candidate, which somebody asked for, names none of the subjects.
+    """
+    ids = {subject.id for subject in cohort.subjects}
+    for candidate in candidates:
+        if candidate is not None and ids & set(candidate.roles):
+            return candidate
+    if candidates and candidates[0] is not None:
+        remedy = "Give a split of this cohort, or none."
+        raise CohortError.of(cohort.root, "the split names none of its subjects", remedy)
+    return draw_split(cohort.subjects, test=DEFAULT_TEST_FRACTION)
+
+
+def with_role(cohort: Cohort, split: Split, *roles: Role) -> tuple[Subject, ...]:
+    """Return the cohort's subjects that have one of the roles."""
+    return tuple(subject for subject in cohort.subjects if split.role(subject.id) in roles)
+
+
+def require(subjects: Sequence[Subject], cohort: Cohort, what: str, remedy: str) -> None:
+    """Refuse to go on without subjects."""
+    if not subjects:
+        raise CohortError(Problem(str(cohort.root), what, remedy))
+
+
+def resolved(recipe: _R, device: torch.device) -> _R:
+    """Write down the precision and the number of threads that will be used, so that resuming repeats them."""
+    precision = choose_precision(recipe.precision, device)
+    threads = recipe.threads or os.cpu_count() or 1
+    return recipe.model_copy(update={"precision": precision, "threads": threads})
+
+
+@dataclass(slots=True, eq=False)
+class Workplace:
+    """Device, fabric and voice of one training job."""
+
+    settings: Settings
+    on_event: OnEvent
+    device: torch.device
+    started: float
+
+    @classmethod
+    def of(cls, settings: Settings, on_event: OnEvent) -> Workplace:
+        """Choose the device; the clock of `max_minutes` starts here."""
+        return cls(settings, on_event, choose_device(settings.device), time.perf_counter())
+
+    def bank(self, subjects: Sequence[Subject]) -> SliceBank:
+        """Return the slice bank of these subjects, with progress."""
+
+        def report(done: int, total: int) -> None:
+            self.on_event(Preparing("subjects in the slice bank", done, total))
+
+        return slice_bank(subjects, self.settings.bank_folder, report)
+
+    def seed(self, recipe: MimRecipe | SegmentationRecipe) -> Fabric:
+        """Set threads and the seed that initialises the network; return the fabric."""
+        torch.set_num_threads(recipe.threads or 1)
+        torch.manual_seed(recipe.seed)
+        return make_fabric(self.device, recipe.precision)
+
+    def fitted(self, recipe: _R, objective: Objective, fabric: Fabric) -> _R:
+        """Return the recipe cut or stretched to the minutes that are left."""
+        if self.settings.max_minutes is None:
+            return recipe
+        left = 60 * self.settings.max_minutes - (time.perf_counter() - self.started)
+        updates = fit_updates(objective, recipe, left, fabric)
+        return recipe.model_copy(update={"updates": updates, "epochs": None})
+
+    def train(
+        self,
+        objective: Objective,
+        recipe: MimRecipe | SegmentationRecipe,
+        run: Run,
+        provenance: Provenance,
+        fabric: Fabric,
+        cancel: Cancel,
+        *,
+        resume: bool,
+    ) -> Outcome:
+        """Announce the run and train."""
+        length = TrainingLength.of(recipe, len(objective.samples))
+        self.on_event(
+            RunStarted(run.folder, str(self.device), recipe.precision, len(objective.samples), length.updates)
+        )
+        return train(objective, recipe, run, provenance, fabric, self.on_event, cancel, resume=resume)
+
+    def machine(self, precision: str) -> dict[str, str | int]:
+        """Describe the hardware for the run's record."""
+        return dict(describe_machine(self.device, precision))
+
+
+def seen(bank: SliceBank, ids: Sequence[str]) -> dict[str, str]:
+    """Return the fingerprints of some of the bank's subjects by id."""
+    by_id = dict(zip(bank.subject_ids, bank.fingerprints, strict=True))
+    return {subject_id: by_id[subject_id] for subject_id in ids}

@@ -1,0 +1,97 @@
+"""Pretrain a network on every slice of a cohort's training subjects."""
+
+from __future__ import annotations
+
+from cmr_ssp.errors import RecipeError, RunError
+from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
+from cmr_ssp.jobs.lifecycle import guarded
+from cmr_ssp.jobs.preparing import Settings, Workplace, require, resolved, seen, split_for, with_role
+from cmr_ssp.pretrain import MimObjective
+from cmr_ssp.recipes import MimRecipe
+from cmr_ssp.runs import Provenance, Run, load_checkpoint
+from cmr_ssp.subjects import Cohort, Role, Split
+
+
+def pretrain(
+    cohort: Cohort,
+    recipe: MimRecipe | None,
+    run: Run,
+    *,
+    split: Split | None = None,
+    settings: Settings | None = None,
+    resume: bool = False,
+    on_event: OnEvent = ignore_events,
+    cancel: Cancel | None = None,
+) -> Outcome:
+    """Pretrain on all frames and slices of the training subjects; no label is looked at.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Test subjects' pixels are never read.
+    recipe : MimRecipe or None
+        All settings; None, with `resume`, takes the run's own.
+    run : Run
+        A new directory, or with `resume` the one to continue.
+    split : Split, optional
+        Drawn where there is none: a quarter of the labelled subjects becomes the test set.
+    settings : Settings, optional
+        Device, time limit and place of the slice bank.
+    resume : bool
+        Continue the run from its last checkpoint.
+    on_event, cancel
+        The job's voice and ear.
+
+    Raises
+    ------
+    CmrSspError
+        With everything that is wrong with cohort, recipe or run.
+    """
+    work = Workplace.of(settings or Settings(), on_event)
+
+    def prepare_and_train() -> Outcome:
+        return _pretrain(cohort, recipe, run, split, work, cancel or Cancel(), resume=resume)
+
+    return guarded(prepare_and_train, on_event, run, resume=resume)
+
+
+def _pretrain(
+    cohort: Cohort,
+    asked: MimRecipe | None,
+    run: Run,
+    asked_split: Split | None,
+    work: Workplace,
+    cancel: Cancel,
+    *,
+    resume: bool,
+) -> Outcome:
+    recipe = _recipe(asked, run, work, resume=resume)
+    split = run.split() if resume else split_for(cohort, asked_split)
+    subjects = with_role(cohort, split, Role.TRAIN, Role.VALIDATION)
+    require(subjects, cohort, "no subject may be trained on", "Give some the role train in the split.")
+    bank = work.bank(subjects)
+    training, validating = (
+        [subject.id for subject in with_role(cohort, split, role)] for role in (Role.TRAIN, Role.VALIDATION)
+    )
+    fabric = work.seed(recipe)
+    objective = MimObjective(bank, bank.samples(training), bank.samples(validating), recipe, work.device)
+    if not resume:
+        recipe = work.fitted(recipe, objective, fabric)
+        run.write_description(recipe, split)
+    provenance = Provenance(
+        pretraining=seen(bank, training),
+        validation=seen(bank, validating),
+        machine=work.machine(recipe.precision),
+    )
+    return work.train(objective, recipe, run, provenance, fabric, cancel, resume=resume)
+
+
+def _recipe(asked: MimRecipe | None, run: Run, work: Workplace, *, resume: bool) -> MimRecipe:
+    if resume:
+        stored = load_checkpoint(run.last).recipe
+        if isinstance(stored, MimRecipe):
+            return run.same_recipe(stored, asked)
+        raise RunError.of(run.folder, "is no pretraining run", "Continue it with `cmr-ssp finetune`.")
+    if asked is None:
+        raise RecipeError.of(run.folder, "has no recipe", "Give a preset or a recipe.")
+    return resolved(asked, work.device)

@@ -1,0 +1,98 @@
+"""Segment cines: every frame, in the source's geometry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cmr_ssp.anatomy import NUMBERINGS
+from cmr_ssp.devices import choose_device
+from cmr_ssp.errors import CmrSspError, ImageError, OutputError, Problem
+from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
+from cmr_ssp.files import open_cine, write_segmentation
+from cmr_ssp.jobs.lifecycle import guarded
+from cmr_ssp.prediction import load_segmenter, segment_stack
+from cmr_ssp.runs import Run
+from cmr_ssp.subjects import CineStack
+
+_SUFFIXES = (".nii.gz", ".nii")
+
+
+def segment(
+    run: Run,
+    cines: Sequence[Path],
+    output: Path,
+    *,
+    numbering: str = "mnms",
+    device: str = "auto",
+    on_event: OnEvent = ignore_events,
+    cancel: Cancel | None = None,
+) -> Outcome:
+    """Segment NIfTI cines and write one 4D label file each.
+
+    Parameters
+    ----------
+    run : Run
+        A fine-tuning run or one from scratch; its last checkpoint is used.
+    cines : sequence of Path
+        NIfTI files. All frames of a file are segmented; a 3D file has one.
+    output : Path
+        A folder, which gets ``<name>_seg.nii.gz``, or for a single cine a NIfTI file.
+    numbering : str
+        Numbers of the structures in the files: ``mnms`` (LV 1, MYO 2, RV 3) or ``acdc``.
+    device, on_event, cancel
+        As for `cmr_ssp.jobs.pretrain`.
+
+    Raises
+    ------
+    ImageError
+        Naming every file that cannot be segmented, before the first is.
+    """
+    cancel = cancel or Cancel()
+
+    def work() -> Outcome:
+        targets = _targets(cines, output)
+        stacks = _opened(cines)
+        segmenter = load_segmenter(run.last, choose_device(device))
+        for done, (stack, target) in enumerate(zip(stacks, targets, strict=True)):
+            if cancel.requested:
+                return Outcome.STOPPED
+            for problem in stack.problems:
+                on_event(Noticed(problem))
+            in_plane = stack.grid.spacing_mm[1:]
+            labels = segment_stack(segmenter.network, stack.load(), in_plane, segmenter.recipe)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_segmentation(target, labels, stack, NUMBERINGS[numbering])
+            on_event(Preparing("cines segmented", done + 1, len(stacks)))
+        return Outcome.FINISHED
+
+    return guarded(work, on_event)
+
+
+def _targets(cines: Sequence[Path], output: Path) -> list[Path]:
+    """Return where each segmentation goes; two cines of the same name would overwrite one another."""
+    if len(cines) == 1 and output.name.endswith(_SUFFIXES):
+        return [output]
+    if output.name.endswith(_SUFFIXES):
+        raise OutputError.of(output, f"is one file for {len(cines)} cines", "Give a folder.")
+    targets = [output / f"{_stem(cine)}_seg.nii.gz" for cine in cines]
+    if len(set(targets)) < len(targets):
+        raise OutputError.of(output, "several cines have the same name", "Segment them one by one.")
+    return targets
+
+
+def _stem(path: Path) -> str:
+    return next((path.name.removesuffix(s) for s in _SUFFIXES if path.name.endswith(s)), path.stem)
+
+
+def _opened(cines: Sequence[Path]) -> list[CineStack]:
+    stacks: list[CineStack] = []
+    problems: list[Problem] = []
+    for cine in cines:
+        try:
+            stacks.append(open_cine(cine))
+        except CmrSspError as error:
+            problems += error.problems
+    if problems:
+        raise ImageError(*problems)
+    return stacks

@@ -1,0 +1,46 @@
+"""A trained network with what it needs to segment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from cmr_ssp.anatomy import N_CLASSES
+from cmr_ssp.errors import CheckpointError
+from cmr_ssp.networks import UNet
+from cmr_ssp.recipes import SegmentationRecipe
+from cmr_ssp.runs import Provenance, load_checkpoint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Segmenter:
+    """A network, its recipe and what it has seen."""
+
+    network: UNet
+    recipe: SegmentationRecipe
+    provenance: Provenance
+
+
+def load_segmenter(path: Path, device: torch.device) -> Segmenter:
+    """Rebuild the network of a checkpoint.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is no checkpoint of a network that segments.
+    """
+    checkpoint = load_checkpoint(path)
+    recipe = checkpoint.recipe
+    if not isinstance(recipe, SegmentationRecipe):
+        remedy = "Fine-tune it first: `cmr-ssp finetune FOLDER --from RUN --run RUN2`."
+        raise CheckpointError.of(path, "is a pretrained network, which does not segment yet", remedy)
+    network = UNet(recipe.network.channels, N_CLASSES, deep_supervision=recipe.loss.deep_supervision)
+    try:
+        network.load_state_dict(checkpoint.network)
+    except RuntimeError:
+        remedy = "Copy the run again; the file was altered."
+        raise CheckpointError.of(path, "its weights do not fit its own recipe", remedy) from None
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Segmenter(network.eval(), recipe, checkpoint.provenance)
