@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
+from cmr_ssp.atomic import write_bytes
 from cmr_ssp.errors import CmrSspError, OutputError
 from cmr_ssp.files.nifti import SUFFIXES, read_header
 from cmr_ssp.subjects import CineStack
@@ -77,30 +76,7 @@ def write_segmentation(
     content = header.binaryblock + bytes(4) + numbers.tobytes()
     if path.name.lower().endswith(".gz"):
         content = gzip.compress(content, compresslevel=6, mtime=0)
-    write_atomically(path, content)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file under a temporary name in the same folder, flush it, then rename it.
-
-    Raises
-    ------
-    OutputError
-        Where the folder cannot be made or written to.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        reason = error.strerror or str(error)
-        raise OutputError.of(path, f"it cannot be written ({reason})", "Choose another folder.") from error
+    write_bytes(path, content)
 
 
 def _check_path(path: Path, stack: CineStack) -> None:

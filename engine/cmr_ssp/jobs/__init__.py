@@ -1,16 +1,18 @@
 """One function a stage; each emits events and ends in a reported state."""
 
 from cmr_ssp.jobs.evaluate import Evaluation, evaluate
-from cmr_ssp.jobs.finetune import LabelBudget, finetune, matching_recipe
+from cmr_ssp.jobs.finetune import LabelBudget, finetune, matching_preset
+from cmr_ssp.jobs.preparing import Settings
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.segment import segment
 
 __all__ = [
     "Evaluation",
     "LabelBudget",
+    "Settings",
     "evaluate",
     "finetune",
-    "matching_recipe",
+    "matching_preset",
     "pretrain",
     "segment",
 ]

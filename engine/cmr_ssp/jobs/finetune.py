@@ -75,7 +75,7 @@ class LabelBudget:
         return subjects
 
 
-def matching_recipe(pretrained: Recipe | None, settings: Sequence[str] = (), *, on_gpu: bool = False) -> str:
+def matching_preset(pretrained: Recipe | None, *, on_gpu: bool = False) -> str:
     """Return the preset that fits a pretrained network, or the usual one for the device from scratch.
 
     Raises
@@ -87,7 +87,7 @@ def matching_recipe(pretrained: Recipe | None, settings: Sequence[str] = (), *, 
         return "scratch/gpu-8gb" if on_gpu else "scratch/cpu-small"
     for name in preset_names():
         if name.startswith("finetune/"):
-            recipe = load_recipe(name, settings)
+            recipe = load_recipe(name)
             if recipe.network == pretrained.network and recipe.crop == pretrained.crop:
                 return name
     remedy = "Give a recipe with the same network.channels and crop: --recipe FILE."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,7 +77,7 @@ def require(subjects: Sequence[Subject], cohort: Cohort, what: str, remedy: str)
 def resolved(recipe: _R, device: torch.device) -> _R:
     """Write down the precision and the number of threads that will be used, so that resuming repeats them."""
     precision = choose_precision(recipe.precision, device)
-    threads = recipe.threads or os.cpu_count() or 1
+    threads = recipe.threads or torch.get_num_threads()
     return recipe.model_copy(update={"precision": precision, "threads": threads})
 
 

@@ -56,7 +56,7 @@ def load_recipe(
     except yaml.YAMLError as error:
         raise RecipeError.of(source, f"is no valid YAML ({error})", "Correct the file.") from None
     if not isinstance(tree, dict):
-        raise RecipeError.of(source, "holds no settings", "Start from `cmr-ssp recipe show mim/cpu-small`.")
+        raise RecipeError.of(source, "holds no settings", "Start from `cmr-ssp recipe show mim/paper`.")
     for setting in settings:
         _apply(tree, setting)
     return parse_recipe(tree, str(source), methods=methods)

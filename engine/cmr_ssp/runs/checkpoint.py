@@ -15,9 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from cmr_ssp.atomic import replacing
 from cmr_ssp.errors import CheckpointError, RecipeError
 from cmr_ssp.recipes import Recipe, parse_recipe
-from cmr_ssp.runs.atomic import replacing
 from cmr_ssp.runs.provenance import Provenance
 
 _FORMAT = "cmr-ssp checkpoint 1"

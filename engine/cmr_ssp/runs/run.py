@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
-
+from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import Problem, RunError
 from cmr_ssp.events import Outcome
 from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe, recipe_yaml
-from cmr_ssp.runs.atomic import write_text
-from cmr_ssp.subjects import Role, Split
+from cmr_ssp.subjects import Split
+from cmr_ssp.subjects.split_file import read_split, write_split
 
 _R = TypeVar("_R", MimRecipe, SegmentationRecipe)
 
@@ -149,36 +148,3 @@ class Run:
             return []
         with self.history.open(newline="") as file:
             return list(csv.DictReader(file))
-
-
-def write_split(path: Path, split: Split) -> None:
-    """Write a split as YAML: the seed, and the subject ids of each role."""
-    tree = {"seed": split.seed} | {role.value: list(split.ids(role)) for role in Role}
-    write_text(path, yaml.safe_dump(tree, sort_keys=False))
-
-
-def read_split(path: Path) -> Split:
-    """Read a split that `write_split` wrote, or that somebody wrote in the same form.
-
-    Raises
-    ------
-    RunError
-        With every fault of the file.
-    """
-    remedy = "Write lists of subject ids under train, validation and test."
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RunError.of(path, f"is no readable split ({error})", remedy) from None
-    if not isinstance(tree, dict) or not set(tree) <= {"seed", *Role}:
-        raise RunError.of(path, "is no split", remedy)
-    roles: dict[str, Role] = {}
-    problems = []
-    for role in Role:
-        for subject_id in map(str, tree.get(role.value) or ()):
-            if subject_id in roles:
-                problems.append(Problem(str(path), f"'{subject_id}' has two roles", "Keep one of them."))
-            roles[subject_id] = role
-    if problems:
-        raise RunError(*problems)
-    return Split(roles, tree.get("seed"))

@@ -1,0 +1,44 @@
+"""Every stage on the command line: ``cmr-ssp``."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+from rich.console import Console
+
+from cmr_ssp import __version__
+from cmr_ssp.errors import CmrSspError, Severity
+
+app = App(
+    name="cmr-ssp",
+    help="Pretrain on unlabelled cardiac MR cines, fine-tune on a few labels, segment, and score.",
+    version=__version__,
+)
+cohort_app = App(name="cohort", help="Look at a folder of subjects, and split it.")
+recipe_app = App(name="recipe", help="See the shipped presets.")
+app.command(cohort_app)
+app.command(recipe_app)
+
+cohort_app.command("cmr_ssp.cli.cohorts:check")
+cohort_app.command("cmr_ssp.cli.cohorts:split")
+recipe_app.command("cmr_ssp.cli.recipes:list_presets", name="list")
+recipe_app.command("cmr_ssp.cli.recipes:show")
+app.command("cmr_ssp.cli.training:pretrain")
+app.command("cmr_ssp.cli.training:finetune")
+app.command("cmr_ssp.cli.results:segment")
+app.command("cmr_ssp.cli.results:evaluate")
+app.command("cmr_ssp.cli.demo:demo")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors of ours end it with code 1 and without a traceback."""
+    try:
+        app(arguments)
+    except CmrSspError as error:
+        console = Console(stderr=True, highlight=False)
+        for problem in error.problems:
+            word = "error" if problem.severity is Severity.ERROR else "warning"
+            console.print(f"[bold red]{word}[/]", end=" ")
+            console.print(str(problem), markup=False, soft_wrap=True)
+        sys.exit(1)

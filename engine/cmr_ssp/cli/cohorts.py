@@ -1,0 +1,71 @@
+"""``cmr-ssp cohort``: look at a folder of subjects, and split it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from cmr_ssp.cli.options import Folder
+from cmr_ssp.cli.progress import show_problem
+from cmr_ssp.errors import Severity
+from cmr_ssp.files import check_pixels, open_cohort
+from cmr_ssp.subjects import Cohort
+
+
+def check(
+    folder: Folder,
+    *,
+    headers_only: Annotated[bool, Parameter(negative=(), help="Do not read any pixels.")] = False,
+) -> None:
+    """List subjects, labelled phases, vendors and everything that is wrong.
+
+    Ends with code 0 only where the cohort is usable as it is.
+    """
+    console = Console(highlight=False)
+    cohort = open_cohort(folder)
+    console.print(_table(cohort))
+    n_labelled = sum(bool(subject.labels) for subject in cohort.subjects)
+    console.print(f"{cohort.layout}: {len(cohort.subjects)} subjects, {n_labelled} of them labelled")
+    problems = list(cohort.problems)
+    if not headers_only:
+        with console.status("reading every image and label ..."):
+            problems += check_pixels(cohort)
+    for problem in problems:
+        show_problem(console, problem)
+    if not cohort.subjects or any(problem.severity is Severity.ERROR for problem in problems):
+        sys.exit(1)
+    console.print("usable")
+
+
+def split(
+    folder: Folder,
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"], help="YAML file to write.")],
+    test: Annotated[float, Parameter(help="Share of the labelled subjects to lock away.")] = 0.25,
+    validation: Annotated[float, Parameter(help="Share that chooses the best checkpoint.")] = 0.0,
+    seed: Annotated[int, Parameter(help="Of the draw.")] = 0,
+) -> None:
+    """Draw training, validation and test subjects, stratified by diagnostic group or else vendor."""
+    from cmr_ssp.subjects import Role
+    from cmr_ssp.subjects.split import draw_split
+    from cmr_ssp.subjects.split_file import write_split
+
+    drawn = draw_split(open_cohort(folder).subjects, test=test, validation=validation, seed=seed)
+    write_split(output, drawn)
+    counts = ", ".join(f"{len(drawn.ids(role))} {role}" for role in Role)
+    Console(highlight=False).print(f"{counts} -> {output}")
+
+
+def _table(cohort: Cohort) -> Table:
+    table = Table("subject", "frames", "labelled", "vendor", "group", title=str(cohort.root))
+    for subject in cohort.subjects:
+        labelled = " ".join(f"{label.phase}@{label.frame}" for label in subject.labels)
+        table.add_row(
+            subject.id, str(len(subject.frames)), labelled or "-", subject.vendor or "-", subject.group or "-"
+        )
+    return table

@@ -1,0 +1,152 @@
+"""``cmr-ssp demo``: the whole way on a phantom cohort, in a few minutes."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.atomic import write_text
+from cmr_ssp.cli.overlays import Panel, save_overlays
+from cmr_ssp.cli.progress import ProgressReport, reporting
+from cmr_ssp.errors import OutputError
+from cmr_ssp.evaluation import Score, mean_dice, scores_csv
+from cmr_ssp.events import Cancel
+from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation
+from cmr_ssp.files.phantom import write_phantom_cohort
+from cmr_ssp.subjects import Cohort, Subject
+
+_SUBJECTS = 16
+_LABELLED = 2
+_SHOWN = 3
+_MARK = "demo.txt"
+
+Results = dict[str, tuple[Score, ...]]
+
+
+def demo(
+    *,
+    headless: Annotated[bool, Parameter(negative=(), help="Do not open a window at the end.")] = False,
+    out: Annotated[Path, Parameter(help="Folder for everything it makes.")] = Path("demo"),
+) -> None:
+    """Pretrain, fine-tune on two labelled subjects, and compare with training from scratch.
+
+    All on synthetic hearts. Writes the cohort, the runs, scores.csv and overlays.png.
+    """
+    console = Console(highlight=False)
+    _clear(out)
+    with console.status(f"making {_SUBJECTS} phantom subjects ..."):
+        write_phantom_cohort(out / "cohort", _SUBJECTS, seed=1)
+    cohort = open_cohort(out / "cohort")
+    with reporting(console) as (report, cancel):
+        results = _train_and_score(cohort, out, report, cancel)
+    if cancel.requested:
+        return
+    rows = [f"{method},{line}" for method, scores in results.items() for line in _lines(scores)]
+    write_text(out / "scores.csv", "method,subject,phase,structure,dice,role\n" + "\n".join(rows) + "\n")
+    _draw(cohort, results, out)
+    console.print(_table(results))
+    console.print(f"cohort, runs, scores.csv and overlays.png -> {out}")
+    del headless
+
+
+def _clear(out: Path) -> None:
+    """Remove an earlier demo; never a folder that holds something else."""
+    if out.exists() and any(out.iterdir()):
+        if not (out / _MARK).exists():
+            raise OutputError.of(out, "exists and holds no earlier demo", "Choose another --out folder.")
+        shutil.rmtree(out)
+    out.mkdir(parents=True, exist_ok=True)
+    write_text(out / _MARK, "Made by `cmr-ssp demo`, which may remove this folder.\n")
+
+
+def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: Cancel) -> Results:
+    from cmr_ssp import jobs
+    from cmr_ssp.recipes import MimRecipe, SegmentationRecipe, load_recipe
+    from cmr_ssp.runs import Run
+
+    pretraining = Run(out / "runs" / "mim")
+    recipe = load_recipe("mim/demo")
+    assert isinstance(recipe, MimRecipe)
+    settings = jobs.Settings("cpu", bank_folder=out / "banks")
+    jobs.pretrain(cohort, recipe, pretraining, settings=settings, on_event=report, cancel=cancel)
+    results: Results = {}
+    for name, preset, source in (
+        ("scratch", "scratch/demo", None),
+        ("after MIM", "finetune/demo", pretraining),
+    ):
+        if cancel.requested:
+            break
+        report.restart()
+        run = Run(out / "runs" / name.replace(" ", "-"))
+        trained = load_recipe(preset)
+        assert isinstance(trained, SegmentationRecipe)
+        jobs.finetune(
+            cohort,
+            trained,
+            run,
+            pretrained=source,
+            split=pretraining.split(),
+            budget=jobs.LabelBudget(_LABELLED),
+            settings=settings,
+            on_event=report,
+            cancel=cancel,
+        )
+        results[name] = jobs.evaluate(run, cohort, device="cpu", on_event=report, cancel=cancel).reported
+        test = [_cine(cohort.subject(name)) for name in _test_subjects(results)]
+        jobs.segment(run, test, run.folder / "segmented", device="cpu", on_event=report, cancel=cancel)
+    return results
+
+
+def _test_subjects(results: Results) -> list[str]:
+    (scores, *_) = results.values()
+    return sorted({score.subject for score in scores})[:_SHOWN]
+
+
+def _cine(subject: Subject) -> Path:
+    return subject.frames[0].path
+
+
+def _lines(scores: tuple[Score, ...]) -> list[str]:
+    return scores_csv(scores).splitlines()[1:]
+
+
+def _table(results: Results) -> Table:
+    n = len({score.subject for scores in results.values() for score in scores})
+    title = f"3D Dice on {n} unseen phantom subjects, trained on the same {_LABELLED}"
+    table = Table("", *(structure.name for structure in Structure), "mean", title=title)
+    for name, scores in results.items():
+        cells = [*(mean_dice(scores, (structure,)) for structure in Structure), mean_dice(scores)]
+        table.add_row(name, *("n/a" if cell is None else f"{cell:.3f}" for cell in cells))
+    return table
+
+
+def _draw(cohort: Cohort, results: Results, out: Path) -> None:
+    """Draw a middle slice at ED and ES of a few test subjects: reference beside each method."""
+    rows = []
+    for subject_id in _test_subjects(results):
+        subject = cohort.subject(subject_id)
+        pixels = open_stack(subject).load()
+        found = {
+            name: open_cine(
+                out / "runs" / name.replace(" ", "-") / "segmented" / f"{subject_id}_seg.nii.gz"
+            ).load()
+            for name in results
+        }
+        middle = pixels.shape[1] // 2
+        row = []
+        for phase in Phase:
+            drawn = read_segmentation(subject, phase)
+            image = pixels[drawn.frame, middle]
+            row.append(Panel(f"{subject_id} {phase}, reference", image, drawn.labels[middle]))
+            row += [
+                Panel(f"{name}", image, labels[drawn.frame, middle].astype("uint8"))
+                for name, labels in found.items()
+            ]
+        rows.append(row)
+    save_overlays(out / "overlays.png", rows)

@@ -1,0 +1,49 @@
+"""Options that several commands share, each described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import RecipeError
+
+Folder = Annotated[Path, Parameter(help="Folder of subjects; its layout is recognised.")]
+RunFolder = Annotated[Path, Parameter(name="--run", help="New folder that the run is written to.")]
+Preset = Annotated[str | None, Parameter(help="Shipped recipe, see `cmr-ssp recipe list`.")]
+RecipeFile = Annotated[Path | None, Parameter(name="--recipe", help="Recipe of your own (YAML).")]
+Settings = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--set",
+        negative=(),
+        help="Change a setting, as in --set updates=400 or --set optimiser.learning_rate=0.001.",
+    ),
+]
+SplitFile = Annotated[
+    Path | None, Parameter(name="--split", help="Roles of the subjects (YAML), see `cmr-ssp cohort split`.")
+]
+Resume = Annotated[bool, Parameter(negative=(), help="Continue the run from its last checkpoint.")]
+MaxMinutes = Annotated[
+    float | None, Parameter(help="Fit the number of updates to this time, from the measured speed.")
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "mps"], Parameter(help="Where to compute; auto takes the best there is.")
+]
+Phases = Annotated[str, Parameter(help="Labelled phases to use, separated by commas.")]
+
+
+def parse_phases(text: str) -> list[Phase]:
+    """Read ``ED,ES``.
+
+    Raises
+    ------
+    RecipeError
+        Where a phase is neither ED nor ES.
+    """
+    try:
+        return list(dict.fromkeys(Phase(part.strip().upper()) for part in text.split(",")))
+    except ValueError:
+        raise RecipeError.of("--phases", f"'{text}' is no list of phases", "Write ED, ES or ED,ES.") from None

@@ -1,0 +1,79 @@
+"""``cmr-ssp segment`` and ``cmr-ssp evaluate``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.atomic import write_text
+from cmr_ssp.cli.options import Device, Folder, Phases, parse_phases
+from cmr_ssp.cli.progress import reporting, show_problem
+from cmr_ssp.evaluation import Score, mean_dice, scores_csv
+from cmr_ssp.files import open_cohort
+
+
+def segment(
+    run: Annotated[Path, Parameter(help="Run of `cmr-ssp finetune`.")],
+    *cines: Annotated[Path, Parameter(help="NIfTI files, 4D or 3D.")],
+    output: Annotated[
+        Path, Parameter(name=["--output", "-o"], help="Folder, or one .nii.gz file for one cine.")
+    ],
+    labels: Annotated[
+        Literal["mnms", "acdc"], Parameter(help="Numbers in the files: LV 1, MYO 2, RV 3, or ACDC's.")
+    ] = "mnms",
+    device: Device = "auto",
+) -> None:
+    """Segment every frame of cines, in the geometry of each source file."""
+    from cmr_ssp import jobs
+    from cmr_ssp.runs import Run
+
+    console = Console(highlight=False)
+    with reporting(console) as (report, cancel):
+        jobs.segment(Run(run), cines, output, numbering=labels, device=device, on_event=report, cancel=cancel)
+    console.print(f"-> {output}")
+
+
+def evaluate(
+    run: Annotated[Path, Parameter(help="Run of `cmr-ssp finetune`.")],
+    folder: Folder,
+    *,
+    csv: Annotated[Path, Parameter(help="Table to write: subject, phase, structure, dice, role.")],
+    phases: Phases = "ED,ES",
+    device: Device = "auto",
+) -> None:
+    """Score a run by 3D Dice in the image's own voxel grid; the mean is over subjects it never saw."""
+    from cmr_ssp import jobs
+    from cmr_ssp.runs import Run
+
+    console = Console(highlight=False)
+    cohort = open_cohort(folder)
+    for problem in cohort.problems:
+        show_problem(console, problem)
+    with reporting(console) as (report, cancel):
+        found = jobs.evaluate(
+            Run(run), cohort, phases=parse_phases(phases), device=device, on_event=report, cancel=cancel
+        )
+    write_text(csv, scores_csv(found.scores))
+    n = len({score.subject for score in found.reported})
+    whose = "subjects of a foreign cohort" if found.foreign else "test subjects"
+    if n:
+        console.print(dice_table(found.reported, f"3D Dice, {n} {whose}"))
+    else:
+        console.print("no test subject is labelled here, so there is no mean to report")
+    console.print(f"-> {csv}")
+
+
+def dice_table(scores: Sequence[Score], title: str) -> Table:
+    """Return mean Dice by structure and phase as a table."""
+    table = Table("", *(structure.name for structure in Structure), "mean", title=title)
+    for name, phases in (("ED", (Phase.ED,)), ("ES", (Phase.ES,)), ("both", tuple(Phase))):
+        cells = [mean_dice(scores, (structure,), phases) for structure in Structure]
+        cells.append(mean_dice(scores, phases=phases))
+        table.add_row(name, *("n/a" if cell is None else f"{cell:.3f}" for cell in cells))
+    return table

@@ -1,0 +1,157 @@
+"""``cmr-ssp pretrain`` and ``cmr-ssp finetune``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, cast
+
+from cyclopts import Parameter
+from rich.console import Console
+
+from cmr_ssp.cli.options import (
+    Device,
+    Folder,
+    MaxMinutes,
+    Phases,
+    Preset,
+    RecipeFile,
+    Resume,
+    RunFolder,
+    Settings,
+    SplitFile,
+    parse_phases,
+)
+from cmr_ssp.cli.progress import reporting, show_problem
+from cmr_ssp.errors import RecipeError
+from cmr_ssp.files import open_cohort
+from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe, load_recipe
+from cmr_ssp.subjects import Cohort, Split
+from cmr_ssp.subjects.split_file import read_split
+
+
+def pretrain(
+    folder: Folder,
+    *,
+    run: RunFolder,
+    preset: Preset = None,
+    recipe: RecipeFile = None,
+    settings: Settings = None,
+    split: SplitFile = None,
+    seed: Annotated[int | None, Parameter(help="Of weights, order and augmentation.")] = None,
+    device: Device = "auto",
+    max_minutes: MaxMinutes = None,
+    resume: Resume = False,
+) -> None:
+    """Pretrain on all frames and slices of a cohort's training subjects; no label is used.
+
+    Without --preset: mim/cpu-small on a processor, mim/gpu-8gb on a GPU.
+    """
+    from cmr_ssp import jobs
+    from cmr_ssp.devices import choose_device
+    from cmr_ssp.runs import Run
+
+    console = Console(highlight=False)
+    asked: MimRecipe | None = None
+    if not resume or preset or recipe:
+        usual = "mim/cpu-small" if choose_device(device).type == "cpu" else "mim/gpu-8gb"
+        asked = cast(MimRecipe, _recipe(preset, recipe, usual, _with_seed(settings, seed), ("mim",)))
+    cohort = _cohort(folder, console)
+    with reporting(console) as (report, cancel):
+        jobs.pretrain(
+            cohort,
+            asked,
+            Run(run),
+            split=_split(split),
+            settings=jobs.Settings(device, max_minutes),
+            resume=resume,
+            on_event=report,
+            cancel=cancel,
+        )
+
+
+def finetune(
+    folder: Folder,
+    *,
+    run: RunFolder,
+    pretrained: Annotated[
+        Path | None, Parameter(name="--from", help="Pretraining run; without it training is from scratch.")
+    ] = None,
+    subjects: Annotated[
+        str | None, Parameter(help="Label budget: how many training subjects, or their ids with commas.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="Of the draw, the order and the augmentation.")] = 0,
+    phases: Phases = "ED,ES",
+    preset: Preset = None,
+    recipe: RecipeFile = None,
+    settings: Settings = None,
+    split: SplitFile = None,
+    device: Device = "auto",
+    max_minutes: MaxMinutes = None,
+    resume: Resume = False,
+) -> None:
+    """Train a network that segments, on the labels of a few subjects.
+
+    Without --preset: the one that matches the pretraining, or scratch/cpu-small on a processor.
+    """
+    from cmr_ssp import jobs
+    from cmr_ssp.devices import choose_device
+    from cmr_ssp.runs import Run, load_checkpoint
+
+    console = Console(highlight=False)
+    source = Run(pretrained) if pretrained is not None else None
+    asked: SegmentationRecipe | None = None
+    if not resume or preset or recipe:
+        before = load_checkpoint(source.last).recipe if source is not None else None
+        usual = (
+            jobs.matching_preset(before, on_gpu=choose_device(device).type != "cpu")
+            if not (preset or recipe)
+            else ""
+        )
+        methods = ("scratch",) if source is None else ("finetune",)
+        found = _recipe(preset, recipe, usual, _with_seed(settings, seed), methods)
+        asked = cast(SegmentationRecipe, found)  # of one of the methods
+    cohort = _cohort(folder, console)
+    with reporting(console) as (report, cancel):
+        jobs.finetune(
+            cohort,
+            asked,
+            Run(run),
+            pretrained=source,
+            budget=jobs.LabelBudget(_subjects(subjects), seed, parse_phases(phases)),
+            split=_split(split),
+            settings=jobs.Settings(device, max_minutes),
+            resume=resume,
+            on_event=report,
+            cancel=cancel,
+        )
+
+
+def _recipe(
+    preset: str | None, file: Path | None, usual: str, settings: Sequence[str], methods: Sequence[str]
+) -> Recipe:
+    if preset and file:
+        raise RecipeError.of("--recipe", "--preset is given too", "Give one of them.")
+    return load_recipe(file or preset or usual, settings, methods=methods)
+
+
+def _with_seed(settings: list[str] | None, seed: int | None) -> list[str]:
+    """Put the seed before the other settings, which may name it themselves."""
+    return [*([] if seed is None else [f"seed={seed}"]), *(settings or [])]
+
+
+def _cohort(folder: Path, console: Console) -> Cohort:
+    cohort = open_cohort(folder)
+    for problem in cohort.problems:
+        show_problem(console, problem)
+    return cohort
+
+
+def _split(path: Path | None) -> Split | None:
+    return read_split(path) if path is not None else None
+
+
+def _subjects(text: str | None) -> int | list[str] | None:
+    if text is None:
+        return None
+    return int(text) if text.isdigit() else [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,44 @@
+"""Splits as YAML files that people can read and write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from cmr_ssp.atomic import write_text
+from cmr_ssp.errors import CohortError, Problem
+from cmr_ssp.subjects.split import Role, Split
+
+
+def write_split(path: Path, split: Split) -> None:
+    """Write a split as YAML: the seed, and the subject ids of each role."""
+    tree = {"seed": split.seed} | {role.value: list(split.ids(role)) for role in Role}
+    write_text(path, yaml.safe_dump(tree, sort_keys=False))
+
+
+def read_split(path: Path) -> Split:
+    """Read a split that `write_split` wrote, or that somebody wrote in the same form.
+
+    Raises
+    ------
+    CohortError
+        With every fault of the file.
+    """
+    remedy = "Write lists of subject ids under train, validation and test."
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CohortError.of(path, f"is no readable split ({error})", remedy) from None
+    if not isinstance(tree, dict) or not set(tree) <= {"seed", *Role}:
+        raise CohortError.of(path, "is no split", remedy)
+    roles: dict[str, Role] = {}
+    problems = []
+    for role in Role:
+        for subject_id in map(str, tree.get(role.value) or ()):
+            if subject_id in roles:
+                problems.append(Problem(str(path), f"'{subject_id}' has two roles", "Keep one of them."))
+            roles[subject_id] = role
+    if problems:
+        raise CohortError(*problems)
+    return Split(roles, tree.get("seed"))
