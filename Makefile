@@ -1,0 +1,52 @@
+# Every target starts from a bare checkout; a second call skips what is done.
+# PYTHON names the interpreter to make the environment with: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+BIN := $(VENV)/bin
+
+# napari needs a display with OpenGL: on Linux the tests bring their own.
+ifeq ($(shell uname -s),Linux)
+DISPLAYED := xvfb-run -a -s "-screen 0 1600x1000x24"
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help install system-packages demo test lint docs clean
+
+help:
+	@echo "make demo     pretrain, fine-tune and score on a synthetic cohort; results in demo/"
+	@echo "make test     all checks, the documentation and all tests"
+	@echo "make lint     the checks alone: ruff, mypy, import-linter"
+	@echo "make docs     build the documentation into site/"
+	@echo "make install  only set up .venv"
+	@echo "make clean    remove what was built, keep .venv"
+
+install: $(STAMP)
+
+demo: install
+	$(BIN)/cmr-ssp demo --headless --out demo
+
+test: lint docs
+	$(DISPLAYED) $(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+docs: install
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf site build dist demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+
+# Comes first, since Debian ships Python without the means to make an environment.
+system-packages:
+	@.ci/system-packages $(PYTHON)
+
+$(STAMP): pyproject.toml constraints.txt | system-packages
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[pyqt6,test,docs]"
+	touch $@
