@@ -90,8 +90,9 @@ def _content_key(subjects: Sequence[Subject]) -> str:
         digest.update(repr((subject.id, subject.frames, subject.labels)).encode())
         sources = {frame.path for frame in subject.frames} | {label.source.path for label in subject.labels}
         for path in sorted(sources):
-            about = path.stat()
-            digest.update(f"{path}|{about.st_size}|{about.st_mtime_ns}".encode())
+            if path.is_file():  # reading it will say what is wrong otherwise
+                about = path.stat()
+                digest.update(f"{path}|{about.st_size}|{about.st_mtime_ns}".encode())
     return digest.hexdigest()
 
 

@@ -77,7 +77,8 @@ def _motion(levels: NDArray[np.float32], spacing_mm: NDArray[np.float64]) -> NDA
     The root keeps a few very bright voxels (flow, fat) from outvoting the outline of the ventricles.
     """
     turns = np.arange(len(levels)) / len(levels)
-    harmonic = np.tensordot(np.exp(-2j * np.pi * turns), levels, axes=1)
+    # Less the first frame: what stands still is then exactly zero instead of a rounding error.
+    harmonic = np.tensordot(np.exp(-2j * np.pi * turns), levels - levels[0], axes=1)
     sigmas = (0.0, *(_NOISE_SIGMA_MM / spacing_mm))
     real, imaginary = (ndimage.gaussian_filter(part, sigmas) for part in (harmonic.real, harmonic.imag))
     amplitude = np.sqrt(np.hypot(real, imaginary)).sum(axis=0)

@@ -82,7 +82,8 @@ def gather(
     centre = records["heart_px"] if crop.centre == "motion" else middle
 
     def on_device(values: NDArray[np.floating]) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32)).to(device)
+        # A copy: a field of a single record keeps a stride that torch refuses.
+        return torch.from_numpy(np.array(values, dtype=np.float32, order="C")).to(device)
 
     return SliceBatch(
         levels.to(device).float(),

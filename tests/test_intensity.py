@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from cmr_ssp.recipes import Augmentation
+from cmr_ssp.samples.intensity import (
+    add_noise,
+    adjust_gamma,
+    augment_intensities,
+    blur,
+    multiply,
+    shift,
+)
+from monai.transforms import AdjustContrast, GaussianSmooth
+from scipy import ndimage
+from torch import Tensor
+
+Step = Callable[[Tensor, float, torch.Generator], Tensor]
+
+STEPS: dict[str, Step] = {
+    "noise": lambda images, p, random: add_noise(images, 0.2, p, random),
+    "blur": lambda images, p, random: blur(images, (0.5, 1.5), p, random),
+    "multiply": lambda images, p, random: multiply(images, (0.6, 1.5), p, random),
+    "shift": lambda images, p, random: shift(images, (-0.4, 0.4), p, random),
+    "gamma": lambda images, p, random: adjust_gamma(images, (0.7, 1.5), p, random),
+}
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noisy(n: int = 4, size: int = 16, seed: int = 0) -> Tensor:
+    """Return standardised images, shape (n, 1, size, size)."""
+    return torch.randn(n, 1, size, size, generator=seeded(seed))
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_each_step_changes_every_image_none_or_its_share(name: str) -> None:
+    step, images = STEPS[name], noisy(1000, 8)
+    for p, low, high in ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (0.2, 0.15, 0.25)):
+        changed = (step(images.clone(), p, seeded()) - images).abs().amax(dim=(1, 2, 3)) > 1e-5
+        assert low - 0.005 <= float(changed.float().mean()) <= high
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_each_step_repeats_itself_with_its_seed_and_not_with_another(name: str) -> None:
+    step, images = STEPS[name], noisy(8)
+    first = step(images.clone(), 1.0, seeded(3))
+    assert torch.equal(first, step(images.clone(), 1.0, seeded(3)))
+    other = step(images.clone(), 1.0, seeded(4))
+    assert (first - other).abs().amax(dim=(1, 2, 3)).min() > 1e-4
+
+
+def test_noise_is_gaussian_with_a_deviation_up_to_its_largest() -> None:
+    noise = add_noise(torch.zeros(400, 1, 24, 24), 0.2, 1.0, seeded())
+    deviation = noise.std(dim=(1, 2, 3))
+    assert float(deviation.max()) < 0.2 * 1.12 and float(deviation.min()) < 0.01
+    assert float(deviation.mean()) == pytest.approx(0.1, rel=0.1)
+    assert float(deviation.std()) == pytest.approx(0.2 / 12**0.5, rel=0.1)  # uniform
+    unit = (noise / deviation[:, None, None, None]).flatten(1)
+    assert float((unit.abs() < 1).float().mean()) == pytest.approx(0.6827, abs=0.005)
+    assert float(unit.mean()) == pytest.approx(0.0, abs=0.01)
+    between = torch.corrcoef(unit[:50])
+    assert float((between - torch.eye(50)).abs().max()) < 0.2  # each image has its own
+
+
+def test_blur_agrees_with_scipy_and_monai() -> None:
+    images = noisy(3, 40)
+    for sigma in (0.5, 1.5):
+        found = blur(images.clone(), (sigma, sigma), 1.0, seeded())
+        expected = ndimage.gaussian_filter(images.numpy(), (0, 0, sigma, sigma), mode="mirror", radius=6)
+        np.testing.assert_allclose(found, expected, atol=2e-5)
+    monai = torch.stack([GaussianSmooth(1.5, approx="sampled")(image) for image in images])
+    inside = (..., slice(8, -8), slice(8, -8))  # MONAI pads with zeros
+    np.testing.assert_allclose(found[inside], monai[inside], atol=1e-3)
+
+
+def test_blur_draws_its_width_for_each_axis() -> None:
+    points = torch.zeros(300, 1, 31, 31)
+    points[:, :, 15, 15] = 1.0
+    spread = blur(points, (0.5, 1.5), 1.0, seeded())[:, 0]
+    steps = torch.arange(31) - 15.0
+    np.testing.assert_allclose(spread.sum((1, 2)), 1.0, rtol=1e-5)  # brightness is kept
+    rows, columns = ((spread.sum(axis) @ steps**2).sqrt() for axis in (2, 1))
+    for widths in (rows, columns):
+        assert 0.45 < float(widths.min()) < 0.55 and 1.45 < float(widths.max()) < 1.51
+        assert float(widths.mean()) == pytest.approx(1.0, abs=0.06)
+    assert abs(float(torch.corrcoef(torch.stack((rows, columns)))[0, 1])) < 0.15
+
+
+def test_multiply_takes_the_factor_itself() -> None:
+    images = noisy(800, 4)
+    factors = multiply(images, (0.6, 1.5), 1.0, seeded()) / images
+    assert float(factors.flatten(1).std(dim=1).max()) < 1e-5  # one factor an image
+    each = factors[:, 0, 0, 0]
+    assert 0.6 <= float(each.min()) < 0.61 and 1.49 < float(each.max()) <= 1.5
+    assert float(each.mean()) == pytest.approx(1.05, abs=0.03)
+
+
+def test_shift_adds_one_constant_an_image() -> None:
+    images = noisy(800, 4)
+    added = shift(images, (-0.4, 0.4), 1.0, seeded()) - images
+    assert float(added.flatten(1).std(dim=1).max()) < 1e-6
+    each = added[:, 0, 0, 0]
+    assert -0.4 <= float(each.min()) < -0.39 and 0.39 < float(each.max()) <= 0.4
+    assert float(each.mean()) == pytest.approx(0.0, abs=0.03)
+
+
+@pytest.mark.parametrize("gamma", [0.7, 1.5])
+def test_gamma_works_on_the_image_s_own_range_as_monai_does(gamma: float) -> None:
+    images = noisy(3) * 2 - 1
+    found = adjust_gamma(images, (gamma, gamma), 1.0, seeded())
+    for image, result in zip(images, found, strict=True):
+        low, high = float(image.min()), float(image.max())
+        slow = [((v - low) / (high - low)) ** gamma * (high - low) + low for v in image.ravel().tolist()]
+        np.testing.assert_allclose(result.ravel(), slow, atol=1e-4)
+        np.testing.assert_allclose(result, AdjustContrast(gamma)(image), atol=1e-4)
+        assert (float(result.min()), float(result.max())) == pytest.approx((low, high), abs=1e-5)
+
+
+def test_gamma_draws_one_power_an_image_from_its_range() -> None:
+    images = torch.linspace(0, 1, 16).reshape(1, 1, 4, 4).repeat(600, 1, 1, 1)
+    found = adjust_gamma(images, (0.7, 1.5), 1.0, seeded())
+    powers = (found / 1.0)[:, 0, 1, 3].log() / images[:, 0, 1, 3].log()
+    assert 0.699 < float(powers.min()) < 0.71 and 1.49 < float(powers.max()) < 1.501
+    assert float(powers.mean()) == pytest.approx(1.1, abs=0.03)
+
+
+def test_a_flat_image_stays_finite() -> None:
+    flat = torch.full((2, 1, 16, 16), -1.5)
+    found = augment_intensities(flat.clone(), Augmentation(noise_p=0.0), seeded())
+    assert bool(torch.isfinite(found).all())
+    assert float(found.std(dim=(1, 2, 3)).max()) < 1e-5
+
+
+def test_the_steps_follow_the_paper_s_order() -> None:
+    images = noisy(2, 32)
+    fixed = Augmentation(
+        noise_p=0.0,
+        blur_p=1.0,
+        blur_sigma_px=(1.0, 1.0),
+        multiply=(2.0, 2.0),
+        shift=(0.3, 0.3),
+        gamma=(1.4, 1.4),
+    )
+    found = augment_intensities(images.clone(), fixed, seeded())
+    smooth = ndimage.gaussian_filter(images.numpy(), (0, 0, 1, 1), mode="mirror", radius=4)
+    for image, result in zip(smooth * 2 + 0.3, found.numpy(), strict=True):
+        low, span = image.min(), np.ptp(image)
+        np.testing.assert_allclose(result, ((image - low) / span) ** 1.4 * span + low, atol=1e-3)
+
+
+def test_noise_comes_before_blur() -> None:
+    flat = torch.zeros(20, 1, 32, 32)
+    still = {"multiply_p": 0.0, "shift_p": 0.0, "gamma_p": 0.0, "blur_sigma_px": (1.5, 1.5)}
+    rough = augment_intensities(flat.clone(), Augmentation(noise_p=1.0, blur_p=0.0, **still), seeded())
+    smooth = augment_intensities(flat.clone(), Augmentation(noise_p=1.0, blur_p=1.0, **still), seeded())
+    ratio = smooth.std(dim=(1, 2, 3)) / rough.std(dim=(1, 2, 3))
+    assert float(ratio.max()) < 0.3  # independent pixels average out
