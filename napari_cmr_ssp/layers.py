@@ -1,0 +1,120 @@
+"""The only place that builds napari layers: axes, scale, units, names, colours.
+
+Every layer has the same four axes, one frame a step in time, and millimetres in space. Layers that
+differed in any of these would not lie over each other, or would multiply the slider's steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cmr_ssp.anatomy import Structure
+from cmr_ssp.subjects import Grid
+from numpy.typing import NDArray
+
+LayerData = tuple[Any, dict[str, Any], str]
+"""Pixels, keyword arguments and kind of a layer, as napari takes them from readers."""
+
+AXES = ("frame", "slice", "row", "column")
+UNITS = ("pixel", "mm", "mm", "mm")
+"""Frames are counted, not timed: napari has no unit for a count, and files often have no frame duration."""
+
+COLOURS: Mapping[Structure, str] = {
+    Structure.LV: "#D55E00",
+    Structure.MYO: "#F0E442",
+    Structure.RV: "#56B4E9",
+}
+"""Vermillion, yellow and sky blue of Okabe and Ito's palette: told apart with any kind of colour vision.
+
+What touches in the heart also differs in brightness.
+"""
+
+TITLES: Mapping[Structure, str] = {
+    Structure.LV: "LV cavity",
+    Structure.MYO: "LV myocardium",
+    Structure.RV: "RV cavity",
+}
+
+_OPACITY = 0.45
+_CONTRAST_PERCENTILES = (1.0, 99.5)
+_CONTRAST_SAMPLE = 400_000
+
+
+def image_layer(pixels: NDArray[np.float32], grid: Grid, name: str, **metadata: object) -> LayerData:
+    """Return a cine as an image layer.
+
+    Parameters
+    ----------
+    pixels : ndarray of float32, shape (frame, slice, row, column)
+        The cine.
+    grid : Grid
+        Its voxel grid.
+    name : str
+        Of the layer.
+    **metadata
+        What else the layer shall carry.
+    """
+    look = {"colormap": "gray", "contrast_limits": _contrast_limits(pixels)}
+    return pixels, _placed(grid, name, metadata) | look, "image"
+
+
+def segmentation_layer(labels: NDArray[np.uint8], grid: Grid, name: str, **metadata: object) -> LayerData:
+    """Return structures as a labels layer, in their colours and with their names.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (frame, slice, row, column)
+        0 or a `Structure` number. Always with frames: a 3D layer would show at every frame.
+    grid, name, **metadata
+        As for `image_layer`.
+    """
+    look = {
+        "colormap": _structure_colours(),
+        "features": {"index": [int(s) for s in Structure], "structure": [TITLES[s] for s in Structure]},
+        "opacity": _OPACITY,
+    }
+    return labels, _placed(grid, name, metadata) | look, "labels"
+
+
+def numbers_layer(numbers: NDArray[np.uint8], grid: Grid, name: str, **metadata: object) -> LayerData:
+    """Return the numbers of a label file as they are: without names, for nobody says what they mean."""
+    return numbers, _placed(grid, name, metadata) | {"opacity": _OPACITY}, "labels"
+
+
+def source_metadata(grid: Grid, sources: Iterable[Path]) -> dict[str, object]:
+    """Return what is needed to write a layer back onto its source's grid."""
+    return {
+        "affine": grid.affine,
+        "slices_reversed": grid.slices_reversed,
+        "slice_order": str(grid.slice_order),
+        "sources": [str(path) for path in sources],
+    }
+
+
+def _placed(grid: Grid, name: str, metadata: Mapping[str, object]) -> dict[str, Any]:
+    """Return the arguments that all layers share."""
+    return {
+        "name": name,
+        "axis_labels": AXES,
+        "scale": (1.0, *grid.spacing_mm),
+        "units": UNITS,
+        "metadata": dict(metadata),
+    }
+
+
+def _structure_colours() -> Any:
+    from napari.utils.colormaps import DirectLabelColormap
+
+    # napari demands an entry for every number that is not named: None
+    named: dict[int | None, str] = {None: "transparent", 0: "transparent"}
+    return DirectLabelColormap(color_dict=named | {int(s): colour for s, colour in COLOURS.items()})
+
+
+def _contrast_limits(pixels: NDArray[np.float32]) -> tuple[float, float]:
+    """Return limits that spend no grey on the few brightest pixels; estimated on some of them."""
+    step = max(1, pixels.size // _CONTRAST_SAMPLE) | 1  # odd, so that it visits all columns
+    dark, bright = (float(v) for v in np.percentile(pixels.ravel()[::step], _CONTRAST_PERCENTILES))
+    return (dark, bright) if dark < bright else (dark, dark + 1.0)
