@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,16 +68,27 @@ def write_segmentation(
     """
     _check_path(path, stack)
     _check_labels(path, labels, stack)
-    numbers = _inverse(path, numbering)[labels]
+    table = _inverse(path, numbering)
+    numbers = table[labels]
     if stack.grid.slices_reversed:
         numbers = numbers[..., ::-1, :, :]
     if numbers.ndim == 4 and numbers.shape[0] == 1:
         numbers = numbers[0]
     header = _header(stack, numbers.shape)
+    header["descrip"] = _signed(table)
     content = header.binaryblock + bytes(4) + numbers.tobytes()
     if path.name.lower().endswith(".gz"):
         content = gzip.compress(content, compresslevel=6, mtime=0)
     write_bytes(path, content)
+
+
+def written_numbering(path: Path) -> Numbering | None:
+    """Return what the numbers in a file of `write_segmentation` mean, None for any other file."""
+    description = _description(path)
+    if not description.startswith(SIGNATURE):
+        return None
+    pairs = re.findall(rb"(LV|MYO|RV) (\d+)", description)
+    return {int(number): Structure[name.decode()] for name, number in pairs} or None
 
 
 def _check_path(path: Path, stack: CineStack) -> None:
@@ -96,12 +108,15 @@ def _check_path(path: Path, stack: CineStack) -> None:
 
 
 def _is_ours(path: Path) -> bool:
+    return _description(path).startswith(SIGNATURE)
+
+
+def _description(path: Path) -> bytes:
     try:
         read_header(path)
-        description = nib.load(path).header["descrip"].item()
+        return bytes(nib.load(path).header["descrip"].item())
     except CmrSspError:
-        return False
-    return bool(description.startswith(SIGNATURE))
+        return b""
 
 
 def _check_labels(path: Path, labels: NDArray[np.uint8], stack: CineStack) -> None:
@@ -137,5 +152,9 @@ def _header(stack: CineStack, shape: tuple[int, ...]) -> Any:
     header["pixdim"][:5] = source["pixdim"][:5]
     header["magic"] = header.single_magic
     header["vox_offset"] = header.single_vox_offset
-    header["descrip"] = SIGNATURE
     return header
+
+
+def _signed(table: NDArray[np.uint8]) -> bytes:
+    """Return the description of a file of ours, which also says what its numbers mean."""
+    return SIGNATURE + b": " + b", ".join(b"%s %d" % (s.name.encode(), table[s]) for s in Structure)
