@@ -141,8 +141,7 @@ def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
 def _back(logits: Tensor, matrix: Tensor, offset: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the labels (slice, row, column) on the slice's own grid; background outside the crop.
 
-    Logits are interpolated (bicubic) before the largest is chosen, as the authors do. Zeros outside the
-    crop tie, and the first class, background, wins.
+    Logits are interpolated (bicubic) before the largest is chosen, as the authors do.
     """
     rows, columns = shape
     inverse = torch.linalg.inv(matrix)
@@ -157,8 +156,9 @@ def _back(logits: Tensor, matrix: Tensor, offset: Tensor, shape: tuple[int, ...]
     # All slices of a stack share the placement, so one grid serves the batch.
     crop_px = (places - offset[0]) @ inverse[0].T
     grid = (2 * crop_px / size).flip(-1).expand(len(logits), rows, columns, 2)
-    values = functional.grid_sample(logits, grid, mode="bicubic", align_corners=False)
-    return values.argmax(dim=1).to(torch.uint8)
+    values = functional.grid_sample(logits, grid, mode="bicubic", padding_mode="border", align_corners=False)
+    inside = (grid.abs() <= 1).all(dim=-1)
+    return (values.argmax(dim=1) * inside).to(torch.uint8)
 
 
 def _middle(labels: NDArray[np.uint8]) -> InPlane:
