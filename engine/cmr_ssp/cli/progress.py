@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -93,6 +94,12 @@ def reporting(console: Console) -> Iterator[tuple[ProgressReport, Cancel]]:
             yield report, cancel
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def exit_if_stopped(outcome: Outcome) -> None:
+    """End with the code of an interrupted command, so that a script does not go on without the result."""
+    if outcome is Outcome.STOPPED:
+        sys.exit(130)
 
 
 def show_problem(console: Console, problem: Problem) -> None:

@@ -13,7 +13,7 @@ from rich.table import Table
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
 from cmr_ssp.cli.options import Device, Folder, Phases, parse_phases
-from cmr_ssp.cli.progress import reporting, show_problem
+from cmr_ssp.cli.progress import exit_if_stopped, reporting, show_problem
 from cmr_ssp.evaluation import Score, mean_dice, scores_csv
 from cmr_ssp.files import open_cohort
 
@@ -35,7 +35,10 @@ def segment(
 
     console = Console(highlight=False)
     with reporting(console) as (report, cancel):
-        jobs.segment(Run(run), cines, output, numbering=labels, device=device, on_event=report, cancel=cancel)
+        outcome = jobs.segment(
+            Run(run), cines, output, numbering=labels, device=device, on_event=report, cancel=cancel
+        )
+    exit_if_stopped(outcome)
     console.print(f"-> {output}")
 
 

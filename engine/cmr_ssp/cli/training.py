@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -22,7 +22,7 @@ from cmr_ssp.cli.options import (
     SplitFile,
     parse_phases,
 )
-from cmr_ssp.cli.progress import reporting, show_problem
+from cmr_ssp.cli.progress import exit_if_stopped, reporting, show_problem
 from cmr_ssp.errors import RecipeError
 from cmr_ssp.files import open_cohort
 from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe, load_recipe
@@ -52,15 +52,16 @@ def pretrain(
     from cmr_ssp.runs import Run
 
     console = Console(highlight=False)
-    asked: MimRecipe | None = None
-    if not resume or preset or recipe:
-        usual = "mim/cpu-small" if choose_device(device).type == "cpu" else "mim/gpu-8gb"
-        asked = cast(MimRecipe, _recipe(preset, recipe, usual, _with_seed(settings, seed), ("mim",)))
+
+    def usual() -> str:
+        return "mim/cpu-small" if choose_device(device).type == "cpu" else "mim/gpu-8gb"
+
+    asked = _asked(run, preset, recipe, _with_seed(settings, seed), ("mim",), usual, resume=resume)
     cohort = _cohort(folder, console)
     with reporting(console) as (report, cancel):
-        jobs.pretrain(
+        outcome = jobs.pretrain(
             cohort,
-            asked,
+            cast("MimRecipe | None", asked),
             Run(run),
             split=_split(split),
             settings=jobs.Settings(device, max_minutes),
@@ -68,6 +69,7 @@ def pretrain(
             on_event=report,
             cancel=cancel,
         )
+    exit_if_stopped(outcome)
 
 
 def finetune(
@@ -80,7 +82,7 @@ def finetune(
     subjects: Annotated[
         str | None, Parameter(help="Label budget: how many training subjects, or their ids with commas.")
     ] = None,
-    seed: Annotated[int, Parameter(help="Of the draw, the order and the augmentation.")] = 0,
+    seed: Annotated[int | None, Parameter(help="Of draw, weights, order, augmentation; 0.")] = None,
     phases: Phases = "ED,ES",
     preset: Preset = None,
     recipe: RecipeFile = None,
@@ -100,39 +102,48 @@ def finetune(
 
     console = Console(highlight=False)
     source = Run(pretrained) if pretrained is not None else None
-    asked: SegmentationRecipe | None = None
-    if not resume or preset or recipe:
+
+    def usual() -> str:
         before = load_checkpoint(source.last).recipe if source is not None else None
-        usual = (
-            jobs.matching_preset(before, on_gpu=choose_device(device).type != "cpu")
-            if not (preset or recipe)
-            else ""
-        )
-        methods = ("scratch",) if source is None else ("finetune",)
-        found = _recipe(preset, recipe, usual, _with_seed(settings, seed), methods)
-        asked = cast(SegmentationRecipe, found)  # of one of the methods
+        return jobs.matching_preset(before, on_gpu=choose_device(device).type != "cpu")
+
+    methods = ("finetune", "scratch") if resume else ("scratch",) if source is None else ("finetune",)
+    asked = _asked(run, preset, recipe, _with_seed(settings, seed), methods, usual, resume=resume)
     cohort = _cohort(folder, console)
     with reporting(console) as (report, cancel):
-        jobs.finetune(
+        outcome = jobs.finetune(
             cohort,
-            asked,
+            cast("SegmentationRecipe | None", asked),
             Run(run),
             pretrained=source,
-            budget=jobs.LabelBudget(_subjects(subjects), seed, parse_phases(phases)),
+            budget=jobs.LabelBudget(_subjects(subjects), seed or 0, parse_phases(phases)),
             split=_split(split),
             settings=jobs.Settings(device, max_minutes),
             resume=resume,
             on_event=report,
             cancel=cancel,
         )
+    exit_if_stopped(outcome)
 
 
-def _recipe(
-    preset: str | None, file: Path | None, usual: str, settings: Sequence[str], methods: Sequence[str]
-) -> Recipe:
+def _asked(
+    run: Path,
+    preset: str | None,
+    file: Path | None,
+    settings: Sequence[str],
+    methods: Sequence[str],
+    usual: Callable[[], str],
+    *,
+    resume: bool,
+) -> Recipe | None:
+    """Return the recipe that was asked for; None where a run is resumed as it is."""
     if preset and file:
         raise RecipeError.of("--recipe", "--preset is given too", "Give one of them.")
-    return load_recipe(file or preset or usual, settings, methods=methods)
+    if resume and not (preset or file):
+        if not settings:
+            return None
+        file = run / "recipe.yaml"  # the settings have to agree with it
+    return load_recipe(file or preset or usual(), settings, methods=methods)
 
 
 def _with_seed(settings: list[str] | None, seed: int | None) -> list[str]:

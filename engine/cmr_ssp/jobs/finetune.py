@@ -171,7 +171,7 @@ class _Finetuning:
         stored, before = checkpoint.recipe, checkpoint.provenance
         if not isinstance(stored, SegmentationRecipe):
             raise RunError.of(self.run.folder, "is a pretraining run", "Continue it with `cmr-ssp pretrain`.")
-        recipe = self.run.same_recipe(stored, asked)
+        recipe = self.run.same_recipe(stored, asked, fitted=self.work.settings.max_minutes is not None)
         chosen = self.cohort.select(before.training).subjects
         validating = self.cohort.select(before.validation).subjects
         phases = [Phase(phase) for phase in before.phases]

@@ -90,7 +90,7 @@ def _recipe(asked: MimRecipe | None, run: Run, work: Workplace, *, resume: bool)
     if resume:
         stored = load_checkpoint(run.last).recipe
         if isinstance(stored, MimRecipe):
-            return run.same_recipe(stored, asked)
+            return run.same_recipe(stored, asked, fitted=work.settings.max_minutes is not None)
         raise RunError.of(run.folder, "is no pretraining run", "Continue it with `cmr-ssp finetune`.")
     if asked is None:
         raise RecipeError.of(run.folder, "has no recipe", "Give a preset or a recipe.")

@@ -50,11 +50,11 @@ def load_recipe(
     RecipeError
         With every fault that was found.
     """
-    text = source.read_text() if isinstance(source, Path) else _preset_text(source)
     try:
+        text = source.read_text(encoding="utf-8") if isinstance(source, Path) else _preset_text(source)
         tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError.of(source, f"is no valid YAML ({error})", "Correct the file.") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError.of(source, f"is no readable YAML ({error})", "Correct the file.") from None
     if not isinstance(tree, dict):
         raise RecipeError.of(source, "holds no settings", "Start from `cmr-ssp recipe show mim/paper`.")
     for setting in settings:

@@ -79,8 +79,10 @@ class Run:
         write_text(self.folder / "recipe.yaml", recipe_yaml(recipe))
         write_split(self.folder / "split.yaml", split)
 
-    def same_recipe(self, stored: _R, asked: _R | None) -> _R:
+    def same_recipe(self, stored: _R, asked: _R | None, *, fitted: bool = False) -> _R:
         """Return the stored recipe of a run that is being continued.
+
+        With `fitted`, its length came from a time limit and is not compared.
 
         Raises
         ------
@@ -89,6 +91,7 @@ class Run:
         """
         if asked is None:
             return stored
+        open_settings = _RESOLVED + (("epochs", "updates") if fitted else ())
         was, wanted = stored.model_dump(mode="json"), asked.model_dump(mode="json")
         differing = [
             Problem(
@@ -97,7 +100,7 @@ class Run:
                 "Resume it as it was started, or start another run.",
             )
             for key in was
-            if was[key] != wanted[key] and key not in _RESOLVED
+            if was[key] != wanted[key] and key not in open_settings
         ]
         if differing:
             raise RunError(*differing)
