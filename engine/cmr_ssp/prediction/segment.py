@@ -158,7 +158,7 @@ def _back(logits: Tensor, matrix: Tensor, offset: Tensor, shape: tuple[int, ...]
     grid = (2 * crop_px / size).flip(-1).expand(len(logits), rows, columns, 2)
     values = functional.grid_sample(logits, grid, mode="bicubic", padding_mode="border", align_corners=False)
     inside = (grid.abs() <= 1).all(dim=-1)
-    return (values.argmax(dim=1) * inside).to(torch.uint8)
+    return torch.where(inside, values.argmax(dim=1), BACKGROUND).to(torch.uint8)
 
 
 def _middle(labels: NDArray[np.uint8]) -> InPlane:
