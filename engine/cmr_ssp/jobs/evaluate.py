@@ -93,10 +93,10 @@ def _score(segmenter: Segmenter, subject: Subject, phases: Sequence[Phase], spli
     pixels = stack.load()
     frames = [reference.frame for reference in references]
     in_plane = stack.grid.spacing_mm[1:]
-    predictions = segment_stack(segmenter.network, pixels, in_plane, segmenter.recipe, frames)
+    found = segment_stack(segmenter.network, pixels, in_plane, segmenter.recipe, frames)
     role = subject_role(subject.id, fingerprint(pixels), segmenter.provenance, split)
     scores: list[Score] = []
-    for prediction, reference, phase in zip(predictions, references, wanted, strict=True):
+    for prediction, reference, phase in zip(found.labels, references, wanted, strict=True):
         scores += score_segmentation(prediction, reference, subject.id, phase, role)
     return scores
 

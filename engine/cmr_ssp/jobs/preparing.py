@@ -13,7 +13,8 @@ from lightning_fabric import Fabric
 
 from cmr_ssp.devices import choose_device, choose_precision, describe_machine, make_fabric
 from cmr_ssp.errors import CohortError, Problem
-from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, RunStarted
+from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStarted
+from cmr_ssp.jobs.notices import unsure_of_heart
 from cmr_ssp.recipes import MimRecipe, SegmentationRecipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.bank import SliceBank
@@ -101,7 +102,10 @@ class Workplace:
         def report(done: int, total: int) -> None:
             self.on_event(Preparing("subjects in the slice bank", done, total))
 
-        return slice_bank(subjects, self.settings.bank_folder, report)
+        bank = slice_bank(subjects, self.settings.bank_folder, report)
+        for subject_id in bank.unsure_of_heart:
+            self.on_event(Noticed(unsure_of_heart(subject_id)))
+        return bank
 
     def seed(self, recipe: MimRecipe | SegmentationRecipe) -> Fabric:
         """Set threads and the seed that initialises the network; return the fabric."""

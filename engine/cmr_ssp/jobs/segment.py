@@ -11,6 +11,7 @@ from cmr_ssp.errors import CmrSspError, ImageError, OutputError, Problem
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_cine, write_segmentation
 from cmr_ssp.jobs.lifecycle import guarded
+from cmr_ssp.jobs.notices import unsure_of_heart
 from cmr_ssp.prediction import load_segmenter, segment_stack
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import CineStack
@@ -54,15 +55,16 @@ def segment(
         targets = _targets(cines, output)
         stacks = _opened(cines)
         segmenter = load_segmenter(run.last, choose_device(device))
-        for done, (stack, target) in enumerate(zip(stacks, targets, strict=True)):
+        for done, (source, stack, target) in enumerate(zip(cines, stacks, targets, strict=True)):
             if cancel.requested:
                 return Outcome.STOPPED
             for problem in stack.problems:
                 on_event(Noticed(problem))
             in_plane = stack.grid.spacing_mm[1:]
-            labels = segment_stack(segmenter.network, stack.load(), in_plane, segmenter.recipe)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            write_segmentation(target, labels, stack, NUMBERINGS[numbering])
+            found = segment_stack(segmenter.network, stack.load(), in_plane, segmenter.recipe)
+            write_segmentation(target, found.labels, stack, NUMBERINGS[numbering])
+            if not found.heart_sure:
+                on_event(Noticed(unsure_of_heart(source)))
             on_event(Preparing("cines segmented", done + 1, len(stacks)))
         return Outcome.FINISHED
 

@@ -1,6 +1,6 @@
 """Segment stacks, and rebuild masked slices."""
 
-from cmr_ssp.prediction.segment import segment_cine, segment_stack
+from cmr_ssp.prediction.segment import SegmentedStack, segment_cine, segment_stack
 from cmr_ssp.prediction.segmenter import Segmenter, load_segmenter
 
-__all__ = ["Segmenter", "load_segmenter", "segment_cine", "segment_stack"]
+__all__ = ["SegmentedStack", "Segmenter", "load_segmenter", "segment_cine", "segment_stack"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -23,13 +24,29 @@ _SLICES_AT_ONCE = 32
 InPlane = tuple[float, float]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentedStack:
+    """What `segment_stack` found.
+
+    Attributes
+    ----------
+    labels : ndarray of uint8, shape (frame, slice, row, column)
+        0 or a `Structure` number.
+    heart_sure : bool
+        False where motion did not tell where the heart is, as in a single frame.
+    """
+
+    labels: NDArray[np.uint8]
+    heart_sure: bool
+
+
 def segment_stack(
     network: nn.Module,
     pixels: NDArray[np.float32],
     spacing_mm: InPlane,
     recipe: SegmentationRecipe,
     frames: Sequence[int] | None = None,
-) -> NDArray[np.uint8]:
+) -> SegmentedStack:
     """Segment a stack as read from its file.
 
     Parameters
@@ -44,11 +61,6 @@ def segment_stack(
         Crop and prediction settings.
     frames : sequence of int, optional
         The frames to segment, all unless given.
-
-    Returns
-    -------
-    ndarray of uint8, shape (frame, slice, row, column)
-        0 or a `Structure` number.
     """
     cine = standardise(pixels)
     heart = find_heart(cine.levels, spacing_mm)
@@ -59,7 +71,7 @@ def segment_stack(
     labels[:, :, cine.top : cine.top + rows, cine.left : cine.left + columns] = segment_cine(
         network, levels, cine.mean, spacing_mm, centre, recipe
     )
-    return labels
+    return SegmentedStack(labels, heart.sure)
 
 
 def segment_cine(

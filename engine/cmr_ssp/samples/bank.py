@@ -64,6 +64,12 @@ class SliceBank:
         """Slice index over number of slices, 0 at the base where the order is known."""
         return np.asarray(self.index["slice"] / self.index["n_slices"], dtype=np.float64)
 
+    @property
+    def unsure_of_heart(self) -> tuple[str, ...]:
+        """Ids of the subjects in which motion did not show where the heart is."""
+        numbers = np.unique(self.index["subject"][~self.index["heart_sure"]])
+        return tuple(self.subject_ids[number] for number in numbers)
+
     def image(self, sample: int) -> NDArray[np.float16]:
         """Return the levels of a slice sample, shape (row, column)."""
         record = self.index[sample]
