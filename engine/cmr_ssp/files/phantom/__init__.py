@@ -1,8 +1,8 @@
 """Synthetic short-axis cines with labels: for the demo, sample data and tests.
 
 They are painted, not simulated: soft shapes for the beating heart and the organs round it
-(`heart`, `thorax`), then coil shading, dark bands, a cut k-space and noise (`scanner`). Every knob
-is in `style`.
+(`ventricles`, `heart`, `thorax`), then coil shading, dark bands, a cut k-space and noise (`scanner`). Every
+knob is in `style`.
 """
 
 from cmr_ssp.files.phantom.cine import PhantomCine, make_phantom

@@ -18,7 +18,7 @@ from cmr_ssp.files.phantom.anatomy import (
     draw_pose,
     draw_signals,
 )
-from cmr_ssp.files.phantom.heart import Plane, heart_labels, paint_heart
+from cmr_ssp.files.phantom.heart import paint_heart
 from cmr_ssp.files.phantom.scanner import acquire, bands, sensitivity
 from cmr_ssp.files.phantom.shapes import Field, gaussian_field, rotate
 from cmr_ssp.files.phantom.style import (
@@ -30,10 +30,11 @@ from cmr_ssp.files.phantom.style import (
     PhantomStyle,
 )
 from cmr_ssp.files.phantom.thorax import Surroundings, paint_thorax
+from cmr_ssp.files.phantom.ventricles import Plane, heart_labels
 
 _WINDOW_MM = 92.0
 """Half the side of the square that the heart is painted in."""
-_SLICES = (8, 11)
+_SLICES = (8, 12)
 """Fewest and most slices of a stack."""
 _TOWARDS_APEX = np.array([-0.6, 0.55, -0.58])
 """The long axis of a usual heart, in RAS+ world coordinates."""
@@ -150,15 +151,15 @@ def _paint(
         canvas = image[:, k][(slice(None), *window)]
         outlines = paint_heart(canvas, heart, signals, plane, rng)
         labels[:, k][(slice(None), *window)] = heart_labels(outlines, plane)
-    image *= sensitivity(rng, style, around.depth, pixel) * bands(rng, style, x.shape, pixel)
+    image *= sensitivity(rng, style, around.depth, pixel) * bands(rng, style, np.hypot(x, y), pixel)
     return image, labels
 
 
 def _levels(heart: Heart, style: PhantomStyle, rng: np.random.Generator) -> NDArray[np.float64]:
     """Place the slices: from above the base to about the apex, unevenly by the breath-holds."""
-    first = -style.slice_mm * rng.uniform(0.4, 1.2)
+    first = -style.slice_mm * rng.uniform(0.4, 1.0)
     tip = heart.length + 0.7 * heart.wall
-    n = int(np.clip(np.ceil((tip - first) / style.slice_mm) + 1, *_SLICES))
+    n = int(np.clip(np.ceil((tip + 1 - first) / style.slice_mm) + 1, *_SLICES))
     levels: NDArray[np.float64] = first + style.slice_mm * np.arange(n) + rng.normal(0, THROUGH_PLANE_MM, n)
     return levels
 

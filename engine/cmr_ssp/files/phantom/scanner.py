@@ -36,13 +36,16 @@ def sensitivity(rng: np.random.Generator, style: PhantomStyle, depth: Field, pix
     return field
 
 
-def bands(rng: np.random.Generator, style: PhantomStyle, shape: tuple[int, ...], pixel: float) -> Field:
-    """Return a factor with dark off-resonance bands, or ones in most subjects."""
+def bands(rng: np.random.Generator, style: PhantomStyle, distance: Field, pixel: float) -> Field:
+    """Return a factor with dark off-resonance bands, or ones in most subjects.
+
+    The field is shimmed for the heart, so the bands lie where `distance` from it (mm) is large.
+    """
     if rng.uniform() > style.banding:
         return np.ones((1, 1, 1), np.float32)
     sigma = 45 / pixel
-    phase = gaussian_field(rng, shape, (4, sigma, sigma)) * 1.6
-    factor: Field = 1 - np.float32(0.7) * np.exp(-(((np.abs(phase) - 2.4) / 0.22) ** 2))
+    phase = np.abs(gaussian_field(rng, distance.shape, (4, sigma, sigma))) + distance / 42
+    factor: Field = 1 - np.float32(0.7) * np.exp(-(((phase - 3.0) / 0.22) ** 2))
     return factor
 
 

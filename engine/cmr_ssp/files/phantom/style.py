@@ -187,7 +187,7 @@ GROUPS: Mapping[str, GroupTraits] = MappingProxyType(
         ),
         "DCM": GroupTraits(
             cavity_mm=(28, 34),
-            length_mm=(78, 92),
+            length_mm=(76, 88),
             wall_mm=(7, 9),
             septum=(-0.1, 0.1),
             ejection=(0.24, 0.4),
@@ -207,7 +207,7 @@ GROUPS: Mapping[str, GroupTraits] = MappingProxyType(
         ),
         "MINF": GroupTraits(
             cavity_mm=(25, 31),
-            length_mm=(70, 88),
+            length_mm=(70, 86),
             wall_mm=(7.5, 10),
             septum=(-0.1, 0.2),
             ejection=(0.36, 0.52),
