@@ -172,6 +172,7 @@ class _Loop:
         self._objective.network.load_state_dict(checkpoint.network)
         self._stepper.optimiser.load_state_dict(dict(checkpoint.optimiser))
         self._tally = _Tally(**checkpoint.tally)
+        self._scores = dict(checkpoint.scores)
         rows = [row for row in self._run.read_history() if int(row["update"]) <= self._tally.update]
         self._run.write_history(rows)
 

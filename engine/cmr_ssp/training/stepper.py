@@ -69,11 +69,13 @@ class Stepper:
         self._objective.before_update(update / self._length.updates)
         self._set_learning_rate(update)
         samples = self._batch(update)
-        size = recipe.micro_batch or len(samples)
+        parts = np.split(samples, len(samples) // (recipe.micro_batch or len(samples)))
+        # A forward pass moves the running statistics of batch norm, even where its update never happens.
+        buffers = [buffer.clone() for buffer in self._network.buffers()] if len(parts) > 1 else []
         total = torch.zeros((), device=self._fabric.device)
-        for place, micro in enumerate(np.split(samples, len(samples) // size)):
+        for place, micro in enumerate(parts):
             if cancel.requested:
-                self.optimiser.zero_grad(set_to_none=True)
+                self._undo(buffers)
                 return None
             loss = self._objective.loss(self._network, micro, (recipe.seed, update, place))
             share = len(micro) / len(samples)
@@ -86,6 +88,13 @@ class Stepper:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return total
+
+    def _undo(self, buffers: list[Tensor]) -> None:
+        """Forget the gradients, and put the buffers back where there are any."""
+        self.optimiser.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            for buffer, before in zip(self._network.buffers(), buffers, strict=False):
+                buffer.copy_(before)
 
     def _batch(self, update: int) -> NDArray[np.int64]:
         epoch = self._length.epoch(update)
