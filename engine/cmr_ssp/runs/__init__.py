@@ -1,7 +1,7 @@
 """Runs on disk: recipe, split, history, checkpoints and provenance."""
 
-from cmr_ssp.runs.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from cmr_ssp.runs.provenance import Provenance
+from cmr_ssp.runs.checkpoint import Checkpoint, file_digest, load_checkpoint, save_checkpoint
+from cmr_ssp.runs.provenance import Provenance, SeenSubjects
 from cmr_ssp.runs.run import Run
 from cmr_ssp.runs.transfer import TransferReport, transfer_weights
 
@@ -9,7 +9,9 @@ __all__ = [
     "Checkpoint",
     "Provenance",
     "Run",
+    "SeenSubjects",
     "TransferReport",
+    "file_digest",
     "load_checkpoint",
     "save_checkpoint",
     "transfer_weights",

@@ -5,6 +5,7 @@ Nothing is ever unpickled, so a checkpoint from a stranger can be opened.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +54,13 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically."""
+    """Write a checkpoint atomically.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be written; what lay there stays.
+    """
     tensors: dict[str, Tensor] = {}
     about = {
         "format": _FORMAT,
@@ -65,7 +72,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "scores": dict(checkpoint.scores),
     }
     with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata={"cmr_ssp": json.dumps(about)})
+        try:
+            save_file(tensors, temporary, metadata={"cmr_ssp": json.dumps(about)})
+        except SafetensorError as error:  # what safetensors makes of a full disk
+            raise OSError(str(error)) from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -93,10 +103,16 @@ def load_checkpoint(path: Path) -> Checkpoint:
         )
     except FileNotFoundError:
         raise CheckpointError.of(path, "there is no such checkpoint", remedy) from None
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError.of(path, f"is no readable checkpoint ({error})", remedy) from None
     except RecipeError as error:
         raise CheckpointError(*error.problems) from None
+
+
+def file_digest(path: Path) -> str:
+    """Return a digest of a checkpoint's file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _strip(tree: Any, name: str, tensors: dict[str, Tensor]) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from cmr_ssp.atomic import write_text
-from cmr_ssp.errors import Problem, RunError
+from cmr_ssp.errors import OutputError, Problem, RunError
 from cmr_ssp.events import Outcome
 from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe, recipe_yaml
 from cmr_ssp.subjects import Split
@@ -62,6 +62,8 @@ class Run:
         ------
         RunError
             Where the folder holds something else already, or nothing to resume.
+        OutputError
+            Where it cannot be made.
         """
         if resume and not self.last.exists():
             raise RunError.of(self.folder, "holds no run to resume", "Start it without --resume.")
@@ -71,7 +73,6 @@ class Run:
                 what = "holds a run already" if self.last.exists() else "exists and is not empty"
                 remedy = "Choose another --run folder, or continue a run with --resume."
                 raise RunError.of(self.folder, what, remedy)
-        self.folder.mkdir(parents=True, exist_ok=True)
         self.write_state(None)
 
     def write_description(self, recipe: Recipe, split: Split) -> None:
@@ -114,7 +115,10 @@ class Run:
         RunError
             Where the folder is no run.
         """
-        return read_split(self.folder / "split.yaml")
+        path = self.folder / "split.yaml"
+        if not path.is_file():
+            raise RunError.of(self.folder, "is no run", "Name the folder that training wrote.")
+        return read_split(path)
 
     def write_state(self, outcome: Outcome | None, problems: Sequence[Problem] = ()) -> None:
         """Record how the job ended; None while it runs."""
@@ -127,8 +131,12 @@ class Run:
         if not set(row) <= set(columns):
             self.write_history([*self.read_history(), row])
             return
-        with self.history.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, columns, lineterminator="\n").writerow(row)
+        try:
+            with self.history.open("a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, columns, lineterminator="\n").writerow(row)
+        except OSError as error:
+            what = f"it cannot be written ({error.strerror})"
+            raise OutputError.of(self.history, what, "Make room, then continue with --resume.") from error
 
     def write_history(self, rows: Sequence[Mapping[str, float | str]]) -> None:
         """Replace the history."""

@@ -32,8 +32,9 @@ def transfer_weights(
     state = target.state_dict()
     prefixes = tuple(f"{part}." for part in parts)
     wanted = {name: tensor for name, tensor in source.items() if name.startswith(prefixes)}
-    misfits = [
-        name for name, tensor in wanted.items() if name not in state or state[name].shape != tensor.shape
+    needed = {name for name in state if name.startswith(prefixes)}
+    misfits = sorted(needed ^ set(wanted)) + [
+        name for name in wanted if name in needed and state[name].shape != wanted[name].shape
     ]
     if misfits or not wanted:
         what = f"its network has other sizes ({', '.join(misfits[:3]) or 'no such part'})"
