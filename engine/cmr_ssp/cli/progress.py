@@ -57,6 +57,7 @@ class ProgressReport:
                     f"-> {event.folder}",
                     highlight=False,
                 )
+                self._advance("training", 0, event.updates, "")
             case UpdateFinished(update, updates, loss, seconds_left):
                 left = "" if seconds_left is None else f", {timedelta(seconds=round(seconds_left))} left"
                 self._advance("training", update, updates, f"loss {loss:.4f}{left}")
@@ -65,7 +66,7 @@ class ProgressReport:
             case Noticed(problem):
                 show_problem(self._console, problem)
             case JobEnded(Outcome.STOPPED):
-                self._console.print("stopped; continue with --resume")
+                self._console.print("stopped" + "; continue with --resume" * ("training" in self._bars))
 
     def restart(self) -> None:
         """Forget the bars of the job before, so that the next one draws its own."""

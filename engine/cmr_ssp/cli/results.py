@@ -62,6 +62,7 @@ def evaluate(
         found = jobs.evaluate(
             Run(run), cohort, phases=parse_phases(phases), device=device, on_event=report, cancel=cancel
         )
+    exit_if_stopped(found.outcome)
     write_text(csv, scores_csv(found.scores))
     n = len({score.subject for score in found.reported})
     whose = "subjects of a foreign cohort" if found.foreign else "test subjects"

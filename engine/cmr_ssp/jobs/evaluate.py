@@ -30,10 +30,13 @@ class Evaluation:
         All of them, whatever the subject's role.
     foreign : bool
         True where the run's split knows none of the cohort's subjects.
+    outcome : Outcome
+        Stopped where it was cancelled, so that subjects are missing.
     """
 
     scores: tuple[Score, ...]
     foreign: bool
+    outcome: Outcome = Outcome.FINISHED
 
     @property
     def reported(self) -> tuple[Score, ...]:
@@ -59,10 +62,10 @@ def evaluate(
     """
     cancel = cancel or Cancel()
     found: list[Score] = []
-    split = run.split()
     labelled = [subject for subject in cohort.subjects if set(subject.phases) & set(phases)]
 
     def work() -> Outcome:
+        split = run.split()
         if not labelled:
             remedy = "Point to a cohort with labels of these phases."
             raise CohortError.of(cohort.root, "no subject is labelled", remedy)
@@ -81,8 +84,10 @@ def evaluate(
             raise ImageError(*problems)
         return Outcome.FINISHED
 
-    guarded(work, on_event)
-    return Evaluation(tuple(found), not any(split.role(subject.id) for subject in cohort.subjects))
+    outcome = guarded(work, on_event)
+    split = run.split()
+    foreign = not any(split.role(subject.id) for subject in cohort.subjects)
+    return Evaluation(tuple(found), foreign, outcome)
 
 
 def _score(segmenter: Segmenter, subject: Subject, phases: Sequence[Phase], split: Split) -> list[Score]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lightning_fabric import Fabric
 
@@ -12,10 +12,19 @@ from cmr_ssp.errors import CohortError, Problem, RecipeError, RunError
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.finetune import SegmentationObjective
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.preparing import Settings, Workplace, require, resolved, seen, split_for, with_role
+from cmr_ssp.jobs.preparing import (
+    Settings,
+    Workplace,
+    require,
+    require_unchanged,
+    resolved,
+    seen,
+    split_for,
+    with_role,
+)
 from cmr_ssp.pretrain.mim import TRANSFERRED
 from cmr_ssp.recipes import Recipe, SegmentationRecipe, load_recipe, preset_names
-from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint, transfer_weights
+from cmr_ssp.runs import Checkpoint, Provenance, Run, file_digest, load_checkpoint, transfer_weights
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import draw_subjects
 
@@ -61,6 +70,7 @@ class LabelBudget:
 
     def _named(self, cohort: Cohort, split: Split, ids: Sequence[str]) -> tuple[Subject, ...]:
         subjects = cohort.select(ids).subjects
+        require(subjects, cohort, "no subject is named", "Name at least one, or give their number.")
         problems = [
             Problem(subject.id, what, "Choose another subject.")
             for subject in subjects
@@ -131,10 +141,10 @@ def finetune(
     CmrSspError
         With everything that is wrong with cohort, labels, recipe or run.
     """
-    work = Workplace.of(settings or Settings(), on_event)
-    job = _Finetuning(cohort, run, split, work, cancel or Cancel())
 
     def prepare_and_train() -> Outcome:
+        work = Workplace.of(settings or Settings(), on_event)
+        job = _Finetuning(cohort, run, split, work, cancel or Cancel())
         return job.resume(recipe) if resume else job.start(recipe, pretrained, budget or LabelBudget())
 
     return guarded(prepare_and_train, on_event, run, resume=resume)
@@ -162,6 +172,7 @@ class _Finetuning:
         objective, fabric, provenance = self._prepare(recipe, chosen, validating, budget.phases, source)
         if source is not None and pretrained is not None:
             transfer_weights(source.network, objective.network, TRANSFERRED, str(pretrained.last))
+            provenance = replace(provenance, pretrained_from=file_digest(pretrained.last))
         recipe = self.work.fitted(recipe, objective, fabric)
         self.run.write_description(recipe, split)
         return self.work.train(objective, recipe, self.run, provenance, fabric, self.cancel, resume=False)
@@ -175,7 +186,9 @@ class _Finetuning:
         chosen = self.cohort.select(before.training).subjects
         validating = self.cohort.select(before.validation).subjects
         phases = [Phase(phase) for phase in before.phases]
-        objective, fabric, _ = self._prepare(recipe, chosen, validating, phases, None)
+        objective, fabric, now = self._prepare(recipe, chosen, validating, phases, None)
+        require_unchanged(self.run, before.training, now.training)
+        require_unchanged(self.run, before.validation, now.validation)
         return self.work.train(objective, recipe, self.run, before, fabric, self.cancel, resume=True)
 
     def _validation(self, split: Split, n_chosen: int) -> tuple[Subject, ...]:
@@ -197,7 +210,8 @@ class _Finetuning:
         samples = bank.samples(training, phases)
         objective = SegmentationObjective(bank, samples, validation, recipe, self.work.device)
         provenance = Provenance(
-            pretraining=source.provenance.pretraining if source is not None else {},
+            # What a network was trained on before, labels included, lives on in its weights.
+            pretraining={**source.provenance.pretraining, **source.provenance.training} if source else {},
             training=seen(bank, training),
             validation=seen(bank, validation),
             phases=[str(phase) for phase in phases],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 
@@ -28,21 +29,20 @@ def guarded(
             run.claim(resume=resume)
             claimed = run
         outcome = body()
+        if claimed is not None:
+            claimed.write_state(outcome)
     except BaseException as error:
         named = _named(error)
         problems = named.problems if isinstance(named, CmrSspError) else (_unforeseen(error),)
-        _report(Outcome.FAILED, problems, on_event, claimed)
+        if claimed is not None:
+            with suppress(CmrSspError):  # a full disk must not hide what went wrong
+                claimed.write_state(Outcome.FAILED, problems)
+        on_event(JobEnded(Outcome.FAILED, problems))
         if named is error:
             raise
         raise named from error
-    _report(outcome, (), on_event, claimed)
+    on_event(JobEnded(outcome))
     return outcome
-
-
-def _report(outcome: Outcome, problems: tuple[Problem, ...], on_event: OnEvent, run: Run | None) -> None:
-    if run is not None:
-        run.write_state(outcome, problems)
-    on_event(JobEnded(outcome, problems))
 
 
 def _named(error: BaseException) -> BaseException:

@@ -12,11 +12,11 @@ import torch
 from lightning_fabric import Fabric
 
 from cmr_ssp.devices import choose_device, choose_precision, describe_machine, make_fabric
-from cmr_ssp.errors import CohortError, Problem
+from cmr_ssp.errors import CohortError, Problem, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStarted
 from cmr_ssp.jobs.notices import unsure_of_heart
 from cmr_ssp.recipes import MimRecipe, SegmentationRecipe
-from cmr_ssp.runs import Provenance, Run
+from cmr_ssp.runs import Provenance, Run, SeenSubjects
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
@@ -75,6 +75,14 @@ def require(subjects: Sequence[Subject], cohort: Cohort, what: str, remedy: str)
         raise CohortError(Problem(str(cohort.root), what, remedy))
 
 
+def require_unchanged(run: Run, before: SeenSubjects, now: SeenSubjects) -> None:
+    """Refuse to continue a run on other images than it was started on."""
+    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+    if changed:
+        what = f"was started on other images of {', '.join(changed[:5])}{' ...' * (len(changed) > 5)}"
+        raise RunError.of(run.folder, what, "Put them back, or start another run.")
+
+
 def resolved(recipe: _R, device: torch.device) -> _R:
     """Write down the precision and the number of threads that will be used, so that resuming repeats them."""
     precision = choose_precision(recipe.precision, device)
@@ -118,8 +126,8 @@ class Workplace:
         if self.settings.max_minutes is None:
             return recipe
         left = 60 * self.settings.max_minutes - (time.perf_counter() - self.started)
-        updates = fit_updates(objective, recipe, left, fabric)
-        return recipe.model_copy(update={"updates": updates, "epochs": None})
+        fitted = fit_updates(objective, recipe, left, fabric)
+        return recipe.model_copy(update={"updates": fitted.updates, "epochs": None})
 
     def train(
         self,

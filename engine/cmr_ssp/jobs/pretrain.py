@@ -5,10 +5,19 @@ from __future__ import annotations
 from cmr_ssp.errors import RecipeError, RunError
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.preparing import Settings, Workplace, require, resolved, seen, split_for, with_role
+from cmr_ssp.jobs.preparing import (
+    Settings,
+    Workplace,
+    require,
+    require_unchanged,
+    resolved,
+    seen,
+    split_for,
+    with_role,
+)
 from cmr_ssp.pretrain import MimObjective
 from cmr_ssp.recipes import MimRecipe
-from cmr_ssp.runs import Provenance, Run, load_checkpoint
+from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split
 
 
@@ -47,9 +56,9 @@ def pretrain(
     CmrSspError
         With everything that is wrong with cohort, recipe or run.
     """
-    work = Workplace.of(settings or Settings(), on_event)
 
     def prepare_and_train() -> Outcome:
+        work = Workplace.of(settings or Settings(), on_event)
         return _pretrain(cohort, recipe, run, split, work, cancel or Cancel(), resume=resume)
 
     return guarded(prepare_and_train, on_event, run, resume=resume)
@@ -65,7 +74,8 @@ def _pretrain(
     *,
     resume: bool,
 ) -> Outcome:
-    recipe = _recipe(asked, run, work, resume=resume)
+    before = load_checkpoint(run.last) if resume else None
+    recipe = _recipe(asked, run, work, before)
     split = run.split() if resume else split_for(cohort, asked_split)
     subjects = with_role(cohort, split, Role.TRAIN, Role.VALIDATION)
     require(subjects, cohort, "no subject may be trained on", "Give some the role train in the split.")
@@ -75,7 +85,7 @@ def _pretrain(
     )
     fabric = work.seed(recipe)
     objective = MimObjective(bank, bank.samples(training), bank.samples(validating), recipe, work.device)
-    if not resume:
+    if before is None:
         recipe = work.fitted(recipe, objective, fabric)
         run.write_description(recipe, split)
     provenance = Provenance(
@@ -83,14 +93,16 @@ def _pretrain(
         validation=seen(bank, validating),
         machine=work.machine(recipe.precision),
     )
+    if before is not None:
+        require_unchanged(run, before.provenance.pretraining, provenance.pretraining)
+        require_unchanged(run, before.provenance.validation, provenance.validation)
     return work.train(objective, recipe, run, provenance, fabric, cancel, resume=resume)
 
 
-def _recipe(asked: MimRecipe | None, run: Run, work: Workplace, *, resume: bool) -> MimRecipe:
-    if resume:
-        stored = load_checkpoint(run.last).recipe
-        if isinstance(stored, MimRecipe):
-            return run.same_recipe(stored, asked, fitted=work.settings.max_minutes is not None)
+def _recipe(asked: MimRecipe | None, run: Run, work: Workplace, before: Checkpoint | None) -> MimRecipe:
+    if before is not None:
+        if isinstance(before.recipe, MimRecipe):
+            return run.same_recipe(before.recipe, asked, fitted=work.settings.max_minutes is not None)
         raise RunError.of(run.folder, "is no pretraining run", "Continue it with `cmr-ssp finetune`.")
     if asked is None:
         raise RecipeError.of(run.folder, "has no recipe", "Give a preset or a recipe.")

@@ -52,6 +52,8 @@ def segment(
     cancel = cancel or Cancel()
 
     def work() -> Outcome:
+        if not cines:
+            raise ImageError.of(output, "no cine was named that it could be made from", "Name at least one.")
         targets = _targets(cines, output)
         stacks = _opened(cines)
         segmenter = load_segmenter(run.last, choose_device(device))
