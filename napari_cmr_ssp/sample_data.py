@@ -8,13 +8,14 @@ from cmr_ssp.subjects import Grid, SliceOrder
 
 from napari_cmr_ssp.layers import LayerData, image_layer, segmentation_layer, source_metadata
 
-_SEED = 3
+_SEED = 0
 _FRAMES = 12
+_VENDOR, _GROUP = "A", "NOR"
 
 
 def phantom() -> list[LayerData]:
     """Make a phantom cine and the labels of all its frames."""
-    cine = make_phantom(_SEED, n_frames=_FRAMES)
+    cine = make_phantom(_SEED, _VENDOR, _FRAMES, _GROUP)
     grid = Grid(
         shape=cine.labels.shape[1:],
         spacing_mm=cine.spacing_mm,

@@ -1,0 +1,87 @@
+"""What ships, what is pinned, and that our own warnings are errors."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Build the wheel; return the names of the files in it."""
+    from hatchling.builders.wheel import WheelBuilder
+
+    folder = tmp_path_factory.mktemp("dist")
+    (path,) = WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])
+    return set(zipfile.ZipFile(path).namelist())
+
+
+@pytest.fixture(scope="module")
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_wheel_has_all_that_is_no_module(wheel: set[str]) -> None:
+    sources = {"napari_cmr_ssp": ROOT, "cmr_ssp": ROOT / "engine"}
+    for package, above in sources.items():
+        files = (path for path in (above / package).rglob("*") if path.is_file())
+        shipped = {str(path.relative_to(above)) for path in files if "__pycache__" not in path.parts}
+        assert shipped <= wheel
+    assert {"napari_cmr_ssp/napari.yaml", "cmr_ssp/py.typed", "napari_cmr_ssp/py.typed"} <= wheel
+    assert any(name.startswith("cmr_ssp/recipes/presets/") for name in wheel)
+
+
+def test_wheel_has_the_two_packages_alone(wheel: set[str]) -> None:
+    tops = {name.partition("/")[0] for name in wheel}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"cmr_ssp", "napari_cmr_ssp"}
+
+
+def test_wheel_names_the_manifest(project: dict[str, Any]) -> None:
+    assert project["project"]["entry-points"]["napari.manifest"] == {
+        "napari-cmr-ssp": "napari_cmr_ssp:napari.yaml"
+    }
+    assert (ROOT / "napari.yaml").read_text() == (ROOT / "napari_cmr_ssp" / "napari.yaml").read_text()
+
+
+def test_every_dependency_has_a_tested_version(project: dict[str, Any]) -> None:
+    extras = project["project"]["optional-dependencies"]
+    asked = [*project["project"]["dependencies"], *extras["test"], *extras["docs"], *extras["pyqt6"]]
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
+    pinned = {name.lower().replace("_", "-") for name in pins}
+    names = {re.match(r"[\w-]+", line)[0].lower().replace("_", "-") for line in asked}  # type: ignore[index]
+    assert names <= pinned
+    assert pins["torch"] == "2.13.0"
+
+
+@pytest.mark.parametrize("module", ["cmr_ssp", "cmr_ssp.files.nifti", "napari_cmr_ssp.layers"])
+def test_a_warning_of_our_own_is_an_error(module: str) -> None:
+    with pytest.raises(DeprecationWarning, match="ours"):
+        warn_from(module, "ours")
+
+
+@pytest.mark.filterwarnings("default")
+def test_warn_from_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="anyone's"):
+        warn_from("cmr_ssp.files", "anyone's")
+
+
+@pytest.mark.parametrize("module", ["numpy.lib", "my_cmr_ssp", "cmr_ssp_other"])
+def test_warnings_of_others_are_not(module: str) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warn_from(module, "theirs")
+    assert len(caught) == 1
+
+
+def warn_from(module: str, text: str) -> None:
+    """Warn as code of `module` does."""
+    code = compile(f"import warnings; warnings.warn({text!r}, DeprecationWarning)", f"{module}.py", "exec")
+    exec(code, {"__name__": module})
