@@ -1,0 +1,339 @@
+"""Segmenting stacks with networks whose answer is known, so that only geometry can be wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cmr_ssp.errors import CheckpointError
+from cmr_ssp.networks import UNet
+from cmr_ssp.prediction import load_segmenter, segment_cine, segment_stack
+from cmr_ssp.recipes import SegmentationRecipe
+from cmr_ssp.runs import Checkpoint, Provenance, save_checkpoint
+from cmr_ssp.samples.standardise import standardise
+from torch import Tensor, nn
+from training_helpers import recipe as pretraining_recipe
+
+LEVELS = (2.5, 6.5, 10.5, 14.5)
+"""Pixel value of each class; halfway between them lie 4.5, 8.5 and 12.5."""
+
+FLOOR = 10.0
+"""Added to all pixels of a field of view, so that zeros are outside of it."""
+
+
+def recipe(size_px: int = 64, spacing_mm: float = 1.0, centre: str = "motion", **prediction: bool) -> Any:
+    return SegmentationRecipe.model_validate(
+        {
+            "method": "scratch",
+            "updates": 1,
+            "network": {"channels": (2, 4)},
+            "crop": {"size_px": size_px, "spacing_mm": spacing_mm, "centre": centre},
+            "prediction": prediction,
+        }
+    )
+
+
+class Fake(nn.Module):
+    """Computes logits (batch, 4, row, column) by a function, and remembers in which mode it was called."""
+
+    def __init__(self, logits: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.somewhere = nn.Parameter(torch.zeros(1))  # tells the device
+        self.logits = logits
+        self.modes: list[bool] = []
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        self.modes.append(self.training)
+        return [self.logits(images)]
+
+
+def classify(pixels: np.ndarray) -> Fake:
+    """Return a network that gives each pixel the class of the nearest level, in the units of the file."""
+    cine = standardise(pixels)
+    rows, columns = cine.levels.shape[2:]
+    kept = pixels[..., cine.top : cine.top + rows, cine.left : cine.left + columns]
+    low, deviation = float(kept.min()), float(np.ptp(kept) / cine.levels.max())
+    values = torch.tensor(LEVELS)[:, None, None] + FLOOR
+
+    def logits(images: Tensor) -> Tensor:
+        pixel = (images + cine.mean) * deviation + low
+        return 2 * pixel * values - values**2  # the largest is nearest, and bicubic keeps straight lines
+
+    return Fake(logits)
+
+
+def classes(heights: np.ndarray) -> np.ndarray:
+    return np.digitize(heights, (4.5, 8.5, 12.5)).astype(np.uint8)
+
+
+def tents(rows: int, columns: int, frames: int = 1) -> np.ndarray:
+    """Return heights (frame, slice, row, column) of two tents with flat roofs that stand off centre.
+
+    Every boundary between classes lies in the middle between two pixels, so the right labels are certain.
+    """
+    i, j = np.indices((rows, columns))
+    slices = [
+        np.minimum.reduce([i - up, rows - 1 - down - i, j - left, columns - 1 - right - j])
+        for up, down, left, right in ((3, 0, 0, 4), (0, 2, 5, 1))
+    ]
+    return np.repeat(np.clip(slices, 0, 16)[None], frames, axis=0).astype(np.float32)
+
+
+def everywhere(structure: int) -> Fake:
+    def logits(images: Tensor) -> Tensor:
+        return nn.functional.one_hot(torch.full(images[:, 0].shape, structure), 4).movedim(3, 1).float()
+
+    return Fake(logits)
+
+
+# ---- geometry -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing_mm", "crop_mm"),
+    [
+        ((40, 48), (1.0, 1.0), 1.0),
+        ((41, 47), (1.0, 1.0), 1.0),
+        ((41, 56), (1.7, 0.9), 1.25),
+        ((56, 41), (0.8, 1.5), 0.7),
+        ((64, 39), (1.25, 1.25), 1.0),
+    ],
+)
+def test_labels_come_back_exactly_on_the_own_grid(
+    shape: tuple[int, int], spacing_mm: tuple[float, float], crop_mm: float
+) -> None:
+    pixels = tents(*shape) + FLOOR
+    size = int(np.ceil(max(np.multiply(shape, spacing_mm)) / crop_mm)) + 4
+    found = segment_stack(classify(pixels), pixels, spacing_mm, recipe(size + size % 2, crop_mm))
+    assert found.labels.dtype == np.uint8
+    assert np.array_equal(found.labels, classes(pixels - FLOOR))
+    assert set(np.unique(found.labels)) == {0, 1, 2, 3}
+
+
+def test_a_zero_border_is_taken_off_and_put_back() -> None:
+    inner = tents(40, 44) + FLOOR
+    pixels = np.pad(inner, ((0, 0), (0, 0), (3, 0), (2, 5)))
+    found = segment_stack(classify(pixels), pixels, (1.0, 1.0), recipe(64))
+    expected = np.pad(classes(inner - FLOOR), ((0, 0), (0, 0), (3, 0), (2, 5)))
+    assert np.array_equal(found.labels, expected)
+
+
+def inside(shape: tuple[int, int], centre: Any, spacing_mm: Any, side_mm: float) -> np.ndarray:
+    """Return which pixels have their middle in a square (row, column)."""
+    offsets = [np.abs((np.arange(n) - c) * mm) for n, c, mm in zip(shape, centre, spacing_mm, strict=True)]
+    return (offsets[0][:, None] <= side_mm / 2) & (offsets[1][None, :] <= side_mm / 2)
+
+
+@pytest.mark.parametrize("centre", [(13.3, 31.8), (2.0, 2.0), (19.5, 24.5)])
+def test_outside_the_crop_is_background(centre: tuple[float, float]) -> None:
+    levels, spacing_mm = np.ones((1, 2, 40, 50), np.float32), (1.4, 0.9)
+    labels = segment_cine(everywhere(3), levels, 0.0, spacing_mm, centre, recipe(16, 1.25))
+    assert np.array_equal(labels[0, 1], np.where(inside((40, 50), centre, spacing_mm, 20.0), 3, 0))
+
+
+def test_an_off_centre_heart_is_segmented_where_it_is() -> None:
+    heights = tents(60, 70)[:, :1, :, :] * 0
+    heights[0, 0, 8:30, 38:60] = tents(22, 22)[0, 0] * 2
+    pixels = heights + FLOOR
+    cine, network = standardise(pixels), classify(pixels)
+    labels = segment_cine(network, cine.levels, cine.mean, (1.0, 1.0), (18.0, 48.0), recipe(32))
+    assert np.array_equal(labels, classes(heights))
+
+
+def moving(shape: tuple[int, int], middle: tuple[int, int], frames: int = 4) -> np.ndarray:
+    """Return a cine (frame, slice, row, column) in which a disc breathes at `middle`."""
+    i, j = np.indices(shape)
+    distance = np.hypot(i - middle[0], j - middle[1])
+    radii = 14 + 5 * np.cos(2 * np.pi * np.arange(frames) / frames)
+    return np.stack([[np.where(distance < r, 50.0, 10.0)] for r in radii]).astype(np.float32)
+
+
+def test_the_crop_follows_motion_unless_the_recipe_says_image() -> None:
+    pixels = moving((100, 120), (30, 85))
+    by_motion = segment_stack(everywhere(1), pixels, (1.5, 1.5), recipe(20, 1.5))
+    assert by_motion.heart_sure
+    rows, columns = (np.flatnonzero(by_motion.labels[0, 0].any(axis=axis)) for axis in (1, 0))
+    assert rows.mean() == pytest.approx(30, abs=2)
+    assert columns.mean() == pytest.approx(85, abs=2)
+    by_image = segment_stack(everywhere(1), pixels, (1.5, 1.5), recipe(20, 1.5, centre="image"))
+    assert np.array_equal(by_image.labels[2, 0], inside((100, 120), (49.5, 59.5), (1.5, 1.5), 30.0))
+
+
+def test_one_frame_holds_no_motion_and_that_is_said() -> None:
+    pixels = moving((40, 40), (20, 20))[:1]
+    assert not segment_stack(everywhere(1), pixels, (1.0, 1.0), recipe(16)).heart_sure
+
+
+# ---- frames -------------------------------------------------------------------------------------
+
+
+def test_a_subset_of_frames_is_that_part_of_all() -> None:
+    pixels = tents(40, 40, frames=5) + FLOOR
+    pixels *= np.linspace(0.6, 1.0, 5, dtype=np.float32)[:, None, None, None]
+    network = classify(pixels)
+    whole = segment_stack(network, pixels, (1.0, 1.0), recipe(48)).labels
+    assert whole.shape == pixels.shape
+    assert len({frame.tobytes() for frame in whole}) == 5
+    some = segment_stack(network, pixels, (1.0, 1.0), recipe(48), frames=[3, 0]).labels
+    assert np.array_equal(some, whole[[3, 0]])
+
+
+def test_more_slices_than_fit_in_a_batch_keep_their_order() -> None:
+    levels = np.arange(70, dtype=np.float32).reshape(35, 2, 1, 1) * np.ones((8, 8), np.float32)
+    network = Fake(lambda x: torch.cat([0 * x, -(x - 3).abs() + 0.5, -(x - 34).abs() + 0.5, 0 * x - 1], 1))
+    labels = segment_cine(network, levels, 0.0, (1.0, 1.0), (3.5, 3.5), recipe(8))
+    found = [(int(k), int(labels.reshape(70, 8, 8)[k, 4, 4])) for k in range(70)]
+    assert [pair for pair in found if pair[1]] == [(3, 1), (34, 2)]
+    assert len(network.modes) > 1
+
+
+def test_the_bank_s_half_precision_is_accepted() -> None:
+    labels = segment_cine(
+        everywhere(2), np.ones((1, 1, 8, 8), np.float16), 0.0, (1.0, 1.0), (3.5, 3.5), recipe(8)
+    )
+    assert (labels == 2).all()
+
+
+# ---- settings -----------------------------------------------------------------------------------
+
+
+def one_sided(images: Tensor) -> Tensor:
+    """Say LV with weight 3 in the upper left quarter and -0.5 elsewhere, whatever the image."""
+    lv = torch.full_like(images, -0.5)
+    lv[..., : images.shape[2] // 2, : images.shape[3] // 2] = 3.0
+    never = torch.full_like(images, -9.0)
+    return torch.cat([torch.zeros_like(images), lv, never, never], dim=1)
+
+
+def test_flips_average_over_four_views() -> None:
+    levels = np.ones((1, 1, 8, 8), np.float32)
+    plain, flipped = Fake(one_sided), Fake(one_sided)
+    alone = segment_cine(plain, levels, 0.0, (1.0, 1.0), (3.5, 3.5), recipe(8))
+    quarter = np.zeros((8, 8), np.uint8)
+    quarter[:4, :4] = 1
+    assert np.array_equal(alone[0, 0], quarter)
+    assert len(plain.modes) == 1
+    together = segment_cine(flipped, levels, 0.0, (1.0, 1.0), (3.5, 3.5), recipe(8, flips=True))
+    assert (together == 1).all()  # (3 - 0.5 - 0.5 - 0.5) / 4 > 0
+    assert len(flipped.modes) == 4
+
+
+def test_flips_change_nothing_for_a_network_without_sides() -> None:
+    pixels = tents(41, 38) + FLOOR
+    plain, flipped = (
+        segment_stack(classify(pixels), pixels, (1.0, 1.3), recipe(56, flips=flips)).labels
+        for flips in (False, True)
+    )
+    assert np.array_equal(plain, flipped)
+
+
+def blocks(*boxes: tuple[int, Any]) -> np.ndarray:
+    """Return pixels of 2 frames and 3 slices; each box (class, index) has the level of its class."""
+    pixels = np.zeros((2, 3, 32, 32), np.float32)
+    for structure, box in boxes:
+        pixels[box] = LEVELS[structure]
+    return pixels + FLOOR
+
+
+def segmented_blocks(pixels: np.ndarray, **prediction: bool) -> np.ndarray:
+    cine = standardise(pixels)
+    middle = (15.5, 15.5)
+    return segment_cine(
+        classify(pixels), cine.levels, cine.mean, (1.0, 1.0), middle, recipe(32, **prediction)
+    )
+
+
+def test_the_largest_piece_of_every_structure_and_frame_is_kept() -> None:
+    upper, lower = slice(4, 12), slice(24, 28)
+    pixels = blocks(
+        (1, np.s_[0, :, upper, upper]),
+        (1, np.s_[0, 1, 12:16, 12:16]),  # touches it at a corner
+        (1, np.s_[0, 2, lower, lower]),  # touches nothing
+        (3, np.s_[0, :, lower, upper]),  # another structure
+        (1, np.s_[1, :, lower, lower]),  # another frame
+    )
+    everything = classes(pixels - FLOOR)
+    assert np.array_equal(segmented_blocks(pixels), everything)
+    everything[0, 2, lower, lower] = 0
+    assert np.array_equal(segmented_blocks(pixels, largest_component=True), everything)
+
+
+def test_pieces_may_touch_at_the_corner_of_the_next_slice() -> None:
+    """Breath-holds shift slices against one another."""
+    pixels = blocks((2, np.s_[:, 0, 4:12, 4:12]), (2, np.s_[:, 1, 12:18, 12:18]))
+    assert np.array_equal(segmented_blocks(pixels, largest_component=True), classes(pixels - FLOOR))
+
+
+def test_a_second_look_around_what_was_found_sees_all_of_it() -> None:
+    pixels = np.zeros((1, 1, 48, 48), np.float32)
+    pixels[0, 0, 20:30, 20:30] = LEVELS[2]
+    pixels += FLOOR
+    cine, network = standardise(pixels), classify(pixels)
+    arguments = (network, cine.levels, cine.mean, (1.0, 1.0), (14.5, 24.5))
+    once = segment_cine(*arguments, recipe(16))
+    assert (once > 0).sum() == 3 * 10  # rows 20 to 22 lie in the crop
+    twice = segment_cine(*arguments, recipe(16, recentre=True))
+    assert np.array_equal(twice, classes(pixels - FLOOR))
+
+
+def test_nothing_found_leaves_nothing_to_look_around() -> None:
+    levels = np.ones((1, 1, 16, 16), np.float32)
+    labels = segment_cine(everywhere(0), levels, 0.0, (1.0, 1.0), (7.5, 7.5), recipe(8, recentre=True))
+    assert not labels.any()
+
+
+# ---- the network is left as it was --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_network_predicts_in_evaluation_mode_and_keeps_its_own(training: bool) -> None:
+    network = everywhere(1).train(training)
+    segment_cine(network, np.ones((1, 1, 8, 8), np.float32), 0.0, (1.0, 1.0), (3.5, 3.5), recipe(8))
+    assert network.modes == [False]
+    assert network.training is training
+
+
+def test_the_mode_survives_a_failure() -> None:
+    def fail(images: Tensor) -> Tensor:
+        raise RuntimeError("broken")
+
+    network = Fake(fail).train()
+    with pytest.raises(RuntimeError, match="broken"):
+        segment_cine(network, np.ones((1, 1, 8, 8), np.float32), 0.0, (1.0, 1.0), (3.5, 3.5), recipe(8))
+    assert network.training
+
+
+# ---- loading ------------------------------------------------------------------------------------
+
+
+def checkpoint(path: Path, network: nn.Module, settings: Any) -> Path:
+    seen = Provenance(training={"a": "1"})
+    save_checkpoint(path, Checkpoint(network.state_dict(), {}, {"update": 1}, settings, seen, {}))
+    return path
+
+
+def test_a_segmenter_is_rebuilt_from_its_checkpoint_alone(tmp_path: Path) -> None:
+    network = UNet((2, 4), 4, deep_supervision=True).eval()
+    found = load_segmenter(checkpoint(tmp_path / "last", network, recipe(8)), torch.device("cpu"))
+    images = torch.randn(1, 1, 8, 8)
+    torch.testing.assert_close(found.network(images)[0], network(images)[0])
+    assert not found.network.training
+    assert found.recipe == recipe(8)
+    assert found.provenance.training == {"a": "1"}
+
+
+def test_a_pretrained_network_does_not_segment_yet(tmp_path: Path) -> None:
+    network = UNet((2, 4), 1, deep_supervision=False)
+    path = checkpoint(tmp_path / "last", network, pretraining_recipe())
+    with pytest.raises(CheckpointError, match="Fine-tune it first"):
+        load_segmenter(path, torch.device("cpu"))
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = checkpoint(tmp_path / "last", UNet((2, 3), 4, deep_supervision=True), recipe(8))
+    with pytest.raises(CheckpointError, match="do not fit"):
+        load_segmenter(path, torch.device("cpu"))
