@@ -171,6 +171,16 @@ def test_integers_without_a_label_name_are_an_image(tmp_path: Path) -> None:
     assert kind == "image"
 
 
+def test_sunnybrook_label_lies_over_its_cine(real_data: Path) -> None:
+    cine, _, _ = only(read(str(real_data / "sunnybrook" / "SCD0000301_sax.nii.gz")))
+    labels, arguments, _ = only(read(str(real_data / "sunnybrook" / "SCD0000301_frame07_gt.nii.gz")))
+    assert labels.shape == cine.shape
+    assert np.flatnonzero(labels.any(axis=(1, 2, 3))).tolist() == [6]
+    assert arguments["metadata"]["drawn"] == {6: ["LV"]}
+    inside = cine[labels == Structure.LV]
+    assert inside.mean() > 1.5 * cine[6].mean()  # blood is bright
+
+
 # errors
 
 
