@@ -66,9 +66,11 @@ def evaluate(
 
     def work() -> Outcome:
         split = run.split()
+        unlabelled = CohortError.of(
+            cohort.root, "no subject is labelled", "Point to a cohort with labels of these phases."
+        )
         if not labelled:
-            remedy = "Point to a cohort with labels of these phases."
-            raise CohortError.of(cohort.root, "no subject is labelled", remedy)
+            raise unlabelled
         segmenter = load_segmenter(run.last, choose_device(device))
         torch.set_num_threads(segmenter.recipe.threads or torch.get_num_threads())
         problems: list[Problem] = []
@@ -82,6 +84,8 @@ def evaluate(
             on_event(Preparing("subjects scored", done + 1, len(labelled)))
         if problems:
             raise ImageError(*problems)
+        if not found:
+            raise unlabelled
         return Outcome.FINISHED
 
     outcome = guarded(work, on_event)
@@ -93,6 +97,8 @@ def evaluate(
 def _score(segmenter: Segmenter, subject: Subject, phases: Sequence[Phase], split: Split) -> list[Score]:
     subject, _ = verified(subject)
     wanted = [phase for phase in subject.phases if phase in phases]
+    if not wanted:  # its label file turned out to hold nothing
+        return []
     references = [read_segmentation(subject, phase) for phase in wanted]
     stack = open_stack(subject)
     pixels = stack.load()

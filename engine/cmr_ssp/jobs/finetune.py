@@ -208,6 +208,9 @@ class _Finetuning:
         bank = self.work.bank([*chosen, *(s for s in validating if s not in chosen)])
         fabric = self.work.seed(recipe)
         samples = bank.samples(training, phases)
+        if not len(samples):
+            what = f"the labels of {', '.join(training)} hold nothing at {'+'.join(phases)}"
+            raise CohortError.of(self.cohort.root, what, "Choose subjects that somebody labelled.")
         objective = SegmentationObjective(bank, samples, validation, recipe, self.work.device)
         provenance = Provenance(
             # What a network was trained on before, labels included, lives on in its weights.
