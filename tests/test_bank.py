@@ -168,6 +168,7 @@ def test_every_problem_is_named_and_no_half_bank_stays(cohort: Cohort, banks: Pa
     bad = heart(12, 14, 3)
     bad[5, 5, 1] = 9
     save(cohort.root / "cine_ES_gt.nii.gz", bad)
+    save(cohort.root / "pair_ED_gt.nii.gz", np.full((17, 11, 2), 7, np.uint8))
     cohort = open_cohort(cohort.root)
     before = fingerprint(cohort.root)
     with pytest.raises(CmrSspError) as caught:
@@ -175,6 +176,7 @@ def test_every_problem_is_named_and_no_half_bank_stays(cohort: Cohort, banks: Pa
     assert [Path(problem.where).name for problem in caught.value.problems] == [
         "cine_ES_gt.nii.gz",
         "pair_ES.nii.gz",
+        "pair_ED_gt.nii.gz",
     ]
     assert list(banks.iterdir()) == []
     assert fingerprint(cohort.root) == before

@@ -18,6 +18,7 @@ _NOISE_SIGMA_MM = 2.0  # motion edges are wider than that, noise is not
 _PEAK_SIGMA_MM = 25.0  # about half a heart
 _WINDOW_RADIUS_MM = 70.0  # a heart with both ventricles fits
 _CENTRAL_SIGMA_MM = 80.0  # technicians plan the stack around the heart; only for choosing the peak
+_ROUNDING = 1e-6  # of single precision sums, a frame
 _MIN_CONTRAST = 1.5  # motion inside the window over motion outside it, below which we are unsure
 
 
@@ -54,7 +55,7 @@ def find_heart(levels: NDArray[np.float32], spacing_mm: tuple[float, float]) -> 
         return middle
     factors = tuple(max(1, round(_WORKING_SPACING_MM / spacing)) for spacing in spacing_mm)
     coarse_mm = np.multiply(spacing_mm, factors)
-    motion = _motion(_binned(levels, factors), coarse_mm)
+    motion = _motion(_binned(_first_harmonic(levels), factors), coarse_mm)
     if not motion.any():
         return middle
     centre, contrast = _climb(motion, coarse_mm)
@@ -62,27 +63,34 @@ def find_heart(levels: NDArray[np.float32], spacing_mm: tuple[float, float]) -> 
     return HeartCentre(float(row), float(column), sure=bool(contrast >= _MIN_CONTRAST))
 
 
-def _binned(levels: NDArray[np.float32], factors: tuple[int, ...]) -> NDArray[np.float32]:
+def _first_harmonic(levels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return its real and imaginary part, shape (2, slice, row, column)."""
+    turns = 2 * np.pi * np.arange(len(levels)) / len(levels)
+    waves = np.stack([np.cos(turns), np.sin(turns)]).astype(levels.dtype)
+    harmonic = (waves @ levels.reshape(len(levels), -1)).reshape(2, *levels.shape[1:])
+    # What stands still cancels but for rounding errors, which the root in `_motion` would blow up.
+    harmonic[np.abs(harmonic) < _ROUNDING * len(levels) * np.abs(levels[0]).max()] = 0.0
+    return np.asarray(harmonic)
+
+
+def _binned(planes: NDArray[np.float32], factors: tuple[int, ...]) -> NDArray[np.float64]:
     """Average blocks of pixels; a remainder at the far edges is dropped."""
-    frames, slices, rows, columns = levels.shape
     down, across = factors
-    kept = levels[:, :, : rows // down * down, : columns // across * across]
-    blocks = kept.reshape(frames, slices, rows // down, down, columns // across, across)
-    return np.asarray(blocks.mean(axis=(3, 5)))
+    rows, columns = (side // factor * factor for side, factor in zip(planes.shape[2:], factors, strict=True))
+    total = np.zeros((*planes.shape[:2], rows // down, columns // across))
+    for row, column in np.ndindex(down, across):
+        total += planes[:, :, row:rows:down, column:columns:across]
+    return total / (down * across)
 
 
-def _motion(levels: NDArray[np.float32], spacing_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the first harmonic's amplitude, compressed by a root and summed over slices.
+def _motion(harmonic: NDArray[np.float64], spacing_mm: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the harmonic's amplitude, compressed by a root and summed over slices.
 
     The root keeps a few very bright voxels (flow, fat) from outvoting the outline of the ventricles.
     """
-    turns = np.arange(len(levels)) / len(levels)
-    # Less the first frame: what stands still is then exactly zero instead of a rounding error.
-    harmonic = np.tensordot(np.exp(-2j * np.pi * turns), levels - levels[0], axes=1)
     sigmas = (0.0, *(_NOISE_SIGMA_MM / spacing_mm))
-    real, imaginary = (ndimage.gaussian_filter(part, sigmas) for part in (harmonic.real, harmonic.imag))
-    amplitude = np.sqrt(np.hypot(real, imaginary)).sum(axis=0)
-    return np.asarray(amplitude, dtype=np.float64)
+    real, imaginary = (ndimage.gaussian_filter(part, sigmas) for part in harmonic)
+    return np.asarray(np.sqrt(np.hypot(real, imaginary)).sum(axis=0), dtype=np.float64)
 
 
 def _climb(motion: NDArray[np.float64], spacing_mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:

@@ -1,7 +1,7 @@
 """Intensity steps of the augmentation, batched; each draws for every image from the generator it is given.
 
-Images have the shape (batch, 1, row, column) and are standardised. The generator lies on the CPU except for
-the noise itself, which is drawn where the images are.
+Images have the shape (batch, 1, row, column) and are standardised; they are changed in place and returned.
+The generator lies on the CPU except for the noise itself, which is drawn where the images are.
 """
 
 from __future__ import annotations
@@ -60,14 +60,14 @@ def multiply(images: Tensor, factor: tuple[float, float], p: float, generator: t
     """Multiply by a drawn factor (the factor itself, not 1 + it)."""
     factors = _uniform((len(images),), factor, generator)
     factors[~_coins(len(images), p, generator)] = 1.0
-    return images * _per_image(factors, images)
+    return images.mul_(_per_image(factors, images))
 
 
 def shift(images: Tensor, by: tuple[float, float], p: float, generator: torch.Generator) -> Tensor:
     """Add a drawn constant."""
     shifts = _uniform((len(images),), by, generator)
     shifts[~_coins(len(images), p, generator)] = 0.0
-    return images + _per_image(shifts, images)
+    return images.add_(_per_image(shifts, images))
 
 
 def adjust_gamma(images: Tensor, gamma: tuple[float, float], p: float, generator: torch.Generator) -> Tensor:
@@ -76,7 +76,9 @@ def adjust_gamma(images: Tensor, gamma: tuple[float, float], p: float, generator
     powers[~_coins(len(images), p, generator)] = 1.0
     low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
     span = (high - low).clamp_min(1e-7)
-    return ((images - low) / span).pow(_per_image(powers, images)) * span + low
+    # x ** p = 2 ** (p log2 x), which takes a third of the time of pow; at 0 it is 2 ** -inf.
+    images.sub_(low).div_(span).log2_().mul_(_per_image(powers, images)).exp2_()
+    return images.mul_(span).add_(low)
 
 
 def _coins(n: int, p: float, generator: torch.Generator) -> Tensor:

@@ -134,14 +134,12 @@ def sampling_grid(matrix: Tensor, offset: Tensor, crop: Crop, canvas: torch.Size
     sides = torch.tensor(canvas[-2:], device=matrix.device)
     # [-1, 1] runs over the canvas edges, pixel centres lie half a pixel inside (align_corners=False).
     matrix, offset = 2 * matrix / sides[:, None], (2 * offset + 1) / sides - 1
-    down, across = matrix[:, :, 0], matrix[:, :, 1]
-    places = [
-        offset[:, axis, None, None]
-        + down[:, axis, None, None] * steps[:, None]
-        + across[:, axis, None, None] * steps[None, :]
-        for axis in (1, 0)
-    ]
-    return torch.stack(places, dim=-1)
+    grid = torch.empty(len(matrix), crop.size_px, crop.size_px, 2, device=matrix.device)
+    for place, axis in enumerate((1, 0)):
+        down = offset[:, axis, None] + matrix[:, axis, 0, None] * steps
+        across = matrix[:, axis, 1, None] * steps
+        torch.add(down[:, :, None], across[:, None, :], out=grid[..., place])
+    return grid
 
 
 def resample(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[Tensor, Tensor | None]:

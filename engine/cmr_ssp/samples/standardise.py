@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,11 +38,26 @@ def standardise(pixels: NDArray[np.float32]) -> StandardisedCine:
     pixels : ndarray, shape (frame, slice, row, column)
         As read from the file.
     """
-    rows, columns = (_extent(np.asarray(pixels.any(axis=axes))) for axes in ((0, 1, 3), (0, 1, 2)))
-    levels = pixels[:, :, rows, columns] - pixels[:, :, rows, columns].min()
-    deviation = float(levels.std(ddof=1, dtype=np.float64)) if levels.size > 1 else 0.0
-    levels /= np.float32(deviation or 1.0)
-    return StandardisedCine(levels, float(levels.mean(dtype=np.float64)), rows.start, columns.start)
+    slices = pixels.reshape(-1, *pixels.shape[2:])
+    low, high = slices.min(axis=0), slices.max(axis=0)
+    occupied = (low != 0) | (high != 0)
+    rows, columns = (_extent(np.asarray(occupied.any(axis=axis))) for axis in (1, 0))
+    levels = pixels[:, :, rows, columns] - low[rows, columns].min()
+    mean, deviation = _mean_and_deviation(levels)
+    scale = deviation or 1.0
+    levels /= np.float32(scale)
+    return StandardisedCine(levels, mean / scale, rows.start, columns.start)
+
+
+def _mean_and_deviation(levels: NDArray[np.float32]) -> tuple[float, float]:
+    """Sum in double precision, a slice at a time so that it stays in the processor's cache."""
+    total = squares = 0.0
+    for block in levels.reshape(levels.shape[0] * levels.shape[1], -1):
+        wide = block.astype(np.float64)
+        total += float(wide.sum())
+        squares += float(wide @ wide)
+    variance = (squares - total**2 / levels.size) / max(levels.size - 1, 1)
+    return total / levels.size, math.sqrt(max(variance, 0.0))
 
 
 def _extent(occupied: NDArray[np.bool_]) -> slice:
