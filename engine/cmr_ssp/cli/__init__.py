@@ -31,8 +31,17 @@ app.command("cmr_ssp.cli.results:evaluate")
 app.command("cmr_ssp.cli.demo:demo")
 
 
+def _import_commands(group: App) -> None:
+    """Import the commands, so that a list of them shows what each does."""
+    for name in group:
+        if not name.startswith("-"):
+            _import_commands(group[name])
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; errors of ours end it with code 1 and without a traceback."""
+    if (sys.argv[1:] if arguments is None else arguments)[-1:] in ([], ["--help"], ["-h"]):
+        _import_commands(app)
     try:
         app(arguments)
     except CmrSspError as error:

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 from rich.table import Table
 
-from cmr_ssp.cli.options import Folder
+from cmr_ssp.cli.options import Folder, require_replaceable
 from cmr_ssp.cli.progress import show_problem
 from cmr_ssp.errors import Severity
 from cmr_ssp.files import check_pixels, open_cohort
 from cmr_ssp.subjects import Cohort
+
+_SHARE = Number(gte=0, lte=1)
 
 
 def check(
@@ -46,8 +49,12 @@ def split(
     folder: Folder,
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"], help="YAML file to write.")],
-    test: Annotated[float, Parameter(help="Share of the labelled subjects to lock away.")] = 0.25,
-    validation: Annotated[float, Parameter(help="Share that chooses the best checkpoint.")] = 0.0,
+    test: Annotated[
+        float, Parameter(help="Share of the labelled subjects to lock away.", validator=_SHARE)
+    ] = 0.25,
+    validation: Annotated[
+        float, Parameter(help="Share that chooses the best checkpoint.", validator=_SHARE)
+    ] = 0.0,
     seed: Annotated[int, Parameter(help="Of the draw.")] = 0,
 ) -> None:
     """Draw training, validation and test subjects, stratified by diagnostic group or else vendor."""
@@ -55,6 +62,7 @@ def split(
     from cmr_ssp.subjects.split import draw_split
     from cmr_ssp.subjects.split_file import write_split
 
+    require_replaceable(output, "seed:")
     drawn = draw_split(open_cohort(folder).subjects, test=test, validation=validation, seed=seed)
     write_split(output, drawn)
     counts = ", ".join(f"{len(drawn.ids(role))} {role}" for role in Role)

@@ -13,10 +13,10 @@ from rich.table import Table
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
 from cmr_ssp.cli.overlays import Panel, save_overlays
-from cmr_ssp.cli.progress import ProgressReport, reporting
+from cmr_ssp.cli.progress import ProgressReport, exit_if_stopped, reporting
 from cmr_ssp.errors import OutputError
 from cmr_ssp.evaluation import Score, mean_dice, scores_csv
-from cmr_ssp.events import Cancel
+from cmr_ssp.events import Cancel, Outcome
 from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation
 from cmr_ssp.files.phantom import write_phantom_cohort
 from cmr_ssp.subjects import Cohort, Subject
@@ -45,8 +45,7 @@ def demo(
     cohort = open_cohort(out / "cohort")
     with reporting(console) as (report, cancel):
         results = _train_and_score(cohort, out, report, cancel)
-    if cancel.requested:
-        return
+    exit_if_stopped(Outcome.STOPPED if cancel.requested else Outcome.FINISHED)
     rows = [f"{method},{line}" for method, scores in results.items() for line in _lines(scores)]
     write_text(out / "scores.csv", "method,subject,phase,structure,dice,role\n" + "\n".join(rows) + "\n")
     _draw(cohort, results, out)
@@ -57,11 +56,10 @@ def demo(
 
 def _clear(out: Path) -> None:
     """Remove an earlier demo; never a folder that holds something else."""
-    if out.exists() and any(out.iterdir()):
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if not (out / _MARK).exists():
             raise OutputError.of(out, "exists and holds no earlier demo", "Choose another --out folder.")
         shutil.rmtree(out)
-    out.mkdir(parents=True, exist_ok=True)
     write_text(out / _MARK, "Made by `cmr-ssp demo`, which may remove this folder.\n")
 
 
@@ -97,7 +95,10 @@ def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: 
             on_event=report,
             cancel=cancel,
         )
-        results[name] = jobs.evaluate(run, cohort, device="cpu", on_event=report, cancel=cancel).reported
+        found = jobs.evaluate(run, cohort, device="cpu", on_event=report, cancel=cancel)
+        if found.outcome is Outcome.STOPPED:
+            break
+        results[name] = found.reported
         test = [_cine(cohort.subject(name)) for name in _test_subjects(results)]
         jobs.segment(run, test, run.folder / "segmented", device="cpu", on_event=report, cancel=cancel)
     return results

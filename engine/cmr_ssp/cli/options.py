@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.errors import RecipeError
+from cmr_ssp.errors import OutputError, RecipeError
 
 Folder = Annotated[Path, Parameter(help="Folder of subjects; its layout is recognised.")]
 RunFolder = Annotated[Path, Parameter(name="--run", help="New folder that the run is written to.")]
@@ -27,7 +28,10 @@ SplitFile = Annotated[
 ]
 Resume = Annotated[bool, Parameter(negative=(), help="Continue the run from its last checkpoint.")]
 MaxMinutes = Annotated[
-    float | None, Parameter(help="Fit the number of updates to this time, from the measured speed.")
+    float | None,
+    Parameter(
+        help="Fit the number of updates to this time, from the measured speed.", validator=Number(gt=0)
+    ),
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Parameter(help="Where to compute; auto takes the best there is.")
@@ -47,3 +51,23 @@ def parse_phases(text: str) -> list[Phase]:
         return list(dict.fromkeys(Phase(part.strip().upper()) for part in text.split(",")))
     except ValueError:
         raise RecipeError.of("--phases", f"'{text}' is no list of phases", "Write ED, ES or ED,ES.") from None
+
+
+def require_replaceable(path: Path, beginning: str) -> None:
+    """Refuse to write over a file unless an earlier call of the same command made it.
+
+    Raises
+    ------
+    OutputError
+        Where `path` exists and does not begin as what would be written.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            ours = file.read(len(beginning)) == beginning
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, UnicodeDecodeError):
+        ours = False
+    if not ours:
+        what = "it exists and was not written by this command"
+        raise OutputError.of(path, what, "Choose another name, or move that file away.")

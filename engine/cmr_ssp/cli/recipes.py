@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
+from cyclopts import Parameter
 from rich.console import Console
 
 from cmr_ssp.cli.options import Settings
@@ -17,6 +19,10 @@ def list_presets() -> None:
         console.print(name)
 
 
-def show(preset: str, *, settings: Settings = None) -> None:
+def show(
+    preset: Annotated[str, Parameter(help="One that `cmr-ssp recipe list` names.")],
+    *,
+    settings: Settings = None,
+) -> None:
     """Print a preset with every setting as YAML, ready to be changed and given back with --recipe."""
     sys.stdout.write(recipe_yaml(load_recipe(preset, settings or ())))

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
-from cmr_ssp.cli.options import Device, Folder, Phases, parse_phases
+from cmr_ssp.cli.options import Device, Folder, Phases, parse_phases, require_replaceable
 from cmr_ssp.cli.progress import exit_if_stopped, reporting, show_problem
 from cmr_ssp.evaluation import Score, mean_dice, scores_csv
 from cmr_ssp.files import open_cohort
@@ -55,6 +55,7 @@ def evaluate(
     from cmr_ssp.runs import Run
 
     console = Console(highlight=False)
+    require_replaceable(csv, scores_csv(()))
     cohort = open_cohort(folder)
     for problem in cohort.problems:
         show_problem(console, problem)

@@ -30,7 +30,11 @@ def read_split(path: Path) -> Split:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CohortError.of(path, f"is no readable split ({error})", remedy) from None
-    if not isinstance(tree, dict) or not set(tree) <= {"seed", *Role}:
+    if (
+        not isinstance(tree, dict)
+        or not set(tree) <= {"seed", *Role}
+        or any(not isinstance(tree.get(role.value) or [], list) for role in Role)
+    ):
         raise CohortError.of(path, "is no split", remedy)
     roles: dict[str, Role] = {}
     problems = []
