@@ -1,12 +1,13 @@
 """Augmented 256 x 256 training slices a second, image and label: ours against MONAI and batchgeneratorsv2.
 
-The same slices (216 x 256 pixels of 1.4 mm), the same steps and ranges (translation, rotation, scale and flip in
-one interpolation, images bicubic, labels nearest; noise, blur, multiplication, shift, gamma), batches of 32,
-one process each, the same number of threads each.
+The same slices (216 x 256 pixels of 1.4 mm), the same steps and ranges (translation, rotation, scale and
+flip in one interpolation, images bicubic, labels nearest; noise, blur, multiplication, shift, gamma),
+batches of 32, one process each, the same number of threads each.
 
 * ours: `make_views` from the slice bank;
 * MONAI: one ``.pt`` file a slice, a dictionary pipeline a sample, as the paper's authors run it (their own
-  affine resampling transform on deep copies, then MONAI's random intensity transforms), MONAI's `DataLoader`;
+  affine resampling transform on deep copies, then MONAI's random intensity transforms), MONAI's
+  `DataLoader`;
 * batchgeneratorsv2: its transforms a sample, on slices read from our memory-mapped bank.
 """
 

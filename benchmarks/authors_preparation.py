@@ -1,10 +1,11 @@
 """The peer of `bank_preparation`: what the paper's authors' published code does to cines before training.
 
-Written anew, with their steps, data types and copies: (1) read the cine as float64 to find the all-zero border,
-write the cropped cine, axes swapped, back as ``.nii.gz`` and its labelled frames as a second file; (2) MONAI
-dictionary transforms, each on a deep copy of the item: load, channel first, 4D, subtract the minimum, note the
-cine's numbers and the labels' place, split into frames and then slices; (3) one ``torch.save`` and one row of
-a table a slice. Left out, in their favour: the smallest circle around the labels, in pure Python.
+Written anew, with their steps, data types and copies: (1) read the cine as float64 to find the all-zero
+border, write the cropped cine, axes swapped, back as ``.nii.gz`` and its labelled frames as a second
+file; (2) MONAI dictionary transforms, each on a deep copy of the item: load, channel first, 4D, subtract
+the minimum, note the cine's numbers and the labels' place, split into frames and then slices; (3) one
+``torch.save`` and one row of a table a slice. Left out, in their favour: the smallest circle around the
+labels, in pure Python.
 """
 
 from __future__ import annotations
