@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from cmr_ssp.anatomy import BACKGROUND, N_CLASSES, Structure
 from cmr_ssp.devices import autocast
-from cmr_ssp.recipes import Crop, Prediction, SegmentationRecipe
+from cmr_ssp.recipes import Crop, SegmentationRecipe
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.resampling import SliceBatch, crop_to_slice, no_placement, resample
 from cmr_ssp.samples.standardise import standardise
@@ -90,10 +90,10 @@ def segment_cine(
     was_training = network.training
     network.eval()
     try:
-        labels = _segment(network, flat, mean, spacing_mm, centre, crop, settings)
-        if settings.recentre and labels.any():
-            found = _middle(labels)
-            labels = _segment(network, flat, mean, spacing_mm, found, crop, settings)
+        if settings.recentre:
+            glance = _segment(network, flat, mean, spacing_mm, centre, crop, flips=False)
+            centre = _middle(glance) if glance.any() else centre
+        labels = _segment(network, flat, mean, spacing_mm, centre, crop, flips=settings.flips)
     finally:
         network.train(was_training)
     labels = labels.reshape(levels.shape)
@@ -108,14 +108,15 @@ def _segment(
     spacing_mm: InPlane,
     centre_px: InPlane,
     crop: Crop,
-    settings: Prediction,
+    *,
+    flips: bool,
 ) -> NDArray[np.uint8]:
     """Segment slices (slice, row, column) that share a centre."""
     parts = []
     for batch in _batches(network, levels, mean, spacing_mm, centre_px):
         placement = no_placement(len(batch.levels))
         images, _ = resample(batch, placement, crop)
-        logits = _logits(network, images, flips=settings.flips)
+        logits = _logits(network, images, flips=flips)
         matrix, offset = crop_to_slice(batch, placement, crop)
         parts.append(_back(logits, matrix, offset, levels.shape[1:]).cpu().numpy())
     return np.concatenate(parts)
