@@ -441,6 +441,8 @@ BAD: dict[str, tuple[list[str], str]] = {
         ["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "f", "--run", "NEW"],
         "is not labelled at ED",
     ),
+    "numeric id": (["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "001", "--run", "NEW"], "'001'"),
+    "odd digit": (["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "²", "--run", "NEW"], "'²'"),
     "phase": (["finetune", "DATA", "--recipe", "SCRATCH", "--phases", "systole", "--run", "NEW"], "systole"),
     "segment by what": (["segment", "NEW", "DATA/a.nii.gz", "-o", "NEW2"], "no such checkpoint"),
     "segment nothing": (["segment", "TRAINED", "-o", "NEW"], "Name at least one"),

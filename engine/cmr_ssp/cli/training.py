@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, cast
@@ -165,4 +166,6 @@ def _split(path: Path | None) -> Split | None:
 def _subjects(text: str | None) -> int | list[str] | None:
     if text is None:
         return None
-    return int(text) if text.isdigit() else [part.strip() for part in text.split(",") if part.strip()]
+    if re.fullmatch("0|[1-9][0-9]*", text):  # 001 is an id
+        return int(text)
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -88,6 +88,8 @@ class LabelBudget:
 def matching_preset(pretrained: Recipe | None, *, on_gpu: bool = False) -> str:
     """Return the preset that fits a pretrained network, or the usual one for the device from scratch.
 
+    Where several have its network and crop, the augmentation tells them apart.
+
     Raises
     ------
     RecipeError
@@ -95,11 +97,14 @@ def matching_preset(pretrained: Recipe | None, *, on_gpu: bool = False) -> str:
     """
     if pretrained is None:
         return "scratch/gpu-8gb" if on_gpu else "scratch/cpu-small"
-    for name in preset_names():
-        if name.startswith("finetune/"):
-            recipe = load_recipe(name)
-            if recipe.network == pretrained.network and recipe.crop == pretrained.crop:
-                return name
+    presets = {name: load_recipe(name) for name in preset_names() if name.startswith("finetune/")}
+    fitting = [
+        name
+        for name, recipe in presets.items()
+        if recipe.network == pretrained.network and recipe.crop == pretrained.crop
+    ]
+    if fitting:
+        return min(fitting, key=lambda name: presets[name].augmentation != pretrained.augmentation)
     remedy = "Give a recipe with the same network.channels and crop: --recipe FILE."
     raise RecipeError.of("pretraining", "no preset has its network and crop", remedy)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ _R = TypeVar("_R", MimRecipe, SegmentationRecipe)
 # Settings that a run fills in where the recipe leaves them open.
 _RESOLVED = ("precision", "threads")
 _WITHOUT_CHECKPOINT = {"state.json", "recipe.yaml", "split.yaml", "history.csv"}
+_LEFTOVER = re.compile(r"\.(last|best|state|recipe|split|history)\.[a-z]+\.[0-9a-f]{8}\.tmp")
 _HISTORY_COLUMNS = ["epoch", "update", "learning_rate", "loss"]
 
 
@@ -69,10 +71,14 @@ class Run:
             raise RunError.of(self.folder, "holds no run to resume", "Start it without --resume.")
         if not resume and self.folder.exists():
             inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else {self.folder.name}
+            inside = {name for name in inside if not _LEFTOVER.fullmatch(name)}
             if not inside <= _WITHOUT_CHECKPOINT:
                 what = "holds a run already" if self.last.exists() else "exists and is not empty"
                 remedy = "Choose another --run folder, or continue a run with --resume."
                 raise RunError.of(self.folder, what, remedy)
+        for path in self.folder.glob(".*.tmp"):
+            if _LEFTOVER.fullmatch(path.name):  # of a process that was killed while it wrote
+                path.unlink(missing_ok=True)
         self.write_state(None)
 
     def write_description(self, recipe: Recipe, split: Split) -> None:
