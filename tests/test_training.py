@@ -436,6 +436,16 @@ def test_fitting_fills_the_time_and_leaves_the_network_untouched(
     assert objective.network.training
 
 
+@pytest.mark.parametrize("settings", [{"updates": 2}, {"epochs": 1}])
+def test_a_recipe_shorter_than_the_trial_can_be_stretched(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, int]
+) -> None:
+    clock = Clock(0.1)
+    monkeypatch.setattr(fitting, "time", clock)
+    fitted = fit_updates(Line(before_loss=clock.tick), recipe(**settings), 60.0, cpu())
+    assert fitted.updates == int((57 - 1) / 0.1)
+
+
 def test_no_time_at_all_is_one_update() -> None:
     assert fit_updates(Line(), recipe(), -1.0, cpu()).updates == 1
 

@@ -25,9 +25,11 @@ def fit_updates(objective: Objective, recipe: Recipe, seconds: float, fabric: Fa
     """
     before = copy.deepcopy(objective.network.state_dict())
     started = time.perf_counter()
-    stepper = Stepper(objective, recipe, TrainingLength.of(recipe, len(objective.samples)), fabric)
+    steps = _WARM_UP_STEPS + _TIMED_STEPS
+    trial = recipe.model_copy(update={"updates": steps, "epochs": None})  # the recipe's own may be fewer
+    stepper = Stepper(objective, trial, TrainingLength.of(trial, len(objective.samples)), fabric)
     times = []
-    for update in range(_WARM_UP_STEPS + _TIMED_STEPS):
+    for update in range(steps):
         begin = time.perf_counter()
         loss = stepper.step(update, Cancel())
         float(loss if loss is not None else 0.0)  # waits for the device
