@@ -262,6 +262,7 @@ def test_a_run_that_broke_in_the_middle_continues_bit_for_bit(
     assert contents(tmp_path) == expected
 
 
+@pytest.mark.parametrize("uninterrupted", ["sgd"], indirect=True)  # starting a process costs seconds
 def test_a_killed_process_is_continued_bit_for_bit(tmp_path: Path, uninterrupted: Any) -> None:
     settings, expected = uninterrupted
     program = (
@@ -272,13 +273,12 @@ def test_a_killed_process_is_continued_bit_for_bit(tmp_path: Path, uninterrupted
         "kill = lambda seed: os._exit(9) if seed[1] == 6 else None\n"
         f"run_training(Path(sys.argv[1]), objective_of(before_loss=kill), recipe(**{settings!r}))\n"
     )
-    if settings["optimiser"]["name"] == "sgd":  # starting a process costs seconds: once is enough
-        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-        arguments = [sys.executable, "-c", program, str(tmp_path)]
-        assert subprocess.run(arguments, env=environment, check=False).returncode == 9
-        assert [row["update"] for row in Run(tmp_path).read_history()] == ["3", "4", "6"]
-        run_training(tmp_path, objective_of(), recipe(**settings), resume=True)
-        assert contents(tmp_path) == expected
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    arguments = [sys.executable, "-c", program, str(tmp_path)]
+    assert subprocess.run(arguments, env=environment, check=False).returncode == 9
+    assert [row["update"] for row in Run(tmp_path).read_history()] == ["3", "4", "6"]
+    run_training(tmp_path, objective_of(), recipe(**settings), resume=True)
+    assert contents(tmp_path) == expected
 
 
 def test_validation_that_adds_columns_survives_an_interruption(tmp_path: Path) -> None:
