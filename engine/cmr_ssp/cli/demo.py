@@ -19,12 +19,13 @@ from cmr_ssp.evaluation import Score, mean_dice, scores_csv
 from cmr_ssp.events import Cancel, Outcome
 from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation
 from cmr_ssp.files.phantom import write_phantom_cohort
-from cmr_ssp.subjects import Cohort, Subject
+from cmr_ssp.subjects import Cohort
 
 _SUBJECTS = 16
 _LABELLED = 2
 _SHOWN = 3
 _MARK = "demo.txt"
+_SEGMENTED = "segmented"
 
 Results = dict[str, tuple[Score, ...]]
 
@@ -81,7 +82,7 @@ def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: 
         if cancel.requested:
             break
         report.restart()
-        run = Run(out / "runs" / name.replace(" ", "-"))
+        run = Run(_run_folder(out, name))
         trained = load_recipe(preset)
         assert isinstance(trained, SegmentationRecipe)
         jobs.finetune(
@@ -99,8 +100,8 @@ def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: 
         if found.outcome is Outcome.STOPPED:
             break
         results[name] = found.reported
-        test = [_cine(cohort.subject(name)) for name in _test_subjects(results)]
-        jobs.segment(run, test, run.folder / "segmented", device="cpu", on_event=report, cancel=cancel)
+        test = [cohort.subject(subject_id).frames[0].path for subject_id in _test_subjects(results)]
+        jobs.segment(run, test, run.folder / _SEGMENTED, device="cpu", on_event=report, cancel=cancel)
     return results
 
 
@@ -109,8 +110,8 @@ def _test_subjects(results: Results) -> list[str]:
     return sorted({score.subject for score in scores})[:_SHOWN]
 
 
-def _cine(subject: Subject) -> Path:
-    return subject.frames[0].path
+def _run_folder(out: Path, name: str) -> Path:
+    return out / "runs" / name.replace(" ", "-")
 
 
 def _lines(scores: tuple[Score, ...]) -> list[str]:
@@ -134,9 +135,7 @@ def _draw(cohort: Cohort, results: Results, out: Path) -> None:
         subject = cohort.subject(subject_id)
         pixels = open_stack(subject).load()
         found = {
-            name: open_cine(
-                out / "runs" / name.replace(" ", "-") / "segmented" / f"{subject_id}_seg.nii.gz"
-            ).load()
+            name: open_cine(_run_folder(out, name) / _SEGMENTED / f"{subject_id}_seg.nii.gz").load()
             for name in results
         }
         middle = pixels.shape[1] // 2
@@ -146,7 +145,7 @@ def _draw(cohort: Cohort, results: Results, out: Path) -> None:
             image = pixels[drawn.frame, middle]
             row.append(Panel(f"{subject_id} {phase}, reference", image, drawn.labels[middle]))
             row += [
-                Panel(f"{name}", image, labels[drawn.frame, middle].astype("uint8"))
+                Panel(name, image, labels[drawn.frame, middle].astype("uint8"))
                 for name, labels in found.items()
             ]
         rows.append(row)

@@ -126,8 +126,7 @@ class Workplace:
         if self.settings.max_minutes is None:
             return recipe
         left = 60 * self.settings.max_minutes - (time.perf_counter() - self.started)
-        fitted = fit_updates(objective, recipe, left, fabric)
-        return recipe.model_copy(update={"updates": fitted.updates, "epochs": None})
+        return fit_updates(objective, recipe, left, fabric)
 
     def train(
         self,

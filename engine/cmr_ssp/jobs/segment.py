@@ -10,13 +10,12 @@ from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import CmrSspError, ImageError, OutputError, Problem
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_cine, write_segmentation
+from cmr_ssp.files.nifti import SUFFIXES, stem_of
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import unsure_of_heart
 from cmr_ssp.prediction import load_segmenter, segment_stack
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import CineStack
-
-_SUFFIXES = (".nii.gz", ".nii")
 
 
 def segment(
@@ -75,18 +74,14 @@ def segment(
 
 def _targets(cines: Sequence[Path], output: Path) -> list[Path]:
     """Return where each segmentation goes; two cines of the same name would overwrite one another."""
-    if len(cines) == 1 and output.name.endswith(_SUFFIXES):
+    if len(cines) == 1 and output.name.endswith(SUFFIXES):
         return [output]
-    if output.name.endswith(_SUFFIXES):
+    if output.name.endswith(SUFFIXES):
         raise OutputError.of(output, f"is one file for {len(cines)} cines", "Give a folder.")
-    targets = [output / f"{_stem(cine)}_seg.nii.gz" for cine in cines]
+    targets = [output / f"{stem_of(cine)}_seg.nii.gz" for cine in cines]
     if len(set(targets)) < len(targets):
         raise OutputError.of(output, "several cines have the same name", "Segment them one by one.")
     return targets
-
-
-def _stem(path: Path) -> str:
-    return next((path.name.removesuffix(s) for s in _SUFFIXES if path.name.endswith(s)), path.stem)
 
 
 def _opened(cines: Sequence[Path]) -> list[CineStack]:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import copy
 import statistics
 import time
+from typing import TypeVar
 
 from lightning_fabric import Fabric
 
 from cmr_ssp.events import Cancel
-from cmr_ssp.recipes import Recipe
+from cmr_ssp.recipes import MimRecipe, SegmentationRecipe
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.stepper import Objective, Stepper
+
+_R = TypeVar("_R", MimRecipe, SegmentationRecipe)
 
 _WARM_UP_STEPS = 3  # memory and kernels settle
 _TIMED_STEPS = 7
 _RESERVE = 0.05  # checkpoints and history are not in the step time
 
 
-def fit_updates(objective: Objective, recipe: Recipe, seconds: float, fabric: Fabric) -> Recipe:
+def fit_updates(objective: Objective, recipe: _R, seconds: float, fabric: Fabric) -> _R:
     """Return the recipe with as many updates as fit into `seconds`, from the measured step time.
 
     The schedule follows, as it depends on progress only. The network is left as it was.
