@@ -6,10 +6,11 @@ import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
+from isal.igzip_lib import IsalError
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
@@ -23,7 +24,16 @@ MAX_VOXELS = 2**30
 _MAX_EXPANSION = 1032  # what one byte of a deflate stream can expand to
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 _CINE_SPACING_S = (1e-3, 0.5)
-UNREADABLE = (OSError, EOFError, ValueError, OverflowError, zlib.error, ImageFileError, HeaderDataError)
+UNREADABLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    OverflowError,
+    zlib.error,
+    cast(type[Exception], IsalError),  # its stub says that it is an instance
+    ImageFileError,
+    HeaderDataError,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
