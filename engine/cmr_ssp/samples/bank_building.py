@@ -18,6 +18,7 @@ import numpy as np
 import platformdirs
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
@@ -148,7 +149,8 @@ def _prepared(subjects: Sequence[Subject]) -> Iterator[_PreparedSubject | CmrSsp
     """Prepare subjects on all processors, in order, holding few of them in memory at a time."""
     workers = os.cpu_count() or 1
     waiting: deque[Future[_PreparedSubject | CmrSspError]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
+    # One subject a thread already fills the processors; BLAS and torch must not split each step again.
+    with threadpool_limits(1), ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
         for subject in subjects:
             waiting.append(pool.submit(_prepare, subject))
             if len(waiting) > workers:

@@ -42,21 +42,26 @@ def standardise(pixels: NDArray[np.float32]) -> StandardisedCine:
     low, high = slices.min(axis=0), slices.max(axis=0)
     occupied = (low != 0) | (high != 0)
     rows, columns = (_extent(np.asarray(occupied.any(axis=axis))) for axis in (1, 0))
-    levels = pixels[:, :, rows, columns] - low[rows, columns].min()
-    mean, deviation = _mean_and_deviation(levels)
+    levels, mean, deviation = _above(low[rows, columns].min(), pixels[:, :, rows, columns])
     scale = deviation or 1.0
     levels /= np.float32(scale)
     return StandardisedCine(levels, mean / scale, rows.start, columns.start)
 
 
-def _mean_and_deviation(levels: NDArray[np.float32]) -> tuple[float, float]:
-    """Sum a slice in single precision, which a BLAS does best, and the slices in double precision."""
+def _above(lowest: np.float32, pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
+    """Return the pixels less the lowest, and their mean and deviation.
+
+    A slice is summed while it is in the processor's cache, in single precision; the slices' sums are added in
+    double precision.
+    """
+    levels = np.empty(pixels.shape, np.float32)
     total = squares = 0.0
-    for block in levels.reshape(levels.shape[0] * levels.shape[1], -1):
-        total += float(block.sum())
-        squares += float(block @ block)
+    for place in np.ndindex(levels.shape[:2]):
+        flat = np.subtract(pixels[place], lowest, out=levels[place]).reshape(-1)
+        total += float(flat.sum())
+        squares += float(flat @ flat)
     variance = (squares - total**2 / levels.size) / max(levels.size - 1, 1)
-    return total / levels.size, math.sqrt(max(variance, 0.0))
+    return levels, total / levels.size, math.sqrt(max(variance, 0.0))
 
 
 def _extent(occupied: NDArray[np.bool_]) -> slice:
