@@ -145,9 +145,9 @@ def test_finetuning_sees_the_labelled_slices_of_its_budget(story: Story, cohort:
     assert started.samples == 2 * 2 * SLICES
     seen = load_checkpoint(story.finetuned.last).provenance
     drawn = jobs.LabelBudget(2, seed=1).choose(cohort, SPLIT)
-    assert set(seen.training) == {subject.id for subject in drawn} < set("abcde")
+    assert set(seen.training) == set(drawn) < set("abcde")
     assert set(seen.pretraining) == {*"abcde", UNLABELLED}
-    assert list(seen.phases) == ["ED", "ES"]
+    assert {phase for phases in seen.phases.values() for phase in phases} == {"ED", "ES"}
     assert seen.pretrained_from == file_digest(story.pretrained.last)
 
 
@@ -192,7 +192,7 @@ def test_subjects_that_nobody_saw_but_may_be_trained_on_are_no_test_set(
     }
     assert {score.phase for score in found.scores} == {Phase.ES}
     seen = load_checkpoint(run.last).provenance
-    assert (list(seen.phases), seen.pretraining, seen.pretrained_from) == (["ED"], {}, "")
+    assert (list(seen.phases.values()), seen.pretraining, seen.pretrained_from) == ([["ED"]], {}, "")
 
 
 def test_evaluation_scores_the_segmentation_that_segment_writes(
@@ -330,7 +330,7 @@ def test_validation_subjects_choose_the_best_checkpoint_of_larger_budgets(
 
 
 def names(cohort: Cohort, budget: jobs.LabelBudget, split: Split = SPLIT) -> set[str]:
-    return {subject.id for subject in budget.choose(cohort, split)}
+    return set(budget.choose(cohort, split))
 
 
 def test_budgets_of_one_seed_nest_and_seeds_differ(cohort: Cohort) -> None:
@@ -371,6 +371,10 @@ def test_a_phase_that_is_not_labelled_cannot_be_trained_on(tmp_path: Path) -> No
     assert names(half, jobs.LabelBudget(phases=[Phase.ED]), split) == {"a", "b"}
     with pytest.raises(CohortError, match="a: is not labelled at ES"):
         names(half, jobs.LabelBudget(["a"], phases=[Phase.ES]), split)
+    each_its_own = jobs.LabelBudget({"a": [Phase.ED], "b": [Phase.ES]})
+    assert each_its_own.choose(half, split) == {"a": (Phase.ED,), "b": (Phase.ES,)}
+    with pytest.raises(CohortError, match="a: is not labelled at ES"):
+        names(half, jobs.LabelBudget({"a": [Phase.ES], "b": [Phase.ES]}), split)
     (folder / "b_ES_gt.nii.gz").unlink()
     with pytest.raises(CohortError, match="no training subject is labelled at ES"):
         names(open_cohort(folder), jobs.LabelBudget(phases=[Phase.ES]), split)

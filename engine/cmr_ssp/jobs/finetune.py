@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from lightning_fabric import Fabric
 
 from cmr_ssp.anatomy import Phase
@@ -28,6 +29,9 @@ from cmr_ssp.runs import Checkpoint, Provenance, Run, file_digest, load_checkpoi
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import draw_subjects
 
+LabelledPhases = Mapping[str, tuple[Phase, ...]]
+"""The phases that training may see the labels of, by subject id."""
+
 _VALIDATION_FROM = 10  # smaller label budgets cannot spare subjects for validation
 
 
@@ -37,28 +41,31 @@ class LabelBudget:
 
     Attributes
     ----------
-    subjects : int, sequence of str or None
-        How many of the split's training subjects, or which; None is all that are labelled.
+    subjects : int, sequence of str, Mapping of str to sequence of Phase, or None
+        How many of the split's training subjects, or which, or which phases of which; None is all that are
+        labelled.
     seed : int
         Of the draw.
     phases : sequence of Phase
-        The labelled phases to use.
+        The labelled phases to use; of no matter where `subjects` says which phases of which.
     """
 
-    subjects: int | Sequence[str] | None = None
+    subjects: int | Sequence[str] | Mapping[str, Sequence[Phase]] | None = None
     seed: int = 0
     phases: Sequence[Phase] = tuple(Phase)
 
-    def choose(self, cohort: Cohort, split: Split) -> tuple[Subject, ...]:
-        """Return the subjects of the budget.
+    def choose(self, cohort: Cohort, split: Split) -> LabelledPhases:
+        """Return the labelled phases of the budget by subject id.
 
         Raises
         ------
         CohortError
             Naming every subject that is missing, not labelled, or not for training.
         """
-        if isinstance(self.subjects, Sequence):
+        if isinstance(self.subjects, Mapping):
             return self._named(cohort, split, self.subjects)
+        if isinstance(self.subjects, Sequence):
+            return self._named(cohort, split, dict.fromkeys(self.subjects, self.phases))
         pool = [s for s in with_role(cohort, split, Role.TRAIN) if set(s.phases) & set(self.phases)]
         remedy = "Label some, or change the split or the phases."
         require(pool, cohort, f"no training subject is labelled at {'+'.join(self.phases)}", remedy)
@@ -66,23 +73,26 @@ class LabelBudget:
             what = f"{self.subjects} labelled subjects were asked for, {len(pool)} may train"
             raise CohortError.of(cohort.root, what, f"Ask for 1 to {len(pool)}.")
         chosen = draw_subjects((s.id for s in pool), self.subjects or len(pool), self.seed)
-        return cohort.select(chosen).subjects
+        return {name: tuple(self.phases) for name in sorted(chosen)}
 
-    def _named(self, cohort: Cohort, split: Split, ids: Sequence[str]) -> tuple[Subject, ...]:
-        subjects = cohort.select(ids).subjects
+    def _named(self, cohort: Cohort, split: Split, wanted: Mapping[str, Sequence[Phase]]) -> LabelledPhases:
+        subjects = cohort.select(wanted).subjects
         require(subjects, cohort, "no subject is named", "Name at least one, or give their number.")
         problems = [
             Problem(subject.id, what, "Choose another subject.")
             for subject in subjects
             for wrong, what in (
-                (not set(subject.phases) & set(self.phases), f"is not labelled at {'+'.join(self.phases)}"),
+                (
+                    not set(subject.phases) & set(wanted[subject.id]),
+                    f"is not labelled at {'+'.join(wanted[subject.id]) or 'any phase'}",
+                ),
                 (split.role(subject.id) is Role.TEST, "is a test subject, which must not be trained on"),
             )
             if wrong
         ]
         if problems:
             raise CohortError(*problems)
-        return subjects
+        return {subject.id: tuple(wanted[subject.id]) for subject in subjects}
 
 
 def matching_preset(pretrained: Recipe | None, *, on_gpu: bool = False) -> str:
@@ -174,7 +184,7 @@ class _Finetuning:
         chosen = budget.choose(self.cohort, split)
         validating = self._validation(split, len(chosen))
         recipe = resolved(recipe, self.work.device)
-        objective, fabric, provenance = self._prepare(recipe, chosen, validating, budget.phases, source)
+        objective, fabric, provenance = self._prepare(recipe, chosen, validating, source)
         if source is not None and pretrained is not None:
             transfer_weights(source.network, objective.network, TRANSFERRED, str(pretrained.last))
             provenance = replace(provenance, pretrained_from=file_digest(pretrained.last))
@@ -188,10 +198,9 @@ class _Finetuning:
         if not isinstance(stored, SegmentationRecipe):
             raise RunError.of(self.run.folder, "is a pretraining run", "Continue it with `cmr-ssp pretrain`.")
         recipe = self.run.same_recipe(stored, asked, fitted=self.work.settings.max_minutes is not None)
-        chosen = self.cohort.select(before.training).subjects
+        chosen = {name: tuple(Phase(phase) for phase in before.phases[name]) for name in before.training}
         validating = self.cohort.select(before.validation).subjects
-        phases = [Phase(phase) for phase in before.phases]
-        objective, fabric, now = self._prepare(recipe, chosen, validating, phases, None)
+        objective, fabric, now = self._prepare(recipe, chosen, validating, None)
         require_unchanged(self.run, before.training, now.training)
         require_unchanged(self.run, before.validation, now.validation)
         return self.work.train(objective, recipe, self.run, before, fabric, self.cancel, resume=True)
@@ -204,17 +213,16 @@ class _Finetuning:
     def _prepare(
         self,
         recipe: SegmentationRecipe,
-        chosen: Sequence[Subject],
+        chosen: LabelledPhases,
         validating: Sequence[Subject],
-        phases: Sequence[Phase],
         source: Checkpoint | None,
     ) -> tuple[SegmentationObjective, Fabric, Provenance]:
-        training, validation = [s.id for s in chosen], [s.id for s in validating if s not in chosen]
-        bank = self.work.bank([*chosen, *(s for s in validating if s not in chosen)])
+        training, validation = list(chosen), [s.id for s in validating if s.id not in chosen]
+        bank = self.work.bank(self.cohort.select([*training, *validation]).subjects)
         fabric = self.work.seed(recipe)
-        samples = bank.samples(training, phases)
+        samples = np.concatenate([bank.samples([name], phases) for name, phases in chosen.items()])
         if not len(samples):
-            what = f"the labels of {', '.join(training)} hold nothing at {'+'.join(phases)}"
+            what = f"the labels of {', '.join(training)} hold nothing at the phases that were asked for"
             raise CohortError.of(self.cohort.root, what, "Choose subjects that somebody labelled.")
         objective = SegmentationObjective(bank, samples, validation, recipe, self.work.device)
         provenance = Provenance(
@@ -222,7 +230,7 @@ class _Finetuning:
             pretraining={**source.provenance.pretraining, **source.provenance.training} if source else {},
             training=seen(bank, training),
             validation=seen(bank, validation),
-            phases=[str(phase) for phase in phases],
+            phases={name: [str(phase) for phase in phases] for name, phases in chosen.items()},
             machine=self.work.machine(recipe.precision),
         )
         return objective, fabric, provenance

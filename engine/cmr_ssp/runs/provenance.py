@@ -19,8 +19,8 @@ class Provenance:
     pretraining, training, validation : Mapping of str to str
         Fingerprint by subject id: whose pixels pretraining saw, whose labels training saw, and who
         chose the best checkpoint.
-    phases : sequence of str
-        The labelled phases that training saw; empty for pretraining.
+    phases : Mapping of str to sequence of str
+        The labelled phases that training saw, by subject id; empty for pretraining.
     pretrained_from : str
         Digest of the checkpoint that the weights came from; empty from scratch.
     machine : Mapping
@@ -30,7 +30,7 @@ class Provenance:
     pretraining: SeenSubjects = field(default_factory=dict)
     training: SeenSubjects = field(default_factory=dict)
     validation: SeenSubjects = field(default_factory=dict)
-    phases: Sequence[str] = ()
+    phases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     pretrained_from: str = ""
     machine: Mapping[str, str | int] = field(default_factory=dict)
 

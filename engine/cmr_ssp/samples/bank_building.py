@@ -150,7 +150,10 @@ def _prepared(subjects: Sequence[Subject]) -> Iterator[_PreparedSubject | CmrSsp
     workers = os.cpu_count() or 1
     waiting: deque[Future[_PreparedSubject | CmrSspError]] = deque()
     # One subject a thread already fills the processors; BLAS and torch must not split each step again.
-    with threadpool_limits(1), ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool:
+    with (
+        threadpool_limits(1),
+        ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool,
+    ):
         for subject in subjects:
             waiting.append(pool.submit(_prepare, subject))
             if len(waiting) > workers:
