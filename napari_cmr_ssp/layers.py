@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.subjects import Grid
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from cmr_ssp.prediction import Reconstruction
 
 LayerData = tuple[Any, dict[str, Any], str]
 """Pixels, keyword arguments and kind of a layer, as napari takes them from readers."""
@@ -82,6 +85,42 @@ def segmentation_layer(labels: NDArray[np.uint8], grid: Grid, name: str, **metad
 def numbers_layer(numbers: NDArray[np.uint8], grid: Grid, name: str, **metadata: object) -> LayerData:
     """Return the numbers of a label file as they are: without names, for nobody says what they mean."""
     return numbers, _placed(grid, name, metadata) | {"opacity": _OPACITY}, "labels"
+
+
+def rebuilt_layers(found: Reconstruction, slice_mm: float) -> list[LayerData]:
+    """Return what masked image modelling saw, rebuilt and missed of one frame, as layers over the cine.
+
+    Parameters
+    ----------
+    found : Reconstruction
+        Of chosen slices, on the network's own crop.
+    slice_mm : float
+        Distance between slices of the cine.
+    """
+    slices, spacing = found.slices, found.spacing_mm
+    shape = (1, slices[-1] - slices[0] + 1, *found.image.shape[1:])
+    limits = _contrast_limits(found.image)
+    place = {
+        "axis_labels": AXES,
+        "units": UNITS,
+        "scale": (1.0, slice_mm, spacing, spacing),
+        "translate": (float(found.frame), slices[0] * slice_mm, *found.origin_mm),
+    }
+
+    def layer(name: str, planes: NDArray[np.float32], **look: object) -> LayerData:
+        pixels = np.full(shape, np.nan, np.float32)
+        pixels[0, np.subtract(slices, slices[0])] = planes
+        return pixels, {"name": f"MIM {name}", "metadata": {}, **place, **look}, "image"
+
+    grey: dict[str, object] = {"colormap": "gray", "contrast_limits": limits}
+    error_limits = (0.0, max(1e-6, float(np.percentile(found.error, 99.5))))
+    error: dict[str, object] = {"colormap": "inferno", "contrast_limits": error_limits}
+    return [
+        layer("error", found.error, **error, visible=False),
+        layer("input", found.image, **grey, visible=False),
+        layer("reconstruction", found.composed, **grey),
+        layer("masked input", found.masked, **grey),
+    ]
 
 
 def source_metadata(grid: Grid, sources: Iterable[Path]) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import Annotated, cast
 from cyclopts import Parameter
 from rich.console import Console
 
+from cmr_ssp.anatomy import Phase
 from cmr_ssp.cli.options import (
     Device,
     Folder,
@@ -81,7 +82,8 @@ def finetune(
         Path | None, Parameter(name="--from", help="Pretraining run; without it training is from scratch.")
     ] = None,
     subjects: Annotated[
-        str | None, Parameter(help="Label budget: how many training subjects, or their ids with commas.")
+        str | None,
+        Parameter(help="Label budget: how many training subjects, or which, as in anna,bert or anna:ED,bert."),
     ] = None,
     seed: Annotated[int | None, Parameter(help="Of draw, weights, order, augmentation; 0.")] = None,
     phases: Phases = "ED,ES",
@@ -110,14 +112,14 @@ def finetune(
 
     methods = ("finetune", "scratch") if resume else ("scratch",) if source is None else ("finetune",)
     asked = _asked(run, preset, recipe, _with_seed(settings, seed), methods, usual, resume=resume)
-    cohort = _cohort(folder, console)
+    cohort, wanted = _cohort(folder, console), parse_phases(phases)
     with reporting(console) as (report, cancel):
         outcome = jobs.finetune(
             cohort,
             cast("SegmentationRecipe | None", asked),
             Run(run),
             pretrained=source,
-            budget=jobs.LabelBudget(_subjects(subjects), seed or 0, parse_phases(phases)),
+            budget=jobs.LabelBudget(_subjects(subjects, wanted), seed or 0, wanted),
             split=_split(split),
             settings=jobs.Settings(device, max_minutes),
             resume=resume,
@@ -163,9 +165,14 @@ def _split(path: Path | None) -> Split | None:
     return read_split(path) if path is not None else None
 
 
-def _subjects(text: str | None) -> int | list[str] | None:
+def _subjects(text: str | None, phases: Sequence[Phase]) -> int | dict[str, tuple[Phase, ...]] | None:
+    """Read ``5``, ``anna,bert`` or ``anna:ED,bert:ED+ES``."""
     if text is None:
         return None
     if re.fullmatch("0|[1-9][0-9]*", text):  # 001 is an id
         return int(text)
-    return [part.strip() for part in text.split(",") if part.strip()]
+    named: dict[str, tuple[Phase, ...]] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, own = part.partition(":")  # no id holds a colon
+        named[name] = parse_phases(own.replace("+", ",")) if own else tuple(phases)
+    return named

@@ -1,0 +1,61 @@
+"""One examination read from disk, ready to be shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.files import open_stack, read_segmentation, verified
+from cmr_ssp.subjects import CineStack, Segmentation, Subject
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exam:
+    """A cine with what was drawn on it.
+
+    Attributes
+    ----------
+    subject : Subject
+        Whose.
+    stack : CineStack
+        Its grid and sources.
+    pixels : ndarray of float32, shape (frame, slice, row, column)
+        All of it.
+    references : Mapping of Phase to Segmentation
+        The labelled phases.
+    """
+
+    subject: Subject
+    stack: CineStack
+    pixels: NDArray[np.float32]
+    references: Mapping[Phase, Segmentation]
+
+    @property
+    def reference_labels(self) -> NDArray[np.uint8]:
+        """The references at their frames, shape (frame, slice, row, column); zero where nobody drew."""
+        labels = np.zeros(self.pixels.shape, np.uint8)
+        for reference in self.references.values():
+            labels[reference.frame] = reference.labels
+        return labels
+
+    @property
+    def phase_frames(self) -> Mapping[int, Phase]:
+        """The phase of each labelled frame."""
+        return {reference.frame: phase for phase, reference in self.references.items()}
+
+
+def read_exam(subject: Subject) -> Exam:
+    """Read images and labels of a subject.
+
+    Raises
+    ------
+    CmrSspError
+        Naming the files that cannot be used.
+    """
+    subject, _ = verified(subject)
+    stack = open_stack(subject)
+    references = {phase: read_segmentation(subject, phase) for phase in subject.phases}
+    return Exam(subject, stack, stack.load(), references)

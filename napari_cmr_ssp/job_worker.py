@@ -1,0 +1,168 @@
+"""The only place that starts jobs: one background thread of ours, whose events arrive in the GUI thread.
+
+Not napari's thread workers: running out of memory in one of those leaves the job looking busy for ever, and
+napari waits for them without limit when it quits.
+"""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cmr_ssp.errors import CmrSspError, Problem
+from cmr_ssp.events import Cancel, Event, JobEnded, OnEvent, Outcome
+from qtpy.QtCore import QObject, Signal
+
+Work = Callable[[OnEvent, Cancel], object]
+"""Does a job: tells events, looks at the cancel, returns a result. May import torch, which takes seconds."""
+
+SECONDS_TO_STOP = 2.0
+"""How long closing waits for a job; its last checkpoint holds what it did until then."""
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """Something to do in the background.
+
+    Attributes
+    ----------
+    title : str
+        What the user reads.
+    work : callable
+        The work itself.
+    run_folder : Path or None
+        The run that it makes.
+    resumes : bool
+        It continues a run, which therefore cannot be discarded as a whole.
+    """
+
+    title: str
+    work: Work
+    run_folder: Path | None = None
+    resumes: bool = False
+    cancel: Cancel = field(default_factory=Cancel)
+    discarded: bool = False
+
+    @property
+    def can_be_kept(self) -> bool:
+        """Whether stopping it early leaves something of use."""
+        return self.run_folder is not None
+
+    @property
+    def can_be_discarded(self) -> bool:
+        """Whether it makes a run of its own."""
+        return self.run_folder is not None and not self.resumes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JobResult:
+    """How a job ended, and what its work returned."""
+
+    outcome: Outcome
+    problems: tuple[Problem, ...] = ()
+    value: object = None
+
+
+class JobWorker(QObject):
+    """Does one job after the other in a thread that dies with the process.
+
+    Signals arrive in the thread that this object lives in: `started` (job), `told` (job, event) and `ended`
+    (job, result), the last one for every job, whatever happens.
+    """
+
+    started = Signal(object)
+    told = Signal(object, object)
+    ended = Signal(object, object)
+
+    def __init__(self, name: str, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._unfinished: list[Job] = []
+        self._lock = threading.Lock()
+        self._closed = False
+        self._thread = threading.Thread(target=self._loop, name=f"cmr-ssp {name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a job runs or waits."""
+        with self._lock:
+            return bool(self._unfinished)
+
+    def submit(self, job: Job) -> Job:
+        """Do a job after those that wait."""
+        with self._lock:
+            self._unfinished.append(job)
+        self._waiting.put(job)
+        return job
+
+    def stop(self, *, discard: bool = False) -> None:
+        """Ask the running job, and those that wait, to end; with `discard`, remove the runs they made."""
+        with self._lock:
+            for job in self._unfinished:
+                job.discarded = job.discarded or (discard and job.can_be_discarded)
+                job.cancel.request()
+
+    def close(self, seconds: float = SECONDS_TO_STOP) -> bool:
+        """Stop everything, wait a little, and say whether the thread ended. Its signals fall silent."""
+        self._closed = True
+        self.stop()
+        self._waiting.put(None)
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _loop(self) -> None:
+        while (job := self._waiting.get()) is not None:
+            self._emit(self.started, job)
+            result = self._do(job)
+            with self._lock:
+                self._unfinished.remove(job)
+            self._emit(self.ended, job, result)
+            del job, result  # which may hold a cine, until the next job comes
+
+    def _do(self, job: Job) -> JobResult:
+        reported: list[JobEnded] = []
+
+        def tell(event: Event) -> None:
+            if isinstance(event, JobEnded):
+                reported.append(event)
+            self._emit(self.told, job, event)
+
+        try:
+            if job.cancel.requested:
+                return JobResult(Outcome.STOPPED)
+            value = job.work(tell, job.cancel)
+            outcome = reported[-1].outcome if reported else Outcome.FINISHED
+            result = JobResult(outcome, value=value)
+        except BaseException as error:
+            result = JobResult(Outcome.FAILED, _problems(error, reported))
+        if job.discarded and job.run_folder is not None and result.outcome is not Outcome.FINISHED:
+            shutil.rmtree(job.run_folder, ignore_errors=True)
+        return result
+
+    def _emit(self, signal: Signal, *arguments: object) -> None:
+        if not self._closed:
+            with suppress(RuntimeError):  # the window was deleted in between
+                signal.emit(*arguments)
+
+
+def _problems(error: BaseException, reported: list[JobEnded]) -> tuple[Problem, ...]:
+    if isinstance(error, CmrSspError):
+        return error.problems
+    if reported and reported[-1].problems:
+        return reported[-1].problems
+    remedy = "Please report it; it is a fault of this software or of the machine."
+    return (Problem("job", f"{type(error).__name__}: {error}", remedy),)
+
+
+def preload(on_event: OnEvent, cancel: Cancel) -> None:
+    """Import what training needs, so that the first job starts at once."""
+    del on_event, cancel
+    time.sleep(1.0)  # the window comes first: parts of the import hold the interpreter
+    import cmr_ssp.jobs  # noqa: F401

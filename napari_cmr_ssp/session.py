@@ -1,0 +1,98 @@
+"""What the window is about: cohort, split, ticked labels and the shown exam. No Qt, no viewer, no singleton."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.subjects import Cohort, Role, Split, Subject
+from cmr_ssp.subjects.split import draw_split, draw_subjects
+from psygnal import SignalGroupDescriptor
+
+from napari_cmr_ssp.exams import Exam
+
+DEFAULT_TEST_PERCENT = 25
+
+Ticks = Mapping[str, frozenset[Phase]]
+"""The labelled phases to train on, by subject id; no empty entries."""
+
+
+@dataclass(eq=False)
+class Session:
+    """State that the panels share; ``session.events.<name>`` fires when an attribute gets a new value.
+
+    Attributes
+    ----------
+    cohort : Cohort or None
+        The open cohort.
+    split : Split
+        Role of each of its subjects.
+    ticks : Mapping
+        Labels to train on.
+    exam : Exam or None
+        What the viewer shows.
+    """
+
+    cohort: Cohort | None = None
+    split: Split = field(default_factory=lambda: Split({}))
+    ticks: Ticks = field(default_factory=dict)
+    exam: Exam | None = None
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(warn_on_no_fields=False)
+
+    def open(self, cohort: Cohort) -> None:
+        """Take a cohort, with a fresh split and nothing ticked."""
+        self.ticks = {}
+        self.exam = None
+        self.split = draw_split(cohort.subjects, test=DEFAULT_TEST_PERCENT / 100)
+        self.cohort = cohort
+
+    @property
+    def subjects(self) -> tuple[Subject, ...]:
+        """The cohort's subjects."""
+        return self.cohort.subjects if self.cohort is not None else ()
+
+    def may_train(self, subject: Subject, phase: Phase | None = None) -> bool:
+        """Whether a subject has labels (of a phase) that training may see."""
+        labelled = phase in subject.phases if phase is not None else bool(subject.phases)
+        return labelled and self.split.role(subject.id) is Role.TRAIN
+
+    def tick(self, subject_id: str, phase: Phase, *, on: bool) -> None:
+        """Add a labelled phase to those to train on, or take it away."""
+        phases = self.ticks.get(subject_id, frozenset())
+        self._set_ticks({**self.ticks, subject_id: phases | {phase} if on else phases - {phase}})
+
+    def tick_drawn(self, n: int, seed: int, phases: Iterable[Phase] = tuple(Phase)) -> None:
+        """Tick the labels of `n` training subjects drawn with `seed`, as the command line draws them."""
+        wanted = frozenset(phases)
+        pool = [s for s in self.subjects if self.may_train(s) and wanted & set(s.phases)]
+        drawn = draw_subjects((s.id for s in pool), n, seed)
+        by_id = {s.id: frozenset(s.phases) for s in pool}
+        self._set_ticks({name: wanted & by_id[name] for name in drawn})
+
+    def clear_ticks(self) -> None:
+        """Tick nothing."""
+        self.ticks = {}
+
+    def draw_split(self, test_percent: int, seed: int) -> None:
+        """Draw the test subjects anew."""
+        self.use_split(draw_split(self.subjects, test=test_percent / 100, seed=seed))
+
+    def set_role(self, ids: Iterable[str], role: Role) -> None:
+        """Give subjects a role by hand."""
+        self.use_split(Split({**self.split.roles, **dict.fromkeys(ids, role)}))
+
+    def use_split(self, split: Split) -> None:
+        """Take a split; labels of subjects that may no longer train are no longer ticked."""
+        self.split = split
+        self._set_ticks(self.ticks)
+
+    def _set_ticks(self, ticks: Ticks) -> None:
+        by_id = {subject.id: subject for subject in self.subjects}
+        allowed = {
+            name: frozenset(phase for phase in phases if self.may_train(by_id[name], phase))
+            for name, phases in ticks.items()
+            if name in by_id
+        }
+        self.ticks = {name: phases for name, phases in sorted(allowed.items()) if phases}

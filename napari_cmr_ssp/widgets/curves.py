@@ -1,0 +1,96 @@
+"""Loss and validation Dice of the running training."""
+
+from __future__ import annotations
+
+import math
+
+import pyqtgraph
+from cmr_ssp.events import EpochFinished, Event, RunStarted, UpdateFinished
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+_REDRAW_MS = 300
+_SMOOTHING = 0.9
+_LOSS, _DICE = "#56B4E9", "#E69F00"
+_HEIGHT_PX = 110
+
+
+class Curves(QWidget):
+    """Takes events, and redraws a few times a second at most: drawing must not slow training or window."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.updates: list[int] = []
+        self.losses: list[float] = []
+        self.validated_at: list[int] = []
+        self.validation: list[float] = []
+        self._smooth: list[float] = []
+        self._plots = [self._plot("loss"), self._plot("validation Dice")]
+        faint = pyqtgraph.mkPen(_LOSS + "55", width=1)
+        self._loss = self._plots[0].plot(pen=faint)
+        self._smooth_loss = self._plots[0].plot(pen=pyqtgraph.mkPen(_LOSS, width=2))
+        self._dice = self._plots[1].plot(pen=pyqtgraph.mkPen(_DICE, width=2), symbol="o", symbolSize=5)
+        self._dice.setSymbolBrush(_DICE)
+        self._plots[1].hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        for plot in self._plots:
+            layout.addWidget(plot)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_REDRAW_MS)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.redraw)
+
+    def take(self, event: Event) -> None:
+        """Remember what an event says, and redraw soon."""
+        match event:
+            case RunStarted():
+                self.clear()
+            case UpdateFinished(update, _, loss, _):
+                self.updates.append(update)
+                self.losses.append(loss)
+                before = self._smooth[-1] if self._smooth else loss
+                self._smooth.append(_SMOOTHING * before + (1 - _SMOOTHING) * loss)
+            case EpochFinished(_, update, scores) if "validation_dice" in scores:
+                if math.isfinite(scores["validation_dice"]):
+                    self.validated_at.append(update)
+                    self.validation.append(scores["validation_dice"])
+            case _:
+                return
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def clear(self) -> None:
+        """Forget the run before."""
+        for values in (self.updates, self.losses, self._smooth, self.validated_at, self.validation):
+            values.clear()
+
+    def redraw(self) -> None:
+        """Draw what was taken."""
+        if not self.isVisible():
+            return
+        self._loss.setData(self.updates, self.losses)
+        self._smooth_loss.setData(self.updates, self._smooth)
+        self._dice.setData(self.validated_at, self.validation)
+        self._plots[1].setVisible(bool(self.validation))
+
+    def set_colours(self, text: str) -> None:
+        """Take the theme's text colour; the background shows through."""
+        for plot in self._plots:
+            for side in ("left", "bottom"):
+                axis = plot.getAxis(side)
+                axis.setPen(text)
+                axis.setTextPen(text)
+
+    def _plot(self, title: str) -> pyqtgraph.PlotWidget:
+        plot = pyqtgraph.PlotWidget(parent=self, background=None)
+        plot.setFixedHeight(_HEIGHT_PX)
+        plot.setLabel("left", title)
+        plot.getAxis("left").setWidth(52)
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.showGrid(y=True, alpha=0.2)
+        plot.setDownsampling(auto=True, mode="mean")
+        plot.setClipToView(True)
+        plot.setMouseEnabled(x=False, y=False)
+        return plot

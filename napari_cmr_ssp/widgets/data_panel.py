@@ -1,0 +1,189 @@
+"""Choose a cohort, see its subjects, tick the labelled phases to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.subjects import Role
+from qtpy.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QFileDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QSpinBox,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_cmr_ssp.models.subject_table import SubjectTable
+from napari_cmr_ssp.session import DEFAULT_TEST_PERCENT, Session
+from napari_cmr_ssp.widgets.texts import problem_html
+
+_MANY = 40
+
+
+class DataPanel(QWidget):
+    """The cohort and what is ticked in it.
+
+    Signals: `folder_chosen` (path), `phantoms_asked`, `exam_asked` (subject).
+    """
+
+    folder_chosen = Signal(object)
+    phantoms_asked = Signal()
+    exam_asked = Signal(object)
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._model = SubjectTable(session, self)
+        self._visible = QSortFilterProxyModel(self)
+        self._visible.setSourceModel(self._model)
+        self._visible.setFilterKeyColumn(-1)
+        self._visible.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self._visible.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        layout = QVBoxLayout(self)
+        layout.addLayout(self._opening_row())
+        self.summary = QLabel("Open a folder of cines, or try the phantom cohort.")
+        self.summary.setWordWrap(True)
+        layout.addWidget(self.summary)
+        self.problems = QCollapsible("Warnings")
+        self._problem_text = QLabel()
+        self._problem_text.setWordWrap(True)
+        self.problems.addWidget(self._problem_text)
+        layout.addWidget(self.problems)
+        self.filter = QLineEdit()
+        self.filter.setPlaceholderText("Filter by subject, vendor, group or role")
+        self.filter.setClearButtonEnabled(True)
+        self.filter.textChanged.connect(self._visible.setFilterFixedString)
+        layout.addWidget(self.filter)
+        self.table = self._make_table()
+        layout.addWidget(self.table, stretch=1)
+        layout.addLayout(self._drawing_row())
+        layout.addLayout(self._split_row())
+        self.ticked = QLabel()
+        self.ticked.setWordWrap(True)
+        layout.addWidget(self.ticked)
+        session.events.cohort.connect(self._show_cohort)
+        session.events.ticks.connect(self._show_ticks)
+        session.events.split.connect(self._show_ticks)
+        self._show_cohort()
+
+    def ask_for_folder(self) -> None:
+        """Let the user choose a cohort folder."""
+        chosen = QFileDialog.getExistingDirectory(self, "Open a cohort folder")
+        if chosen:
+            self.folder_chosen.emit(Path(chosen))
+
+    def _opening_row(self) -> QHBoxLayout:
+        self.open_button = QPushButton("Open folder ...")
+        self.open_button.setToolTip("ACDC, M&Ms, Sunnybrook or a plain folder of NIfTI cines")
+        self.open_button.clicked.connect(self.ask_for_folder)
+        self.phantom_button = QPushButton("Phantom cohort")
+        self.phantom_button.setToolTip("Synthetic hearts to try things on; made once, in a few seconds")
+        self.phantom_button.clicked.connect(self.phantoms_asked)
+        return _row(self.open_button, self.phantom_button)
+
+    def _make_table(self) -> QTableView:
+        table = QTableView()
+        table.setModel(self._visible)
+        table.setSortingEnabled(True)
+        table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        table.setAlternatingRowColors(True)
+        table.verticalHeader().hide()
+        table.verticalHeader().setDefaultSectionSize(24)
+        header = table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        table.doubleClicked.connect(self._ask_for_exam)
+        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        table.customContextMenuRequested.connect(self._show_menu)
+        return table
+
+    def _drawing_row(self) -> QHBoxLayout:
+        self.number = _spin(1, 9999, 5, "How many labelled training subjects to draw")
+        self.seed = _spin(0, 99999, 0, "Seed of the draw; larger draws contain smaller ones")
+        draw = QPushButton("Tick drawn")
+        draw.setToolTip("Tick the labels of subjects drawn at random from the training subjects")
+        draw.clicked.connect(lambda: self._session.tick_drawn(self.number.value(), self.seed.value()))
+        clear = QPushButton("Clear")
+        clear.clicked.connect(self._session.clear_ticks)
+        return _row(QLabel("Draw"), self.number, QLabel("seed"), self.seed, draw, clear)
+
+    def _split_row(self) -> QHBoxLayout:
+        self.test_percent = _spin(0, 90, DEFAULT_TEST_PERCENT, "Share of the labelled subjects kept for the test")
+        self.test_percent.setSuffix(" %")
+        self.split_seed = _spin(0, 99999, 0, "Seed of the split")
+        redraw = QPushButton("Draw split")
+        redraw.setToolTip("Lock test subjects away, evenly over groups; right click a row to choose by hand")
+        redraw.clicked.connect(
+            lambda: self._session.draw_split(self.test_percent.value(), self.split_seed.value())
+        )
+        return _row(QLabel("Test"), self.test_percent, QLabel("seed"), self.split_seed, redraw)
+
+    def _show_cohort(self) -> None:
+        cohort = self._session.cohort
+        problems: tuple[Problem, ...] = cohort.problems if cohort is not None else ()
+        self.problems.setVisible(bool(problems))
+        if cohort is not None:
+            labelled = sum(bool(subject.labels) for subject in cohort.subjects)
+            n, layout = len(cohort.subjects), cohort.layout
+            self.summary.setText(f"<b>{cohort.root.name}</b>: {n} subjects, {labelled} labelled ({layout})")
+            n_errors = sum(problem.severity is Severity.ERROR for problem in problems)
+            self.problems.setText(f"{n_errors} problems, {len(problems) - n_errors} warnings")
+            self._problem_text.setText(problem_html(problems, _MANY))
+        self._show_ticks()
+
+    def _show_ticks(self) -> None:
+        ticks, split = self._session.ticks, self._session.split
+        if self._session.cohort is None:
+            self.ticked.clear()
+            return
+        n_volumes = sum(len(phases) for phases in ticks.values())
+        train, test = len(split.ids(Role.TRAIN)), len(split.ids(Role.TEST))
+        ticked = f"<b>{len(ticks)} subjects, {n_volumes} labelled volumes ticked.</b>"
+        self.ticked.setText(f"{ticked} {train} may train, {test} are for the test.")
+
+    def _ask_for_exam(self, index: QModelIndex) -> None:
+        row = self._visible.mapToSource(index)
+        if row.column() < self._model.columnCount() - len(Phase):  # else it was meant for a check box
+            self.exam_asked.emit(self._model.subject(row.row()))
+
+    def selected_ids(self) -> list[str]:
+        """Return the ids of the selected rows."""
+        rows = self.table.selectionModel().selectedRows()
+        return [self._model.subject(self._visible.mapToSource(row).row()).id for row in rows]
+
+    def _show_menu(self, where: QPoint) -> None:
+        if not self.selected_ids():
+            return
+        menu = QMenu(self)
+        for role in Role:
+            menu.addAction(f"Use for {role}", lambda role=role: self._session.set_role(self.selected_ids(), role))
+        menu.exec(self.table.viewport().mapToGlobal(where))
+
+
+def _spin(low: int, high: int, value: int, tool_tip: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setToolTip(tool_tip)
+    return box
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row

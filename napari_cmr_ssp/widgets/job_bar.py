@@ -1,0 +1,119 @@
+"""What runs now: always visible under the panels."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from datetime import timedelta
+
+from cmr_ssp.errors import Problem
+from cmr_ssp.events import Event, Noticed, Outcome, Preparing, RunStarted, UpdateFinished
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_cmr_ssp.job_worker import Job, JobResult
+from napari_cmr_ssp.widgets.texts import problem_html
+
+_ENDINGS = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.FAILED: "Failed"}
+
+
+class JobBar(QWidget):
+    """Title, progress, time left, and the ways to stop; after the end, how it ended and what to do.
+
+    `stop_asked` carries True where the run shall be discarded.
+    """
+
+    stop_asked = Signal(bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = QLabel("No job is running.")
+        self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.progress = QProgressBar()
+        self.keep = QPushButton("Stop and keep")
+        self.keep.setToolTip("Stop after this step; the run is kept and can be resumed")
+        self.discard = QPushButton("Discard")
+        self.discard.setToolTip("Stop, and delete this run")
+        self.keep.clicked.connect(lambda: self._stop(discard=False))
+        self.discard.clicked.connect(self._confirm_discard)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.keep)
+        buttons.addWidget(self.discard)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 2, 6, 6)
+        layout.addWidget(self.title)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.note)
+        layout.addLayout(buttons)
+        self._job: Job | None = None
+        self._notices: list[Problem] = []
+        self._show_running(False)
+
+    def start(self, job: Job) -> None:
+        """Show a job that starts."""
+        self._job, self._notices = job, []
+        self.title.setText(job.title)
+        self.note.setText("Starting ...")
+        self.progress.setRange(0, 0)
+        self._show_running(True)
+
+    def take(self, event: Event) -> None:
+        """Show how far it is."""
+        match event:
+            case Preparing(what, done, total):
+                self._advance(done, total, f"{done} of {total} {what}")
+            case RunStarted():
+                self._advance(0, event.updates, f"{event.samples} slices, {event.device}, {event.precision}")
+            case UpdateFinished(update, updates, loss, seconds_left):
+                left = "" if seconds_left is None else f", {timedelta(seconds=round(seconds_left))} left"
+                self._advance(update, updates, f"Update {update} of {updates}, loss {loss:.3f}{left}")
+            case Noticed(problem):
+                self._notices.append(problem)
+
+    def end(self, job: Job, result: JobResult) -> None:
+        """Say how a job ended, why, and what to do."""
+        self._job = None
+        self._show_running(False)
+        kept = ""
+        if result.outcome is Outcome.STOPPED and job.can_be_kept:
+            kept = ", discarded" if job.discarded else ", kept: resume it under Runs"
+        self.title.setText(f"{_ENDINGS[result.outcome]}: {job.title}{kept}")
+        self.show_problems([*result.problems, *self._notices])
+
+    def show_problems(self, problems: Iterable[Problem]) -> None:
+        """Show causes and remedies."""
+        text = problem_html(problems)
+        self.note.setText(text)
+        self.note.setVisible(bool(text))
+
+    def _advance(self, done: int, total: int, note: str) -> None:
+        if self._job is not None and self._job.cancel.requested:
+            return
+        self.progress.setRange(0, total)
+        self.progress.setValue(done)
+        self.note.setText(html.escape(note))
+
+    def _show_running(self, running: bool) -> None:
+        self.progress.setVisible(running)
+        self.note.setVisible(running)
+        self.keep.setVisible(running)
+        self.discard.setVisible(running and self._job is not None and self._job.can_be_discarded)
+        self.keep.setText("Stop and keep" if self._job is not None and self._job.can_be_kept else "Stop")
+        self.keep.setEnabled(True)
+        self.discard.setEnabled(True)
+
+    def _stop(self, *, discard: bool) -> None:
+        self.keep.setEnabled(False)
+        self.discard.setEnabled(False)
+        self.note.setText("Stopping after this step ...")
+        self.stop_asked.emit(discard)
+
+    def _confirm_discard(self) -> None:
+        folder = self._job.run_folder if self._job is not None else None
+        question = f"Stop and delete the run {folder.name if folder else ''}? It cannot be brought back."
+        answer = QMessageBox.question(self, "Discard this run", question)
+        if answer == QMessageBox.StandardButton.Yes:
+            self._stop(discard=True)

@@ -1,0 +1,90 @@
+"""What masked image modelling learnt: hide patches of the shown frame and look at what is rebuilt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSlider,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from cmr_ssp.prediction import Reconstruction
+    from cmr_ssp.runs import RunSummary
+
+
+class ReconstructionPanel(QWidget):
+    """Emits `rebuild_asked` with (run folder, seed of the mask, hidden share)."""
+
+    rebuild_asked = Signal(object, int, float)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.run = QComboBox()
+        self.run.setToolTip("A pretraining run")
+        self.hidden = QSlider(Qt.Orientation.Horizontal)
+        self.hidden.setRange(5, 95)
+        self.hidden.setValue(60)
+        self.hidden.setToolTip("Share of the patches that is hidden")
+        self.percent = QLabel()
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 99999)
+        self.seed.setToolTip("Another seed hides other patches")
+        self.rebuild = QPushButton("Rebuild shown frame")
+        self.result = QLabel("Double click a subject under Data, then rebuild one of its frames.")
+        self.result.setWordWrap(True)
+        share = QHBoxLayout()
+        share.addWidget(self.hidden)
+        share.addWidget(self.percent)
+        rows = QFormLayout()
+        rows.addRow("Pretraining", self.run)
+        rows.addRow("Hidden", share)
+        rows.addRow("Seed", self.seed)
+        layout = QVBoxLayout(self)
+        layout.addLayout(rows)
+        layout.addWidget(self.rebuild)
+        layout.addWidget(self.result)
+        layout.addStretch(1)
+        self.hidden.valueChanged.connect(self._show_percent)
+        self.rebuild.clicked.connect(self._ask)
+        self._show_percent()
+
+    def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
+        """Offer the pretraining runs."""
+        chosen = self.run.currentData()
+        self.run.clear()
+        for run in runs:
+            if run.method == "mim" and run.state != "damaged":
+                self.run.addItem(run.name, run.folder)
+        self.run.setCurrentIndex(max(0, self.run.findData(chosen)))
+        self.rebuild.setEnabled(self.run.count() > 0)
+
+    def show_result(self, found: Reconstruction) -> None:
+        """Say how large the error is."""
+        rows = "".join(
+            f"<tr><td>slice {slice_}&nbsp;&nbsp;</td><td>{error:.3f}</td></tr>"
+            for slice_, error in zip(found.slices, found.mean_error, strict=True)
+        )
+        mean = found.mean_error.mean()
+        self.result.setText(
+            f"Frame {found.frame}: mean squared error over hidden pixels <b>{mean:.3f}</b> (1 is what "
+            f"guessing the mean of the cine gives).<table>{rows}</table>"
+        )
+
+    def _show_percent(self) -> None:
+        self.percent.setText(f"{self.hidden.value()} %")
+
+    def _ask(self) -> None:
+        folder = self.run.currentData()
+        if isinstance(folder, Path):
+            self.rebuild_asked.emit(folder, self.seed.value(), self.hidden.value() / 100)

@@ -1,0 +1,139 @@
+"""The runs of the workspace, what they score, and what can be done with one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cmr_ssp.evaluation import Score
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QGridLayout,
+    QHeaderView,
+    QLabel,
+    QPushButton,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_cmr_ssp.models.run_table import RunTable
+from napari_cmr_ssp.models.score_table import ScoreTable
+
+if TYPE_CHECKING:
+    from cmr_ssp.runs import RunSummary
+
+
+class RunsPanel(QWidget):
+    """A list of runs over a table of 3D Dice.
+
+    Every signal but `refresh_asked` carries the chosen `RunSummary`.
+    """
+
+    refresh_asked = Signal()
+    run_chosen = Signal(object)
+    segment_shown_asked = Signal(object)
+    segment_selected_asked = Signal(object)
+    score_asked = Signal(object)
+    resume_asked = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.runs = RunTable(self)
+        self.scores = ScoreTable(self)
+        self.table = _table(self.runs)
+        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.score_view = _table(self.scores)
+        self.score_view.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.about = QLabel("3D Dice")
+        self.about.setWordWrap(True)
+        self.segment_shown = QPushButton("Segment shown exam")
+        self.segment_shown.setToolTip("All frames of the exam in the viewer; labelled phases are scored")
+        self.segment_selected = QPushButton("Segment selected")
+        self.segment_selected.setToolTip("The subjects selected under Data; files go into the run's folder")
+        self.score = QPushButton("Score cohort")
+        self.score.setToolTip("3D Dice of every labelled volume; the mean is over test subjects")
+        self.resume = QPushButton("Resume")
+        self.resume.setToolTip("Continue a run that was stopped, exactly where it stopped")
+        self.refresh = QPushButton("Refresh")
+        self._lay_out()
+        self.refresh.clicked.connect(self.refresh_asked)
+        for button, signal in (
+            (self.segment_shown, self.segment_shown_asked),
+            (self.segment_selected, self.segment_selected_asked),
+            (self.score, self.score_asked),
+            (self.resume, self.resume_asked),
+        ):
+            button.clicked.connect(lambda _=False, signal=signal: self._emit(signal))
+        self.table.selectionModel().selectionChanged.connect(self._choose)
+        self._offer()
+
+    @property
+    def chosen(self) -> RunSummary | None:
+        """The selected run."""
+        rows = self.table.selectionModel().selectedRows()
+        return self.runs.runs[rows[0].row()] if rows else None
+
+    def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
+        """List runs; the chosen one stays chosen."""
+        chosen = self.chosen.folder if self.chosen is not None else None
+        self.runs.show(runs)
+        if chosen is not None:
+            self.choose(chosen)
+        self._offer()
+
+    def choose(self, folder: Path) -> None:
+        """Select the run of a folder."""
+        for row, run in enumerate(self.runs.runs):
+            if run.folder == folder:
+                self.table.selectRow(row)
+
+    def show_scores(self, run: str, scores: Iterable[Score]) -> None:
+        """Show the 3D Dice of a run."""
+        self.scores.show(scores)
+        none = "" if self.scores.rows else ": not scored yet"
+        self.about.setText(f"3D Dice of <b>{run}</b>{none}")
+
+    def _lay_out(self) -> None:
+        buttons = QGridLayout()
+        buttons.addWidget(self.segment_shown, 0, 0, 1, 2)
+        buttons.addWidget(self.segment_selected, 0, 2, 1, 2)
+        buttons.addWidget(self.score, 1, 0, 1, 2)
+        buttons.addWidget(self.resume, 1, 2)
+        buttons.addWidget(self.refresh, 1, 3)
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.table, stretch=2)
+        layout.addLayout(buttons)
+        layout.addWidget(self.about)
+        layout.addWidget(self.score_view, stretch=3)
+
+    def _choose(self) -> None:
+        self._offer()
+        if self.chosen is not None:
+            self.run_chosen.emit(self.chosen)
+
+    def _offer(self) -> None:
+        """Enable what can be done with the chosen run."""
+        run = self.chosen
+        segments = run is not None and run.method != "mim" and run.state != "damaged"
+        for button in (self.segment_shown, self.segment_selected, self.score):
+            button.setEnabled(segments)
+        self.resume.setEnabled(run is not None and run.state in ("stopped", "failed"))
+
+    def _emit(self, signal: Signal) -> None:
+        if self.chosen is not None:
+            signal.emit(self.chosen)
+
+
+def _table(model: RunTable | ScoreTable) -> QTableView:
+    table = QTableView()
+    table.setModel(model)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+    table.setAlternatingRowColors(True)
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(24)
+    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    return table
