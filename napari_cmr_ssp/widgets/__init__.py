@@ -1,1 +1,1 @@
-"""The panels of the workbench."""
+"""Parts of the dock widget."""

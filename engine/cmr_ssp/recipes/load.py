@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from cmr_ssp.errors import Problem, RecipeError
-from cmr_ssp.recipes.models import MimRecipe, Recipe, SegmentationRecipe
+from cmr_ssp.recipes.models import ContradictionError, MimRecipe, Recipe, SegmentationRecipe
 
 _MODELS: Mapping[str, type[MimRecipe] | type[SegmentationRecipe]] = {
     "mim": MimRecipe,
@@ -77,7 +77,8 @@ def parse_recipe(tree: Mapping[str, Any], where: str, *, methods: Iterable[str] 
     try:
         return _MODELS[str(method)].model_validate(tree)
     except ValidationError as error:
-        raise RecipeError(*(_problem(where, fault) for fault in error.errors())) from None
+        problems = [problem for fault in error.errors() for problem in _problems(where, fault)]
+        raise RecipeError(*problems) from None
 
 
 def recipe_yaml(recipe: Recipe) -> str:
@@ -111,11 +112,17 @@ def _apply(tree: dict[str, Any], setting: str) -> None:
         raise RecipeError.of(setting, "has a value that is no valid YAML", "Quote it.") from None
 
 
-def _problem(where: str, fault: Mapping[str, Any]) -> Problem:
-    """Turn one of pydantic's findings into a problem with a way out."""
+def _problems(where: str, fault: Mapping[str, Any]) -> list[Problem]:
+    """Turn one of pydantic's findings into problems with a way out."""
     key = ".".join(str(part) for part in fault["loc"])
+    found = fault.get("ctx", {}).get("error")
+    if isinstance(found, ContradictionError):
+        remedy = "Change the settings so that they agree."
+        return [Problem(where, f"{key}.{what}" if key else what, remedy) for what in found.faults]
+    return [_problem(where, key, fault)]
+
+
+def _problem(where: str, key: str, fault: Mapping[str, Any]) -> Problem:
     if fault["type"] == "extra_forbidden":
         return Problem(where, f"the setting '{key}' is unknown", "Remove it or correct its name.")
-    remedy = f"Set {key} to a valid value." if key else "Change the settings so that they agree."
-    what = str(fault["msg"]).removeprefix("Value error, ")
-    return Problem(where, f"{key}: {what}" if key else what, remedy)
+    return Problem(where, f"{key}: {fault['msg']}", f"Set {key} to a valid value.")
