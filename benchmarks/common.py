@@ -91,7 +91,8 @@ def _save(path: Path, pixels: np.ndarray, affine: np.ndarray) -> None:
 def by_turns(contestants: Sequence[Callable[[], object]], rounds: int) -> list[list[float]]:
     """Return the seconds of each contestant in each round; taking turns spreads other load over all.
 
-    What one has left to be written to disk is written before the next starts, so that nobody waits for another's.
+    What one has left to be written to disk is written before the next starts, so that nobody waits for
+    another's.
     """
     seconds: list[list[float]] = [[] for _ in contestants]
     for _ in range(rounds):
