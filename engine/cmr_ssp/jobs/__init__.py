@@ -4,6 +4,7 @@ from cmr_ssp.jobs.evaluate import Evaluation, evaluate
 from cmr_ssp.jobs.finetune import LabelBudget, finetune, matching_preset
 from cmr_ssp.jobs.preparing import Settings
 from cmr_ssp.jobs.pretrain import pretrain
+from cmr_ssp.jobs.reconstruct import reconstruct
 from cmr_ssp.jobs.segment import segment
 
 __all__ = [
@@ -14,5 +15,6 @@ __all__ = [
     "finetune",
     "matching_preset",
     "pretrain",
+    "reconstruct",
     "segment",
 ]

@@ -1,6 +1,17 @@
 """Segment stacks, and rebuild masked slices."""
 
+from cmr_ssp.prediction.reconstruct import Rebuilder, Reconstruction, load_rebuilder, rebuild
 from cmr_ssp.prediction.segment import SegmentedStack, segment_cine, segment_stack
 from cmr_ssp.prediction.segmenter import Segmenter, load_segmenter
 
-__all__ = ["SegmentedStack", "Segmenter", "load_segmenter", "segment_cine", "segment_stack"]
+__all__ = [
+    "Rebuilder",
+    "Reconstruction",
+    "SegmentedStack",
+    "Segmenter",
+    "load_rebuilder",
+    "load_segmenter",
+    "rebuild",
+    "segment_cine",
+    "segment_stack",
+]

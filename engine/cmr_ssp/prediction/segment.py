@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +14,11 @@ from torch.nn import functional
 
 from cmr_ssp.anatomy import BACKGROUND, N_CLASSES, Structure
 from cmr_ssp.devices import autocast
+from cmr_ssp.prediction.batches import InPlane, crop_centre, slice_batches
 from cmr_ssp.recipes import Crop, SegmentationRecipe
 from cmr_ssp.samples.heart import find_heart
-from cmr_ssp.samples.resampling import SliceBatch, crop_to_slice, no_placement, resample
+from cmr_ssp.samples.resampling import crop_to_slice, no_placement, resample
 from cmr_ssp.samples.standardise import standardise
-
-_SLICES_AT_ONCE = 32
-
-InPlane = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,7 +83,7 @@ def segment_cine(
     frames, slices, rows, columns = levels.shape
     flat = levels.reshape(frames * slices, rows, columns)
     crop, settings = recipe.crop, recipe.prediction
-    centre = heart_px if crop.centre == "motion" else ((rows - 1) / 2, (columns - 1) / 2)
+    centre = crop_centre(levels.shape, heart_px, crop)
     was_training = network.training
     network.eval()
     try:
@@ -113,33 +110,14 @@ def _segment(
 ) -> NDArray[np.uint8]:
     """Segment slices (slice, row, column) that share a centre."""
     parts = []
-    for batch in _batches(network, levels, mean, spacing_mm, centre_px):
+    device = next(network.parameters()).device
+    for batch in slice_batches(levels, mean, spacing_mm, centre_px, crop, device):
         placement = no_placement(len(batch.levels))
         images, _ = resample(batch, placement, crop)
         logits = _logits(network, images, flips=flips)
         matrix, offset = crop_to_slice(batch, placement, crop)
         parts.append(_back(logits, matrix, offset, levels.shape[1:]).cpu().numpy())
     return np.concatenate(parts)
-
-
-def _batches(
-    network: nn.Module,
-    levels: NDArray[np.floating],
-    mean: float,
-    spacing_mm: InPlane,
-    centre_px: InPlane,
-) -> Iterator[SliceBatch]:
-    device = next(network.parameters()).device
-    for start in range(0, len(levels), _SLICES_AT_ONCE):
-        part = torch.from_numpy(np.asarray(levels[start : start + _SLICES_AT_ONCE], dtype=np.float32))
-        n = len(part)
-        yield SliceBatch(
-            part[:, None].to(device),
-            None,
-            torch.tensor([centre_px], dtype=torch.float32, device=device).expand(n, 2),
-            torch.tensor([spacing_mm], dtype=torch.float32, device=device).expand(n, 2),
-            torch.full((n,), mean, device=device),
-        )
 
 
 def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:

@@ -11,7 +11,7 @@ from cmr_ssp.anatomy import N_CLASSES
 from cmr_ssp.errors import CheckpointError
 from cmr_ssp.networks import UNet
 from cmr_ssp.recipes import SegmentationRecipe
-from cmr_ssp.runs import Provenance, load_checkpoint
+from cmr_ssp.runs import Checkpoint, Provenance, load_checkpoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,10 +37,21 @@ def load_segmenter(path: Path, device: torch.device) -> Segmenter:
         remedy = "Fine-tune it first: `cmr-ssp finetune FOLDER --from RUN --run RUN2`."
         raise CheckpointError.of(path, "is a pretrained network, which does not segment yet", remedy)
     network = UNet(recipe.network.channels, N_CLASSES, deep_supervision=recipe.loss.deep_supervision)
+    return Segmenter(with_weights(network, checkpoint, path, device), recipe, checkpoint.provenance)
+
+
+def with_weights(network: UNet, checkpoint: Checkpoint, path: Path, device: torch.device) -> UNet:
+    """Return the network with the weights of a checkpoint, on the device and ready to predict.
+
+    Raises
+    ------
+    CheckpointError
+        Where they are of another network.
+    """
     try:
         network.load_state_dict(checkpoint.network)
     except RuntimeError:
         remedy = "Copy the run again; the file was altered."
         raise CheckpointError.of(path, "its weights do not fit its own recipe", remedy) from None
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Segmenter(network.eval(), recipe, checkpoint.provenance)
+    return network.eval()
