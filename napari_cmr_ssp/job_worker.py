@@ -161,8 +161,7 @@ def _problems(error: BaseException, reported: list[JobEnded]) -> tuple[Problem, 
     return (Problem("job", f"{type(error).__name__}: {error}", remedy),)
 
 
-def preload(on_event: OnEvent, cancel: Cancel) -> None:
+def preload(*_: object) -> None:
     """Import what training needs, so that the first job starts at once."""
-    del on_event, cancel
     time.sleep(1.0)  # the window comes first: parts of the import hold the interpreter
     import cmr_ssp.jobs  # noqa: F401

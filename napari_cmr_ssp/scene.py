@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -31,9 +31,14 @@ class Viewer(Protocol):
     dims: Any
     text_overlay: Any
     window: Any
+    events: Any
+    theme: str
 
     def add_layer(self, layer: Any) -> Any:
         """Add a layer."""
+
+    def reset_view(self) -> None:
+        """Fit the camera to all layers."""
 
 
 class Scene:
@@ -80,7 +85,7 @@ class Scene:
         self._title, self._phases = subject.id, exam.phase_frames
         first = next((frame for frame, phase in self._phases.items() if phase is Phase.ED), 0)
         self._viewer.dims.set_current_step((0, 1), (first, exam.pixels.shape[1] // 2))
-        self._viewer.reset_view()  # type: ignore[attr-defined]
+        self._viewer.reset_view()
         self._set_pace(exam)
         self._write_over()
 
@@ -110,6 +115,16 @@ class Scene:
         for layer in rebuilt_layers(found, slice_mm):
             self._add(layer, "reconstruction")
         self._viewer.dims.set_current_step(0, found.frame)
+
+    def follow_theme(self, use_colour: Callable[[str], None]) -> None:
+        """Tell what draws by itself the theme's text colour, now and whenever the theme changes."""
+        from napari.utils.theme import get_theme
+
+        def tell() -> None:
+            use_colour(get_theme(self._viewer.theme).text.as_hex())
+
+        self._viewer.events.theme.connect(tell)
+        tell()
 
     def outline(self, contour: int) -> None:
         """Draw segmentations as contours of this width in pixels, 0 for filled."""

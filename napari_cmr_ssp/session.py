@@ -1,4 +1,4 @@
-"""What the window is about: cohort, split, ticked labels and the shown exam. No Qt, no viewer, no singleton."""
+"""What the window is about: cohort, split, ticked labels and the shown exam. Knows no Qt and no viewer."""
 
 from __future__ import annotations
 

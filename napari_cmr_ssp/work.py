@@ -1,4 +1,4 @@
-"""What the panels ask the job workers to do. The engine's heavy parts are imported inside the work, in its thread."""
+"""What the panels ask the job workers to do; heavy parts of the engine are imported in the worker's thread."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ class TrainingPlan:
 
 def opening(folder: Path) -> Work:
     """List a cohort."""
-    return lambda on_event, cancel: open_cohort(folder)
+    return lambda *_: open_cohort(folder)
 
 
 def opening_phantoms() -> Work:
     """Make the phantom cohort, unless it is there, and list it."""
 
-    def work(on_event: OnEvent, cancel: Cancel) -> Cohort:
+    def work(on_event: OnEvent, _: Cancel) -> Cohort:
         def report(done: int, total: int) -> None:
             on_event(Preparing("phantoms made", done, total))
 
@@ -78,13 +78,13 @@ def opening_phantoms() -> Work:
 
 def reading(subject: Subject) -> Work:
     """Read an exam."""
-    return lambda on_event, cancel: read_exam(subject)
+    return lambda *_: read_exam(subject)
 
 
 def listing(folder: Path) -> Work:
     """List the runs in a folder."""
 
-    def work(on_event: OnEvent, cancel: Cancel) -> object:
+    def work(*_: object) -> object:
         from cmr_ssp.runs import list_runs
 
         return list_runs(folder)
@@ -95,7 +95,7 @@ def listing(folder: Path) -> Work:
 def scores_of(run: Path) -> Work:
     """Read what a run scored so far, nothing where it was not scored."""
 
-    def work(on_event: OnEvent, cancel: Cancel) -> object:
+    def work(*_: object) -> object:
         path = run / "scores.csv"
         return read_scores(path) if path.exists() else ()
 

@@ -9,10 +9,8 @@ from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.subjects import Role
 from qtpy.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtWidgets import (
-    QAbstractItemView,
     QFileDialog,
     QHBoxLayout,
-    QHeaderView,
     QLabel,
     QLineEdit,
     QMenu,
@@ -26,6 +24,7 @@ from superqt import QCollapsible
 
 from napari_cmr_ssp.models.subject_table import SubjectTable
 from napari_cmr_ssp.session import DEFAULT_TEST_PERCENT, Session
+from napari_cmr_ssp.widgets.tables import selected_rows, table_of
 from napari_cmr_ssp.widgets.texts import problem_html
 
 _MANY = 40
@@ -93,18 +92,9 @@ class DataPanel(QWidget):
         return _row(self.open_button, self.phantom_button)
 
     def _make_table(self) -> QTableView:
-        table = QTableView()
-        table.setModel(self._visible)
+        table = table_of(self._visible)
         table.setSortingEnabled(True)
         table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        table.setAlternatingRowColors(True)
-        table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(24)
-        header = table.horizontalHeader()
-        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         table.doubleClicked.connect(self._ask_for_exam)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._show_menu)
@@ -121,7 +111,9 @@ class DataPanel(QWidget):
         return _row(QLabel("Draw"), self.number, QLabel("seed"), self.seed, draw, clear)
 
     def _split_row(self) -> QHBoxLayout:
-        self.test_percent = _spin(0, 90, DEFAULT_TEST_PERCENT, "Share of the labelled subjects kept for the test")
+        self.test_percent = _spin(
+            0, 90, DEFAULT_TEST_PERCENT, "Share of the labelled subjects kept for the test"
+        )
         self.test_percent.setSuffix(" %")
         self.split_seed = _spin(0, 99999, 0, "Seed of the split")
         redraw = QPushButton("Draw split")
@@ -161,7 +153,7 @@ class DataPanel(QWidget):
 
     def selected_ids(self) -> list[str]:
         """Return the ids of the selected rows."""
-        rows = self.table.selectionModel().selectedRows()
+        rows = selected_rows(self.table)
         return [self._model.subject(self._visible.mapToSource(row).row()).id for row in rows]
 
     def _show_menu(self, where: QPoint) -> None:
@@ -169,8 +161,12 @@ class DataPanel(QWidget):
             return
         menu = QMenu(self)
         for role in Role:
-            menu.addAction(f"Use for {role}", lambda role=role: self._session.set_role(self.selected_ids(), role))
-        menu.exec(self.table.viewport().mapToGlobal(where))
+            menu.addAction(
+                f"Use for {role}", lambda role=role: self._session.set_role(self.selected_ids(), role)
+            )
+        viewport = self.table.viewport()
+        assert viewport is not None
+        menu.exec(viewport.mapToGlobal(where))
 
 
 def _spin(low: int, high: int, value: int, tool_tip: str) -> QSpinBox:

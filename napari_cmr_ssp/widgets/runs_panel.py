@@ -11,16 +11,15 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
-    QHeaderView,
     QLabel,
     QPushButton,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 
 from napari_cmr_ssp.models.run_table import RunTable
 from napari_cmr_ssp.models.score_table import ScoreTable
+from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
 
 if TYPE_CHECKING:
     from cmr_ssp.runs import RunSummary
@@ -43,10 +42,9 @@ class RunsPanel(QWidget):
         super().__init__(parent)
         self.runs = RunTable(self)
         self.scores = ScoreTable(self)
-        self.table = _table(self.runs)
-        self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.score_view = _table(self.scores)
-        self.score_view.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.table = table_of(self.runs)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.score_view = table_of(self.scores)
         self.about = QLabel("3D Dice")
         self.about.setWordWrap(True)
         self.segment_shown = QPushButton("Segment shown exam")
@@ -67,13 +65,13 @@ class RunsPanel(QWidget):
             (self.resume, self.resume_asked),
         ):
             button.clicked.connect(lambda _=False, signal=signal: self._emit(signal))
-        self.table.selectionModel().selectionChanged.connect(self._choose)
+        selection_of(self.table).selectionChanged.connect(self._choose)
         self._offer()
 
     @property
     def chosen(self) -> RunSummary | None:
         """The selected run."""
-        rows = self.table.selectionModel().selectedRows()
+        rows = selected_rows(self.table)
         return self.runs.runs[rows[0].row()] if rows else None
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
@@ -125,15 +123,3 @@ class RunsPanel(QWidget):
     def _emit(self, signal: Signal) -> None:
         if self.chosen is not None:
             signal.emit(self.chosen)
-
-
-def _table(model: RunTable | ScoreTable) -> QTableView:
-    table = QTableView()
-    table.setModel(model)
-    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-    table.setAlternatingRowColors(True)
-    table.verticalHeader().hide()
-    table.verticalHeader().setDefaultSectionSize(24)
-    table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-    return table

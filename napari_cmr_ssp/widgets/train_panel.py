@@ -113,7 +113,9 @@ class TrainPanel(QWidget):
         if self._session.cohort is None:
             raise CmrSspError.of("cohort", "none is open", "Open one under Data.")
         if not self.pretrains and not self._session.ticks:
-            raise CmrSspError.of("labels", "none is ticked", "Tick labelled phases, or draw some, under Data.")
+            raise CmrSspError.of(
+                "labels", "none is ticked", "Tick labelled phases, or draw some, under Data."
+            )
         name = self.name.text().strip()
         if not name or Path(name).name != name or name.startswith("."):
             raise CmrSspError.of("run", f"'{name}' is no name for a folder", "Use letters, digits and '-'.")
@@ -180,7 +182,7 @@ class TrainPanel(QWidget):
         """Fit preset and run name to where training starts from."""
         method = "mim" if self.pretrains else "scratch" if self.source.currentData() is None else "finetune"
         form = self.form
-        before, _, size = form.preset().partition("/")
+        before, _, size = form.preset.partition("/")
         if before != method:
             form.set_preset(f"{method}/{size}")
         self.name.setText(new_run_folder(self._runs, method).name)
@@ -195,7 +197,9 @@ class TrainPanel(QWidget):
             self.about.setText(f"All frames and slices of {n} training subjects; test subjects stay unseen.")
         else:
             n_volumes = sum(len(phases) for phases in ticks.values())
-            self.about.setText(f"{n_volumes} labelled volumes of {len(ticks)} subjects are ticked under Data.")
+            self.about.setText(
+                f"{n_volumes} labelled volumes of {len(ticks)} subjects are ticked under Data."
+            )
 
     def _start(self) -> None:
         try:
@@ -209,5 +213,7 @@ class TrainPanel(QWidget):
         except CmrSspError as error:
             self.about.setText(problem_html(error.problems))
             return
-        QGuiApplication.clipboard().setText(command)
+        clipboard = QGuiApplication.clipboard()
+        assert clipboard is not None
+        clipboard.setText(command)
         self.about.setText("Copied.")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.errors import Problem
 from cmr_ssp.events import Event, Outcome
 from cmr_ssp.subjects import Cohort, Subject
-from qtpy.QtCore import QCoreApplication, QTimer
+from qtpy.QtCore import QCoreApplication
 from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from napari_cmr_ssp import work
 from napari_cmr_ssp.exams import Exam
-from napari_cmr_ssp.job_worker import Job, JobResult, JobWorker, preload
+from napari_cmr_ssp.job_worker import Job, JobResult, JobWorker, Work, preload
 from napari_cmr_ssp.preferences import Preferences, read_preferences
 from napari_cmr_ssp.scene import Scene, Viewer
 from napari_cmr_ssp.session import Session
@@ -59,7 +59,7 @@ class Workbench(QWidget):
         self.reconstructions = ReconstructionPanel()
         self.job_bar = JobBar()
         self._lay_out()
-        self._connect(napari_viewer)
+        self._connect()
         self._do(self.trainer, "Loading torch", preload)
         self.refresh_runs()
 
@@ -184,7 +184,7 @@ class Workbench(QWidget):
 
     # jobs
 
-    def _do(self, worker: JobWorker, title: str, doing: work.Work, then: Then | None = None) -> None:
+    def _do(self, worker: JobWorker, title: str, doing: Work, then: Then | None = None) -> None:
         self._submit(worker, Job(title, doing), then)
 
     def _submit(self, worker: JobWorker, job: Job, then: Then | None) -> None:
@@ -236,7 +236,7 @@ class Workbench(QWidget):
         layout.addWidget(self.tabs, stretch=1)
         layout.addWidget(self.job_bar)
 
-    def _connect(self, viewer: Viewer) -> None:
+    def _connect(self) -> None:
         self.data.folder_chosen.connect(self.open_cohort)
         self.data.phantoms_asked.connect(self.open_phantoms)
         self.data.exam_asked.connect(self.show_exam)
@@ -253,10 +253,7 @@ class Workbench(QWidget):
         self.trainer.told.connect(self._told)
         self.trainer.ended.connect(self._ended)
         self.reader.ended.connect(self._read)
-        theme = cast("Any", viewer)
-        theme.events.theme.connect(self._follow_theme)
-        self._theme_of = lambda: str(theme.theme)
-        QTimer.singleShot(0, self._follow_theme)
+        self.scene.follow_theme(self.train.curves.set_colours)
         app = QCoreApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self.close_down)
@@ -264,11 +261,6 @@ class Workbench(QWidget):
 
     def _start(self, plan: work.TrainingPlan) -> None:
         self.start_training(plan, pretrains=self.train.pretrains)
-
-    def _follow_theme(self) -> None:
-        from napari.utils.theme import get_theme
-
-        self.train.curves.set_colours(get_theme(self._theme_of()).text.as_hex())
 
 
 def _close(*workers: JobWorker) -> None:

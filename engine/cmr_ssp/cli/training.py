@@ -83,7 +83,9 @@ def finetune(
     ] = None,
     subjects: Annotated[
         str | None,
-        Parameter(help="Label budget: how many training subjects, or which, as in anna,bert or anna:ED,bert."),
+        Parameter(
+            help="Label budget: how many training subjects, or which, as in anna,bert or anna:ED,bert."
+        ),
     ] = None,
     seed: Annotated[int | None, Parameter(help="Of draw, weights, order, augmentation; 0.")] = None,
     phases: Phases = "ED,ES",
@@ -165,14 +167,14 @@ def _split(path: Path | None) -> Split | None:
     return read_split(path) if path is not None else None
 
 
-def _subjects(text: str | None, phases: Sequence[Phase]) -> int | dict[str, tuple[Phase, ...]] | None:
+def _subjects(text: str | None, phases: Sequence[Phase]) -> int | dict[str, Sequence[Phase]] | None:
     """Read ``5``, ``anna,bert`` or ``anna:ED,bert:ED+ES``."""
     if text is None:
         return None
     if re.fullmatch("0|[1-9][0-9]*", text):  # 001 is an id
         return int(text)
-    named: dict[str, tuple[Phase, ...]] = {}
+    named: dict[str, Sequence[Phase]] = {}
     for part in filter(None, map(str.strip, text.split(","))):
         name, _, own = part.partition(":")  # no id holds a colon
-        named[name] = parse_phases(own.replace("+", ",")) if own else tuple(phases)
+        named[name] = parse_phases(own.replace("+", ",")) if own else phases
     return named

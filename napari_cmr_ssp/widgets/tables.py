@@ -1,0 +1,39 @@
+"""Table views that look and behave alike."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QAbstractItemModel, QItemSelectionModel, QModelIndex
+from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+
+_ROW_PX = 24
+
+
+def table_of(model: QAbstractItemModel) -> QTableView:
+    """Return a view that selects whole rows and gives its first column the room that is left."""
+    table = QTableView()
+    table.setModel(model)
+    table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setAlternatingRowColors(True)
+    table.setWordWrap(False)
+    rows, columns = table.verticalHeader(), table.horizontalHeader()
+    assert rows is not None
+    assert columns is not None
+    rows.hide()
+    rows.setDefaultSectionSize(_ROW_PX)
+    columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+    columns.setHighlightSections(False)
+    return table
+
+
+def selection_of(table: QTableView) -> QItemSelectionModel:
+    """Return what tells of selected rows."""
+    selection = table.selectionModel()
+    assert selection is not None
+    return selection
+
+
+def selected_rows(table: QTableView) -> list[QModelIndex]:
+    """Return the first cell of every selected row."""
+    return list(selection_of(table).selectedRows())
