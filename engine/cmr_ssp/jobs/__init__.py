@@ -5,14 +5,17 @@ from cmr_ssp.jobs.finetune import LabelBudget, finetune, matching_preset
 from cmr_ssp.jobs.preparing import Settings
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.segment import segment
+from cmr_ssp.jobs.segment_subjects import SegmentedSubject, segment_subjects
 
 __all__ = [
     "Evaluation",
     "LabelBudget",
+    "SegmentedSubject",
     "Settings",
     "evaluate",
     "finetune",
     "matching_preset",
     "pretrain",
     "segment",
+    "segment_subjects",
 ]
