@@ -84,10 +84,22 @@ class JobEnded:
 Event = Preparing | RunStarted | UpdateFinished | EpochFinished | CheckpointWritten | Noticed | JobEnded
 OnEvent = Callable[[Event], None]
 
+Progress = Callable[[int, int], None]
+"""Called with how many are done and how many there are."""
+
 
 def ignore_events(event: Event) -> None:
     """Do nothing with an event."""
     del event
+
+
+def ignore_progress(done: int, total: int) -> None:
+    """Do nothing with a count."""
+    del done, total
+
+
+class Cancelled(Exception):  # noqa: N818 - an outcome, not an error
+    """Somebody asked the job to stop; leads out of whatever it is doing."""
 
 
 class Cancel:
@@ -104,3 +116,14 @@ class Cancel:
     def requested(self) -> bool:
         """Whether somebody asked."""
         return self._event.is_set()
+
+    def check(self) -> None:
+        """Leave the work where somebody asked.
+
+        Raises
+        ------
+        Cancelled
+            Then, and never otherwise; the job ends as `Outcome.STOPPED`.
+        """
+        if self.requested:
+            raise Cancelled

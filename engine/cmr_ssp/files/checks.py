@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import CmrSspError, Problem, Severity
+from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.files.labels import read_segmentation
 from cmr_ssp.files.phases import verified
 from cmr_ssp.files.stacks import open_stack
 from cmr_ssp.subjects import Cohort, Segmentation, SliceOrder, Subject
 
-Progress = Callable[[int, int], None]
-"""Called with the number of subjects done and the number of all."""
 
-
-def check_pixels(cohort: Cohort, on_progress: Progress | None = None) -> tuple[Problem, ...]:
+def check_pixels(cohort: Cohort, on_progress: Progress = ignore_progress) -> tuple[Problem, ...]:
     """Read every image and label of a cohort and report everything that is wrong.
 
     Parameters
@@ -25,7 +21,7 @@ def check_pixels(cohort: Cohort, on_progress: Progress | None = None) -> tuple[P
     cohort : Cohort
         As listed; what listing found already is not repeated.
     on_progress : callable, optional
-        Called after each subject.
+        Called with the number of subjects done and of all.
 
     Returns
     -------
@@ -37,8 +33,7 @@ def check_pixels(cohort: Cohort, on_progress: Progress | None = None) -> tuple[P
     for done, subject in enumerate(cohort.subjects, start=1):
         problems += _image_problems(subject)
         problems += _label_problems(subject)
-        if on_progress is not None:
-            on_progress(done, len(cohort.subjects))
+        on_progress(done, len(cohort.subjects))
     return tuple(dict.fromkeys(problem for problem in problems if problem not in cohort.problems))
 
 

@@ -150,7 +150,7 @@ def _bad_id(subject: Subject, others: list[Subject]) -> list[Problem]:
     """Refuse ids that two subjects share or that could lead a file name out of its folder."""
     where = str(subject.frames[0].path) if subject.frames else subject.id
     problems = []
-    if not subject.id or subject.id.startswith(".") or ".." in subject.id or set(subject.id) & set("/\\:\0"):
+    if not subject.names_files:
         what = f"'{subject.id}' cannot be a subject's id"
         problems.append(Problem(where, what, "Use letters, digits, '-' and '_' in ids."))
     if any(other.id == subject.id for other in others):

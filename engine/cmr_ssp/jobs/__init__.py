@@ -6,10 +6,12 @@ from cmr_ssp.jobs.preparing import Settings
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.reconstruct import reconstruct
 from cmr_ssp.jobs.segment import segment
+from cmr_ssp.jobs.segment_subjects import SegmentedSubject, segment_subjects
 
 __all__ = [
     "Evaluation",
     "LabelBudget",
+    "SegmentedSubject",
     "Settings",
     "evaluate",
     "finetune",
@@ -17,4 +19,5 @@ __all__ = [
     "pretrain",
     "reconstruct",
     "segment",
+    "segment_subjects",
 ]

@@ -5,19 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import CmrSspError, CohortError, ImageError, Problem
-from cmr_ssp.evaluation import Score, SubjectRole, score_segmentation
+from cmr_ssp.evaluation import Score, SubjectRole
 from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, ignore_events
-from cmr_ssp.files import open_stack, read_segmentation, verified
+from cmr_ssp.files import open_stack, verified
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.prediction import Segmenter, load_segmenter, segment_stack
-from cmr_ssp.runs import Provenance, Run
-from cmr_ssp.samples.bank_building import fingerprint
-from cmr_ssp.subjects import Cohort, Role, Split, Subject
+from cmr_ssp.jobs.segmenting import Scorer, read_drawings
+from cmr_ssp.runs import Run
+from cmr_ssp.subjects import Cohort, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +61,18 @@ def evaluate(
     labelled = [subject for subject in cohort.subjects if set(subject.phases) & set(phases)]
 
     def work() -> Outcome:
-        split = run.split()
+        run.split()  # is it a run at all?
         unlabelled = CohortError.of(
             cohort.root, "no subject is labelled", "Point to a cohort with labels of these phases."
         )
         if not labelled:
             raise unlabelled
-        segmenter = load_segmenter(run.last, choose_device(device))
-        torch.set_num_threads(segmenter.recipe.threads or torch.get_num_threads())
+        scorer = Scorer.of(run, device)
         problems: list[Problem] = []
         for done, subject in enumerate(labelled):
-            if cancel.requested:
-                return Outcome.STOPPED
+            cancel.check()
             try:
-                found.extend(_score(segmenter, subject, phases, split))
+                found.extend(_score(scorer, subject, phases, cancel))
             except CmrSspError as error:
                 problems += error.problems
             on_event(Preparing("subjects scored", done + 1, len(labelled)))
@@ -94,35 +88,13 @@ def evaluate(
     return Evaluation(tuple(found), foreign, outcome)
 
 
-def _score(segmenter: Segmenter, subject: Subject, phases: Sequence[Phase], split: Split) -> list[Score]:
+def _score(scorer: Scorer, subject: Subject, phases: Sequence[Phase], cancel: Cancel) -> list[Score]:
     subject, _ = verified(subject)
-    wanted = [phase for phase in subject.phases if phase in phases]
-    if not wanted:  # its label file turned out to hold nothing
+    drawings = read_drawings(subject, phases)
+    if not drawings:  # its label file turned out to hold nothing
         return []
-    references = [read_segmentation(subject, phase) for phase in wanted]
     stack = open_stack(subject)
     pixels = stack.load()
-    frames = [reference.frame for reference in references]
-    in_plane = stack.grid.spacing_mm[1:]
-    found = segment_stack(segmenter.network, pixels, in_plane, segmenter.recipe, frames)
-    role = subject_role(subject.id, fingerprint(pixels), segmenter.provenance, split)
-    scores: list[Score] = []
-    for prediction, reference, phase in zip(found.labels, references, wanted, strict=True):
-        scores += score_segmentation(prediction, reference, subject.id, phase, role)
-    return scores
-
-
-def subject_role(subject_id: str, pixels: str, provenance: Provenance, split: Split) -> SubjectRole:
-    """Return what a run knew of a subject, by its id or by the fingerprint of its pixels.
-
-    The same images under another name are recognised, so a copied folder cannot pass as a test set.
-    """
-    known = (
-        (provenance.training, SubjectRole.TRAINED_ON),
-        (provenance.validation, SubjectRole.VALIDATION),
-        (provenance.pretraining, SubjectRole.SEEN_IN_PRETRAINING),
-    )
-    for subjects, role in known:
-        if subject_id in subjects or pixels in subjects.values():
-            return role
-    return SubjectRole.TEST if split.role(subject_id) in (Role.TEST, None) else SubjectRole.POOL
+    frames = [drawing.frame for drawing in drawings.values()]
+    found = scorer.segment(stack, pixels, frames, lambda *_: cancel.check())
+    return scorer.score(subject.id, pixels, drawings, dict(zip(frames, found.labels, strict=True)))

@@ -9,7 +9,7 @@ from contextlib import suppress
 import torch
 
 from cmr_ssp.errors import CmrSspError, DeviceError, Problem
-from cmr_ssp.events import JobEnded, OnEvent, Outcome
+from cmr_ssp.events import Cancelled, JobEnded, OnEvent, Outcome
 from cmr_ssp.runs import Run
 
 
@@ -28,7 +28,10 @@ def guarded(
         if run is not None:
             run.claim(resume=resume)
             claimed = run
-        outcome = body()
+        try:
+            outcome = body()
+        except Cancelled:
+            outcome = Outcome.STOPPED
         if claimed is not None:
             claimed.write_state(outcome)
     except BaseException as error:

@@ -13,6 +13,7 @@ from cmr_ssp.files import open_cine, write_segmentation
 from cmr_ssp.files.nifti import SUFFIXES, stem_of
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import unsure_of_heart
+from cmr_ssp.jobs.segmenting import counting_frames
 from cmr_ssp.prediction import load_segmenter, segment_stack
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import CineStack
@@ -57,12 +58,12 @@ def segment(
         stacks = _opened(cines)
         segmenter = load_segmenter(run.last, choose_device(device))
         for done, (source, stack, target) in enumerate(zip(cines, stacks, targets, strict=True)):
-            if cancel.requested:
-                return Outcome.STOPPED
+            cancel.check()
             for problem in stack.problems:
                 on_event(Noticed(problem))
-            in_plane = stack.grid.spacing_mm[1:]
-            found = segment_stack(segmenter.network, stack.load(), in_plane, segmenter.recipe)
+            network, recipe, in_plane = segmenter.network, segmenter.recipe, stack.grid.spacing_mm[1:]
+            tell = counting_frames(stack, on_event, cancel)
+            found = segment_stack(network, stack.load(), in_plane, recipe, on_progress=tell)
             write_segmentation(target, found.labels, stack, NUMBERINGS[numbering])
             if not found.heart_sure:
                 on_event(Noticed(unsure_of_heart(source)))

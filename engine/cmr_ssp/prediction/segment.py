@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,11 @@ from torch.nn import functional
 
 from cmr_ssp.anatomy import BACKGROUND, N_CLASSES, Structure
 from cmr_ssp.devices import autocast
+from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.prediction.batches import InPlane, crop_centre, slice_batches
 from cmr_ssp.recipes import Crop, SegmentationRecipe
 from cmr_ssp.samples.heart import find_heart
-from cmr_ssp.samples.resampling import crop_to_slice, no_placement, resample
+from cmr_ssp.samples.resampling import SliceBatch, crop_to_slice, no_placement, resample
 from cmr_ssp.samples.standardise import standardise
 
 
@@ -43,6 +44,7 @@ def segment_stack(
     spacing_mm: InPlane,
     recipe: SegmentationRecipe,
     frames: Sequence[int] | None = None,
+    on_progress: Progress = ignore_progress,
 ) -> SegmentedStack:
     """Segment a stack as read from its file.
 
@@ -58,6 +60,8 @@ def segment_stack(
         Crop and prediction settings.
     frames : sequence of int, optional
         The frames to segment, all unless given.
+    on_progress : callable, optional
+        Called with the number of slices done and of all, after each batch; what it raises ends the work.
     """
     cine = standardise(pixels)
     heart = find_heart(cine.levels, spacing_mm)
@@ -66,7 +70,7 @@ def segment_stack(
     labels = np.zeros((len(levels), *pixels.shape[1:]), dtype=np.uint8)
     rows, columns = cine.levels.shape[2:]
     labels[:, :, cine.top : cine.top + rows, cine.left : cine.left + columns] = segment_cine(
-        network, levels, cine.mean, spacing_mm, centre, recipe
+        network, levels, cine.mean, spacing_mm, centre, recipe, on_progress
     )
     return SegmentedStack(labels, heart.sure)
 
@@ -78,46 +82,51 @@ def segment_cine(
     spacing_mm: InPlane,
     heart_px: InPlane,
     recipe: SegmentationRecipe,
+    on_progress: Progress = ignore_progress,
 ) -> NDArray[np.uint8]:
     """Segment a cine as a slice bank holds it; see `segment_stack`."""
     frames, slices, rows, columns = levels.shape
     flat = levels.reshape(frames * slices, rows, columns)
     crop, settings = recipe.crop, recipe.prediction
     centre = crop_centre(levels.shape, heart_px, crop)
+    device = next(network.parameters()).device
+    n, total = len(flat), len(flat) * (2 if settings.recentre else 1)
+
+    def segmented(begin: int, *, flips: bool) -> NDArray[np.uint8]:
+        batches = slice_batches(flat, mean, spacing_mm, centre, crop, device)
+        labels = np.empty(flat.shape, dtype=np.uint8)
+        done = 0
+        for part in _segment(network, batches, crop, flips=flips):
+            labels[done : done + len(part)] = part
+            done += len(part)
+            on_progress(begin + done, total)
+        return labels
+
     was_training = network.training
     network.eval()
     try:
         if settings.recentre:
-            glance = _segment(network, flat, mean, spacing_mm, centre, crop, flips=False)
+            glance = segmented(0, flips=False)
             centre = _middle(glance) if glance.any() else centre
-        labels = _segment(network, flat, mean, spacing_mm, centre, crop, flips=settings.flips)
+        labels = segmented(total - n, flips=settings.flips)
     finally:
         network.train(was_training)
     labels = labels.reshape(levels.shape)
     return _largest_components(labels) if settings.largest_component else labels
 
 
-@torch.inference_mode()
 def _segment(
-    network: nn.Module,
-    levels: NDArray[np.floating],
-    mean: float,
-    spacing_mm: InPlane,
-    centre_px: InPlane,
-    crop: Crop,
-    *,
-    flips: bool,
-) -> NDArray[np.uint8]:
-    """Segment slices (slice, row, column) that share a centre."""
-    parts = []
-    device = next(network.parameters()).device
-    for batch in slice_batches(levels, mean, spacing_mm, centre_px, crop, device):
-        placement = no_placement(len(batch.levels))
-        images, _ = resample(batch, placement, crop)
-        logits = _logits(network, images, flips=flips)
-        matrix, offset = crop_to_slice(batch, placement, crop)
-        parts.append(_back(logits, matrix, offset, levels.shape[1:]).cpu().numpy())
-    return np.concatenate(parts)
+    network: nn.Module, batches: Iterable[SliceBatch], crop: Crop, *, flips: bool
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the labels (slice, row, column) of batches whose slices share a centre."""
+    for batch in batches:
+        with torch.inference_mode():
+            placement = no_placement(len(batch.levels))
+            images, _ = resample(batch, placement, crop)
+            logits = _logits(network, images, flips=flips)
+            matrix, offset = crop_to_slice(batch, placement, crop)
+            labels = _back(logits, matrix, offset, batch.levels.shape[2:])
+        yield labels.cpu().numpy()
 
 
 def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:

@@ -8,7 +8,7 @@ import os
 import shutil
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
+from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.files import open_stack, read_segmentation, verified
 from cmr_ssp.samples.bank import SLICE, SliceBank, open_bank
 from cmr_ssp.samples.heart import find_heart
@@ -30,8 +31,6 @@ from cmr_ssp.subjects import Segmentation, Subject
 
 _FORMAT = 1  # raise when what is stored changes
 _LABEL_PADDING = 2  # float16 views need even offsets
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +47,7 @@ def default_bank_folder() -> Path:
 
 
 def slice_bank(
-    subjects: Sequence[Subject], parent: Path | None = None, on_progress: Progress | None = None
+    subjects: Sequence[Subject], parent: Path | None = None, on_progress: Progress = ignore_progress
 ) -> SliceBank:
     """Return the bank of these subjects, building it where none fits what is on disk.
 
@@ -74,15 +73,11 @@ def slice_bank(
     building = parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
     building.mkdir()
     try:
-        _write(subjects, building, on_progress or _ignore)
+        _write(subjects, building, on_progress)
         _rename(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return open_bank(folder)
-
-
-def _ignore(done: int, total: int) -> None:
-    del done, total
 
 
 def _content_key(subjects: Sequence[Subject]) -> str:

@@ -70,6 +70,12 @@ class Subject:
     group: str | None = None
 
     @property
+    def names_files(self) -> bool:
+        """Whether the id can be part of a file's name without leading it out of its folder."""
+        leads_away = self.id.startswith(".") or ".." in self.id or set(self.id) & set("/\\:\0")
+        return bool(self.id) and not leads_away
+
+    @property
     def phases(self) -> tuple[Phase, ...]:
         """The labelled phases, in the order of `labels`."""
         return tuple(label.phase for label in self.labels)

@@ -1,0 +1,143 @@
+"""Segment subjects of a cohort: every frame, and scores where somebody drew."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import CohortError, ImageError, LabelError, Problem
+from cmr_ssp.evaluation import Score
+from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
+from cmr_ssp.files import open_stack, verified, write_segmentation
+from cmr_ssp.jobs.lifecycle import guarded
+from cmr_ssp.jobs.notices import unsure_of_heart
+from cmr_ssp.jobs.segmenting import Scorer, counting_frames, read_drawings
+from cmr_ssp.runs import Run
+from cmr_ssp.subjects import CineStack, Subject
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SegmentedSubject:
+    """A subject that was segmented.
+
+    Attributes
+    ----------
+    subject : Subject
+        As it was asked for.
+    labels : ndarray of uint8, shape (frame, slice, row, column)
+        0 or a `Structure` number, in the subject's own voxel grid.
+    heart_sure : bool
+        False where motion did not tell where the heart is.
+    scores : tuple of Score
+        Of its labelled phases; empty where there are none.
+    """
+
+    subject: Subject
+    labels: NDArray[np.uint8]
+    heart_sure: bool
+    scores: tuple[Score, ...]
+
+
+OnFound = Callable[[SegmentedSubject], None]
+
+
+def _ignore_found(found: SegmentedSubject) -> None:
+    del found
+
+
+def segment_subjects(
+    run: Run,
+    subjects: Sequence[Subject],
+    *,
+    device: str = "auto",
+    output: Path | None = None,
+    on_found: OnFound = _ignore_found,
+    on_event: OnEvent = ignore_events,
+    cancel: Cancel | None = None,
+) -> Outcome:
+    """Segment all frames of subjects, and score the labelled phases as `cmr_ssp.jobs.evaluate` does.
+
+    Parameters
+    ----------
+    run : Run
+        A fine-tuning run or one from scratch; its last checkpoint is used.
+    subjects : sequence of Subject
+        Labelled or not.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    output : Path, optional
+        A folder, which gets ``<subject id>_seg.nii.gz``, LV 1, MYO 2, RV 3; nothing is written without.
+    on_found : callable, optional
+        Called with each subject as soon as it is done, on the thread of this job.
+    on_event, cancel
+        The job's voice and ear.
+
+    Raises
+    ------
+    CmrSspError
+        Before anything is segmented where run, subjects or output cannot be used; at the end, naming every
+        file that could not be read. The other subjects are done then.
+    """
+    cancel = cancel or Cancel()
+
+    def work() -> Outcome:
+        _require_names(subjects)
+        scorer = Scorer.of(run, device)
+        problems: list[Problem] = []
+        for done, subject in enumerate(subjects):
+            cancel.check()
+            try:
+                stack, found = _segment(scorer, subject, on_event, cancel)
+            except (ImageError, LabelError) as error:
+                problems += error.problems
+            else:
+                if output is not None:
+                    write_segmentation(output / f"{subject.id}_seg.nii.gz", found.labels, stack)
+                on_found(found)
+            on_event(Preparing("subjects segmented", done + 1, len(subjects)))
+        if problems:
+            raise ImageError(*problems)
+        return Outcome.FINISHED
+
+    return guarded(work, on_event)
+
+
+def _require_names(subjects: Sequence[Subject]) -> None:
+    """Refuse to work for nothing, and ids that would lead a file out of its folder or over another."""
+    if not subjects:
+        raise CohortError.of("segmentation", "no subject was named", "Name at least one.")
+    problems = [
+        Problem(f"'{subject.id}'", "cannot be part of a file's name", "Use letters, digits, '-' and '_'.")
+        for subject in subjects
+        if not subject.names_files
+    ]
+    counts = Counter(subject.id for subject in subjects)
+    problems += [
+        Problem(f"'{subject_id}'", f"is the id of {n} subjects", "Segment them one by one.")
+        for subject_id, n in counts.items()
+        if n > 1
+    ]
+    if problems:
+        raise CohortError(*problems)
+
+
+def _segment(
+    scorer: Scorer, subject: Subject, on_event: OnEvent, cancel: Cancel
+) -> tuple[CineStack, SegmentedSubject]:
+    checked, _ = verified(subject)
+    drawings = read_drawings(checked, tuple(Phase))
+    stack = open_stack(checked)
+    for problem in stack.problems:
+        on_event(Noticed(problem))
+    pixels = stack.load()
+    found = scorer.segment(stack, pixels, on_progress=counting_frames(stack, on_event, cancel))
+    if not found.heart_sure:
+        on_event(Noticed(unsure_of_heart(subject.id)))
+    scores = scorer.score(subject.id, pixels, drawings, dict(enumerate(found.labels)))
+    return stack, SegmentedSubject(subject, found.labels, found.heart_sure, tuple(scores))

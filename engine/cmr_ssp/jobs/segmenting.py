@@ -1,0 +1,100 @@
+"""What the jobs that segment share: progress, and scores where somebody drew."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.devices import choose_device
+from cmr_ssp.evaluation import Score, SubjectRole, score_segmentation
+from cmr_ssp.events import Cancel, OnEvent, Preparing, Progress, ignore_progress
+from cmr_ssp.files import read_segmentation
+from cmr_ssp.prediction import SegmentedStack, Segmenter, load_segmenter, segment_stack
+from cmr_ssp.runs import Provenance, Run
+from cmr_ssp.samples.bank_building import fingerprint
+from cmr_ssp.subjects import CineStack, Role, Segmentation, Split, Subject
+
+Drawings = Mapping[Phase, Segmentation]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scorer:
+    """A run's network, and what the run knows of subjects."""
+
+    segmenter: Segmenter
+    split: Split
+
+    @classmethod
+    def of(cls, run: Run, device: str) -> Scorer:
+        """Load the last checkpoint of a run; use as many threads as its recipe says.
+
+        Raises
+        ------
+        CmrSspError
+            Where the folder holds no run that segments.
+        """
+        split = run.split()
+        segmenter = load_segmenter(run.last, choose_device(device))
+        torch.set_num_threads(segmenter.recipe.threads or torch.get_num_threads())
+        return cls(segmenter, split)
+
+    def segment(
+        self,
+        stack: CineStack,
+        pixels: NDArray[np.float32],
+        frames: Sequence[int] | None = None,
+        on_progress: Progress = ignore_progress,
+    ) -> SegmentedStack:
+        """Segment some frames of a stack, all unless given."""
+        segmenter, in_plane = self.segmenter, stack.grid.spacing_mm[1:]
+        return segment_stack(segmenter.network, pixels, in_plane, segmenter.recipe, frames, on_progress)
+
+    def score(
+        self,
+        subject_id: str,
+        pixels: NDArray[np.float32],
+        drawings: Drawings,
+        labels: Mapping[int, NDArray[np.uint8]],
+    ) -> list[Score]:
+        """Compare the labels, shape (slice, row, column) by frame, with what was drawn."""
+        role = subject_role(subject_id, fingerprint(pixels), self.segmenter.provenance, self.split)
+        scores: list[Score] = []
+        for phase, drawing in drawings.items():
+            scores += score_segmentation(labels[drawing.frame], drawing, subject_id, phase, role)
+        return scores
+
+
+def read_drawings(subject: Subject, phases: Collection[Phase]) -> Drawings:
+    """Read what was drawn at some phases; none where nobody drew."""
+    return {phase: read_segmentation(subject, phase) for phase in subject.phases if phase in phases}
+
+
+def counting_frames(stack: CineStack, on_event: OnEvent, cancel: Cancel) -> Progress:
+    """Return what tells how many frames of a cine are segmented, and stops between two batches."""
+
+    def tell(done: int, total: int) -> None:
+        cancel.check()
+        on_event(Preparing("frames segmented", done * stack.n_frames // total, stack.n_frames))
+
+    return tell
+
+
+def subject_role(subject_id: str, pixels: str, provenance: Provenance, split: Split) -> SubjectRole:
+    """Return what a run knew of a subject, by its id or by the fingerprint of its pixels.
+
+    The same images under another name are recognised, so a copied folder cannot pass as a test set.
+    """
+    known = (
+        (provenance.training, SubjectRole.TRAINED_ON),
+        (provenance.validation, SubjectRole.VALIDATION),
+        (provenance.pretraining, SubjectRole.SEEN_IN_PRETRAINING),
+    )
+    for subjects, role in known:
+        if subject_id in subjects or pixels in subjects.values():
+            return role
+    return SubjectRole.TEST if split.role(subject_id) in (Role.TEST, None) else SubjectRole.POOL
