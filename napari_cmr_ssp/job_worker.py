@@ -40,12 +40,15 @@ class Job:
         The run that it makes.
     resumes : bool
         It continues a run, which therefore cannot be discarded as a whole.
+    is_silent : bool
+        Nobody asked for it: it is spoken of only where it fails.
     """
 
     title: str
     work: Work
     run_folder: Path | None = None
     resumes: bool = False
+    is_silent: bool = False
     cancel: Cancel = field(default_factory=Cancel)
     discarded: bool = False
 

@@ -31,7 +31,8 @@ class Curves(QWidget):
         self._smooth_loss = self._plots[0].plot(pen=pyqtgraph.mkPen(_LOSS, width=2))
         self._dice = self._plots[1].plot(pen=pyqtgraph.mkPen(_DICE, width=2), symbol="o", symbolSize=5)
         self._dice.setSymbolBrush(_DICE)
-        self._plots[1].hide()
+        for plot in self._plots:
+            plot.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for plot in self._plots:
@@ -72,6 +73,7 @@ class Curves(QWidget):
         self._loss.setData(self.updates, self.losses)
         self._smooth_loss.setData(self.updates, self._smooth)
         self._dice.setData(self.validated_at, self.validation)
+        self._plots[0].setVisible(bool(self.losses))
         self._plots[1].setVisible(bool(self.validation))
 
     def set_colours(self, text: str) -> None:

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from qtpy.QtCore import QAbstractItemModel, QItemSelectionModel, QModelIndex
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 _ROW_PX = 24
+# napari's themes leave the boxes of tables to the system, whose dark ones cannot be seen on dark.
+_TICK_STYLE = f"""
+QTableView::indicator {{ width: 13px; height: 13px; border: 1px solid #8a8f98; border-radius: 2px; }}
+QTableView::indicator:checked {{
+    background: #3f7ae0; border-color: #3f7ae0; image: url({Path(__file__).with_name("tick.svg").as_posix()});
+}}
+QTableView::indicator:disabled {{ border-color: transparent; }}
+"""
 
 
 def table_of(model: QAbstractItemModel) -> QTableView:
@@ -14,7 +24,7 @@ def table_of(model: QAbstractItemModel) -> QTableView:
     table.setModel(model)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    table.setAlternatingRowColors(True)
+    table.setStyleSheet(_TICK_STYLE)
     table.setWordWrap(False)
     rows, columns = table.verticalHeader(), table.horizontalHeader()
     assert rows is not None

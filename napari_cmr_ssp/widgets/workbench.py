@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,7 +60,7 @@ class Workbench(QWidget):
         self.job_bar = JobBar()
         self._lay_out()
         self._connect()
-        self._do(self.trainer, "Loading torch", preload)
+        self._submit(self.trainer, Job("Load torch", preload, is_silent=True))
         self.refresh_runs()
 
     # what the user asks for
@@ -142,7 +142,7 @@ class Workbench(QWidget):
     def close_down(self) -> None:
         """Stop jobs and wait a little; what they did so far is on disk."""
         self.scene.close()
-        _close(self.reader, self.trainer)
+        _close((self.reader, self.trainer))
 
     # what comes back
 
@@ -170,7 +170,7 @@ class Workbench(QWidget):
             self.scene.show_reconstruction(exam, found)
             self.reconstructions.show_result(found)
 
-    def _segment(self, run: RunSummary, subjects: Any, output: Path | None) -> None:
+    def _segment(self, run: RunSummary, subjects: Sequence[Subject], output: Path | None) -> None:
         found: list[SegmentedSubject] = []
         shown = self.session.exam.subject.id if self.session.exam is not None else None
 
@@ -185,29 +185,28 @@ class Workbench(QWidget):
     # jobs
 
     def _do(self, worker: JobWorker, title: str, doing: Work, then: Then | None = None) -> None:
-        self._submit(worker, Job(title, doing), then)
+        self._submit(worker, Job(title, doing, is_silent=worker is self.reader), then)
 
-    def _submit(self, worker: JobWorker, job: Job, then: Then | None) -> None:
+    def _submit(self, worker: JobWorker, job: Job, then: Then | None = None) -> None:
         if then is not None:
             self._then[job] = then
         worker.submit(job)
 
     def _started(self, job: Job) -> None:
-        self.job_bar.start(job)
+        if not job.is_silent:
+            self.job_bar.start(job)
 
     def _told(self, job: Job, event: Event) -> None:
-        self.job_bar.take(event)
+        if not job.is_silent:
+            self.job_bar.take(event)
         if job.run_folder is not None:
             self.train.curves.take(event)
 
     def _ended(self, job: Job, result: JobResult) -> None:
-        self.job_bar.end(job, result)
-        self._finish(job, result)
-
-    def _read(self, job: Job, result: JobResult) -> None:
-        """End a reading: nobody is told of it but where it failed."""
-        if result.outcome is Outcome.FAILED and not self.trainer.is_busy:
+        if not job.is_silent:
             self.job_bar.end(job, result)
+        elif result.outcome is Outcome.FAILED:
+            self.job_bar.show_problems(result.problems)
         self._finish(job, result)
 
     def _finish(self, job: Job, result: JobResult) -> None:
@@ -249,21 +248,21 @@ class Workbench(QWidget):
         self.runs.resume_asked.connect(self.resume)
         self.reconstructions.rebuild_asked.connect(self.rebuild)
         self.job_bar.stop_asked.connect(lambda discard: self.trainer.stop(discard=discard))
-        self.trainer.started.connect(self._started)
-        self.trainer.told.connect(self._told)
-        self.trainer.ended.connect(self._ended)
-        self.reader.ended.connect(self._read)
+        for worker in (self.trainer, self.reader):
+            worker.started.connect(self._started)
+            worker.told.connect(self._told)
+            worker.ended.connect(self._ended)
         self.scene.follow_theme(self.train.curves.set_colours)
         app = QCoreApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self.close_down)
-        self.destroyed.connect(partial(_close, self.reader, self.trainer))
+        self.destroyed.connect(partial(_close, (self.reader, self.trainer)))
 
     def _start(self, plan: work.TrainingPlan) -> None:
         self.start_training(plan, pretrains=self.train.pretrains)
 
 
-def _close(*workers: JobWorker) -> None:
+def _close(workers: Sequence[JobWorker], *_: object) -> None:
     """End the threads: all are asked before one is waited for."""
     for worker in workers:
         worker.stop()
