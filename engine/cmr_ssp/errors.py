@@ -76,6 +76,10 @@ class CheckpointError(CmrSspError):
     """A checkpoint cannot be read or does not fit the network."""
 
 
+class ScoreError(CmrSspError):
+    """A table of scores cannot be read."""
+
+
 class OutputError(CmrSspError):
     """A result cannot be written where it was asked for."""
 

@@ -7,13 +7,18 @@ import io
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.errors import ScoreError
 from cmr_ssp.evaluation.dice import dice
 from cmr_ssp.subjects import Segmentation
+
+_COLUMNS = ["subject", "phase", "structure", "dice", "role"]
+_UNDRAWN = "n/a"
 
 
 class SubjectRole(StrEnum):
@@ -71,8 +76,37 @@ def scores_csv(scores: Iterable[Score]) -> str:
     """Return the table as CSV; ``n/a`` where the reference lacks the structure."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["subject", "phase", "structure", "dice", "role"])
+    writer.writerow(_COLUMNS)
     for score in scores:
-        value = "n/a" if score.dice is None else f"{score.dice:.4f}"
+        value = _UNDRAWN if score.dice is None else f"{score.dice:.4f}"
         writer.writerow([score.subject, score.phase, score.structure.name, value, score.role])
     return text.getvalue()
+
+
+def read_scores(path: Path) -> tuple[Score, ...]:
+    """Read a table that `scores_csv` made; each Dice has its four decimals.
+
+    Raises
+    ------
+    ScoreError
+        Where the file is missing, or a row of it is no score.
+    """
+    remedy = "Move the file away and score the run again."
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = csv.reader(file, strict=True)
+    except (OSError, ValueError, csv.Error) as error:
+        raise ScoreError.of(path, f"is no readable table of scores ({error})", remedy) from None
+    if header != _COLUMNS:
+        raise ScoreError.of(path, "is no table of scores", remedy)
+    try:
+        return tuple(_score(*row) for row in rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ScoreError.of(path, f"holds a row that is no score ({error})", remedy) from None
+
+
+def _score(subject: str, phase: str, structure: str, value: str, role: str) -> Score:
+    measured = None if value == _UNDRAWN else float(value)
+    if measured is not None and not 0 <= measured <= 1:
+        raise ValueError(f"a Dice of {value}")
+    return Score(subject, Phase(phase), Structure[structure], measured, SubjectRole(role))

@@ -11,7 +11,7 @@ from cmr_ssp.evaluation import Score, SubjectRole
 from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_stack, verified
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.segmenting import Scorer, read_drawings
+from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, read_drawings
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Subject
 
@@ -51,6 +51,8 @@ def evaluate(
 ) -> Evaluation:
     """Segment every labelled phase of every subject and compare in the image's own voxel grid.
 
+    The scores also stay in the run (`Run.scores`).
+
     Raises
     ------
     CmrSspError
@@ -67,14 +69,17 @@ def evaluate(
         )
         if not labelled:
             raise unlabelled
-        scorer = Scorer.of(run, device)
+        scorer, record = Scorer.of(run, device), ScoreRecord(run, on_event)
         problems: list[Problem] = []
         for done, subject in enumerate(labelled):
             cancel.check()
             try:
-                found.extend(_score(scorer, subject, phases, cancel))
+                scores = _score(scorer, subject, phases, cancel)
             except CmrSspError as error:
                 problems += error.problems
+            else:
+                record.add(scores)
+                found.extend(scores)
             on_event(Preparing("subjects scored", done + 1, len(labelled)))
         if problems:
             raise ImageError(*problems)

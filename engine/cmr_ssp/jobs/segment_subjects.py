@@ -17,7 +17,7 @@ from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_
 from cmr_ssp.files import open_stack, verified, write_segmentation
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import unsure_of_heart
-from cmr_ssp.jobs.segmenting import Scorer, counting_frames, read_drawings
+from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, counting_frames, read_drawings
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import CineStack, Subject
 
@@ -63,6 +63,8 @@ def segment_subjects(
 ) -> Outcome:
     """Segment all frames of subjects, and score the labelled phases as `cmr_ssp.jobs.evaluate` does.
 
+    The scores also stay in the run (`Run.scores`).
+
     Parameters
     ----------
     run : Run
@@ -88,7 +90,7 @@ def segment_subjects(
 
     def work() -> Outcome:
         _require_names(subjects)
-        scorer = Scorer.of(run, device)
+        scorer, record = Scorer.of(run, device), ScoreRecord(run, on_event)
         problems: list[Problem] = []
         for done, subject in enumerate(subjects):
             cancel.check()
@@ -99,6 +101,7 @@ def segment_subjects(
             else:
                 if output is not None:
                     write_segmentation(output / f"{subject.id}_seg.nii.gz", found.labels, stack)
+                record.add(found.scores)
                 on_found(found)
             on_event(Preparing("subjects segmented", done + 1, len(subjects)))
         if problems:

@@ -1,9 +1,9 @@
-"""What the jobs that segment share: progress, and scores where somebody drew."""
+"""What the jobs that segment share: progress, scores where somebody drew, and their record."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.devices import choose_device
+from cmr_ssp.errors import OutputError, Severity
 from cmr_ssp.evaluation import Score, SubjectRole, score_segmentation
-from cmr_ssp.events import Cancel, OnEvent, Preparing, Progress, ignore_progress
+from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_progress
 from cmr_ssp.files import read_segmentation
 from cmr_ssp.prediction import SegmentedStack, Segmenter, load_segmenter, segment_stack
-from cmr_ssp.runs import Provenance, Run
+from cmr_ssp.runs import Provenance, Run, store_scores, stored_scores
 from cmr_ssp.samples.bank_building import fingerprint
 from cmr_ssp.subjects import CineStack, Role, Segmentation, Split, Subject
 
@@ -72,6 +73,31 @@ class Scorer:
 def read_drawings(subject: Subject, phases: Collection[Phase]) -> Drawings:
     """Read what was drawn at some phases; none where nobody drew."""
     return {phase: read_segmentation(subject, phase) for phase in subject.phases if phase in phases}
+
+
+class ScoreRecord:
+    """Leaves scores in a run as they come; where it may not be written to, says so once.
+
+    Raises
+    ------
+    ScoreError
+        Where the run holds a damaged table, before the work starts.
+    """
+
+    def __init__(self, run: Run, on_event: OnEvent) -> None:
+        stored_scores(run)
+        self._run, self._on_event, self._writable = run, on_event, True
+
+    def add(self, scores: Sequence[Score]) -> None:
+        """Store some scores."""
+        if not scores or not self._writable:
+            return
+        try:
+            store_scores(self._run, scores)
+        except OutputError as error:  # a run that others share may be read-only
+            self._writable = False
+            for problem in error.problems:
+                self._on_event(Noticed(replace(problem, severity=Severity.WARNING)))
 
 
 def counting_frames(stack: CineStack, on_event: OnEvent, cancel: Cancel) -> Progress:

@@ -3,6 +3,7 @@
 from cmr_ssp.runs.checkpoint import Checkpoint, file_digest, load_checkpoint, save_checkpoint
 from cmr_ssp.runs.provenance import Provenance, SeenSubjects
 from cmr_ssp.runs.run import Run
+from cmr_ssp.runs.scores import store_scores, stored_scores
 from cmr_ssp.runs.transfer import TransferReport, transfer_weights
 
 __all__ = [
@@ -14,5 +15,7 @@ __all__ = [
     "file_digest",
     "load_checkpoint",
     "save_checkpoint",
+    "store_scores",
+    "stored_scores",
     "transfer_weights",
 ]

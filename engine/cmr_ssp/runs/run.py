@@ -23,7 +23,7 @@ _R = TypeVar("_R", MimRecipe, SegmentationRecipe)
 # Settings that a run fills in where the recipe leaves them open.
 _RESOLVED = ("precision", "threads")
 _WITHOUT_CHECKPOINT = {"state.json", "recipe.yaml", "split.yaml", "history.csv"}
-_LEFTOVER = re.compile(r"\.(last|best|state|recipe|split|history)\.[a-z]+\.[0-9a-f]{8}\.tmp")
+_LEFTOVER = re.compile(r"\.(last|best|state|recipe|split|history|scores)\.[a-z]+\.[0-9a-f]{8}\.tmp")
 _HISTORY_COLUMNS = ["epoch", "update", "learning_rate", "loss"]
 
 
@@ -35,7 +35,7 @@ class Run:
     ----------
     folder : Path
         Holds ``recipe.yaml``, ``split.yaml``, ``history.csv``, ``last.safetensors``,
-        ``best.safetensors`` and ``state.json``.
+        ``best.safetensors`` and ``state.json``, and ``scores.csv`` once it was evaluated.
     """
 
     folder: Path
@@ -54,6 +54,11 @@ class Run:
     def history(self) -> Path:
         """One row an epoch."""
         return self.folder / "history.csv"
+
+    @property
+    def scores(self) -> Path:
+        """What was scored with the newest checkpoint, one row a subject, phase and structure."""
+        return self.folder / "scores.csv"
 
     def claim(self, *, resume: bool) -> None:
         """Make the directory, or with `resume` check that there is a run to continue; note that a job runs.

@@ -175,6 +175,8 @@ class _Loop:
         self._scores = dict(checkpoint.scores)
         rows = [row for row in self._run.read_history() if int(row["update"]) <= self._tally.update]
         self._run.write_history(rows)
+        if self._tally.update < self._length.updates:
+            self._run.scores.unlink(missing_ok=True)  # of weights that are about to change
 
     def _seconds_left(self) -> float | None:
         if len(self._durations) < 5:

@@ -1,0 +1,198 @@
+"""Score tables that are read back, and those that jobs leave in a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from cmr_ssp import jobs
+from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.errors import OutputError, RunError, ScoreError
+from cmr_ssp.evaluation import Score, SubjectRole, read_scores, scores_csv
+from cmr_ssp.events import Cancel, Noticed, Outcome, Preparing, UpdateFinished
+from cmr_ssp.files import open_cohort
+from cmr_ssp.runs import Run, scores, store_scores, stored_scores
+from cmr_ssp.subjects import Cohort, Role, Split
+from cohort_helpers import Listener, segmentation, write_beating_cohort
+
+SPLIT = Split({"a": Role.TRAIN, "b": Role.TEST, "c": Role.TEST})
+
+
+def score(subject: str, value: float | None, structure: Structure = Structure.LV) -> Score:
+    return Score(subject, Phase.ES, structure, value, SubjectRole.TEST)
+
+
+# ---- reading ------------------------------------------------------------------------------------
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    every = [
+        Score(subject, phase, structure, value, role)
+        for subject in ("a", 'comma, "quote"', "line\r\nbreak", "größe", "007")
+        for phase in Phase
+        for structure, value in zip(Structure, (0.1234, None, 1.0), strict=True)
+        for role in SubjectRole
+    ]
+    path = tmp_path / "scores.csv"
+    path.write_bytes(scores_csv(every).encode())
+    assert read_scores(path) == tuple(every)
+    path.write_text(scores_csv(()))
+    assert read_scores(path) == ()
+
+
+GOOD = "subject,phase,structure,dice,role\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\x89PNG\xff",
+        b"subject,dice\na,0.5\n",
+        *(
+            f"{GOOD}{row}\n".encode()
+            for row in (
+                "a,ED,LV,0.5",
+                "a,ED,LV,0.5,test,more",
+                "a,systole,LV,0.5,test",
+                "a,ED,aorta,0.5,test",
+                "a,ED,LV,good,test",
+                "a,ED,LV,,test",
+                "a,ED,LV,nan,test",
+                "a,ED,LV,1.01,test",
+                "a,ED,LV,0.5,friend",
+                '"a,ED,LV,0.5,test',
+                "",
+            )
+        ),
+    ],
+)
+def test_a_damaged_table_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_bytes(content)
+    with pytest.raises(ScoreError, match=r"scores\.csv"):
+        read_scores(path)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ScoreError, match=r"scores\.csv"):
+        read_scores(tmp_path / "scores.csv")
+
+
+# ---- in a run -----------------------------------------------------------------------------------
+
+
+def test_the_newest_score_of_a_structure_stays(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert stored_scores(run) == ()
+    store_scores(run, [score("b", 0.5), score("a", 0.25), score("a", None, Structure.RV)])
+    store_scores(run, [score("b", 0.75), score("a", 0.125, Structure.MYO)])
+    assert stored_scores(run) == (
+        score("a", 0.25),
+        score("a", 0.125, Structure.MYO),
+        score("a", None, Structure.RV),
+        score("b", 0.75),
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
+
+
+def test_scores_alone_are_no_run(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    store_scores(run, [score("a", 0.5)])
+    with pytest.raises(RunError, match="is no run"):
+        run.split()
+    cohort = open_cohort(write_beating_cohort(tmp_path / "cohort", "abc"))
+    recipe = segmentation(method="scratch")
+    with pytest.raises(RunError, match="not empty"):  # else another run's scores would pass as its own
+        jobs.finetune(cohort, recipe, run, split=SPLIT, settings=jobs.Settings("cpu"))
+
+
+@pytest.fixture
+def cohort(tmp_path: Path) -> Cohort:
+    return open_cohort(write_beating_cohort(tmp_path / "cohort", "abc"))
+
+
+def trained(folder: Path, cohort: Cohort, listener: Listener, cancel: Cancel | None = None) -> Run:
+    run = Run(folder)
+    recipe = segmentation(method="scratch", updates=20, checkpoint_every=20)
+    settings = jobs.Settings("cpu")
+    jobs.finetune(cohort, recipe, run, split=SPLIT, settings=settings, on_event=listener, cancel=cancel)
+    return run
+
+
+def rounded(found: tuple[Score, ...]) -> list[Score]:
+    return [dataclasses.replace(s, dice=None if s.dice is None else round(s.dice, 4)) for s in found]
+
+
+def test_evaluating_and_segmenting_leave_their_scores_in_the_run(cohort: Cohort, tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", cohort, Listener())
+    first = jobs.evaluate(run, cohort.select("ab"), phases=[Phase.ED], device="cpu")
+    assert list(stored_scores(run)) == rounded(first.scores)
+    jobs.segment_subjects(run, cohort.select("bc").subjects, device="cpu")
+    kept = stored_scores(run)
+    assert {(s.subject, s.phase) for s in kept} == {
+        ("a", Phase.ED),
+        *((subject, phase) for subject in "bc" for phase in Phase),
+    }
+    assert {s.subject: s.role for s in kept} == {
+        "a": SubjectRole.TRAINED_ON,
+        "b": SubjectRole.TEST,
+        "c": SubjectRole.TEST,
+    }
+
+
+def test_what_was_scored_before_a_stop_or_a_fault_is_kept(cohort: Cohort, tmp_path: Path) -> None:
+    run, cancel = trained(tmp_path / "run", cohort, Listener()), Cancel()
+    stopped = jobs.evaluate(run, cohort, device="cpu", on_event=lambda _: cancel.request(), cancel=cancel)
+    assert stopped.outcome is Outcome.STOPPED
+    assert {s.subject for s in stored_scores(run)} == {"a"}
+    (cohort.root / "c.nii.gz").write_bytes(b"")
+    with pytest.raises(Exception, match=r"c\.nii\.gz"):
+        jobs.segment_subjects(run, cohort.subjects[1:], device="cpu")
+    assert {s.subject for s in stored_scores(run)} == {"a", "b"}
+
+
+def test_a_damaged_table_is_told_before_the_work(cohort: Cohort, tmp_path: Path) -> None:
+    run, heard = trained(tmp_path / "run", cohort, Listener()), Listener()
+    run.scores.write_text("years of work")
+    with pytest.raises(ScoreError):
+        jobs.evaluate(run, cohort, device="cpu", on_event=heard)
+    with pytest.raises(ScoreError):
+        jobs.segment_subjects(run, cohort.subjects, device="cpu", on_event=heard)
+    assert not heard.of(Preparing)
+    assert run.scores.read_text() == "years of work"
+
+
+def test_a_run_that_may_not_be_written_to_can_still_be_scored(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, heard = trained(tmp_path / "run", cohort, Listener()), Listener()
+
+    def refuse(path: Path, text: str) -> None:
+        raise OutputError.of(path, "it cannot be written", "Choose another folder.")
+
+    monkeypatch.setattr(scores, "write_text", refuse)
+    found = jobs.evaluate(run, cohort, device="cpu", on_event=heard)
+    assert found.outcome is Outcome.FINISHED
+    assert len(found.scores) == 3 * 2 * 3
+    (notice,) = heard.of(Noticed)
+    assert "scores.csv" in notice.problem.where
+    assert notice.problem.severity == "warning"
+
+
+def test_training_on_forgets_the_scores_of_earlier_weights(cohort: Cohort, tmp_path: Path) -> None:
+    cancel = Cancel()
+
+    class Stop(Listener):
+        def __call__(self, event: object) -> None:
+            if isinstance(event, UpdateFinished) and event.update == 3:
+                cancel.request()
+
+    run = trained(tmp_path / "run", cohort, Stop(), cancel)
+    settings = jobs.Settings("cpu")
+    for kept in (False, True):  # the second time it has finished, and nothing changes
+        jobs.evaluate(run, cohort, device="cpu")
+        assert run.scores.exists()
+        jobs.finetune(cohort, None, run, settings=settings, resume=True)
+        assert run.scores.exists() == kept
