@@ -7,6 +7,7 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cmr_ssp.widgets.settings import Setting, as_text, from_text
@@ -73,7 +74,7 @@ class ProblemLabel(QLabel):
         self.setWordWrap(True)
         self.setVisible(False)
 
-    def show_problems(self, texts: list[str]) -> None:
+    def show_texts(self, texts: list[str]) -> None:
         """Show these, or nothing."""
         self.setText("\n".join(texts))
         self.setVisible(bool(texts))
@@ -82,8 +83,13 @@ class ProblemLabel(QLabel):
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802 - Qt's name
         """Follow the theme."""
         super().changeEvent(event)
-        if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.ParentChange):
+        if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
             self._colour()
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Take the theme of the window that it was put into."""
+        super().showEvent(event)
+        self._colour()
 
     def _colour(self) -> None:
         around = self.parentWidget()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -11,6 +11,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from cmr_ssp.recipes import Recipe
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
+
+COUNTS = ("epochs", "updates")
+"""How long a training lasts: a recipe has one of them."""
 
 _FIRST_GROUP = "Training"
 _RELATIONS = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
@@ -97,6 +100,29 @@ def from_text(text: str, setting: Setting) -> object:
     if setting.type is tuple:
         return [part for part in re.split(r"[\s,;]+", text.strip("[]()")) if part]
     return None if not text and setting.if_empty is not None else text
+
+
+def differences(recipe: Recipe, preset: Recipe) -> dict[str, object]:
+    """Return the settings of `recipe` that `preset` has otherwise; one count replaces the other."""
+    theirs = flattened(preset)
+    found = {key: value for key, value in flattened(recipe).items() if value != theirs[key]}
+    return {key: value for key, value in found.items() if value is not None or key not in COUNTS}
+
+
+def key_of(what: str, keys: Container[str]) -> str | None:
+    """Return the setting that the text of a problem is about: the one that it begins with."""
+    first = what.partition(" ")[0].rstrip(":")
+    whole, _, index = first.rpartition(".")
+    return next((key for key in (first, whole if index.isdigit() else "") if key in keys), None)
+
+
+def without_key(what: str, key: str) -> str:
+    """Return the text of a problem without the key, beside which it is shown."""
+    rest = what.removeprefix(key)
+    if not rest.startswith("."):
+        return rest.removeprefix(":").strip()
+    index, _, reason = rest[1:].partition(": ")  # of a number in a row of numbers
+    return f"number {int(index) + 1}: {reason}"
 
 
 def _setting(key: str, group: str, field: FieldInfo) -> Setting:
