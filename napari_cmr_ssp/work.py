@@ -1,4 +1,4 @@
-"""What the panels ask the job workers to do; heavy parts of the engine are imported in the worker's thread."""
+"""What the panels ask the job workers to do; what is heavy is imported in the worker's thread."""
 
 from __future__ import annotations
 

@@ -42,6 +42,7 @@ from cmr_ssp.events import (
 from cmr_ssp.files import open_cine, open_cohort
 from cmr_ssp.networks import UNet
 from cmr_ssp.pretrain import MimObjective
+from cmr_ssp.recipes import matching_preset
 from cmr_ssp.runs import Run, file_digest, load_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split
 from cohort_helpers import (
@@ -650,11 +651,11 @@ def test_the_preset_follows_the_pretraining() -> None:
 
     for name in preset_names():
         if name.startswith("mim/"):
-            assert jobs.matching_preset(load_recipe(name)) == name.replace("mim/", "finetune/")
-    assert jobs.matching_preset(None) == "scratch/cpu-small"
-    assert jobs.matching_preset(None, on_gpu=True) == "scratch/gpu-8gb"
+            assert matching_preset(load_recipe(name)) == name.replace("mim/", "finetune/")
+    assert matching_preset(None) == "scratch/cpu-small"
+    assert matching_preset(None, on_gpu=True) == "scratch/gpu-8gb"
     with pytest.raises(RecipeError, match="no preset"):
-        jobs.matching_preset(mim())
+        matching_preset(mim())
 
 
 # ---- segmenting ---------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmr_ssp.errors import CmrSspError
+from cmr_ssp.recipes import Recipe, load_recipe, matching_preset
 from cmr_ssp.subjects import Role
 from cmr_ssp.subjects.split_file import write_split
 from qtpy.QtCore import Signal
@@ -179,14 +180,25 @@ class TrainPanel(QWidget):
         self._follow_source()
 
     def _follow_source(self) -> None:
-        """Fit preset and run name to where training starts from."""
-        method = "mim" if self.pretrains else "scratch" if self.source.currentData() is None else "finetune"
-        form = self.form
-        before, _, size = form.preset.partition("/")
-        if before != method:
-            form.set_preset(f"{method}/{size}")
+        """Fit recipe and run name to where training starts from."""
+        source = None if self.pretrains else self.source.currentData()
+        method = "mim" if self.pretrains else "scratch" if source is None else "finetune"
+        try:
+            self.form.set_value(self._fitting(method, source))
+        except CmrSspError as error:
+            self.about.setText(problem_html(error.problems))
+            return
         self.name.setText(new_run_folder(self._runs, method).name)
         self._show_about()
+
+    def _fitting(self, method: str, source: Path | None) -> Recipe:
+        """Return the form's recipe for a method, or the preset that goes on from a pretrained network."""
+        recipe = self.form.value()
+        if source is not None:
+            pretrained = load_recipe(source / "recipe.yaml")
+            if (recipe.network, recipe.crop) != (pretrained.network, pretrained.crop):
+                return load_recipe(matching_preset(pretrained))
+        return recipe.model_copy(update={"method": method})
 
     def _show_about(self) -> None:
         split, ticks = self._session.split, self._session.ticks

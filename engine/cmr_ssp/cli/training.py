@@ -27,7 +27,7 @@ from cmr_ssp.cli.options import (
 from cmr_ssp.cli.progress import exit_if_stopped, reporting, show_problem
 from cmr_ssp.errors import RecipeError
 from cmr_ssp.files import open_cohort
-from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe, load_recipe
+from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe, load_recipe, matching_preset
 from cmr_ssp.subjects import Cohort, Split
 from cmr_ssp.subjects.split_file import read_split
 
@@ -110,7 +110,7 @@ def finetune(
 
     def usual() -> str:
         before = load_checkpoint(source.last).recipe if source is not None else None
-        return jobs.matching_preset(before, on_gpu=choose_device(device).type != "cpu")
+        return matching_preset(before, on_gpu=choose_device(device).type != "cpu")
 
     methods = ("finetune", "scratch") if resume else ("scratch",) if source is None else ("finetune",)
     asked = _asked(run, preset, recipe, _with_seed(settings, seed), methods, usual, resume=resume)

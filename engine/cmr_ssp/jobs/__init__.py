@@ -1,7 +1,7 @@
 """One function a stage; each emits events and ends in a reported state."""
 
 from cmr_ssp.jobs.evaluate import Evaluation, evaluate
-from cmr_ssp.jobs.finetune import LabelBudget, finetune, matching_preset
+from cmr_ssp.jobs.finetune import LabelBudget, finetune
 from cmr_ssp.jobs.preparing import Settings
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.reconstruct import reconstruct
@@ -15,7 +15,6 @@ __all__ = [
     "Settings",
     "evaluate",
     "finetune",
-    "matching_preset",
     "pretrain",
     "reconstruct",
     "segment",

@@ -1,6 +1,7 @@
 """All validated settings of a run, and the shipped presets."""
 
 from cmr_ssp.recipes.load import load_recipe, parse_recipe, preset_names, recipe_yaml
+from cmr_ssp.recipes.matching import matching_preset
 from cmr_ssp.recipes.models import (
     Augmentation,
     Crop,
@@ -28,6 +29,7 @@ __all__ = [
     "SegmentationLoss",
     "SegmentationRecipe",
     "load_recipe",
+    "matching_preset",
     "parse_recipe",
     "preset_names",
     "recipe_yaml",
