@@ -15,7 +15,7 @@ from cmr_ssp.files.writing import written_numbering
 from cmr_ssp.subjects import LabelSource, Subject
 from numpy.typing import NDArray
 
-from napari_cmr_ssp.layers import LayerData, numbers_layer, segmentation_layer, source_metadata
+from napari_cmr_ssp.layers import UNKNOWN, LayerData, numbers_layer, segmentation_layer, source_metadata
 
 _LABEL_ENDINGS = ("_gt", "_seg")
 
@@ -53,6 +53,7 @@ def _whole_file(path: Path, numbering: Numbering | None) -> LayerData:
     about = source_metadata(stack.grid, [path])
     pixels = stack.load()
     if numbering is None:
+        about |= {"numbering": UNKNOWN}
         return numbers_layer(_whole_numbers(pixels, path), stack.grid, stem_of(path), **about)
     return segmentation_layer(to_structures(pixels, numbering, str(path)), stack.grid, stem_of(path), **about)
 
@@ -90,7 +91,8 @@ def _in_cohort(path: Path, subject: Subject, labels: list[LabelSource]) -> Layer
         place = places.index(label.frame)
         volumes[place] = segmentation.labels
         drawn[place] = sorted(structure.name for structure in segmentation.drawn)
-    about = source_metadata(stack.grid, [path]) | {"drawn": drawn, "subject": subject.id}
+    image = subject.frames[labels[0].frame].path  # first: its header is the geometry of what is saved
+    about = source_metadata(stack.grid, [image, path]) | {"drawn": drawn, "subject": subject.id}
     return segmentation_layer(volumes, stack.grid, stem_of(path), **about)
 
 

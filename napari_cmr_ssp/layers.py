@@ -41,6 +41,9 @@ TITLES: Mapping[Structure, str] = {
     Structure.RV: "RV cavity",
 }
 
+UNKNOWN = "unknown"
+"""The ``numbering`` in the metadata of a layer whose numbers nobody explains."""
+
 _OPACITY = 0.45
 _CONTRAST_PERCENTILES = (1.0, 99.0)
 _CONTRAST_SAMPLE = 400_000

@@ -56,7 +56,7 @@ def write_segmentation(
     labels : ndarray of uint8, shape (frame, slice, row, column) or (slice, row, column)
         0 or a `Structure` number, in the slice order of `stack`.
     stack : CineStack
-        What the labels belong to.
+        What the labels belong to. Where it names no source, the header is made from its grid.
     numbering : str or Numbering
         What the numbers in the file shall mean: ``"mnms"`` (the engine's own), ``"acdc"`` or a mapping.
 
@@ -143,16 +143,26 @@ def _inverse(path: Path, numbering: str | Numbering) -> NDArray[np.uint8]:
 
 def _header(stack: CineStack, shape: tuple[int, ...]) -> Any:
     """Make a fresh header that carries the source's geometry and nothing else of it."""
-    source = nib.load(stack.sources[0]).header
+    source = nib.load(stack.sources[0]).header if stack.sources else None
     header = nib.Nifti2Header() if isinstance(source, nib.Nifti2Header) else nib.Nifti1Header()
     header.set_data_dtype(np.uint8)
     header.set_data_shape(shape[::-1])
-    for field in _GEOMETRY_FIELDS:
-        header[field] = source[field]
-    header["pixdim"][:5] = source["pixdim"][:5]
+    if source is None:
+        _write_grid(header, stack)
+    else:
+        for field in _GEOMETRY_FIELDS:
+            header[field] = source[field]
+        header["pixdim"][:5] = source["pixdim"][:5]
     header["magic"] = header.single_magic
     header["vox_offset"] = header.single_vox_offset
     return header
+
+
+def _write_grid(header: Any, stack: CineStack) -> None:
+    """Put the grid into a header: all that is known where there is no source."""
+    header.set_xyzt_units("mm", "sec")
+    header["pixdim"][1:5] = *stack.grid.spacing_mm[::-1], stack.frame_spacing_s or 0.0
+    header.set_sform(stack.grid.affine, code="scanner")
 
 
 def _signed(table: NDArray[np.uint8]) -> bytes:
