@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +44,7 @@ def label_layer(path: Path) -> LayerData:
         return _whole_file(path, numbering)
     subject, labels = _find_in_cohort(path)
     if subject is not None:
-        return _in_cohort(path, subject, labels)
+        return phases_layer(subject, labels, stem_of(path))
     return _whole_file(path, None)
 
 
@@ -80,8 +81,14 @@ def _find_in_cohort(path: Path) -> tuple[Subject | None, list[LabelSource]]:
     return None, []
 
 
-def _in_cohort(path: Path, subject: Subject, labels: list[LabelSource]) -> LayerData:
-    """Place labels at their frames of the image file that they belong to."""
+def phases_layer(subject: Subject, labels: Sequence[LabelSource], name: str) -> LayerData:
+    """Place labels at their frames of the image file that they belong to, which is one for all of them.
+
+    Raises
+    ------
+    CmrSspError
+        Where a file is unreadable, or labels do not fit their image.
+    """
     stack = open_stack(subject)
     places = _frames_of_same_file(subject, labels[0].frame)
     volumes = np.zeros((len(places), *stack.grid.shape), np.uint8)
@@ -92,8 +99,8 @@ def _in_cohort(path: Path, subject: Subject, labels: list[LabelSource]) -> Layer
         volumes[place] = segmentation.labels
         drawn[place] = sorted(structure.name for structure in segmentation.drawn)
     image = subject.frames[labels[0].frame].path  # first: its header is the geometry of what is saved
-    about = source_metadata(stack.grid, [image, path]) | {"drawn": drawn, "subject": subject.id}
-    return segmentation_layer(volumes, stack.grid, stem_of(path), **about)
+    about = source_metadata(stack.grid, dict.fromkeys([image, *(label.source.path for label in labels)]))
+    return segmentation_layer(volumes, stack.grid, name, **about, drawn=drawn, subject=subject.id)
 
 
 def _frames_of_same_file(subject: Subject, frame: int) -> list[int]:

@@ -48,7 +48,7 @@ def test_manifest_is_valid_and_all_its_commands_exist() -> None:
     manifest.validate_imports()
     assert manifest.name == NAME
     assert [reader.filename_patterns for reader in manifest.contributions.readers] == [["*.nii", "*.nii.gz"]]
-    assert [sample.key for sample in manifest.contributions.sample_data] == ["phantom"]
+    assert [sample.key for sample in manifest.contributions.sample_data] == ["phantom", "phantom_cohort"]
 
 
 # reader

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import platformdirs
 import torch
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from cmr_ssp.anatomy import Phase
+from cmr_ssp.cache import cache_folder
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.files import open_stack, read_segmentation, verified
@@ -43,7 +43,7 @@ class _PreparedSubject:
 
 def default_bank_folder() -> Path:
     """Return where banks are kept: ``CMR_SSP_CACHE`` or the user's cache folder."""
-    return Path(os.environ.get("CMR_SSP_CACHE") or platformdirs.user_cache_path("cmr-ssp")) / "banks"
+    return cache_folder() / "banks"
 
 
 def slice_bank(
