@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import CmrSspError
+from cmr_ssp.events import Cancel, Cancelled
 from cmr_ssp.files import open_cohort, open_stack, read_segmentation
 from cmr_ssp.samples import bank_building
 from cmr_ssp.samples.bank import SliceBank, open_bank
@@ -33,9 +35,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     prepare = bank_building._prepare
 
-    def recording(subject: Subject) -> object:
+    def recording(subject: Subject, cancel: Cancel) -> object:
         seen.append(subject.id)
-        return prepare(subject)
+        return prepare(subject, cancel)
 
     monkeypatch.setattr(bank_building, "_prepare", recording)
     return seen
@@ -189,6 +191,32 @@ def test_an_interrupted_build_leaves_nothing(cohort: Cohort, banks: Path) -> Non
 
     with pytest.raises(KeyboardInterrupt):
         slice_bank(cohort.subjects, banks, stop)
+    assert list(banks.iterdir()) == []
+
+
+@pytest.mark.parametrize("step", ["_read", "standardise", "_index"])
+def test_a_cancelled_build_stops_between_steps_and_leaves_nothing(
+    cohort: Cohort, banks: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    order = ["_read", "standardise", "_index"]
+    steps = {name: getattr(bank_building, name) for name in order}
+    cancel, done = Cancel(), list[str]()
+
+    def counted(name: str) -> Any:
+        def work(*arguments: object) -> object:
+            done.append(name)
+            if name == step:
+                cancel.request()
+            return steps[name](*arguments)
+
+        return work
+
+    for name in steps:
+        monkeypatch.setattr(bank_building, name, counted(name))
+    monkeypatch.setattr(bank_building.os, "cpu_count", lambda: 1)
+    with pytest.raises(Cancelled):
+        slice_bank(cohort.subjects, banks, cancel=cancel)
+    assert done == order[: order.index(step) + 1]  # of the first of three subjects
     assert list(banks.iterdir()) == []
 
 

@@ -564,6 +564,27 @@ def test_a_stopped_job_is_continued_bit_for_bit(
         assert (parts.folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
 
 
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+def test_a_job_that_is_stopped_while_it_prepares_can_be_started_again(
+    cohort: Cohort, story: Story, tmp_path: Path, stage: str
+) -> None:
+    run, cancel, heard = Run(tmp_path / "run"), Cancel(), Listener()
+    settings = jobs.Settings("cpu", bank_folder=tmp_path / "banks")
+
+    def stop(event: Any) -> None:
+        heard(event)
+        if isinstance(event, Preparing):
+            cancel.request()
+
+    more = {"on_event": stop, "cancel": cancel}
+    assert train_stage(stage, cohort, run, story.pretrained, settings, **more) is Outcome.STOPPED
+    assert heard.end.outcome is Outcome.STOPPED
+    assert not heard.of(RunStarted)
+    assert state(run) == {"state": "stopped", "problems": []}
+    assert list((tmp_path / "banks").iterdir()) == []
+    assert train_stage(stage, cohort, run, story.pretrained, settings) is Outcome.FINISHED
+
+
 def test_a_run_is_not_overwritten_and_strangers_are_left_alone(
     cohort: Cohort, banks: jobs.Settings, story: Story, tmp_path: Path
 ) -> None:

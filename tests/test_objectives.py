@@ -9,10 +9,12 @@ import pytest
 import torch
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.evaluation import dice
+from cmr_ssp.events import Cancel, Cancelled
 from cmr_ssp.files import open_cohort, open_stack, read_segmentation
 from cmr_ssp.finetune import SegmentationObjective
 from cmr_ssp.prediction import segment_stack
 from cmr_ssp.pretrain import MimObjective
+from cmr_ssp.pretrain import mim as mim_module
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.samples.views import make_views
@@ -132,6 +134,35 @@ def test_validation_is_the_dice_of_the_stack_that_prediction_gives(cohort: Cohor
     assert next(iter(found)) == "validation_dice"
     assert objective.network.training
     assert labelled(bank).validate() == {}
+
+
+def stop_after(batches: int, network: nn.Module, cancel: Cancel) -> list[int]:
+    """Ask to stop once a network has seen some batches; return the sizes of all that it sees."""
+    sizes: list[int] = []
+
+    def count(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        sizes.append(len(inputs[0]))
+        if len(sizes) == batches:
+            cancel.request()
+
+    network.register_forward_pre_hook(count)
+    return sizes
+
+
+def test_validation_can_be_left_between_batches(bank: SliceBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mim_module, "_VALIDATION_BATCH", 4)
+    cancel = Cancel()
+    pretrained, finetuned = pretraining(bank), labelled(bank, ("a", "b"), prediction={"recentre": True})
+    seen = stop_after(2, pretrained.network, cancel)
+    with pytest.raises(Cancelled):
+        pretrained.validate(cancel)
+    assert seen == [4, 4]  # of 12
+    cancel = Cancel()
+    seen = stop_after(1, finetuned.network, cancel)
+    with pytest.raises(Cancelled):
+        finetuned.validate(cancel)
+    assert seen == [2 * SLICES]  # the first glance at the first of two subjects
+    assert finetuned.network.training
 
 
 def test_a_few_updates_on_one_batch_lower_the_loss(bank: SliceBank) -> None:

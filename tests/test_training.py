@@ -15,6 +15,7 @@ import torch
 from cmr_ssp.errors import RunError
 from cmr_ssp.events import (
     Cancel,
+    Cancelled,
     CheckpointWritten,
     EpochFinished,
     Event,
@@ -273,7 +274,7 @@ def test_a_killed_process_is_continued_bit_for_bit(tmp_path: Path, uninterrupted
         "kill = lambda seed: os._exit(9) if seed[1] == 6 else None\n"
         f"run_training(Path(sys.argv[1]), objective_of(before_loss=kill), recipe(**{settings!r}))\n"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     arguments = [sys.executable, "-c", program, str(tmp_path)]
     assert subprocess.run(arguments, env=environment, check=False).returncode == 9
     assert [row["update"] for row in Run(tmp_path).read_history()] == ["3", "4", "6"]
@@ -310,6 +311,37 @@ def test_interrupted_in_the_middle_of_an_update_with_micro_batches(tmp_path: Pat
     run_training(tmp_path / "parts", objective_of(before_loss=stop), recipe(**settings), cancel=cancel)
     assert load_checkpoint(Run(tmp_path / "parts").last).tally["update"] == 5
     run_training(tmp_path / "parts", objective_of(), recipe(**settings), resume=True)
+    assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("interrupted", [(0,), (1,), (2,), (0, 1, 2, 3)])
+def test_interrupted_in_a_validation(tmp_path: Path, interrupted: tuple[int, ...]) -> None:
+    """Whatever validations are left in the middle, no update is lost and the result is the same."""
+
+    def measured(objective: Line) -> dict[str, float]:
+        return {"score": -sum(float(p.sum()) for p in objective.network.parameters())}
+
+    whole = objective_of()
+    whole._scores = lambda: measured(whole)
+    run_training(tmp_path / "whole", whole, recipe(**SETTINGS))
+    begun, outcome = 0, Outcome.STOPPED
+    updates = []
+    while outcome is Outcome.STOPPED:
+        cancel = Cancel()
+
+        def stop(cancel: Cancel = cancel) -> None:
+            nonlocal begun
+            if begun in interrupted:
+                cancel.request()
+            begun += 1
+
+        parts = objective_of(before_validation=stop)
+        parts._scores = lambda parts=parts: measured(parts)
+        resume = (tmp_path / "parts").exists()
+        outcome = run_training(tmp_path / "parts", parts, recipe(**SETTINGS), cancel=cancel, resume=resume)
+        updates.append(load_checkpoint(Run(tmp_path / "parts").last).tally["update"])
+    ends = {(0,): [4, 11], (1,): [8, 11], (2,): [11, 11], (0, 1, 2, 3): [4, 4, 4, 4, 11]}
+    assert updates == ends[interrupted]
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
 
 
@@ -448,6 +480,14 @@ def test_a_recipe_shorter_than_the_trial_can_be_stretched(
 
 def test_no_time_at_all_is_one_update() -> None:
     assert fit_updates(Line(), recipe(), -1.0, cpu()).updates == 1
+
+
+def test_fitting_can_be_cancelled() -> None:
+    cancel = Cancel()
+    objective = objective_of(before_loss=lambda seed: cancel.request() if seed[1] == 3 else None)
+    with pytest.raises(Cancelled):
+        fit_updates(objective, recipe(), 60.0, cpu(), cancel)
+    assert len(objective.seen) == 4
 
 
 def test_training_after_fitting_starts_afresh(tmp_path: Path) -> None:

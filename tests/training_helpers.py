@@ -53,6 +53,7 @@ class Line:
         network: Callable[[], nn.Module] = linear,
         *,
         scores: Callable[[], dict[str, float]] = dict,
+        before_validation: Callable[[], None] = lambda: None,
         before_loss: Callable[[tuple[int, ...]], None] = lambda seed: None,
         noisy: bool = True,
     ) -> None:
@@ -61,6 +62,7 @@ class Line:
         self.network = network()
         self.seen: list[list[int]] = []
         self._scores, self._before_loss, self._noisy = scores, before_loss, noisy
+        self._before_validation = before_validation
 
     def before_update(self, progress: float) -> None:
         assert 0 <= progress < 1
@@ -74,7 +76,10 @@ class Line:
         target = torch.from_numpy(points.sum(axis=1, keepdims=True)).float()
         return (network(torch.from_numpy(points).float()) - target).square().mean()
 
-    def validate(self) -> dict[str, float]:
+    def validate(self, cancel: Cancel) -> dict[str, float]:
+        self.network.eval()
+        self._before_validation()
+        cancel.check()
         return self._scores()
 
 

@@ -119,7 +119,7 @@ def _below(folder: Path, layouts: Sequence[Layout]) -> list[tuple[Layout, list[P
     found: dict[str, tuple[Layout, list[Path]]] = {}
     level, seen = [folder], 0
     for _ in range(_DEPTH):
-        below = [entry for parent in level for entry in _subfolders(parent)][: _MAX_FOLDERS - seen]
+        below = [entry for parent in level for entry in subfolders(parent)][: _MAX_FOLDERS - seen]
         seen += len(below)
         level = []
         for entry in below:
@@ -131,7 +131,8 @@ def _below(folder: Path, layouts: Sequence[Layout]) -> list[tuple[Layout, list[P
     return list(found.values())
 
 
-def _subfolders(folder: Path) -> list[Path]:
+def subfolders(folder: Path) -> list[Path]:
+    """Return the folders in a folder, sorted, hidden ones left out; none where it cannot be read."""
     try:
         return sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith("."))
     except OSError:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from cmr_ssp.anatomy import N_CLASSES, Structure
 from cmr_ssp.evaluation import dice
+from cmr_ssp.events import Cancel
 from cmr_ssp.finetune.loss import SegmentationCriterion
 from cmr_ssp.networks import UNet
 from cmr_ssp.prediction import segment_cine
@@ -67,11 +68,13 @@ class SegmentationObjective:
         assert views.labels is not None
         return self._criterion(network(images), views.labels, views.drawn)
 
-    def validate(self) -> dict[str, float]:
+    def validate(self, cancel: Cancel | None = None) -> dict[str, float]:
         """Return the mean 3D Dice of the validation subjects in their own grid, in all and by structure."""
+        cancel = cancel or Cancel()
         values: dict[Structure, list[float]] = {structure: [] for structure in Structure}
         for subject_id in self._validation_subjects:
-            self._add_dice(subject_id, values)
+            cancel.check()
+            self._add_dice(subject_id, values, cancel)
         by_structure = {s: sum(v) / len(v) for s, v in values.items() if v}
         if not by_structure:
             return {}
@@ -80,13 +83,19 @@ class SegmentationObjective:
             f"validation_dice_{structure.name}": value for structure, value in by_structure.items()
         }
 
-    def _add_dice(self, subject_id: str, values: dict[Structure, list[float]]) -> None:
+    def _add_dice(self, subject_id: str, values: dict[Structure, list[float]], cancel: Cancel) -> None:
         cine = self._bank.cine(subject_id)
         labelled = [frame for frame, drawn in enumerate(cine.drawn) if drawn]
         if not labelled:
             return
         found = segment_cine(
-            self.network, cine.levels[labelled], cine.mean, cine.spacing_mm, cine.heart_px, self._recipe
+            self.network,
+            cine.levels[labelled],
+            cine.mean,
+            cine.spacing_mm,
+            cine.heart_px,
+            self._recipe,
+            lambda *_: cancel.check(),
         )
         for prediction, frame in zip(found, labelled, strict=True):
             for structure in cine.drawn[frame]:

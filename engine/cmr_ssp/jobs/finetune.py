@@ -134,8 +134,7 @@ def finetune(
     """
 
     def prepare_and_train() -> Outcome:
-        work = Workplace.of(settings or Settings(), on_event)
-        job = _Finetuning(cohort, run, split, work, cancel or Cancel())
+        job = _Finetuning(cohort, run, split, Workplace.of(settings, on_event, cancel))
         return job.resume(recipe) if resume else job.start(recipe, pretrained, budget or LabelBudget())
 
     return guarded(prepare_and_train, on_event, run, resume=resume)
@@ -147,7 +146,6 @@ class _Finetuning:
     run: Run
     split: Split | None
     work: Workplace
-    cancel: Cancel
 
     def start(
         self, recipe: SegmentationRecipe | None, pretrained: Run | None, budget: LabelBudget
@@ -166,7 +164,7 @@ class _Finetuning:
             provenance = replace(provenance, pretrained_from=file_digest(pretrained.last))
         recipe = self.work.fitted(recipe, objective, fabric)
         self.run.write_description(recipe, split)
-        return self.work.train(objective, recipe, self.run, provenance, fabric, self.cancel, resume=False)
+        return self.work.train(objective, recipe, self.run, provenance, fabric, resume=False)
 
     def resume(self, asked: SegmentationRecipe | None) -> Outcome:
         checkpoint = load_checkpoint(self.run.last)
@@ -179,7 +177,7 @@ class _Finetuning:
         objective, fabric, now = self._prepare(recipe, chosen, validating, None)
         require_unchanged(self.run, before.training, now.training)
         require_unchanged(self.run, before.validation, now.validation)
-        return self.work.train(objective, recipe, self.run, before, fabric, self.cancel, resume=True)
+        return self.work.train(objective, recipe, self.run, before, fabric, resume=True)
 
     def _validation(self, split: Split, n_chosen: int) -> tuple[Subject, ...]:
         if n_chosen < _VALIDATION_FROM:

@@ -92,17 +92,20 @@ def resolved(recipe: _R, device: torch.device) -> _R:
 
 @dataclass(slots=True, eq=False)
 class Workplace:
-    """Device, fabric and voice of one training job."""
+    """Device, voice and ear of one training job."""
 
     settings: Settings
     on_event: OnEvent
+    cancel: Cancel
     device: torch.device
     started: float
 
     @classmethod
-    def of(cls, settings: Settings, on_event: OnEvent) -> Workplace:
+    def of(cls, settings: Settings | None, on_event: OnEvent, cancel: Cancel | None) -> Workplace:
         """Choose the device; the clock of `max_minutes` starts here."""
-        return cls(settings, on_event, choose_device(settings.device), time.perf_counter())
+        settings = settings or Settings()
+        device = choose_device(settings.device)
+        return cls(settings, on_event, cancel or Cancel(), device, time.perf_counter())
 
     def bank(self, subjects: Sequence[Subject]) -> SliceBank:
         """Return the slice bank of these subjects, with progress."""
@@ -110,7 +113,7 @@ class Workplace:
         def report(done: int, total: int) -> None:
             self.on_event(Preparing("subjects in the slice bank", done, total))
 
-        bank = slice_bank(subjects, self.settings.bank_folder, report)
+        bank = slice_bank(subjects, self.settings.bank_folder, report, self.cancel)
         for subject_id in bank.unsure_of_heart:
             self.on_event(Noticed(unsure_of_heart(subject_id)))
         return bank
@@ -126,7 +129,7 @@ class Workplace:
         if self.settings.max_minutes is None:
             return recipe
         left = 60 * self.settings.max_minutes - (time.perf_counter() - self.started)
-        return fit_updates(objective, recipe, left, fabric)
+        return fit_updates(objective, recipe, left, fabric, self.cancel)
 
     def train(
         self,
@@ -135,7 +138,6 @@ class Workplace:
         run: Run,
         provenance: Provenance,
         fabric: Fabric,
-        cancel: Cancel,
         *,
         resume: bool,
     ) -> Outcome:
@@ -144,7 +146,7 @@ class Workplace:
         self.on_event(
             RunStarted(run.folder, str(self.device), recipe.precision, len(objective.samples), length.updates)
         )
-        return train(objective, recipe, run, provenance, fabric, self.on_event, cancel, resume=resume)
+        return train(objective, recipe, run, provenance, fabric, self.on_event, self.cancel, resume=resume)
 
     def machine(self, precision: str) -> dict[str, str | int]:
         """Describe the hardware for the run's record."""

@@ -58,8 +58,8 @@ def pretrain(
     """
 
     def prepare_and_train() -> Outcome:
-        work = Workplace.of(settings or Settings(), on_event)
-        return _pretrain(cohort, recipe, run, split, work, cancel or Cancel(), resume=resume)
+        work = Workplace.of(settings, on_event, cancel)
+        return _pretrain(cohort, recipe, run, split, work, resume=resume)
 
     return guarded(prepare_and_train, on_event, run, resume=resume)
 
@@ -70,7 +70,6 @@ def _pretrain(
     run: Run,
     asked_split: Split | None,
     work: Workplace,
-    cancel: Cancel,
     *,
     resume: bool,
 ) -> Outcome:
@@ -96,7 +95,7 @@ def _pretrain(
     if before is not None:
         require_unchanged(run, before.provenance.pretraining, provenance.pretraining)
         require_unchanged(run, before.provenance.validation, provenance.validation)
-    return work.train(objective, recipe, run, provenance, fabric, cancel, resume=resume)
+    return work.train(objective, recipe, run, provenance, fabric, resume=resume)
 
 
 def _recipe(asked: MimRecipe | None, run: Run, work: Workplace, before: Checkpoint | None) -> MimRecipe:

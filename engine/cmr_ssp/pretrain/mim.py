@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cmr_ssp.events import Cancel
 from cmr_ssp.networks import UNet
 from cmr_ssp.recipes import MimRecipe
 from cmr_ssp.samples.bank import SliceBank
@@ -79,8 +80,9 @@ class MimObjective:
         return self._masked_loss(network, views.images, (*seed, _MASK_STREAM))
 
     @torch.inference_mode()
-    def validate(self) -> dict[str, float]:
+    def validate(self, cancel: Cancel | None = None) -> dict[str, float]:
         """Return the negative error on validation slices, with the same masks every time."""
+        cancel = cancel or Cancel()
         if not len(self._validation_samples):
             return {}
         self.network.eval()
@@ -89,6 +91,7 @@ class MimObjective:
             np.array_split(self._validation_samples, -(-len(self._validation_samples) // _VALIDATION_BATCH)),
         )
         for number, samples in enumerate(pieces):
+            cancel.check()
             seed = (self._recipe.seed, _VALIDATION_STREAM, number)
             views = make_views(
                 self._bank, samples, self._recipe.crop, None, seed, self._device, with_labels=False

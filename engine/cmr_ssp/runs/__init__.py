@@ -1,6 +1,7 @@
 """Runs on disk: recipe, split, history, checkpoints and provenance."""
 
 from cmr_ssp.runs.checkpoint import Checkpoint, file_digest, load_checkpoint, save_checkpoint
+from cmr_ssp.runs.listing import RunState, RunSummary, list_runs
 from cmr_ssp.runs.provenance import Provenance, SeenSubjects
 from cmr_ssp.runs.run import Run
 from cmr_ssp.runs.scores import store_scores, stored_scores
@@ -10,9 +11,12 @@ __all__ = [
     "Checkpoint",
     "Provenance",
     "Run",
+    "RunState",
+    "RunSummary",
     "SeenSubjects",
     "TransferReport",
     "file_digest",
+    "list_runs",
     "load_checkpoint",
     "save_checkpoint",
     "store_scores",

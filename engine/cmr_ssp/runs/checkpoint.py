@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,15 @@ class Checkpoint:
     scores: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CheckpointHeader:
+    """What a checkpoint says without its tensors: updates done, recipe, and what its network has seen."""
+
+    update: int
+    recipe: Recipe
+    provenance: Provenance
+
+
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically.
 
@@ -86,13 +96,8 @@ def load_checkpoint(path: Path) -> Checkpoint:
     CheckpointError
         Where the file is missing, damaged or no checkpoint of ours.
     """
-    remedy = "Choose the run folder that training wrote, or copy the file again."
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["cmr_ssp"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
-        if about["format"] != _FORMAT:
-            raise CheckpointError.of(path, f"is a {about['format']}", "Update napari-cmr-ssp.")
+    with _opened(path) as (file, about):
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         return Checkpoint(
             _fill(about["network"], tensors),
             _fill(about["optimiser"], tensors),
@@ -101,6 +106,33 @@ def load_checkpoint(path: Path) -> Checkpoint:
             Provenance.from_dict(about["provenance"]),
             about["scores"],
         )
+
+
+def read_checkpoint_header(path: Path) -> CheckpointHeader:
+    """Read everything of a checkpoint but its tensors.
+
+    Raises
+    ------
+    CheckpointError
+        As `load_checkpoint` does.
+    """
+    with _opened(path) as (_, about):
+        recipe = parse_recipe(about["recipe"], str(path))
+        return CheckpointHeader(
+            int(about["tally"]["update"]), recipe, Provenance.from_dict(about["provenance"])
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open a checkpoint, yield the file and its header, and name whatever is wrong with it."""
+    remedy = "Choose the run folder that training wrote, or copy the file again."
+    try:
+        with safe_open(path, framework="pt") as file:
+            about = json.loads((file.metadata() or {})["cmr_ssp"])
+            if about["format"] != _FORMAT:
+                raise CheckpointError.of(path, f"is a {about['format']}", "Update napari-cmr-ssp.")
+            yield file, about
     except FileNotFoundError:
         raise CheckpointError.of(path, "there is no such checkpoint", remedy) from None
     except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:

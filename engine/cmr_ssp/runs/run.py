@@ -24,6 +24,7 @@ _R = TypeVar("_R", MimRecipe, SegmentationRecipe)
 _RESOLVED = ("precision", "threads")
 _WITHOUT_CHECKPOINT = {"state.json", "recipe.yaml", "split.yaml", "history.csv"}
 _LEFTOVER = re.compile(r"\.(last|best|state|recipe|split|history|scores)\.[a-z]+\.[0-9a-f]{8}\.tmp")
+_RUNNING = "running"
 _HISTORY_COLUMNS = ["epoch", "update", "learning_rate", "loss"]
 
 
@@ -133,8 +134,27 @@ class Run:
 
     def write_state(self, outcome: Outcome | None, problems: Sequence[Problem] = ()) -> None:
         """Record how the job ended; None while it runs."""
-        state = {"state": outcome or "running", "problems": [str(problem) for problem in problems]}
+        state = {"state": outcome or _RUNNING, "problems": [str(problem) for problem in problems]}
         write_text(self.folder / "state.json", json.dumps(state, indent=1))
+
+    def read_state(self) -> tuple[Outcome | None, tuple[str, ...]]:
+        """Return how the last job ended, and its problems; None while it runs, or where it was killed.
+
+        Raises
+        ------
+        RunError
+            Where the state is damaged.
+        """
+        path = self.folder / "state.json"
+        if not path.exists():
+            return None, ()
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+            ended = None if state["state"] == _RUNNING else Outcome(state["state"])
+            return ended, tuple(str(problem) for problem in state["problems"])
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            what = f"is no readable state ({error})"
+            raise RunError.of(path, what, "Continue the run with --resume to write it anew.") from None
 
     def append_history(self, row: Mapping[str, float]) -> None:
         """Add a row to the history; a column the file lacks is added to the rows before."""

@@ -22,7 +22,7 @@ from threadpoolctl import threadpool_limits
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.cache import cache_folder
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
-from cmr_ssp.events import Progress, ignore_progress
+from cmr_ssp.events import Cancel, Progress, ignore_progress
 from cmr_ssp.files import open_stack, read_segmentation, verified
 from cmr_ssp.samples.bank import SLICE, SliceBank, open_bank
 from cmr_ssp.samples.heart import find_heart
@@ -47,7 +47,10 @@ def default_bank_folder() -> Path:
 
 
 def slice_bank(
-    subjects: Sequence[Subject], parent: Path | None = None, on_progress: Progress = ignore_progress
+    subjects: Sequence[Subject],
+    parent: Path | None = None,
+    on_progress: Progress = ignore_progress,
+    cancel: Cancel | None = None,
 ) -> SliceBank:
     """Return the bank of these subjects, building it where none fits what is on disk.
 
@@ -59,11 +62,15 @@ def slice_bank(
         Folder of banks, `default_bank_folder` unless given.
     on_progress : callable, optional
         Called with the number of subjects done and of all.
+    cancel : Cancel, optional
+        Looked at between the steps of each subject.
 
     Raises
     ------
     ImageError
         Naming every file that cannot be used.
+    Cancelled
+        Where somebody asked; nothing of the bank stays.
     """
     parent = parent or default_bank_folder()
     folder = parent / f"bank-{_content_key(subjects)}"
@@ -73,7 +80,7 @@ def slice_bank(
     building = parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
     building.mkdir()
     try:
-        _write(subjects, building, on_progress)
+        _write(subjects, building, on_progress, cancel or Cancel())
         _rename(building, folder)
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -102,12 +109,12 @@ def _rename(building: Path, folder: Path) -> None:
             raise
 
 
-def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress) -> None:
+def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, cancel: Cancel) -> None:
     records: list[NDArray[np.void]] = []
     fingerprints: list[str] = []
     problems: list[Problem] = []
     with (folder / "slices.bin").open("wb") as file:
-        for number, prepared in enumerate(_prepared(subjects)):
+        for number, prepared in enumerate(_prepared(subjects, cancel)):
             if isinstance(prepared, CmrSspError):
                 problems += prepared.problems
             else:
@@ -140,7 +147,7 @@ def _append(file: BinaryIO, prepared: _PreparedSubject) -> NDArray[np.void]:
     return index
 
 
-def _prepared(subjects: Sequence[Subject]) -> Iterator[_PreparedSubject | CmrSspError]:
+def _prepared(subjects: Sequence[Subject], cancel: Cancel) -> Iterator[_PreparedSubject | CmrSspError]:
     """Prepare subjects on all processors, in order, holding few of them in memory at a time."""
     workers = os.cpu_count() or 1
     waiting: deque[Future[_PreparedSubject | CmrSspError]] = deque()
@@ -150,19 +157,21 @@ def _prepared(subjects: Sequence[Subject]) -> Iterator[_PreparedSubject | CmrSsp
         ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool,
     ):
         for subject in subjects:
-            waiting.append(pool.submit(_prepare, subject))
+            waiting.append(pool.submit(_prepare, subject, cancel))
             if len(waiting) > workers:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _prepare(subject: Subject) -> _PreparedSubject | CmrSspError:
+def _prepare(subject: Subject, cancel: Cancel) -> _PreparedSubject | CmrSspError:
+    cancel.check()
     try:
         subject, _ = verified(subject)
         in_plane_mm, pixels, segmentations = _read(subject)
     except CmrSspError as error:
         return error
+    cancel.check()
     cine = standardise(pixels)
     rows, columns = cine.levels.shape[2:]
     here = (slice(None), slice(cine.top, cine.top + rows), slice(cine.left, cine.left + columns))
@@ -170,6 +179,7 @@ def _prepare(subject: Subject) -> _PreparedSubject | CmrSspError:
         Segmentation(np.ascontiguousarray(drawing.labels[here]), drawing.frame, drawing.drawn)
         for drawing in segmentations
     )
+    cancel.check()
     index = _index(subject, cine.levels, cropped, in_plane_mm)
     index["mean"] = cine.mean
     # Torch converts to half precision ten times as fast as numpy, to the same numbers.

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from lightning_fabric import Fabric
 
-from cmr_ssp.events import Cancel
+from cmr_ssp.events import Cancel, Cancelled
 from cmr_ssp.recipes import MimRecipe, SegmentationRecipe
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.stepper import Objective, Stepper
@@ -21,11 +21,19 @@ _TIMED_STEPS = 7
 _RESERVE = 0.05  # checkpoints and history are not in the step time
 
 
-def fit_updates(objective: Objective, recipe: _R, seconds: float, fabric: Fabric) -> _R:
+def fit_updates(
+    objective: Objective, recipe: _R, seconds: float, fabric: Fabric, cancel: Cancel | None = None
+) -> _R:
     """Return the recipe with as many updates as fit into `seconds`, from the measured step time.
 
     The schedule follows, as it depends on progress only. The network is left as it was.
+
+    Raises
+    ------
+    Cancelled
+        Where somebody asked to stop in the meantime.
     """
+    cancel = cancel or Cancel()
     before = copy.deepcopy(objective.network.state_dict())
     started = time.perf_counter()
     steps = _WARM_UP_STEPS + _TIMED_STEPS
@@ -34,8 +42,10 @@ def fit_updates(objective: Objective, recipe: _R, seconds: float, fabric: Fabric
     times = []
     for update in range(steps):
         begin = time.perf_counter()
-        loss = stepper.step(update, Cancel())
-        float(loss if loss is not None else 0.0)  # waits for the device
+        loss = stepper.step(update, cancel)
+        if loss is None:
+            raise Cancelled
+        float(loss)  # waits for the device
         times.append(time.perf_counter() - begin)
         if time.perf_counter() - started > seconds / 4 and len(times) > 1:
             break

@@ -14,6 +14,7 @@ from lightning_fabric import Fabric
 from cmr_ssp.errors import RunError
 from cmr_ssp.events import (
     Cancel,
+    Cancelled,
     CheckpointWritten,
     EpochFinished,
     OnEvent,
@@ -99,22 +100,35 @@ class _Loop:
             self._restore()
         else:
             self._save()  # from here on the run can be resumed
+        try:
+            self._train(cancel)
+        except Cancelled:
+            self._save()
+            return Outcome.STOPPED
+        return Outcome.FINISHED
+
+    def _train(self, cancel: Cancel) -> None:
         tally, length = self._tally, self._length
         self._objective.network.train()
+        if self._is_due() and tally.since_save_count:  # it was stopped during the validation
+            self._conclude(cancel)
         while tally.update < length.updates:
             started = time.perf_counter()
             loss = self._stepper.step(tally.update, cancel)
             if loss is None:
-                self._save()
-                return Outcome.STOPPED
+                raise Cancelled
             self._count(float(loss))
-            if tally.update % self._recipe.checkpoint_every == 0 or tally.update == length.updates:
-                self._conclude()
+            if self._is_due():
+                self._conclude(cancel)
             elif length.ends_epoch(tally.update - 1):
                 self._write_row({})
             self._durations.append(time.perf_counter() - started)
             self._on_event(UpdateFinished(tally.update, length.updates, float(loss), self._seconds_left()))
-        return Outcome.FINISHED
+
+    def _is_due(self) -> bool:
+        """Whether a validation follows the last update."""
+        update = self._tally.update
+        return update % self._recipe.checkpoint_every == 0 or update == self._length.updates
 
     def _count(self, loss: float) -> None:
         tally = self._tally
@@ -128,10 +142,10 @@ class _Loop:
         tally.since_save_sum += loss
         tally.since_save_count += 1
 
-    def _conclude(self) -> None:
+    def _conclude(self, cancel: Cancel) -> None:
         """Validate, record, and write the checkpoints; without validation the loss chooses the best."""
         tally = self._tally
-        validated = self._objective.validate()
+        validated = self._objective.validate(cancel)
         self._objective.network.train()
         score = next(iter(validated.values()), -tally.since_save_sum / tally.since_save_count)
         tally.since_save_sum, tally.since_save_count = 0.0, 0

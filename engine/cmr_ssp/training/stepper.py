@@ -33,10 +33,11 @@ class Objective(Protocol):
         """Return the mean loss of the samples; `network` is `self.network` behind the precision's wrapper."""
         ...
 
-    def validate(self) -> dict[str, float]:
+    def validate(self, cancel: Cancel) -> dict[str, float]:
         """Return what is measured on validation subjects; empty where there are none.
 
-        The first entry chooses the best checkpoint: higher is better.
+        The first entry chooses the best checkpoint: higher is better. Looks at `cancel` every second or
+        so, and lets `Cancelled` out.
         """
         ...
 

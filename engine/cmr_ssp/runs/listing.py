@@ -1,0 +1,193 @@
+"""The runs in a folder at a glance; no tensor is read, and no damage stops the list."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
+
+from cmr_ssp.errors import RunError
+from cmr_ssp.evaluation import Score, SubjectRole, mean_dice
+from cmr_ssp.events import Outcome
+from cmr_ssp.files.cohorts import subfolders
+from cmr_ssp.recipes import Recipe, load_recipe
+from cmr_ssp.runs.checkpoint import CheckpointHeader, file_digest, read_checkpoint_header
+from cmr_ssp.runs.run import Run
+from cmr_ssp.runs.scores import stored_scores
+
+_T = TypeVar("_T")
+
+
+class RunState(StrEnum):
+    """What has become of a run."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    STOPPED = "stopped"  # by the user, or its process was killed
+    FAILED = "failed"
+    DAMAGED = "damaged"  # some of its files cannot be read
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run at a glance.
+
+    Attributes
+    ----------
+    folder : Path
+        Its directory.
+    name : str
+        The directory's name.
+    method : str
+        ``mim``, ``scratch`` or ``finetune``; empty where it failed before anybody knew.
+    state : RunState
+        What has become of it.
+    update : int
+        Updates done; of a run that does not run, those that its last checkpoint holds.
+    updates : int or None
+        Updates in all, None where the recipe counts epochs.
+    labelled : Mapping of str to tuple of str
+        The phases whose labels training saw, by subject id.
+    pretrained_from : str or None
+        Name of the listed run whose last checkpoint it started from.
+    mean_test_dice : float or None
+        Mean 3D Dice over all scores of test subjects, None without any.
+    problems : tuple of str
+        Why it failed, and which files are damaged.
+    modified : datetime
+        When training last wrote to it, in UTC.
+    """
+
+    folder: Path
+    name: str
+    method: str
+    state: RunState
+    update: int
+    updates: int | None
+    labelled: Mapping[str, tuple[str, ...]]
+    pretrained_from: str | None
+    mean_test_dice: float | None
+    problems: tuple[str, ...]
+    modified: datetime
+
+
+def list_runs(folder: Path) -> tuple[RunSummary, ...]:
+    """List the runs that lie in a folder or one level deeper, newest first.
+
+    To find which run another started from, the checkpoints that come into question are digested, each
+    once as long as it stays the same. A damaged run is listed as such; nothing is raised.
+    """
+    found = [_read(place) for place in _run_folders(folder)]
+    headers = {summary.folder: header for summary, header in found if header is not None}
+    named = (replace(summary, pretrained_from=_source(summary.folder, headers)) for summary, _ in found)
+    return tuple(sorted(named, key=lambda run: run.modified, reverse=True))
+
+
+def _run_folders(folder: Path) -> Iterable[Path]:
+    for place in subfolders(folder):
+        if _is_run(place):
+            yield place
+        else:
+            yield from filter(_is_run, subfolders(place))
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in ("state.json", "last.safetensors"))
+
+
+def _read(folder: Path) -> tuple[RunSummary, CheckpointHeader | None]:
+    """Summarise a run, and return its checkpoint's header, if there is one."""
+    run, damage = Run(folder), list[str]()
+
+    def attempt(read: Callable[[], _T], otherwise: _T) -> _T:
+        try:
+            return read()
+        except Exception as error:  # whatever is wrong with one file, the list goes on
+            damage.append(str(error))
+            return otherwise
+
+    header = attempt(lambda: read_checkpoint_header(run.last) if run.last.exists() else None, None)
+    recipe = header.recipe if header is not None else attempt(lambda: _recipe(run), None)
+    unknown: tuple[Outcome | None, tuple[str, ...]] = (None, ())
+    ended, problems = attempt(run.read_state, unknown)
+    state = RunState(ended) if ended is not None else RunState.RUNNING
+    written = attempt(lambda: _last_update(run), 0)
+    scores = attempt(lambda: stored_scores(run), tuple[Score, ...]())
+    kept = header.update if header is not None else 0
+    summary = RunSummary(
+        folder=folder,
+        name=folder.name,
+        method=recipe.method if recipe is not None else "",
+        state=RunState.DAMAGED if damage else state,
+        update=max(kept, written) if state is RunState.RUNNING or header is None else kept,
+        updates=recipe.updates if recipe is not None else None,
+        labelled=attempt(lambda: _labelled(header), {}),
+        pretrained_from=None,
+        mean_test_dice=mean_dice(score for score in scores if score.role is SubjectRole.TEST),
+        problems=(*problems, *damage),
+        modified=_modified(run),
+    )
+    return summary, header
+
+
+def _recipe(run: Run) -> Recipe | None:
+    path = run.folder / "recipe.yaml"
+    return load_recipe(path) if path.exists() else None
+
+
+def _last_update(run: Run) -> int:
+    """Return the update of the history's last complete row; another process may be writing the next."""
+    if not run.history.exists():
+        return 0
+    try:
+        lines = run.history.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
+        names, values = csv.reader([lines[0], lines[-1]])
+        place = names.index("update")
+        return int(values[place]) if len(lines) > 1 else 0
+    except (OSError, IndexError, ValueError, csv.Error) as error:
+        raise RunError.of(run.history, f"is no readable history ({error})", "Restore the file.") from None
+
+
+def _labelled(header: CheckpointHeader | None) -> dict[str, tuple[str, ...]]:
+    if header is None:
+        return {}
+    seen = header.provenance
+    return {name: tuple(seen.phases[name]) for name in seen.training}
+
+
+def _modified(run: Run) -> datetime:
+    files = (run.last, run.history, run.folder / "state.json")
+    times = [path.stat().st_mtime for path in files if path.exists()]
+    return datetime.fromtimestamp(max(times, default=0.0), UTC)
+
+
+def _source(folder: Path, headers: Mapping[Path, CheckpointHeader]) -> str | None:
+    """Return the name of the run that another started from; only those that saw the same are digested."""
+    header = headers.get(folder)
+    if header is None or not header.provenance.pretrained_from:
+        return None
+    for place, other in headers.items():
+        seen = {**other.provenance.pretraining, **other.provenance.training}
+        same = place != folder and seen == header.provenance.pretraining
+        if same and _digest(Run(place).last) == header.provenance.pretrained_from:
+            return place.name
+    return None
+
+
+def _digest(path: Path) -> str:
+    try:
+        about = path.stat()
+        return _digest_of(path, about.st_size, about.st_mtime_ns)
+    except OSError:  # it vanished, or must not be read
+        return ""
+
+
+@lru_cache(maxsize=4096)
+def _digest_of(path: Path, size: int, modified_ns: int) -> str:
+    del size, modified_ns  # they tell whether it is the same file still
+    return file_digest(path)
