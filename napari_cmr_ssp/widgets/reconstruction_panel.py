@@ -65,7 +65,7 @@ class ReconstructionPanel(QWidget):
         self.run.clear()
         for run in runs:
             if run.method == "mim" and run.state != "damaged":
-                self.run.addItem(run.name, run.folder)
+                self.run.addItem(run.name, str(run.folder))
         self.run.setCurrentIndex(max(0, self.run.findData(chosen)))
         self.rebuild.setEnabled(self.run.count() > 0)
 
@@ -86,5 +86,5 @@ class ReconstructionPanel(QWidget):
 
     def _ask(self) -> None:
         folder = self.run.currentData()
-        if isinstance(folder, Path):
-            self.rebuild_asked.emit(folder, self.seed.value(), self.hidden.value() / 100)
+        if folder is not None:
+            self.rebuild_asked.emit(Path(folder), self.seed.value(), self.hidden.value() / 100)

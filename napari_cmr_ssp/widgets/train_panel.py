@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cmr_ssp.errors import CmrSspError
+from cmr_ssp.errors import CmrSspError, RecipeError
 from cmr_ssp.recipes import Recipe, load_recipe, matching_preset
 from cmr_ssp.subjects import Role
 from cmr_ssp.subjects.split_file import write_split
@@ -85,6 +86,12 @@ class TrainPanel(QWidget):
         """The settings of the chosen stage."""
         return self.forms["mim" if self.pretrains else "labels"]
 
+    @property
+    def _pretrained(self) -> Path | None:
+        """The run that training starts from."""
+        chosen = None if self.pretrains else self.source.currentData()
+        return None if chosen is None else Path(chosen)
+
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
         """Offer pretraining runs to start from, and a free name for the next run."""
         self._summaries = runs
@@ -94,14 +101,14 @@ class TrainPanel(QWidget):
         self.source.addItem(_FROM_SCRATCH, None)
         for run in runs:
             if run.method == "mim" and run.update:
-                self.source.addItem(f"{run.name} ({run.update} updates)", run.folder)
+                self.source.addItem(f"{run.name} ({run.update} updates)", str(run.folder))
         self.source.setCurrentIndex(max(0, self.source.findData(chosen)))
         self.source.blockSignals(False)
         self._follow_source()
 
     def choose_pretraining(self, folder: Path) -> None:
         """Start the next fine-tuning from this run."""
-        self.source.setCurrentIndex(max(0, self.source.findData(folder)))
+        self.source.setCurrentIndex(max(0, self.source.findData(str(folder))))
 
     def plan(self) -> TrainingPlan:
         """Return what is asked for.
@@ -126,7 +133,7 @@ class TrainPanel(QWidget):
             recipe=self.form.value(),
             run_folder=self._runs / name,
             ticks=self._session.ticks,
-            pretrained=None if self.pretrains else self.source.currentData(),
+            pretrained=self._pretrained,
             max_minutes=self.minutes.value() or None,
         )
 
@@ -181,7 +188,7 @@ class TrainPanel(QWidget):
 
     def _follow_source(self) -> None:
         """Fit recipe and run name to where training starts from."""
-        source = None if self.pretrains else self.source.currentData()
+        source = self._pretrained
         method = "mim" if self.pretrains else "scratch" if source is None else "finetune"
         try:
             self.form.set_value(self._fitting(method, source))
@@ -194,11 +201,14 @@ class TrainPanel(QWidget):
     def _fitting(self, method: str, source: Path | None) -> Recipe:
         """Return the form's recipe for a method, or the preset that goes on from a pretrained network."""
         recipe = self.form.value()
-        if source is not None:
-            pretrained = load_recipe(source / "recipe.yaml")
-            if (recipe.network, recipe.crop) != (pretrained.network, pretrained.crop):
+        if source is None:
+            return recipe.model_copy(update={"method": method})
+        pretrained = load_recipe(source / "recipe.yaml")
+        same = {"network": pretrained.network, "crop": pretrained.crop}
+        if (recipe.network, recipe.crop) != (pretrained.network, pretrained.crop):
+            with suppress(RecipeError):  # where no preset is like it, the form's own settings go on from it
                 return load_recipe(matching_preset(pretrained))
-        return recipe.model_copy(update={"method": method})
+        return recipe.model_copy(update={"method": method, **same})
 
     def _show_about(self) -> None:
         split, ticks = self._session.split, self._session.ticks

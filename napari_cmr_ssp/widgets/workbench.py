@@ -114,7 +114,7 @@ class Workbench(QWidget):
             self._refuse("cohort", "none is open", "Open one under Data.")
             return
         scoring = work.scoring(run.folder, self.session.cohort, self.preferences)
-        self._do(self.trainer, f"Score {run.name}", scoring, lambda _: self.show_scores(run))
+        self._do(self.trainer, f"Score {run.name}", scoring, lambda _: self._show_scored(run))
 
     def rebuild(self, run: Path, seed: int, hidden: float) -> None:
         """Rebuild the shown frame from a part of it."""
@@ -163,7 +163,11 @@ class Workbench(QWidget):
         for one in found:
             if exam is not None and one.subject.id == exam.subject.id:
                 self.scene.show_prediction(exam, one.labels, run.name)
+        self._show_scored(run)
+
+    def _show_scored(self, run: RunSummary) -> None:
         self.show_scores(run)
+        self.refresh_runs()
 
     def _take_rebuilt(self, exam: Exam, found: Reconstruction | None) -> None:
         if found is not None and self.session.exam is exam:

@@ -1,0 +1,303 @@
+"""The real dock widget in a real viewer: pick, pretrain, fine-tune, look, stop, fail, resume, close."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.evaluation import read_scores
+from cmr_ssp.recipes import Recipe
+from cmr_ssp.subjects import Role
+from cohort_helpers import FRAMES, mim, segmentation, write_beating_cohort
+from files_helpers import fingerprint
+from npe2 import PluginManifest
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QMessageBox
+
+from napari_cmr_ssp.preferences import Preferences
+from napari_cmr_ssp.widgets.workbench import Workbench
+
+IDS = "abcdefgh"
+PATIENCE_MS = 60_000
+ENDLESS = 100_000
+
+Wait = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    folder = write_beating_cohort(tmp_path_factory.mktemp("cohort"), IDS)
+    before = fingerprint(folder)
+    yield folder
+    assert fingerprint(folder) == before, "a source file changed"
+
+
+@pytest.fixture
+def bench(
+    make_napari_viewer: Any, tmp_path: Path, folder: Path, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workbench]:
+    """Return the workbench in a viewer, with the cohort open."""
+    monkeypatch.setenv("CMR_SSP_CACHE", str(tmp_path / "cache"))
+    viewer = make_napari_viewer()
+    bench = Workbench(viewer, Preferences("cpu", 1, tmp_path / "workspace"))
+    viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
+    bench.open_cohort(folder)
+    wait(lambda: bench.session.cohort is not None and idle(bench))
+    yield bench
+    bench.close_down()
+
+
+@pytest.fixture
+def wait(qtbot: Any) -> Wait:
+    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE_MS)
+
+
+def idle(bench: Workbench) -> bool:
+    return not bench.trainer.is_busy and not bench.reader.is_busy and not bench._then
+
+
+def ask(bench: Workbench, recipe: Recipe, *, pretrains: bool) -> Path:
+    """Fill in the form, press Start, and return the run's folder."""
+    bench.train.stage.setCurrentIndex(0 if pretrains else 1)
+    bench.train.form.set_value(recipe)
+    folder = bench.train.plan().run_folder
+    bench.train.start.click()
+    return folder
+
+
+def train(bench: Workbench, recipe: Recipe, wait: Wait, *, pretrains: bool) -> Path:
+    """Train to the end."""
+    folder = ask(bench, recipe, pretrains=pretrains)
+    wait(lambda: idle(bench) and bench.job_bar.title.text().startswith(("Finished", "Failed")))
+    assert bench.job_bar.title.text().startswith("Finished"), bench.job_bar.note.text()
+    return folder
+
+
+def show(bench: Workbench, subject: str, wait: Wait) -> None:
+    assert bench.session.cohort is not None
+    bench.show_exam(bench.session.cohort.subject(subject))
+    wait(lambda: bench.session.exam is not None and bench.session.exam.subject.id == subject)
+
+
+def layer(bench: Workbench, name: str) -> Any:
+    return bench.scene._viewer.layers[name]
+
+
+def state(run: Path) -> str:
+    found: str = json.loads((run / "state.json").read_text())["state"]
+    return found
+
+
+def test_manifest_offers_the_widget_and_its_preferences() -> None:
+    manifest = PluginManifest.from_distribution("napari-cmr-ssp")
+    manifest.validate_imports()
+    (widget,) = manifest.contributions.widgets
+    assert widget.display_name == "Cardiac MR workbench"
+    assert set(manifest.contributions.configurations["jobs"].properties) == {"device", "threads", "workspace"}
+
+
+def test_from_a_cohort_to_an_overlay_with_its_dice(bench: Workbench, wait: Wait) -> None:
+    pretrained = train(bench, mim(), wait, pretrains=True)
+    assert state(pretrained) == "finished"
+    assert len(bench.train.curves.losses) == 2
+    bench.session.tick_drawn(2, seed=0)
+    bench.train.choose_pretraining(pretrained)
+    run = train(bench, segmentation(updates=3), wait, pretrains=False)
+    assert run.name == "finetune-1"
+    show(bench, bench.session.split.ids(Role.TEST)[0], wait)
+    bench.runs.choose(run)
+    bench.runs.segment_shown.click()
+    wait(lambda: bench.runs.scores.rows and idle(bench))
+    exam = bench.session.exam
+    assert exam is not None
+    found = layer(bench, f"{exam.subject.id} by {run.name}")
+    assert found.data.shape == exam.pixels.shape
+    assert found.axis_labels == layer(bench, exam.subject.id).axis_labels
+    np.testing.assert_allclose(found.scale, layer(bench, exam.subject.id).scale)
+    assert not layer(bench, f"{exam.subject.id} reference").visible
+    scored = [row[:2] for row in bench.runs.scores.rows[1:]]
+    assert scored == [(exam.subject.id, "ED"), (exam.subject.id, "ES")]
+    bench.runs.score.click()
+    wait(lambda: idle(bench) and len(bench.runs.scores.rows) == 1 + 2 * len(IDS))
+    roles = {row[0]: row[-1] for row in bench.runs.scores.rows[1:]}
+    assert {name for name, role in roles.items() if role == "test"} == set(bench.session.split.ids(Role.TEST))
+    assert len(read_scores(run / "scores.csv")) == 2 * 3 * len(IDS)
+    assert bench.runs.runs.runs[0].mean_test_dice is not None
+
+
+def test_exam_starts_at_end_diastole_with_all_layers_on_one_grid(bench: Workbench, wait: Wait) -> None:
+    show(bench, "a", wait)
+    viewer = bench.scene._viewer
+    assert [each.name for each in viewer.layers] == ["a", "a reference"]
+    assert viewer.dims.nsteps[0] == FRAMES
+    assert "ED" in viewer.text_overlay.text
+    viewer.dims.set_current_step(0, 1)
+    assert "frame 1" in viewer.text_overlay.text
+    assert "ED" not in viewer.text_overlay.text
+    own = viewer.add_points([[0, 0, 0, 0]], name="mine")
+    show(bench, "b", wait)
+    assert own in viewer.layers, "the user's own layer is gone"
+    assert "a" not in viewer.layers
+
+
+def test_double_click_shows_and_boxes_tick(bench: Workbench, wait: Wait, qtbot: Any) -> None:
+    view = bench.data.table
+    bench.tabs.setCurrentWidget(bench.data)
+    cell = view.model().index(0, 0)
+    view.doubleClicked.emit(cell)
+    wait(lambda: bench.session.exam is not None)
+    assert bench.session.exam is not None
+    assert bench.session.exam.subject.id == cell.data()
+    trainable = next(s.id for s in bench.session.subjects if bench.session.may_train(s))
+    row = next(r for r in range(view.model().rowCount()) if view.model().index(r, 0).data() == trainable)
+    box = view.model().index(row, 4)
+    view.model().setData(box, Qt.CheckState.Checked.value, Qt.ItemDataRole.CheckStateRole)
+    assert bench.session.ticks == {trainable: frozenset({Phase.ED})}
+    assert "1 labelled volumes ticked" in bench.data.ticked.text()
+    bench.data.filter.setText("no such subject")
+    assert view.model().rowCount() == 0
+
+
+def test_stop_and_keep_then_resume(bench: Workbench, wait: Wait) -> None:
+    run = ask(bench, mim(updates=ENDLESS), pretrains=True)
+    wait(lambda: len(bench.train.curves.losses) > 3)
+    bench.job_bar.keep.click()
+    wait(lambda: bench.job_bar.title.text().startswith("Stopped") and idle(bench))
+    assert state(run) == "stopped"
+    assert "kept" in bench.job_bar.title.text()
+    bench.runs.choose(run)
+    assert bench.runs.chosen is not None
+    before = bench.runs.chosen.update
+    bench.runs.resume.click()
+    wait(lambda: bench.train.curves.updates and bench.train.curves.updates[-1] > before)
+    assert bench.train.curves.updates[0] == before + 1
+    bench.job_bar.keep.click()
+    wait(lambda: idle(bench))
+
+
+def test_discard_asks_and_removes_the_run(
+    bench: Workbench, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
+    run = ask(bench, mim(updates=ENDLESS), pretrains=True)
+    wait(lambda: (run / "last.safetensors").exists() and bench.train.curves.losses)
+    bench.job_bar.discard.click()
+    assert run.exists()
+    bench.job_bar.discard.click()
+    wait(lambda: idle(bench))
+    assert not run.exists()
+    assert "discarded" in bench.job_bar.title.text()
+
+
+def test_a_bad_file_is_named_with_what_to_do(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
+    broken = write_beating_cohort(tmp_path / "broken", "abcd")
+    data = (broken / "b.nii.gz").read_bytes()
+    bench.open_cohort(broken)
+    wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == broken)
+    (broken / "b.nii.gz").write_bytes(data[: len(data) // 2])
+    bench.session.set_role("abcd", Role.TRAIN)
+    ask(bench, mim(), pretrains=True)
+    wait(lambda: bench.job_bar.title.text().startswith("Failed"))
+    assert "b.nii.gz" in bench.job_bar.note.text()
+    assert bench.job_bar.note.isVisibleTo(bench)
+
+
+def test_running_out_of_memory_says_what_would_fit_and_the_next_job_runs(
+    bench: Workbench, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cmr_ssp.pretrain import MimObjective
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MimObjective, "loss", exhausted)
+        ask(bench, mim(), pretrains=True)
+        wait(lambda: bench.job_bar.title.text().startswith("Failed"))
+    assert "micro_batch" in bench.job_bar.note.text()
+    wait(lambda: idle(bench))
+    bench.train.name.setText("again")
+    train(bench, mim(), wait, pretrains=True)
+
+
+def test_what_is_missing_is_said_before_anything_starts(bench: Workbench) -> None:
+    bench.train.stage.setCurrentIndex(1)
+    bench.train.start.click()
+    assert "none is ticked" in bench.train.about.text()
+    bench.session.tick_drawn(1, 0)
+    bench.train.name.setText("../elsewhere")
+    bench.train.start.click()
+    assert "no name for a folder" in bench.train.about.text()
+    assert not bench.trainer.is_busy
+
+
+def test_the_copied_command_trains_the_same(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
+    import shlex
+
+    from cmr_ssp.cli import main
+    from cmr_ssp.runs import load_checkpoint
+
+    bench.session.tick("a", Phase.ED, on=True)
+    bench.session.set_role("ab", Role.TRAIN)
+    bench.session.tick("a", Phase.ED, on=True)
+    bench.session.tick("b", Phase.ES, on=True)
+    bench.session.tick("b", Phase.ED, on=True)
+    bench.train.stage.setCurrentIndex(1)
+    bench.train.form.set_value(segmentation(method="scratch"))
+    bench.train.copy.click()
+    clipboard = QGuiApplication.clipboard()
+    assert clipboard is not None
+    words = shlex.split(clipboard.text())
+    run = train(bench, segmentation(method="scratch"), wait, pretrains=False)
+    other = tmp_path / "other"
+    words[words.index("--run") + 1] = str(other)
+    with pytest.raises(SystemExit) as ended:
+        main(words[1:])
+    assert not ended.value.code
+    mine, theirs = (load_checkpoint(folder / "last.safetensors") for folder in (run, other))
+    assert theirs.provenance.phases == {"a": ["ED"], "b": ["ED", "ES"]} == mine.provenance.phases
+    assert theirs.recipe == mine.recipe.model_copy(update={"threads": theirs.recipe.threads})
+    for name, weights in mine.network.items():
+        torch.testing.assert_close(theirs.network[name], weights, rtol=0, atol=0)
+
+
+def test_reconstructions_lie_over_the_frame_that_was_asked_for(bench: Workbench, wait: Wait) -> None:
+    train(bench, mim(), wait, pretrains=True)
+    show(bench, "c", wait)
+    bench.scene._viewer.dims.set_current_step(0, 2)
+    bench.reconstructions.rebuild.click()
+    wait(lambda: "MIM masked input" in bench.scene._viewer.layers)
+    names = {f"MIM {part}" for part in ("input", "masked input", "reconstruction", "error")}
+    assert names <= {each.name for each in bench.scene._viewer.layers}
+    assert layer(bench, "MIM input").translate[0] == 2
+    assert bench.scene._viewer.dims.nsteps[0] == FRAMES
+    assert "mean squared error" in bench.reconstructions.result.text()
+
+
+def test_closing_the_window_during_a_job_keeps_what_it_did(bench: Workbench, wait: Wait) -> None:
+    run = ask(bench, mim(updates=ENDLESS), pretrains=True)
+    wait(lambda: len(bench.train.curves.losses) > 3)
+    began = time.perf_counter()
+    bench.scene._viewer.close()
+    bench.close_down()
+    assert time.perf_counter() - began < 5
+    assert state(run) == "stopped"
+
+
+def test_opening_takes_less_than_a_second_and_no_torch(make_napari_viewer: Any, tmp_path: Path) -> None:
+    viewer = make_napari_viewer()
+    began = time.perf_counter()
+    bench = Workbench(viewer, Preferences("cpu", 1, tmp_path))
+    viewer.window.add_dock_widget(bench)
+    seconds = time.perf_counter() - began
+    bench.close_down()
+    assert seconds < 1
