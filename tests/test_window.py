@@ -130,7 +130,7 @@ def test_from_a_cohort_to_an_overlay_with_its_dice(bench: Workbench, wait: Wait)
     roles = {row[0]: row[-1] for row in bench.runs.scores.rows[1:]}
     assert {name for name, role in roles.items() if role == "test"} == set(bench.session.split.ids(Role.TEST))
     assert len(read_scores(run / "scores.csv")) == 2 * 3 * len(IDS)
-    assert bench.runs.runs.runs[0].mean_test_dice is not None
+    wait(lambda: bench.runs.runs.runs[0].mean_test_dice is not None)
 
 
 def test_exam_starts_at_end_diastole_with_all_layers_on_one_grid(bench: Workbench, wait: Wait) -> None:
