@@ -145,7 +145,7 @@ def main() -> None:
     watch = Stopwatch(Bare(recipe, views))
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder) / "run")
-        run.claim(resume=False)
+        run.folder.mkdir()
         fabric = make_fabric(CPU, recipe.precision)
         train(ReadyMade(recipe, views), short, run, Provenance(), fabric, watch, Cancel())
     loop, checkpoints = overhead(watch, per_epoch, recipe.checkpoint_every)

@@ -40,10 +40,11 @@ from cmr_ssp.events import (
     UpdateFinished,
 )
 from cmr_ssp.files import open_cine, open_cohort
+from cmr_ssp.jobs.segmenting import subject_role
 from cmr_ssp.networks import UNet
 from cmr_ssp.pretrain import MimObjective
 from cmr_ssp.recipes import matching_preset
-from cmr_ssp.runs import Run, file_digest, load_checkpoint
+from cmr_ssp.runs import Provenance, Run, file_digest, load_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split
 from cohort_helpers import (
     COLUMNS,
@@ -240,6 +241,42 @@ def test_the_same_pixels_under_another_id_are_recognised(
     }
     assert found.foreign
     assert {score.subject for score in found.reported} == {"z"}
+
+
+def test_other_pixels_under_a_known_id_are_another_subject(story: Story, tmp_path: Path) -> None:
+    """Ids such as 001 are in every data set; "h" was pretrained on, "a" to "e" may have been trained on."""
+    folder = write_beating_cohort(tmp_path / "namesakes", ["a", "b", "c", "h", "z"], seed=300)
+    found = jobs.evaluate(story.finetuned, open_cohort(folder), device="cpu")
+    assert {score.subject: score.role for score in found.scores} == dict.fromkeys("abchz", SubjectRole.TEST)
+
+
+KNOWN = Provenance(
+    training={"t": "1"}, validation={"v": "2"}, pretraining={"t": "1", "p": "3", "unknown": ""}
+)
+
+
+@pytest.mark.parametrize(
+    ("subject", "pixels", "role"),
+    [
+        ("t", "1", SubjectRole.TRAINED_ON),
+        ("x", "1", SubjectRole.TRAINED_ON),
+        ("t", "9", SubjectRole.TEST),
+        ("v", "2", SubjectRole.VALIDATION),
+        ("v", "9", SubjectRole.TEST),
+        ("v", "1", SubjectRole.TRAINED_ON),
+        ("p", "3", SubjectRole.SEEN_IN_PRETRAINING),
+        ("p", "2", SubjectRole.VALIDATION),
+        ("p", "9", SubjectRole.TEST),
+        ("unknown", "9", SubjectRole.SEEN_IN_PRETRAINING),
+        ("pool", "9", SubjectRole.POOL),
+        ("spare", "9", SubjectRole.POOL),
+        ("test", "9", SubjectRole.TEST),
+        ("foreign", "9", SubjectRole.TEST),
+    ],
+)
+def test_roles_go_by_fingerprint_where_there_is_one(subject: str, pixels: str, role: SubjectRole) -> None:
+    roles = dict.fromkeys(["t", "p", "pool"], Role.TRAIN) | dict.fromkeys(["v", "spare"], Role.VALIDATION)
+    assert subject_role(subject, pixels, KNOWN, Split(roles | {"test": Role.TEST})) is role
 
 
 def test_all_of_a_foreign_cohort_is_reported(story: Story, tmp_path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 
 import torch
 
 from cmr_ssp.errors import CmrSspError, DeviceError, Problem
 from cmr_ssp.events import Cancelled, JobEnded, OnEvent, Outcome
-from cmr_ssp.runs import Run
+from cmr_ssp.runs import Record, Run, claimed, no_record
 
 
 def guarded(
@@ -23,29 +23,36 @@ def guarded(
     CmrSspError
         What went wrong, after it was reported; running out of memory becomes a `DeviceError`.
     """
-    claimed = None
     try:
-        if run is not None:
-            run.claim(resume=resume)
-            claimed = run
-        try:
-            outcome = body()
-        except Cancelled:
-            outcome = Outcome.STOPPED
-        if claimed is not None:
-            claimed.write_state(outcome)
+        with nullcontext(no_record) if run is None else claimed(run, resume=resume) as record:
+            outcome = _recorded(body, record)
     except BaseException as error:
         named = _named(error)
-        problems = named.problems if isinstance(named, CmrSspError) else (_unforeseen(error),)
-        if claimed is not None:
-            with suppress(CmrSspError):  # a full disk must not hide what went wrong
-                claimed.write_state(Outcome.FAILED, problems)
-        on_event(JobEnded(Outcome.FAILED, problems))
+        on_event(JobEnded(Outcome.FAILED, _problems(named)))
         if named is error:
             raise
         raise named from error
     on_event(JobEnded(outcome))
     return outcome
+
+
+def _recorded(body: Callable[[], Outcome], record: Record) -> Outcome:
+    """Do the work and note how it ended; being cancelled is one way to end."""
+    try:
+        try:
+            outcome = body()
+        except Cancelled:
+            outcome = Outcome.STOPPED
+        record(outcome, ())
+    except BaseException as error:
+        with suppress(CmrSspError):  # a full disk must not hide what went wrong
+            record(Outcome.FAILED, _problems(_named(error)))
+        raise
+    return outcome
+
+
+def _problems(error: BaseException) -> tuple[Problem, ...]:
+    return error.problems if isinstance(error, CmrSspError) else (_unforeseen(error),)
 
 
 def _named(error: BaseException) -> BaseException:

@@ -113,7 +113,8 @@ def counting_frames(stack: CineStack, on_event: OnEvent, cancel: Cancel) -> Prog
 def subject_role(subject_id: str, pixels: str, provenance: Provenance, split: Split) -> SubjectRole:
     """Return what a run knew of a subject, by its id or by the fingerprint of its pixels.
 
-    The same images under another name are recognised, so a copied folder cannot pass as a test set.
+    The same images under another name are recognised, so a copied folder cannot pass as a test set. Other
+    images under a known id are another subject, of whom the run's split says nothing: ids such as 001 recur.
     """
     known = (
         (provenance.training, SubjectRole.TRAINED_ON),
@@ -121,6 +122,10 @@ def subject_role(subject_id: str, pixels: str, provenance: Provenance, split: Sp
         (provenance.pretraining, SubjectRole.SEEN_IN_PRETRAINING),
     )
     for subjects, role in known:
-        if subject_id in subjects or pixels in subjects.values():
+        if (
+            pixels in subjects.values() or subjects.get(subject_id) == ""
+        ):  # seen, but nobody knows how it looked
             return role
-    return SubjectRole.TEST if split.role(subject_id) in (Role.TEST, None) else SubjectRole.POOL
+    namesake = any(subject_id in subjects for subjects, _ in known)
+    unused = not namesake and split.role(subject_id) in (Role.TRAIN, Role.VALIDATION)
+    return SubjectRole.POOL if unused else SubjectRole.TEST

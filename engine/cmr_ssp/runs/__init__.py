@@ -1,6 +1,7 @@
 """Runs on disk: recipe, split, history, checkpoints and provenance."""
 
 from cmr_ssp.runs.checkpoint import Checkpoint, file_digest, load_checkpoint, save_checkpoint
+from cmr_ssp.runs.claim import Record, claimed, is_claimed, no_record
 from cmr_ssp.runs.listing import RunState, RunSummary, list_runs
 from cmr_ssp.runs.provenance import Provenance, SeenSubjects
 from cmr_ssp.runs.run import Run
@@ -10,14 +11,18 @@ from cmr_ssp.runs.transfer import TransferReport, transfer_weights
 __all__ = [
     "Checkpoint",
     "Provenance",
+    "Record",
     "Run",
     "RunState",
     "RunSummary",
     "SeenSubjects",
     "TransferReport",
+    "claimed",
     "file_digest",
+    "is_claimed",
     "list_runs",
     "load_checkpoint",
+    "no_record",
     "save_checkpoint",
     "store_scores",
     "stored_scores",

@@ -17,6 +17,7 @@ from cmr_ssp.events import Outcome
 from cmr_ssp.files.cohorts import subfolders
 from cmr_ssp.recipes import Recipe, load_recipe
 from cmr_ssp.runs.checkpoint import CheckpointHeader, file_digest, read_checkpoint_header
+from cmr_ssp.runs.claim import is_claimed
 from cmr_ssp.runs.run import Run
 from cmr_ssp.runs.scores import stored_scores
 
@@ -115,7 +116,7 @@ def _read(folder: Path) -> tuple[RunSummary, CheckpointHeader | None]:
     recipe = header.recipe if header is not None else attempt(lambda: _recipe(run), None)
     unknown: tuple[Outcome | None, tuple[str, ...]] = (None, ())
     ended, problems = attempt(run.read_state, unknown)
-    state = RunState(ended) if ended is not None else RunState.RUNNING
+    state = RunState(ended) if ended is not None else _unended(run)
     written = attempt(lambda: _last_update(run), 0)
     scores = attempt(lambda: stored_scores(run), tuple[Score, ...]())
     kept = header.update if header is not None else 0
@@ -133,6 +134,11 @@ def _read(folder: Path) -> tuple[RunSummary, CheckpointHeader | None]:
         modified=_modified(run),
     )
     return summary, header
+
+
+def _unended(run: Run) -> RunState:
+    """Return the state of a run whose job has not said how it ended: at work, or killed."""
+    return RunState.RUNNING if is_claimed(run) else RunState.STOPPED
 
 
 def _recipe(run: Run) -> Recipe | None:

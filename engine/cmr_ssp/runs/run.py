@@ -22,7 +22,10 @@ _R = TypeVar("_R", MimRecipe, SegmentationRecipe)
 
 # Settings that a run fills in where the recipe leaves them open.
 _RESOLVED = ("precision", "threads")
-_WITHOUT_CHECKPOINT = {"state.json", "recipe.yaml", "split.yaml", "history.csv"}
+LOCK = ".lock"
+"""Lies in a run directory while a job works in it."""
+
+_WITHOUT_CHECKPOINT = {LOCK, "state.json", "recipe.yaml", "split.yaml", "history.csv"}
 _LEFTOVER = re.compile(r"\.(last|best|state|recipe|split|history|scores)\.[a-z]+\.[0-9a-f]{8}\.tmp")
 _RUNNING = "running"
 _HISTORY_COLUMNS = ["epoch", "update", "learning_rate", "loss"]
@@ -61,31 +64,30 @@ class Run:
         """What was scored with the newest checkpoint, one row a subject, phase and structure."""
         return self.folder / "scores.csv"
 
-    def claim(self, *, resume: bool) -> None:
-        """Make the directory, or with `resume` check that there is a run to continue; note that a job runs.
-
-        What a job left behind that failed before its first checkpoint is no obstacle.
+    def require_free(self, *, resume: bool) -> None:
+        """Check that a run can be made here, or with `resume` that there is one to continue.
 
         Raises
         ------
         RunError
             Where the folder holds something else already, or nothing to resume.
-        OutputError
-            Where it cannot be made.
         """
         if resume and not self.last.exists():
             raise RunError.of(self.folder, "holds no run to resume", "Start it without --resume.")
-        if not resume and self.folder.exists():
-            inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else {self.folder.name}
-            inside = {name for name in inside if not _LEFTOVER.fullmatch(name)}
-            if not inside <= _WITHOUT_CHECKPOINT:
-                what = "holds a run already" if self.last.exists() else "exists and is not empty"
-                remedy = "Choose another --run folder, or continue a run with --resume."
-                raise RunError.of(self.folder, what, remedy)
+        if resume or not self.folder.exists():
+            return
+        inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else {self.folder.name}
+        inside = {name for name in inside if not _LEFTOVER.fullmatch(name)}
+        if not inside <= _WITHOUT_CHECKPOINT:
+            what = "holds a run already" if self.last.exists() else "exists and is not empty"
+            remedy = "Choose another --run folder, or continue a run with --resume."
+            raise RunError.of(self.folder, what, remedy)
+
+    def clear_leftovers(self) -> None:
+        """Remove what a process left behind that was killed while it wrote."""
         for path in self.folder.glob(".*.tmp"):
-            if _LEFTOVER.fullmatch(path.name):  # of a process that was killed while it wrote
+            if _LEFTOVER.fullmatch(path.name):
                 path.unlink(missing_ok=True)
-        self.write_state(None)
 
     def write_description(self, recipe: Recipe, split: Split) -> None:
         """Write the recipe that is being run and the split that it obeys."""
