@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from cmr_ssp.networks import Decoder, Encoder, UNet
+from cmr_ssp.networks import Decoder, Encoder, UNet, fold_norms
 from cmr_ssp.recipes import Network
 from torch import nn
 
@@ -131,3 +131,16 @@ def test_forward_agrees_with_one_written_out_by_hand() -> None:
     expected = slow_forward(image[0].numpy(), state, n_stages=3)
     for found, slow in zip(network(image), expected, strict=True):
         np.testing.assert_allclose(found[0].detach().numpy(), slow, rtol=1e-9, atol=1e-9)
+
+
+def test_folded_norms_compute_the_same_and_leave_the_network_alone() -> None:
+    network = UNet((3, 4, 5), 2, deep_supervision=True)
+    for _ in range(3):
+        network(torch.randn(4, 1, 16, 16) * 3 + 1)  # means and deviations other than 0 and 1
+    images, state = torch.randn(2, 1, 16, 16), {k: v.clone() for k, v in network.state_dict().items()}
+    folded = fold_norms(network)
+    assert network.training and not folded.training
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
+    for found, expected in zip(folded(images), network.eval()(images), strict=True):
+        torch.testing.assert_close(found, expected)
+    assert all(torch.equal(state[name], value) for name, value in network.state_dict().items())

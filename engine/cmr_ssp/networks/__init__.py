@@ -1,5 +1,5 @@
 """The U-Net: encoder, decoder and output heads as separate parts."""
 
-from cmr_ssp.networks.unet import Decoder, Encoder, UNet
+from cmr_ssp.networks.unet import Decoder, Encoder, UNet, fold_norms
 
-__all__ = ["Decoder", "Encoder", "UNet"]
+__all__ = ["Decoder", "Encoder", "UNet", "fold_norms"]

@@ -141,24 +141,31 @@ def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
 def _back(logits: Tensor, matrix: Tensor, offset: Tensor, shape: tuple[int, ...]) -> Tensor:
     """Return the labels (slice, row, column) on the slice's own grid; background outside the crop.
 
-    Logits are interpolated (bicubic) before the largest is chosen, as the authors do.
+    Logits are interpolated (bicubic) before the largest is chosen, as the authors do. Slices of a stack share
+    a crop that is not turned, so rows and columns are interpolated one after the other.
     """
-    rows, columns = shape
-    inverse = torch.linalg.inv(matrix)
+    labels = torch.full((len(logits), *shape), BACKGROUND, dtype=torch.uint8, device=logits.device)
     size = logits.shape[-1]
-    device = logits.device
-    places = torch.stack(
-        torch.meshgrid(
-            torch.arange(rows, device=device), torch.arange(columns, device=device), indexing="ij"
-        ),
-        dim=-1,
-    ).float()
-    # All slices of a stack share the placement, so one grid serves the batch.
-    crop_px = (places - offset[0]) @ inverse[0].T
-    grid = (2 * crop_px / size).flip(-1).expand(len(logits), rows, columns, 2)
-    values = functional.grid_sample(logits, grid, mode="bicubic", padding_mode="border", align_corners=False)
-    inside = (grid.abs() <= 1).all(dim=-1)
-    return torch.where(inside, values.argmax(dim=1), BACKGROUND).to(torch.uint8)
+    (rows, down), (columns, across) = (
+        _covered(n, float(matrix[0, axis, axis]), float(offset[0, axis]), size, logits.device)
+        for axis, n in enumerate(shape)
+    )
+    values = (down @ logits @ across.T).movedim(1, -1).contiguous()  # argmax is slow across strides
+    labels[:, rows[:, None], columns] = values.argmax(dim=-1).to(torch.uint8)
+    return labels
+
+
+def _covered(n: int, step: float, middle: float, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return which of `n` pixels along an axis the crop covers, and their weights (pixel, crop pixel)."""
+    places = 2 * (torch.arange(n, device=device) - middle) / (step * size)
+    grid = torch.stack((torch.zeros_like(places), places), dim=-1)[None, :, None]
+    # Each crop pixel in a channel of its own: what is sampled are the weights.
+    pixels = torch.eye(size, device=device)[None, :, :, None]
+    weights = functional.grid_sample(
+        pixels, grid, mode="bicubic", padding_mode="border", align_corners=False
+    )[0, :, :, 0]
+    inside = (places.abs() <= 1).nonzero()[:, 0]
+    return inside, weights.T[inside]
 
 
 def _middle(labels: NDArray[np.uint8]) -> InPlane:

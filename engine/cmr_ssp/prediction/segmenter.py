@@ -9,7 +9,7 @@ import torch
 
 from cmr_ssp.anatomy import N_CLASSES
 from cmr_ssp.errors import CheckpointError
-from cmr_ssp.networks import UNet
+from cmr_ssp.networks import UNet, fold_norms
 from cmr_ssp.recipes import SegmentationRecipe
 from cmr_ssp.runs import Checkpoint, Provenance, load_checkpoint
 
@@ -41,7 +41,7 @@ def load_segmenter(path: Path, device: torch.device) -> Segmenter:
 
 
 def with_weights(network: UNet, checkpoint: Checkpoint, path: Path, device: torch.device) -> UNet:
-    """Return the network with the weights of a checkpoint, on the device and ready to predict.
+    """Return the network with the weights of a checkpoint, on the device and for prediction alone.
 
     Raises
     ------
@@ -53,5 +53,6 @@ def with_weights(network: UNet, checkpoint: Checkpoint, path: Path, device: torc
     except RuntimeError:
         remedy = "Copy the run again; the file was altered."
         raise CheckpointError.of(path, "its weights do not fit its own recipe", remedy) from None
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return network.eval()
+    folded = fold_norms(network)
+    folded.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return folded
