@@ -1,0 +1,162 @@
+"""Make the pictures of the window in ``docs/images``: every state, on the phantom and, where given, on Sunnybrook.
+
+``make screenshots`` runs it; ``make screenshots SUNNYBROOK=FOLDER MODEL=RUN`` adds a real cine, segmented by a
+run that was trained on real subjects. It trains for about three minutes and needs a display.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.subjects import Role
+from qtpy.QtWidgets import QApplication
+
+from napari_cmr_ssp.preferences import Preferences, free_threads
+from napari_cmr_ssp.widgets.workbench import Workbench
+
+IMAGES = Path(__file__).parent / "images"
+LARGE, SMALL = (1400, 880), (1000, 640)
+PATIENCE_S = 600.0
+
+
+class Studio:
+    """A viewer with the workbench, and a camera."""
+
+    def __init__(self, workspace: Path, out: Path) -> None:
+        self.out = out
+        self.viewer = napari.Viewer(show=False)
+        self.bench = Workbench(self.viewer, Preferences("cpu", free_threads(), workspace))
+        self.viewer.window.add_dock_widget(self.bench, name="Cardiac MR workbench", area="right")
+        self.viewer.window.resize(*LARGE)
+        self.viewer.show()
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Let Qt work until something holds."""
+        end = time.monotonic() + PATIENCE_S
+        while not condition():
+            QApplication.processEvents()
+            time.sleep(0.01)
+            if time.monotonic() > end:
+                sys.exit(f"nothing happened: {self.bench.job_bar.title.text()}")
+
+    def wait_for_jobs(self) -> None:
+        """Let all jobs end, and what follows from them."""
+        bench = self.bench
+        self.wait(lambda: not (bench.trainer.is_busy or bench.reader.is_busy or bench._then))
+
+    def shoot(self, name: str) -> None:
+        """Save a picture of the whole window."""
+        settled = time.monotonic() + 0.8
+        self.wait(lambda: time.monotonic() > settled)
+        self.viewer.screenshot(str(self.out / f"{name}.png"), canvas_only=False, flash=False)
+
+    def show(self, subject: str) -> None:
+        """Show an exam."""
+        assert self.bench.session.cohort is not None
+        self.bench.show_exam(self.bench.session.cohort.subject(subject))
+        self.wait_for_jobs()
+
+    def turn_to(self, tab: int) -> None:
+        """Choose a tab."""
+        self.bench.tabs.setCurrentIndex(tab)
+
+
+def phantom(studio: Studio) -> None:
+    """The way of a new user on synthetic hearts."""
+    bench = studio.bench
+    studio.wait_for_jobs()
+    studio.shoot("empty")
+    bench.data.phantom_button.click()
+    studio.wait_for_jobs()
+    bench.data.number.setValue(2)
+    bench.session.tick_drawn(2, 0)
+    test = bench.session.split.ids(Role.TEST)[0]
+    studio.show(test)
+    studio.shoot("data")
+    studio.turn_to(1)
+    bench.train.form.set_preset("mim/demo")
+    bench.train.start.click()
+    studio.wait(lambda: len(bench.train.curves.updates) > 60)
+    studio.shoot("pretraining")
+    studio.wait_for_jobs()
+    pretrained = bench.runs.runs.runs[0].folder
+    bench.train.stage.setCurrentIndex(1)
+    bench.train.choose_pretraining(pretrained)
+    bench.train.start.click()
+    studio.wait(lambda: len(bench.train.curves.updates) > 40)
+    studio.shoot("finetuning")
+    studio.wait_for_jobs()
+    studio.turn_to(2)
+    bench.runs.choose(bench.runs.runs.runs[0].folder)
+    bench.runs.score.click()
+    studio.wait_for_jobs()
+    bench.runs.segment_shown.click()
+    studio.wait_for_jobs()
+    studio.shoot("result")
+    studio.viewer.theme = "light"
+    studio.shoot("result-light")
+    studio.viewer.window.resize(*SMALL)
+    studio.shoot("result-small")
+    studio.turn_to(1)
+    studio.shoot("train-small")
+    studio.viewer.theme = "dark"
+    studio.viewer.window.resize(*LARGE)
+    studio.turn_to(3)
+    bench.reconstructions.rebuild.click()
+    studio.wait_for_jobs()
+    studio.shoot("reconstruction")
+    studio.turn_to(1)
+    bench.train.stage.setCurrentIndex(0)
+    bench.train.name.setText(pretrained.name)
+    bench.train.start.click()
+    studio.wait_for_jobs()
+    studio.shoot("failure")
+
+
+def sunnybrook(studio: Studio, folder: Path, model: Path | None) -> None:
+    """A real cine of a public data set (CC0), segmented by a network that never saw its like."""
+    bench = studio.bench
+    studio.turn_to(0)
+    bench.open_cohort(folder)
+    studio.wait_for_jobs()
+    subject = next(s for s in bench.session.subjects if s.label(Phase.ED) is not None)
+    studio.show(subject.id)
+    studio.shoot("sunnybrook")
+    if model is None:
+        return
+    shutil.copytree(model, bench.preferences.runs / model.name)
+    bench.refresh_runs()
+    studio.wait_for_jobs()
+    studio.turn_to(2)
+    bench.runs.choose(bench.preferences.runs / model.name)
+    bench.runs.segment_shown.click()
+    studio.wait_for_jobs()
+    studio.shoot("sunnybrook-result")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=IMAGES)
+    parser.add_argument("--sunnybrook", type=Path)
+    parser.add_argument("--model", type=Path)
+    chosen = parser.parse_args()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as workspace:
+        studio = Studio(Path(workspace), chosen.out)
+        phantom(studio)
+        if chosen.sunnybrook is not None:
+            sunnybrook(studio, chosen.sunnybrook, chosen.model)
+        studio.bench.close_down()
+        studio.viewer.close()
+
+
+if __name__ == "__main__":
+    main()
