@@ -15,6 +15,7 @@ from cmr_ssp.errors import CheckpointError, CohortError, ImageError, OutputError
 from cmr_ssp.events import Cancel, Noticed, Outcome, Preparing
 from cmr_ssp.files import open_cine, open_cohort
 from cmr_ssp.jobs import SegmentedSubject
+from cmr_ssp.prediction import batches
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cohort_helpers import FRAMES, Listener, mim, segmentation, write_beating_cohort
@@ -22,6 +23,12 @@ from files_helpers import fingerprint
 
 UNLABELLED = "d"
 SPLIT = Split({"a": Role.TRAIN, "b": Role.TRAIN, "c": Role.TEST, UNLABELLED: Role.TEST})
+
+
+@pytest.fixture(autouse=True)
+def several_batches_a_cine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Predict 8 of a cine's 12 slices at once, whatever suits the processor."""
+    monkeypatch.setattr(batches, "slices_at_once", lambda crop, device: 8)
 
 
 @pytest.fixture(scope="module")
@@ -89,10 +96,7 @@ def test_each_subject_is_given_away_as_soon_as_it_is_done(run: Run, cohort: Coho
         for one in said
         if not isinstance(one, Noticed)
     ]
-    per_subject = ["frames segmented"] * 2 + [
-        "SegmentedSubject",
-        "subjects segmented",
-    ]  # 12 slices, 8 at once
+    per_subject = ["frames segmented", "frames segmented", "SegmentedSubject", "subjects segmented"]
     assert kinds == [*per_subject, *per_subject, "JobEnded"]
     frames = [(one.done, one.total) for one in said if isinstance(one, Preparing) and "frames" in one.what]
     assert frames == [(FRAMES * 8 // 12, FRAMES), (FRAMES, FRAMES)] * 2
