@@ -12,13 +12,14 @@ DISPLAYED := xvfb-run -a -s "-screen 0 1600x1000x24"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages demo test lint docs clean
+.PHONY: help install system-packages demo test lint docs screenshots clean
 
 help:
 	@echo "make demo     pretrain, fine-tune and score on a synthetic cohort; results in demo/"
 	@echo "make test     all checks, the documentation and all tests"
 	@echo "make lint     the checks alone: ruff, mypy, import-linter"
 	@echo "make docs     build the documentation into site/"
+	@echo "make screenshots  make the pictures of the window in docs/images"
 	@echo "make install  only set up .venv"
 	@echo "make clean    remove what was built, keep .venv"
 
@@ -38,6 +39,9 @@ lint: install
 
 docs: install
 	$(BIN)/mkdocs build --strict
+
+screenshots: install
+	$(DISPLAYED) $(BIN)/python docs/screenshots.py $(if $(SUNNYBROOK),--sunnybrook $(SUNNYBROOK)) $(if $(MODEL),--model $(MODEL))
 
 clean:
 	rm -rf site build dist demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,7 +1,7 @@
-"""Make the pictures of the window in ``docs/images``: every state, on the phantom and, where given, on Sunnybrook.
+"""Make the pictures of the window in ``docs/images``: every state on the phantom and, if given, a real cine.
 
-``make screenshots`` runs it; ``make screenshots SUNNYBROOK=FOLDER MODEL=RUN`` adds a real cine, segmented by a
-run that was trained on real subjects. It trains for about three minutes and needs a display.
+``make screenshots`` runs it; ``make screenshots SUNNYBROOK=FOLDER MODEL=RUN`` adds Sunnybrook, segmented by
+a run that was trained on real subjects. It trains for about two minutes and needs a display.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ class Studio:
         self.viewer = napari.Viewer(show=False)
         self.bench = Workbench(self.viewer, Preferences("cpu", free_threads(), workspace))
         self.viewer.window.add_dock_widget(self.bench, name="Cardiac MR workbench", area="right")
-        self.viewer.window.resize(*LARGE)
         self.viewer.show()
+        self.viewer.window.resize(*LARGE)
 
     def wait(self, condition: Callable[[], object]) -> None:
         """Let Qt work until something holds."""
@@ -143,6 +143,7 @@ def sunnybrook(studio: Studio, folder: Path, model: Path | None) -> None:
 
 
 def main() -> None:
+    """Shoot everything."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=IMAGES)
     parser.add_argument("--sunnybrook", type=Path)

@@ -44,6 +44,11 @@ TITLES: Mapping[Structure, str] = {
 UNKNOWN = "unknown"
 """The ``numbering`` in the metadata of a layer whose numbers nobody explains."""
 
+INPUT, MASKED, REBUILT, ERROR = (
+    f"MIM {part}" for part in ("input", "masked input", "reconstruction", "error")
+)
+"""Names of the layers of a reconstruction."""
+
 _OPACITY = 0.45
 _CONTRAST_PERCENTILES = (1.0, 99.0)
 _CONTRAST_SAMPLE = 400_000
@@ -113,16 +118,16 @@ def rebuilt_layers(found: Reconstruction, slice_mm: float) -> list[LayerData]:
     def layer(name: str, planes: NDArray[np.float32], **look: object) -> LayerData:
         pixels = np.full(shape, np.nan, np.float32)
         pixels[0, np.subtract(slices, slices[0])] = planes
-        return pixels, {"name": f"MIM {name}", "metadata": {}, **place, **look}, "image"
+        return pixels, {"name": name, "metadata": {}, "visible": name == MASKED, **place, **look}, "image"
 
     grey: dict[str, object] = {"colormap": "gray", "contrast_limits": limits}
     error_limits = (0.0, max(1e-6, float(np.percentile(found.error, 99.5))))
     error: dict[str, object] = {"colormap": "inferno", "contrast_limits": error_limits}
     return [
-        layer("error", found.error, **error, visible=False),
-        layer("input", found.image, **grey, visible=False),
-        layer("reconstruction", found.composed, **grey),
-        layer("masked input", found.masked, **grey),
+        layer(ERROR, found.error, **error),
+        layer(REBUILT, found.composed, **grey),
+        layer(MASKED, found.masked, **grey),
+        layer(INPUT, found.image, **grey),
     ]
 
 

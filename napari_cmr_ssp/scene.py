@@ -1,4 +1,4 @@
-"""The only place that touches the viewer: which layers lie in it, and what is written over them."""
+"""The only place that touches the viewer: which layers lie in it, and what of the exam is shown."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from cmr_ssp.anatomy import Phase
 from numpy.typing import NDArray
+from psygnal import Signal
 
 from napari_cmr_ssp.exams import Exam
 from napari_cmr_ssp.layers import LayerData, image_layer, rebuilt_layers, segmentation_layer, source_metadata
@@ -29,7 +30,6 @@ class Viewer(Protocol):
 
     layers: Any
     dims: Any
-    text_overlay: Any
     window: Any
     events: Any
     theme: str
@@ -44,22 +44,27 @@ class Viewer(Protocol):
 class Scene:
     """Shows one exam at a time, with what was found in it.
 
+    `moved` tells which subject, frame, phase and slice is shown. Not as text over the canvas: that costs more
+    than drawing the image, at every frame that plays.
+
     Parameters
     ----------
     viewer : Viewer
         A napari viewer; layers that are not ours are left alone.
     """
 
+    moved = Signal(str)
+
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._phases: Mapping[int, Phase] = {}
-        self._title = ""
-        viewer.dims.events.current_step.connect(self._write_over)
+        self._subject = ""
+        viewer.dims.events.current_step.connect(self._tell_place)
 
     def close(self) -> None:
         """Stop listening to the viewer."""
         with suppress(ValueError):
-            self._viewer.dims.events.current_step.disconnect(self._write_over)
+            self._viewer.dims.events.current_step.disconnect(self._tell_place)
 
     @property
     def frame(self) -> int:
@@ -82,12 +87,12 @@ class Scene:
         if exam.references:
             labels = exam.reference_labels
             self._add(segmentation_layer(labels, grid, f"{subject.id} reference", **about), "reference")
-        self._title, self._phases = subject.id, exam.phase_frames
+        self._subject, self._phases = subject.id, exam.phase_frames
         first = next((frame for frame, phase in self._phases.items() if phase is Phase.ED), 0)
         self._viewer.dims.set_current_step((0, 1), (first, exam.pixels.shape[1] // 2))
         self._viewer.reset_view()
         self._set_pace(exam)
-        self._write_over()
+        self._tell_place()
 
     def show_prediction(self, exam: Exam, labels: NDArray[np.uint8], run: str) -> None:
         """Lay a segmentation of all frames over the exam; the reference is hidden but stays.
@@ -114,7 +119,14 @@ class Scene:
         slice_mm = exam.stack.grid.spacing_mm[0]
         for layer in rebuilt_layers(found, slice_mm):
             self._add(layer, "reconstruction")
+        for layer in self._ours("prediction", "reference"):
+            layer.visible = False
         self._viewer.dims.set_current_step(0, found.frame)
+
+    def show_part(self, name: str) -> None:
+        """Show one of the layers of a reconstruction and hide the others."""
+        for layer in self._ours("reconstruction"):
+            layer.visible = layer.name == name
 
     def follow_theme(self, use_colour: Callable[[str], None]) -> None:
         """Tell what draws by itself the theme's text colour, now and whenever the theme changes."""
@@ -125,11 +137,6 @@ class Scene:
 
         self._viewer.events.theme.connect(tell)
         tell()
-
-    def outline(self, contour: int) -> None:
-        """Draw segmentations as contours of this width in pixels, 0 for filled."""
-        for layer in self._ours("reference", "prediction"):
-            layer.contour = contour
 
     def _add(self, data: LayerData, part: str) -> None:
         from napari.layers import Layer
@@ -155,12 +162,8 @@ class Scene:
             slider = self._viewer.window._qt_viewer.dims.slider_widgets[0]
             slider.fps = round(min(max(fps, _SLOWEST_FPS), _FASTEST_FPS))
 
-    def _write_over(self) -> None:
-        """Say in the canvas's corner which subject, frame and phase is shown."""
-        if not self._ours("image"):
-            self._viewer.text_overlay.visible = False
-            return
-        phase = self._phases.get(self.frame)
-        mark = f"  {phase}" if phase is not None else ""
-        self._viewer.text_overlay.text = f"{self._title}   frame {self.frame}{mark}   slice {self.slice}"
-        self._viewer.text_overlay.visible = True
+    def _tell_place(self) -> None:
+        if self._subject:
+            phase = self._phases.get(self.frame)
+            mark = f" {phase}" if phase is not None else ""
+            self.moved.emit(f"{self._subject}: frame {self.frame}{mark}, slice {self.slice}")

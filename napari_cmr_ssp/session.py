@@ -8,12 +8,10 @@ from typing import ClassVar
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
-from cmr_ssp.subjects.split import draw_split, draw_subjects
+from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split, draw_subjects
 from psygnal import SignalGroupDescriptor
 
 from napari_cmr_ssp.exams import Exam
-
-DEFAULT_TEST_PERCENT = 25
 
 Ticks = Mapping[str, frozenset[Phase]]
 """The labelled phases to train on, by subject id; no empty entries."""
@@ -45,7 +43,7 @@ class Session:
         """Take a cohort, with a fresh split and nothing ticked."""
         self.ticks = {}
         self.exam = None
-        self.split = draw_split(cohort.subjects, test=DEFAULT_TEST_PERCENT / 100)
+        self.split = draw_split(cohort.subjects, test=DEFAULT_TEST_FRACTION)
         self.cohort = cohort
 
     @property

@@ -138,10 +138,9 @@ def test_exam_starts_at_end_diastole_with_all_layers_on_one_grid(bench: Workbenc
     viewer = bench.scene._viewer
     assert [each.name for each in viewer.layers] == ["a", "a reference"]
     assert viewer.dims.nsteps[0] == FRAMES
-    assert "ED" in viewer.text_overlay.text
+    assert bench.place.text() == "a: frame 0 ED, slice 1"
     viewer.dims.set_current_step(0, 1)
-    assert "frame 1" in viewer.text_overlay.text
-    assert "ED" not in viewer.text_overlay.text
+    assert bench.place.text() == "a: frame 1, slice 1"
     own = viewer.add_points([[0, 0, 0, 0]], name="mine")
     show(bench, "b", wait)
     assert own in viewer.layers, "the user's own layer is gone"
@@ -281,6 +280,11 @@ def test_reconstructions_lie_over_the_frame_that_was_asked_for(bench: Workbench,
     assert layer(bench, "MIM input").translate[0] == 2
     assert bench.scene._viewer.dims.nsteps[0] == FRAMES
     assert "mean squared error" in bench.reconstructions.result.text()
+    shown = [each.name for each in bench.scene._viewer.layers if each.visible]
+    assert shown == ["c", "MIM masked input"]
+    bench.reconstructions.parts["MIM error"].click()
+    assert layer(bench, "MIM error").visible
+    assert not layer(bench, "MIM masked input").visible
 
 
 def test_closing_the_window_during_a_job_keeps_what_it_did(bench: Workbench, wait: Wait) -> None:
@@ -301,3 +305,26 @@ def test_opening_takes_less_than_a_second_and_no_torch(make_napari_viewer: Any, 
     seconds = time.perf_counter() - began
     bench.close_down()
     assert seconds < 1
+
+
+def test_demo_result_opens_segmented(
+    make_napari_viewer: Any, folder: Path, tmp_path: Path, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cmr_ssp import jobs
+    from cmr_ssp.files import open_cohort
+    from cmr_ssp.runs import Run
+
+    from napari_cmr_ssp.__main__ import open_workbench
+
+    monkeypatch.setattr("napari_cmr_ssp.__main__.read_preferences", lambda: Preferences("cpu", 1, tmp_path))
+    settings = jobs.Settings("cpu", bank_folder=tmp_path / "banks")
+    run = Run(tmp_path / "runs" / "after-MIM")
+    recipe = segmentation(method="scratch")
+    jobs.finetune(open_cohort(folder), recipe, run, budget=jobs.LabelBudget(2), settings=settings)
+    viewer = make_napari_viewer()
+    bench = open_workbench(viewer, folder, tmp_path, "after-MIM")
+    wait(lambda: any(each.name.endswith("by after-MIM") for each in viewer.layers))
+    exam = bench.session.exam
+    assert exam is not None
+    assert run.split().role(exam.subject.id) is Role.TEST
+    bench.close_down()

@@ -51,8 +51,8 @@ class ScoreTable(QAbstractTableModel):
             return text
         if role == Qt.ItemDataRole.TextAlignmentRole and _COLUMNS[index.column()] in Structure.__members__:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
-        if role == Qt.ItemDataRole.ToolTipRole and text == _UNKNOWN:
-            return "Nobody drew this structure here."
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return "Nobody drew this structure here." if text == _UNKNOWN else text
         if role == Qt.ItemDataRole.FontRole and not self.rows[index.row()][1]:
             font = QFont()
             font.setBold(True)
@@ -77,7 +77,7 @@ def _rows(scores: tuple[Score, ...]) -> tuple[tuple[str, ...], ...]:
     if test:
         n = len({score.subject for score in test})
         means = (_number(mean_dice(test, (s,))) for s in Structure)
-        rows.insert(0, (f"Mean of {n} test subjects", "", *means, ""))
+        rows.insert(0, (f"Test mean ({n})", "", *means, ""))
     return tuple(rows)
 
 

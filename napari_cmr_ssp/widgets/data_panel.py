@@ -7,6 +7,7 @@ from pathlib import Path
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.subjects import Role
+from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION
 from qtpy.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -23,7 +24,7 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_cmr_ssp.models.subject_table import SubjectTable
-from napari_cmr_ssp.session import DEFAULT_TEST_PERCENT, Session
+from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.tables import selected_rows, table_of
 from napari_cmr_ssp.widgets.texts import problem_html
 
@@ -112,7 +113,7 @@ class DataPanel(QWidget):
 
     def _split_row(self) -> QHBoxLayout:
         self.test_percent = _spin(
-            0, 90, DEFAULT_TEST_PERCENT, "Share of the labelled subjects kept for the test"
+            0, 90, round(100 * DEFAULT_TEST_FRACTION), "Share of the labelled subjects kept for the test"
         )
         self.test_percent.setSuffix(" %")
         self.split_seed = _spin(0, 99999, 0, "Seed of the split")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
+    QButtonGroup,
     QComboBox,
     QFormLayout,
     QHBoxLayout,
@@ -18,15 +19,21 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cmr_ssp.layers import ERROR, INPUT, MASKED, REBUILT
+
 if TYPE_CHECKING:
     from cmr_ssp.prediction import Reconstruction
     from cmr_ssp.runs import RunSummary
 
 
+_PARTS = {INPUT: "Input", MASKED: "Masked", REBUILT: "Rebuilt", ERROR: "Error"}
+
+
 class ReconstructionPanel(QWidget):
-    """Emits `rebuild_asked` with (run folder, seed of the mask, hidden share)."""
+    """Emits `rebuild_asked` (run folder, seed of the mask, hidden share) and `part_chosen` (layer name)."""
 
     rebuild_asked = Signal(object, int, float)
+    part_chosen = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,6 +48,15 @@ class ReconstructionPanel(QWidget):
         self.seed.setRange(0, 99999)
         self.seed.setToolTip("Another seed hides other patches")
         self.rebuild = QPushButton("Rebuild shown frame")
+        self.parts = {name: QPushButton(title) for name, title in _PARTS.items()}
+        compare = QHBoxLayout()
+        group = QButtonGroup(self)
+        for name, button in self.parts.items():
+            button.setCheckable(True)
+            button.setEnabled(False)
+            button.clicked.connect(lambda _=False, name=name: self.part_chosen.emit(name))
+            group.addButton(button)
+            compare.addWidget(button)
         self.result = QLabel("Double click a subject under Data, then rebuild one of its frames.")
         self.result.setWordWrap(True)
         share = QHBoxLayout()
@@ -53,6 +69,7 @@ class ReconstructionPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.addLayout(rows)
         layout.addWidget(self.rebuild)
+        layout.addLayout(compare)
         layout.addWidget(self.result)
         layout.addStretch(1)
         self.hidden.valueChanged.connect(self._show_percent)
@@ -71,6 +88,9 @@ class ReconstructionPanel(QWidget):
 
     def show_result(self, found: Reconstruction) -> None:
         """Say how large the error is."""
+        for button in self.parts.values():
+            button.setEnabled(True)
+        self.parts[MASKED].setChecked(True)
         rows = "".join(
             f"<tr><td>slice {slice_}&nbsp;&nbsp;</td><td>{error:.3f}</td></tr>"
             for slice_, error in zip(found.slices, found.mean_error, strict=True)

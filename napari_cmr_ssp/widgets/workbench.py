@@ -11,7 +11,7 @@ from cmr_ssp.errors import Problem
 from cmr_ssp.events import Event, Outcome
 from cmr_ssp.subjects import Cohort, Subject
 from qtpy.QtCore import QCoreApplication
-from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cmr_ssp import work
 from napari_cmr_ssp.exams import Exam
@@ -57,6 +57,8 @@ class Workbench(QWidget):
         self.train = TrainPanel(self.session, self.preferences.runs)
         self.runs = RunsPanel()
         self.reconstructions = ReconstructionPanel()
+        self.place = QLabel()
+        self.place.setIndent(6)
         self.job_bar = JobBar()
         self._lay_out()
         self._connect()
@@ -237,6 +239,7 @@ class Workbench(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs, stretch=1)
+        layout.addWidget(self.place)
         layout.addWidget(self.job_bar)
 
     def _connect(self) -> None:
@@ -251,6 +254,8 @@ class Workbench(QWidget):
         self.runs.score_asked.connect(self.score)
         self.runs.resume_asked.connect(self.resume)
         self.reconstructions.rebuild_asked.connect(self.rebuild)
+        self.reconstructions.part_chosen.connect(self.scene.show_part)
+        self.scene.moved.connect(self.place.setText)
         self.job_bar.stop_asked.connect(lambda discard: self.trainer.stop(discard=discard))
         for worker in (self.trainer, self.reader):
             worker.started.connect(self._started)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +30,8 @@ _LABELLED = 2
 _SHOWN = 3
 _MARK = "demo.txt"
 _SEGMENTED = "segmented"
+_AFTER_MIM = "after MIM"
+_WINDOW = "napari_cmr_ssp"
 
 Results = dict[str, tuple[Score, ...]]
 
@@ -37,7 +43,8 @@ def demo(
 ) -> None:
     """Pretrain, fine-tune on two labelled subjects, and compare with training from scratch.
 
-    All on synthetic hearts. Writes the cohort, the runs, scores.csv and overlays.png.
+    All on synthetic hearts. Writes the cohort, the runs, scores.csv and overlays.png, and opens napari on the
+    result where there is a display.
     """
     console = Console(highlight=False)
     _clear(out)
@@ -52,7 +59,23 @@ def demo(
     _draw(cohort, results, out)
     console.print(_table(results))
     console.print(f"cohort, runs, scores.csv and overlays.png -> {out}")
-    del headless
+    if not headless and len(results) > 1:
+        _open_window(out, console)
+
+
+def _open_window(out: Path, console: Console) -> None:
+    """Open napari on the result, as a process of its own: the engine knows no window."""
+    if importlib.util.find_spec(_WINDOW) is None or not _has_display():
+        console.print("(no display, so no window; --headless says the same)")
+        return
+    cohort, run = out / "cohort", _run_folder(out, _AFTER_MIM).name
+    command = [sys.executable, "-m", _WINDOW, str(cohort.absolute()), str(out.absolute()), run]
+    subprocess.Popen(command, start_new_session=True)
+    console.print("napari opens on a test subject ...")
+
+
+def _has_display() -> bool:
+    return not sys.platform.startswith("linux") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 def _clear(out: Path) -> None:
@@ -77,7 +100,7 @@ def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: 
     results: Results = {}
     for name, preset, source in (
         ("scratch", "scratch/demo", None),
-        ("after MIM", "finetune/demo", pretraining),
+        (_AFTER_MIM, "finetune/demo", pretraining),
     ):
         if cancel.requested:
             break

@@ -20,10 +20,9 @@ from cmr_ssp.runs import Provenance, Run, SeenSubjects
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
-from cmr_ssp.subjects.split import draw_split
+from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split
 from cmr_ssp.training import Objective, TrainingLength, fit_updates, train
 
-DEFAULT_TEST_FRACTION = 0.25
 _R = TypeVar("_R", MimRecipe, SegmentationRecipe)
 
 

@@ -80,7 +80,7 @@ class Run:
         inside = {name for name in inside if not _LEFTOVER.fullmatch(name)}
         if not inside <= _WITHOUT_CHECKPOINT:
             what = "holds a run already" if self.last.exists() else "exists and is not empty"
-            remedy = "Choose another --run folder, or continue a run with --resume."
+            remedy = "Choose another folder for the run, or resume the one that is there."
             raise RunError.of(self.folder, what, remedy)
 
     def clear_leftovers(self) -> None:

@@ -11,6 +11,9 @@ import numpy as np
 
 from cmr_ssp.subjects.subject import Subject
 
+DEFAULT_TEST_FRACTION = 0.25
+"""Of the labelled subjects, locked away for the test where nobody says otherwise."""
+
 
 class Role(StrEnum):
     """What a subject is used for."""

@@ -1,0 +1,77 @@
+"""``python -m napari_cmr_ssp [COHORT [WORKSPACE [RUN]]]``: napari with the workbench, showing a result."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cmr_ssp.subjects import Role
+from cmr_ssp.subjects.split_file import read_split
+
+from napari_cmr_ssp.preferences import read_preferences
+from napari_cmr_ssp.widgets.workbench import Workbench
+
+if TYPE_CHECKING:
+    from cmr_ssp.subjects import Cohort
+
+    from napari_cmr_ssp.exams import Exam
+
+
+def open_workbench(viewer: Any, cohort: Path | None, workspace: Path | None, run: str | None) -> Workbench:
+    """Dock the workbench, open a cohort, show a test subject of a run and segment it.
+
+    Parameters
+    ----------
+    viewer : napari.Viewer
+        Where to.
+    cohort, workspace : Path, optional
+        Folder of subjects, and the one that holds ``runs``.
+    run : str, optional
+        Name of a run in the workspace.
+    """
+    preferences = read_preferences()
+    if workspace is not None:
+        preferences = replace(preferences, workspace=workspace)
+    bench = Workbench(viewer, preferences)
+    viewer.window.add_dock_widget(bench, name="Cardiac MR workbench", area="right")
+    if run is not None:
+        _show_when_read(bench, preferences.runs / run)
+    if cohort is not None:
+        bench.open_cohort(cohort)
+    return bench
+
+
+def _show_when_read(bench: Workbench, run: Path) -> None:
+    """Show a test subject of the run as soon as the cohort is listed, and its segmentation thereafter."""
+
+    def show(cohort: Cohort) -> None:
+        bench.session.events.cohort.disconnect(show)
+        bench.session.use_split(read_split(run / "split.yaml"))
+        test = bench.session.split.ids(Role.TEST)
+        bench.show_exam(cohort.subject(test[0]) if test else cohort.subjects[0])
+
+    def segment(_: Exam) -> None:
+        bench.session.events.exam.disconnect(segment)
+        bench.runs.choose(run)
+        bench.tabs.setCurrentWidget(bench.runs)
+        if bench.runs.chosen is not None:
+            bench.segment_shown(bench.runs.chosen)
+
+    bench.session.events.cohort.connect(show)
+    bench.session.events.exam.connect(segment)
+
+
+def main() -> None:
+    """Read the command line and run napari."""
+    import napari
+
+    cohort, workspace, run, *_ = [*sys.argv[1:], None, None, None]
+    viewer = napari.Viewer()
+    open_workbench(viewer, Path(cohort) if cohort else None, Path(workspace) if workspace else None, run)
+    napari.run()
+
+
+if __name__ == "__main__":
+    main()
