@@ -14,7 +14,8 @@ from cmr_ssp.samples.resampling import SliceBatch
 InPlane = tuple[float, float]
 
 _MOST_SLICES = 32
-_MOST_PIXELS = 8 * 256**2  # on a processor; more is slower there: feature maps leave its caches
+# On a processor. More is slower there: feature maps of 32 MB and more get fresh memory every time.
+_MOST_PIXELS = 4 * 256**2
 
 
 def crop_centre(shape: tuple[int, ...], heart_px: InPlane, crop: Crop) -> InPlane:
