@@ -141,6 +141,8 @@ def test_exam_starts_at_end_diastole_with_all_layers_on_one_grid(bench: Workbenc
     assert bench.place.text() == "a: frame 0 ED, slice 1"
     viewer.dims.set_current_step(0, 1)
     assert bench.place.text() == "a: frame 1, slice 1"
+    slider = viewer.window._qt_viewer.dims.slider_widgets[0]
+    assert (slider.axis, slider.fps) == (0, 5)  # four frames a beat of a second, but not slower than that
     own = viewer.add_points([[0, 0, 0, 0]], name="mine")
     show(bench, "b", wait)
     assert own in viewer.layers, "the user's own layer is gone"
@@ -180,6 +182,25 @@ def test_stop_and_keep_then_resume(bench: Workbench, wait: Wait) -> None:
     assert bench.train.curves.updates[0] == before + 1
     bench.job_bar.keep.click()
     wait(lambda: idle(bench))
+
+
+def test_a_run_that_was_stopped_here_goes_on_from_the_command_line(
+    bench: Workbench, wait: Wait, folder: Path
+) -> None:
+    from cmr_ssp.cli import main
+
+    run = ask(bench, mim(updates=300), pretrains=True)
+    wait(lambda: len(bench.train.curves.losses) > 3)
+    bench.job_bar.keep.click()
+    wait(lambda: idle(bench))
+    assert state(run) == "stopped"
+    with pytest.raises(SystemExit) as ended:
+        main(["pretrain", str(folder), "--run", str(run), "--resume"])
+    assert not ended.value.code
+    assert state(run) == "finished"
+    updates = [int(line.split(",")[1]) for line in (run / "history.csv").read_text().splitlines()[1:]]
+    assert updates == sorted(set(updates))
+    assert updates[-1] == 300
 
 
 def test_discard_asks_and_removes_the_run(

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPush
 from napari_cmr_ssp.job_worker import Job, JobResult
 from napari_cmr_ssp.widgets.texts import problem_html
 
+_IDLE = "No job is running."
 _ENDINGS = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.FAILED: "Failed"}
 
 
@@ -27,7 +28,7 @@ class JobBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.title = QLabel("No job is running.")
+        self.title = QLabel(_IDLE)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
         self.note = QLabel()
         self.note.setWordWrap(True)
@@ -88,6 +89,12 @@ class JobBar(QWidget):
         text = problem_html(problems)
         self.note.setText(text)
         self.note.setVisible(bool(text))
+
+    def clear(self) -> None:
+        """Forget how the last job ended, unless one is running."""
+        if self._job is None:
+            self.title.setText(_IDLE)
+            self.show_problems(())
 
     def _advance(self, done: int, total: int, note: str) -> None:
         if self._job is not None and self._job.cancel.requested:

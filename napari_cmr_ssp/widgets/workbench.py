@@ -69,6 +69,7 @@ class Workbench(QWidget):
 
     def open_cohort(self, folder: Path) -> None:
         """List a cohort in the background and show it."""
+        self.job_bar.clear()
         self._do(self.reader, f"Open {folder.name}", work.opening(folder), self._take_cohort)
 
     def open_phantoms(self) -> None:
@@ -77,6 +78,7 @@ class Workbench(QWidget):
 
     def show_exam(self, subject: Subject) -> None:
         """Read an exam in the background and show it."""
+        self.job_bar.clear()
         self._do(self.reader, f"Read {subject.id}", work.reading(subject), self._take_exam)
 
     def start_training(self, plan: work.TrainingPlan, *, pretrains: bool) -> None:
@@ -147,6 +149,9 @@ class Workbench(QWidget):
         _close((self.reader, self.trainer))
 
     # what comes back
+
+    def _show_place(self, place: str) -> None:
+        self.place.setText(place)
 
     def _take_cohort(self, cohort: Cohort) -> None:
         self.session.open(cohort)
@@ -255,7 +260,7 @@ class Workbench(QWidget):
         self.runs.resume_asked.connect(self.resume)
         self.reconstructions.rebuild_asked.connect(self.rebuild)
         self.reconstructions.part_chosen.connect(self.scene.show_part)
-        self.scene.moved.connect(self.place.setText)
+        self.scene.moved.connect(self._show_place)
         self.job_bar.stop_asked.connect(lambda discard: self.trainer.stop(discard=discard))
         for worker in (self.trainer, self.reader):
             worker.started.connect(self._started)
