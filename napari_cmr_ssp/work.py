@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.evaluation import read_scores
@@ -102,50 +102,28 @@ def scores_of(run: Path) -> Work:
     return work
 
 
-def pretraining(plan: TrainingPlan, preferences: Preferences) -> Work:
-    """Pretrain, or resume it."""
+def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -> Work:
+    """Pretrain or train on the ticked labels, or resume either."""
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
         from cmr_ssp.runs import Run
 
-        recipe = with_threads(plan.recipe, preferences.threads)
-        assert recipe is None or isinstance(recipe, MimRecipe)
-        return jobs.pretrain(
-            plan.cohort,
-            recipe,
-            Run(plan.run_folder),
-            split=plan.split,
-            settings=jobs.Settings(preferences.device, plan.max_minutes),
-            resume=plan.resumes,
-            on_event=on_event,
-            cancel=cancel,
-        )
-
-    return work
-
-
-def finetuning(plan: TrainingPlan, preferences: Preferences) -> Work:
-    """Train on the ticked labels, or resume it."""
-
-    def work(on_event: OnEvent, cancel: Cancel) -> object:
-        from cmr_ssp import jobs
-        from cmr_ssp.runs import Run
-
-        recipe = with_threads(plan.recipe, preferences.threads)
+        run, recipe = Run(plan.run_folder), with_threads(plan.recipe, preferences.threads)
+        alike: dict[str, Any] = {
+            "split": plan.split,
+            "settings": jobs.Settings(preferences.device, plan.max_minutes),
+            "resume": plan.resumes,
+            "on_event": on_event,
+            "cancel": cancel,
+        }
+        if pretrains:
+            assert recipe is None or isinstance(recipe, MimRecipe)
+            return jobs.pretrain(plan.cohort, recipe, run, **alike)
         assert recipe is None or isinstance(recipe, SegmentationRecipe)
-        return jobs.finetune(
-            plan.cohort,
-            recipe,
-            Run(plan.run_folder),
-            pretrained=Run(plan.pretrained) if plan.pretrained is not None else None,
-            budget=jobs.LabelBudget({name: sorted(phases) for name, phases in plan.ticks.items()}),
-            split=plan.split,
-            settings=jobs.Settings(preferences.device, plan.max_minutes),
-            resume=plan.resumes,
-            on_event=on_event,
-            cancel=cancel,
-        )
+        pretrained = Run(plan.pretrained) if plan.pretrained is not None else None
+        budget = jobs.LabelBudget({name: sorted(phases) for name, phases in plan.ticks.items()})
+        return jobs.finetune(plan.cohort, recipe, run, pretrained=pretrained, budget=budget, **alike)
 
     return work
 

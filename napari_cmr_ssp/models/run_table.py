@@ -4,52 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+from qtpy.QtCore import QModelIndex, QObject, Qt
+
+from napari_cmr_ssp.models.text_table import TextTable
 
 if TYPE_CHECKING:
     from cmr_ssp.runs import RunSummary
 
 _COLUMNS = ("Run", "Method", "State", "Updates", "Labels", "Test Dice")
-_ROOT = QModelIndex()
 
 
-class RunTable(QAbstractTableModel):
+class RunTable(TextTable):
     """Shows `RunSummary` objects, newest first."""
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+        super().__init__(_COLUMNS, parent)
         self.runs: tuple[RunSummary, ...] = ()
 
     def show(self, runs: tuple[RunSummary, ...]) -> None:
         """Replace all rows."""
-        self.beginResetModel()
         self.runs = runs
-        self.endResetModel()
-
-    def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
-        """Return the number of runs."""
-        return 0 if parent.isValid() else len(self.runs)
-
-    def columnCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
-        """Return the number of facts."""
-        return 0 if parent.isValid() else len(_COLUMNS)
-
-    def headerData(  # noqa: N802
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        """Name the columns."""
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return _COLUMNS[section]
-        return None
+        self.replace(tuple(_facts(run) for run in runs))
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return text or tool tip of a cell."""
-        run = self.runs[index.row()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return _facts(run)[index.column()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return _tool_tip(run)
-        return None
+            return _tool_tip(self.runs[index.row()])
+        return super().data(index, role)
 
 
 def _facts(run: RunSummary) -> tuple[str, ...]:

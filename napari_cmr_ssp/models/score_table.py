@@ -7,48 +7,28 @@ from typing import Any
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.evaluation import Score, SubjectRole, mean_dice
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+from qtpy.QtCore import QModelIndex, QObject, Qt
 from qtpy.QtGui import QFont
 
+from napari_cmr_ssp.models.text_table import TextTable
+
 _COLUMNS = ("Subject", "Phase", *(structure.name for structure in Structure), "Role")
-_ROOT = QModelIndex()
 _UNKNOWN = "n/a"
 
 
-class ScoreTable(QAbstractTableModel):
+class ScoreTable(TextTable):
     """Shows scores; the first row is the mean over test subjects, where there is one."""
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
-        self.rows: tuple[tuple[str, ...], ...] = ()
+        super().__init__(_COLUMNS, parent)
 
     def show(self, scores: Iterable[Score]) -> None:
         """Replace all rows."""
-        self.beginResetModel()
-        self.rows = _rows(tuple(scores))
-        self.endResetModel()
-
-    def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
-        """Return the number of scored volumes, and one for their mean."""
-        return 0 if parent.isValid() else len(self.rows)
-
-    def columnCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
-        """Return the number of columns."""
-        return 0 if parent.isValid() else len(_COLUMNS)
-
-    def headerData(  # noqa: N802
-        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
-    ) -> Any:
-        """Name the columns."""
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return _COLUMNS[section]
-        return None
+        self.replace(_rows(tuple(scores)))
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return text, alignment, tool tip or font of a cell."""
         text = self.rows[index.row()][index.column()]
-        if role == Qt.ItemDataRole.DisplayRole:
-            return text
         if role == Qt.ItemDataRole.TextAlignmentRole and _COLUMNS[index.column()] in Structure.__members__:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -57,7 +37,7 @@ class ScoreTable(QAbstractTableModel):
             font = QFont()
             font.setBold(True)
             return font
-        return None
+        return super().data(index, role)
 
 
 def _rows(scores: tuple[Score, ...]) -> tuple[tuple[str, ...], ...]:

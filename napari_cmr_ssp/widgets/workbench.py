@@ -83,10 +83,10 @@ class Workbench(QWidget):
 
     def start_training(self, plan: work.TrainingPlan, *, pretrains: bool) -> None:
         """Queue a training."""
-        make = work.pretraining if pretrains else work.finetuning
         verb = "Pretrain" if pretrains else "Train"
         title = f"{'Resume' if plan.resumes else verb} {plan.run_folder.name}"
-        job = Job(title, make(plan, self.preferences), plan.run_folder, plan.resumes)
+        doing = work.training(plan, self.preferences, pretrains=pretrains)
+        job = Job(title, doing, plan.run_folder, plan.resumes)
         self._submit(self.trainer, job, lambda _: self.runs.choose(plan.run_folder))
 
     def resume(self, run: RunSummary) -> None:
