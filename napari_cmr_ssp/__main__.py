@@ -54,8 +54,10 @@ def _show_when_read(bench: Workbench, run: Path) -> None:
 
     def segment(_: Exam) -> None:
         bench.session.events.exam.disconnect(segment)
-        bench.runs.choose(run)
         bench.tabs.setCurrentWidget(bench.runs)
+        bench.refresh_runs(run, segment_shown)
+
+    def segment_shown() -> None:
         if bench.runs.chosen is not None:
             bench.segment_shown(bench.runs.chosen)
 

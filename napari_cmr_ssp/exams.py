@@ -33,6 +33,10 @@ class Exam:
     pixels: NDArray[np.float32]
     references: Mapping[Phase, Segmentation]
 
+    def is_of(self, subject: Subject) -> bool:
+        """Whether these are a subject's images; ids such as 001 recur in other cohorts."""
+        return self.subject.frames == subject.frames
+
     @property
     def reference_labels(self) -> NDArray[np.uint8]:
         """The references at their frames, shape (frame, slice, row, column); zero where nobody drew."""

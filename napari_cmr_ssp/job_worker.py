@@ -6,18 +6,21 @@ napari waits for them without limit when it quits.
 
 from __future__ import annotations
 
+import logging
 import queue
 import shutil
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.events import Cancel, Event, JobEnded, OnEvent, Outcome
 from qtpy.QtCore import QObject, Signal
+
+_LOG = logging.getLogger(__name__)
 
 Work = Callable[[OnEvent, Cancel], object]
 """Does a job: tells events, looks at the cancel, returns a result. May import torch, which takes seconds."""
@@ -105,17 +108,29 @@ class JobWorker(QObject):
         self._waiting.put(job)
         return job
 
-    def stop(self, *, discard: bool = False) -> None:
-        """Ask the running job, and those that wait, to end; with `discard`, remove the runs they made."""
+    def stop(self, job: Job, *, discard: bool = False) -> None:
+        """Ask a job to end; with `discard`, remove the run that it made."""
+        with self._lock:
+            if job in self._unfinished:
+                job.discarded = discard and job.can_be_discarded
+                job.cancel.request()
+
+    def stop_all(self) -> None:
+        """Ask the running job, and those that wait, to end."""
         with self._lock:
             for job in self._unfinished:
-                job.discarded = job.discarded or (discard and job.can_be_discarded)
                 job.cancel.request()
+
+    @property
+    def n_waiting(self) -> int:
+        """The number of jobs behind the running one."""
+        with self._lock:
+            return max(0, len(self._unfinished) - 1)
 
     def close(self, seconds: float = SECONDS_TO_STOP) -> bool:
         """Stop everything, wait a little, and say whether the thread ended. Its signals fall silent."""
         self._closed = True
-        self.stop()
+        self.stop_all()
         self._waiting.put(None)
         self._thread.join(seconds)
         return not self._thread.is_alive()
@@ -131,6 +146,7 @@ class JobWorker(QObject):
 
     def _do(self, job: Job) -> JobResult:
         reported: list[JobEnded] = []
+        was_there = job.run_folder is not None and job.run_folder.exists()
 
         def tell(event: Event) -> None:
             if isinstance(event, JobEnded):
@@ -144,15 +160,27 @@ class JobWorker(QObject):
             outcome = reported[-1].outcome if reported else Outcome.FINISHED
             result = JobResult(outcome, value=value)
         except BaseException as error:
+            if not isinstance(error, CmrSspError):
+                _LOG.exception("%s failed", job.title)
             result = JobResult(Outcome.FAILED, _problems(error, reported))
-        if job.discarded and job.run_folder is not None and result.outcome is not Outcome.FINISHED:
-            shutil.rmtree(job.run_folder, ignore_errors=True)
+        if job.discarded and not was_there and result.outcome is not Outcome.FINISHED:
+            result = replace(result, problems=(*result.problems, *_remove(job.run_folder)))
         return result
 
     def _emit(self, signal: Signal, *arguments: object) -> None:
         if not self._closed:
             with suppress(RuntimeError):  # the window was deleted in between
                 signal.emit(*arguments)
+
+
+def _remove(folder: Path | None) -> tuple[Problem, ...]:
+    """Delete a run, and say so where some of it is still there."""
+    if folder is None:
+        return ()
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        return ()
+    return (Problem(str(folder), "could not be removed as a whole", "Delete it by hand."),)
 
 
 def _problems(error: BaseException, reported: list[JobEnded]) -> tuple[Problem, ...]:

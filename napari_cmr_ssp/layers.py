@@ -118,7 +118,8 @@ def rebuilt_layers(found: Reconstruction, slice_mm: float) -> list[LayerData]:
     def layer(name: str, planes: NDArray[np.float32], **look: object) -> LayerData:
         pixels = np.full(shape, np.nan, np.float32)
         pixels[0, np.subtract(slices, slices[0])] = planes
-        return pixels, {"name": name, "metadata": {}, "visible": name == MASKED, **place, **look}, "image"
+        about = {"name": name, "metadata": {"part": name}, "visible": name == MASKED}
+        return pixels, about | place | look, "image"
 
     grey: dict[str, object] = {"colormap": "gray", "contrast_limits": limits}
     error_limits = (0.0, max(1e-6, float(np.percentile(found.error, 99.5))))

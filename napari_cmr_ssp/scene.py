@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from cmr_ssp.anatomy import Phase
@@ -16,9 +17,6 @@ from napari_cmr_ssp.layers import LayerData, image_layer, rebuilt_layers, segmen
 
 if TYPE_CHECKING:
     from cmr_ssp.prediction import Reconstruction
-
-_OURS = "cmr_ssp_part"
-"""Key in a layer's metadata that tells our layers from the user's own."""
 
 _SLOWEST_FPS, _FASTEST_FPS = 5, 30
 _BEAT_S = 1.0
@@ -57,28 +55,46 @@ class Scene:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
+        self._parts: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._phases: Mapping[int, Phase] = {}
         self._subject = ""
-        viewer.dims.events.current_step.connect(self._tell_place)
+        self._on_theme: Callable[[], None] | None = None
+        viewer.dims.events.current_step.connect(self.tell_place)
 
     def close(self) -> None:
         """Stop listening to the viewer."""
-        with suppress(ValueError):
-            self._viewer.dims.events.current_step.disconnect(self._tell_place)
+        with suppress(ValueError, TypeError):
+            self._viewer.dims.events.current_step.disconnect(self.tell_place)
+            if self._on_theme is not None:
+                self._viewer.events.theme.disconnect(self._on_theme)
 
     @property
     def frame(self) -> int:
-        """The frame that is shown."""
-        return int(self._viewer.dims.current_step[0])
+        """The frame of the exam that is shown."""
+        return self._place[0]
 
     @property
     def slice(self) -> int:
-        """The slice that is shown."""
-        return int(self._viewer.dims.current_step[1])
+        """The slice of the exam that is shown."""
+        return self._place[1]
+
+    @property
+    def _place(self) -> tuple[int, int]:
+        """Frame and slice; not the sliders' steps, which other layers of the user's may make finer."""
+        (image,) = self._ours("image")
+        frame, slice_ = image.world_to_data(self._viewer.dims.point)[-4:-2]
+        n_frames, n_slices = image.data.shape[:2]
+        return min(max(round(frame), 0), n_frames - 1), min(max(round(slice_), 0), n_slices - 1)
+
+    def _go_to(self, frame: int, slice_: int) -> None:
+        (image,) = self._ours("image")
+        where = image.data_to_world((frame, slice_, 0, 0))
+        axis = len(self._viewer.dims.point) - 4
+        self._viewer.dims.set_point((axis, axis + 1), (where[-4], where[-3]))
 
     def show_exam(self, exam: Exam) -> None:
         """Replace what is shown of the last exam; start at end-diastole in the middle of the stack."""
-        self._remove("image", "reference", "prediction", "reconstruction")
+        self.clear()
         subject, grid = exam.subject, exam.stack.grid
         about = source_metadata(grid, exam.stack.sources) | {"subject": subject.id}
         frame_spacing_s = exam.stack.frame_spacing_s
@@ -89,10 +105,16 @@ class Scene:
             self._add(segmentation_layer(labels, grid, f"{subject.id} reference", **about), "reference")
         self._subject, self._phases = subject.id, exam.phase_frames
         first = next((frame for frame, phase in self._phases.items() if phase is Phase.ED), 0)
-        self._viewer.dims.set_current_step((0, 1), (first, exam.pixels.shape[1] // 2))
+        self._go_to(first, exam.pixels.shape[1] // 2)
         self._viewer.reset_view()
         self._set_pace(exam)
-        self._tell_place()
+        self.tell_place()
+
+    def clear(self) -> None:
+        """Take our layers away."""
+        for layer in self._ours("image", "reference", "prediction", "reconstruction"):
+            self._take_away(layer)
+        self.tell_place()
 
     def show_prediction(self, exam: Exam, labels: NDArray[np.uint8], run: str) -> None:
         """Lay a segmentation of all frames over the exam; the reference is hidden but stays.
@@ -106,7 +128,9 @@ class Scene:
         run : str
             Who found it.
         """
-        self._remove("prediction", run=run)
+        for layer in self._ours("prediction"):
+            if layer.metadata.get("run") == run:
+                self._take_away(layer)
         grid = exam.stack.grid
         about = source_metadata(grid, exam.stack.sources) | {"subject": exam.subject.id, "run": run}
         for layer in self._ours("reference", "prediction"):
@@ -115,18 +139,19 @@ class Scene:
 
     def show_reconstruction(self, exam: Exam, found: Reconstruction) -> None:
         """Show what pretraining saw and rebuilt of one frame, at its place over the cine."""
-        self._remove("reconstruction")
+        for layer in self._ours("reconstruction"):
+            self._take_away(layer)
         slice_mm = exam.stack.grid.spacing_mm[0]
         for layer in rebuilt_layers(found, slice_mm):
             self._add(layer, "reconstruction")
         for layer in self._ours("prediction", "reference"):
             layer.visible = False
-        self._viewer.dims.set_current_step(0, found.frame)
+        self._go_to(found.frame, self.slice)
 
     def show_part(self, name: str) -> None:
         """Show one of the layers of a reconstruction and hide the others."""
         for layer in self._ours("reconstruction"):
-            layer.visible = layer.name == name
+            layer.visible = layer.metadata["part"] == name
 
     def follow_theme(self, use_colour: Callable[[str], None]) -> None:
         """Tell what draws by itself the theme's text colour, now and whenever the theme changes."""
@@ -135,6 +160,7 @@ class Scene:
         def tell() -> None:
             use_colour(get_theme(self._viewer.theme).text.as_hex())
 
+        self._on_theme = tell
         self._viewer.events.theme.connect(tell)
         tell()
 
@@ -142,16 +168,17 @@ class Scene:
         from napari.layers import Layer
 
         layer = Layer.create(*data)
-        layer.metadata[_OURS] = part
+        self._parts[layer] = part
+        if hasattr(layer.events, "paint"):
+            layer.events.paint.connect(lambda: self._parts.pop(layer, None))
         self._viewer.add_layer(layer)
 
     def _ours(self, *parts: str) -> list[Any]:
-        return [layer for layer in self._viewer.layers if layer.metadata.get(_OURS) in parts]
+        """Return our layers; a copy is the user's own, and so is a layer from when it was painted in."""
+        return [layer for layer in self._viewer.layers if self._parts.get(layer) in parts]
 
-    def _remove(self, *parts: str, run: str | None = None) -> None:
-        for layer in self._ours(*parts):
-            if run is None or layer.metadata.get("run") == run:
-                self._viewer.layers.remove(layer)
+    def _take_away(self, layer: Any) -> None:
+        self._viewer.layers.remove(layer)
 
     def _set_pace(self, exam: Exam) -> None:
         """Let the play button move as the heart does, within what a screen shows."""
@@ -162,8 +189,11 @@ class Scene:
             slider = self._viewer.window._qt_viewer.dims.slider_widgets[0]
             slider.fps = round(min(max(fps, _SLOWEST_FPS), _FASTEST_FPS))
 
-    def _tell_place(self) -> None:
-        if self._subject:
-            phase = self._phases.get(self.frame)
-            mark = f" {phase}" if phase is not None else ""
-            self.moved.emit(f"{self._subject}: frame {self.frame}{mark}, slice {self.slice}")
+    def tell_place(self) -> None:
+        """Say which subject, frame, phase and slice is shown, or nothing."""
+        if not self._ours("image"):
+            self.moved.emit("")
+            return
+        phase = self._phases.get(self.frame)
+        mark = f" {phase}" if phase is not None else ""
+        self.moved.emit(f"{self._subject}: frame {self.frame}{mark}, slice {self.slice}")

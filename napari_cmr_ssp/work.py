@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,6 +141,7 @@ def segmenting(
         from cmr_ssp import jobs
         from cmr_ssp.runs import Run
 
+        use_threads(preferences)
         return jobs.segment_subjects(
             Run(run),
             subjects,
@@ -161,6 +162,7 @@ def scoring(run: Path, cohort: Cohort, preferences: Preferences) -> Work:
         from cmr_ssp import jobs
         from cmr_ssp.runs import Run
 
+        use_threads(preferences)
         return jobs.evaluate(Run(run), cohort, device=preferences.device, on_event=on_event, cancel=cancel)
 
     return work
@@ -180,6 +182,7 @@ def rebuilding(
         from cmr_ssp import jobs
         from cmr_ssp.runs import Run
 
+        use_threads(preferences)
         return jobs.reconstruct(
             Run(run),
             subject,
@@ -201,9 +204,16 @@ def with_threads(recipe: Recipe | None, threads: int) -> Recipe | None:
     return recipe.model_copy(update={"threads": threads})
 
 
-def new_run_folder(runs: Path, method: str) -> Path:
-    """Return the first of ``method-1``, ``method-2`` ... that does not exist."""
+def use_threads(preferences: Preferences) -> None:
+    """Leave a processor to the window."""
+    import torch
+
+    torch.set_num_threads(preferences.threads)
+
+
+def new_run_folder(runs: Path, method: str, promised: Collection[Path] = ()) -> Path:
+    """Return the first of ``method-1``, ``method-2`` ... that neither exists nor is promised to a job."""
     number = 1
-    while (runs / f"{method}-{number}").exists():
+    while (runs / f"{method}-{number}").exists() or runs / f"{method}-{number}" in promised:
         number += 1
     return runs / f"{method}-{number}"

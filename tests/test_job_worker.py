@@ -78,10 +78,21 @@ def test_stopping_reaches_the_running_job_and_those_that_wait(worker: JobWorker,
     worker.submit(Job("one", until_cancelled))
     worker.submit(Job("two", lambda *_: started.append("worked")))
     qtbot.waitUntil(lambda: started == ["one"])
-    worker.stop()
+    assert worker.n_waiting == 1
+    worker.stop_all()
     qtbot.waitUntil(lambda: len(ended) == 2)
     assert ended == [Outcome.STOPPED, Outcome.STOPPED]
     assert "worked" not in started
+
+
+def test_stopping_one_job_leaves_those_that_wait(worker: JobWorker, qtbot: Any) -> None:
+    ended: list[tuple[str, Outcome]] = []
+    worker.ended.connect(lambda job, result: ended.append((job.title, result.outcome)))
+    first = worker.submit(Job("one", until_cancelled))
+    worker.submit(Job("two", lambda *_: None))
+    worker.stop(first)
+    qtbot.waitUntil(lambda: len(ended) == 2)
+    assert ended == [("one", Outcome.STOPPED), ("two", Outcome.FINISHED)]
 
 
 @pytest.mark.parametrize("resumes", [False, True])
@@ -99,7 +110,7 @@ def test_discarding_removes_the_run_unless_it_was_there_before(
     with qtbot.waitSignal(worker.ended, timeout=5000):
         worker.submit(job)
         qtbot.waitUntil(lambda: (run / "last.safetensors").exists())
-        worker.stop(discard=True)
+        worker.stop(job, discard=True)
     assert run.exists() is resumes
 
 

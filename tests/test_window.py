@@ -14,11 +14,11 @@ import torch
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.evaluation import read_scores
 from cmr_ssp.recipes import Recipe
-from cmr_ssp.subjects import Role
+from cmr_ssp.subjects import Role, Split
 from cohort_helpers import FRAMES, mim, segmentation, write_beating_cohort
 from files_helpers import fingerprint
 from npe2 import PluginManifest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QCoreApplication, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QMessageBox
 
@@ -77,7 +77,7 @@ def train(bench: Workbench, recipe: Recipe, wait: Wait, *, pretrains: bool) -> P
     """Train to the end."""
     folder = ask(bench, recipe, pretrains=pretrains)
     wait(lambda: idle(bench) and bench.job_bar.title.text().startswith(("Finished", "Failed")))
-    assert bench.job_bar.title.text().startswith("Finished"), bench.job_bar.note.text()
+    assert bench.job_bar.title.text().startswith("Finished"), bench.job_bar.problems.text()
     return folder
 
 
@@ -227,8 +227,8 @@ def test_a_bad_file_is_named_with_what_to_do(bench: Workbench, wait: Wait, tmp_p
     bench.session.set_role("abcd", Role.TRAIN)
     ask(bench, mim(), pretrains=True)
     wait(lambda: bench.job_bar.title.text().startswith("Failed"))
-    assert "b.nii.gz" in bench.job_bar.note.text()
-    assert bench.job_bar.note.isVisibleTo(bench)
+    assert "b.nii.gz" in bench.job_bar.problems.text()
+    assert bench.job_bar.problems.isVisibleTo(bench)
 
 
 def test_running_out_of_memory_says_what_would_fit_and_the_next_job_runs(
@@ -243,9 +243,8 @@ def test_running_out_of_memory_says_what_would_fit_and_the_next_job_runs(
         patched.setattr(MimObjective, "loss", exhausted)
         ask(bench, mim(), pretrains=True)
         wait(lambda: bench.job_bar.title.text().startswith("Failed"))
-    assert "micro_batch" in bench.job_bar.note.text()
+    assert "micro_batch" in bench.job_bar.problems.text()
     wait(lambda: idle(bench))
-    bench.train.name.setText("again")
     train(bench, mim(), wait, pretrains=True)
 
 
@@ -312,13 +311,92 @@ def test_closing_the_window_during_a_job_keeps_what_it_did(bench: Workbench, wai
     run = ask(bench, mim(updates=ENDLESS), pretrains=True)
     wait(lambda: len(bench.train.curves.losses) > 3)
     began = time.perf_counter()
-    bench.scene._viewer.close()
-    bench.close_down()
+    app = QCoreApplication.instance()
+    assert app is not None
+    app.aboutToQuit.emit()
     assert time.perf_counter() - began < 5
+    assert state(run) == "stopped"
+    assert not bench.trainer.is_busy
+
+
+def test_the_docks_cross_stops_the_job_too(bench: Workbench, wait: Wait) -> None:
+    run = ask(bench, mim(updates=ENDLESS), pretrains=True)
+    wait(lambda: len(bench.train.curves.losses) > 3)
+    bench.scene._viewer.window.remove_dock_widget(bench)
     assert state(run) == "stopped"
 
 
-def test_opening_takes_less_than_a_second_and_no_torch(make_napari_viewer: Any, tmp_path: Path) -> None:
+def test_what_was_shown_goes_with_its_cohort(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
+    """Ids such as 001 recur: nothing of one person may lie over another's images."""
+    show(bench, "a", wait)
+    first = bench.session.exam
+    other = write_beating_cohort(tmp_path / "other", "abcd", seed=50)
+    bench.open_cohort(other)
+    wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == other)
+    assert list(bench.scene._viewer.layers) == []
+    assert bench.place.text() == ""
+    assert first is not None
+    bench._take_exam(first)  # was read while the other cohort was listed
+    assert bench.session.exam is None
+    show(bench, "a", wait)
+    assert bench.session.exam is not None
+    assert not first.is_of(bench.session.exam.subject)
+
+
+def test_a_corrected_or_copied_layer_stays(bench: Workbench, wait: Wait) -> None:
+    show(bench, "a", wait)
+    viewer, reference = bench.scene._viewer, layer(bench, "a reference")
+    copy = viewer.add_labels(reference.data.copy(), name="copy", metadata=dict(reference.metadata))
+    reference.paint((0, 0, 5, 5), 2)
+    show(bench, "b", wait)
+    assert reference in viewer.layers
+    assert copy in viewer.layers
+    assert "a" not in viewer.layers
+
+
+def test_training_inherits_the_split_of_its_pretraining(bench: Workbench, wait: Wait) -> None:
+    bench.session.use_split(Split(dict.fromkeys("abcdef", Role.TRAIN) | dict.fromkeys("gh", Role.TEST)))
+    pretrained = train(bench, mim(), wait, pretrains=True)
+    bench.session.draw_split(50, seed=3)
+    bench.train.stage.setCurrentIndex(1)
+    bench.train.choose_pretraining(pretrained)
+    assert bench.session.split.ids(Role.TEST) == ("g", "h")
+    bench.session.tick("g", Phase.ED, on=True)
+    assert bench.session.ticks == {}
+
+
+def test_a_typed_name_stays_and_a_taken_one_is_refused(bench: Workbench, wait: Wait, qtbot: Any) -> None:
+    run = train(bench, mim(), wait, pretrains=True)
+    bench.train.name.clear()
+    qtbot.keyClicks(bench.train.name, "mine")
+    bench.refresh_runs()
+    wait(lambda: idle(bench))
+    assert bench.train.name.text() == "mine"
+    bench.train.name.setText(run.name)
+    bench.train.start.click()
+    assert "is taken" in bench.train.about.text()
+    assert bench.runs.chosen is not None
+    assert bench.runs.chosen.folder == run, "the finished run is not chosen"
+
+
+def test_good_scores_are_shown_though_a_file_is_bad(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
+    folder = write_beating_cohort(tmp_path / "partly", "abcd")
+    bench.open_cohort(folder)
+    wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == folder)
+    bench.session.tick_drawn(1, 0)
+    run = train(bench, segmentation(method="scratch"), wait, pretrains=False)
+    bad = next(subject for subject in "abcd" if subject not in bench.session.ticks)
+    path = folder / f"{bad}.nii.gz"
+    path.write_bytes(path.read_bytes()[:2000])
+    wait(lambda: idle(bench))
+    bench.runs.choose(run)
+    bench.runs.score.click()
+    wait(lambda: idle(bench) and bench.job_bar.title.text().startswith("Failed"))
+    wait(lambda: len({row[0] for row in bench.runs.scores.rows if row[1]}) == 3)
+    assert path.name in bench.job_bar.problems.text()
+
+
+def test_opening_takes_less_than_a_second(make_napari_viewer: Any, tmp_path: Path) -> None:
     viewer = make_napari_viewer()
     began = time.perf_counter()
     bench = Workbench(viewer, Preferences("cpu", 1, tmp_path))

@@ -36,7 +36,7 @@ class RunTable(TextTable):
 def _facts(run: RunSummary) -> tuple[str, ...]:
     total = f" / {run.updates}" if run.updates is not None else ""
     n_labels = sum(len(phases) for phases in run.labelled.values())
-    dice = "" if run.mean_test_dice is None else f"{run.mean_test_dice:.3f}"
+    dice = "" if run.mean_test_dice is None else f"{run.mean_test_dice:.3f} ({run.n_test_subjects})"
     return run.name, run.method, run.state, f"{run.update}{total}", str(n_labels or ""), dice
 
 

@@ -105,6 +105,8 @@ class SubjectTable(QAbstractTableModel):
             return f"Nobody drew {phase}."
         if self._session.split.role(subject.id) is Role.TEST:
             return "A test subject: never trained on, so that its score is honest."
+        if self._session.split.role(subject.id) is Role.VALIDATION:
+            return "A validation subject: it chooses the best checkpoint."
         return f"Train on the labels at {phase}"
 
 

@@ -7,12 +7,14 @@ import math
 import pyqtgraph
 from cmr_ssp.events import EpochFinished, Event, RunStarted, UpdateFinished
 from qtpy.QtCore import QTimer
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 _REDRAW_MS = 300
 _SMOOTHING = 0.9
 _LOSS, _DICE = "#56B4E9", "#E69F00"
 _HEIGHT_PX = 110
+_MOST_POINTS = 4000
 
 
 class Curves(QWidget):
@@ -52,6 +54,9 @@ class Curves(QWidget):
                 self.losses.append(loss)
                 before = self._smooth[-1] if self._smooth else loss
                 self._smooth.append(_SMOOTHING * before + (1 - _SMOOTHING) * loss)
+                if len(self.losses) > _MOST_POINTS:  # more than a plot has pixels, and slow to draw
+                    for values in (self.updates, self.losses, self._smooth):
+                        del values[::2]
             case EpochFinished(_, update, scores) if "validation_dice" in scores:
                 if math.isfinite(scores["validation_dice"]):
                     self.validated_at.append(update)
@@ -75,6 +80,11 @@ class Curves(QWidget):
         self._dice.setData(self.validated_at, self.validation)
         self._plots[0].setVisible(bool(self.losses))
         self._plots[1].setVisible(bool(self.validation))
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
+        """Draw what came while nobody looked."""
+        super().showEvent(event)
+        self.redraw()
 
     def set_colours(self, text: str) -> None:
         """Take the theme's text colour; the background shows through."""

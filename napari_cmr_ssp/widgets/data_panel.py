@@ -9,6 +9,7 @@ from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.subjects import Role
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION
 from qtpy.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
+from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -97,6 +98,9 @@ class DataPanel(QWidget):
         table.setSortingEnabled(True)
         table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         table.doubleClicked.connect(self._ask_for_exam)
+        enter = QShortcut(QKeySequence(Qt.Key.Key_Return), table)
+        enter.setContext(Qt.ShortcutContext.WidgetShortcut)
+        enter.activated.connect(lambda: self._ask_for_exam(table.currentIndex()))
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._show_menu)
         return table
@@ -149,7 +153,9 @@ class DataPanel(QWidget):
 
     def _ask_for_exam(self, index: QModelIndex) -> None:
         row = self._visible.mapToSource(index)
-        if row.column() < self._model.columnCount() - len(Phase):  # else it was meant for a check box
+        if row.isValid() and row.column() < self._model.columnCount() - len(
+            Phase
+        ):  # else it was meant for a check box
             self.exam_asked.emit(self._model.subject(row.row()))
 
     def selected_ids(self) -> list[str]:
@@ -175,6 +181,7 @@ def _spin(low: int, high: int, value: int, tool_tip: str) -> QSpinBox:
     box.setRange(low, high)
     box.setValue(value)
     box.setToolTip(tool_tip)
+    box.setAccessibleName(tool_tip)
     return box
 
 

@@ -21,10 +21,11 @@ _ENDINGS = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.FA
 class JobBar(QWidget):
     """Title, progress, time left, and the ways to stop; after the end, how it ended and what to do.
 
-    `stop_asked` carries True where the run shall be discarded.
+    `stop_asked` carries the job, and True where its run shall be discarded. Problems have a line of their own,
+    and stay until the user asks for something else, whatever runs meanwhile.
     """
 
-    stop_asked = Signal(bool)
+    stop_asked = Signal(object, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,6 +34,10 @@ class JobBar(QWidget):
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.problems = QLabel()
+        self.problems.setWordWrap(True)
+        self.problems.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.problems.hide()
         self.progress = QProgressBar()
         self.keep = QPushButton("Stop and keep")
         self.keep.setToolTip("Stop after this step; the run is kept and can be resumed")
@@ -49,6 +54,7 @@ class JobBar(QWidget):
         layout.addWidget(self.progress)
         layout.addWidget(self.note)
         layout.addLayout(buttons)
+        layout.addWidget(self.problems)
         self._job: Job | None = None
         self._notices: list[Problem] = []
         self._show_running(False)
@@ -79,22 +85,29 @@ class JobBar(QWidget):
         self._job = None
         self._show_running(False)
         kept = ""
-        if result.outcome is Outcome.STOPPED and job.can_be_kept:
-            kept = ", discarded" if job.discarded else ", kept: resume it under Runs"
+        if result.outcome is Outcome.STOPPED and job.run_folder is not None:
+            has_network = (job.run_folder / "last.safetensors").exists()
+            kept = ", kept: resume it under Runs" if has_network else ", discarded" * job.discarded
         self.title.setText(f"{_ENDINGS[result.outcome]}: {job.title}{kept}")
-        self.show_problems([*result.problems, *self._notices])
+        if result.problems or self._notices:
+            self.show_problems([*result.problems, *self._notices])
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
         """Show causes and remedies."""
         text = problem_html(problems)
-        self.note.setText(text)
-        self.note.setVisible(bool(text))
+        self.problems.setText(text)
+        self.problems.setVisible(bool(text))
 
     def clear(self) -> None:
-        """Forget how the last job ended, unless one is running."""
+        """Forget what went wrong, and how the last job ended unless one is running."""
+        self.show_problems(())
         if self._job is None:
             self.title.setText(_IDLE)
-            self.show_problems(())
+
+    def show_waiting(self, n_waiting: int) -> None:
+        """Say how many jobs wait behind the one that runs."""
+        if self._job is not None:
+            self.title.setText(self._job.title + f" ({n_waiting} more waiting)" * (n_waiting > 0))
 
     def _advance(self, done: int, total: int, note: str) -> None:
         if self._job is not None and self._job.cancel.requested:
@@ -116,11 +129,13 @@ class JobBar(QWidget):
         self.keep.setEnabled(False)
         self.discard.setEnabled(False)
         self.note.setText("Stopping after this step ...")
-        self.stop_asked.emit(discard)
+        self.stop_asked.emit(self._job, discard)
 
     def _confirm_discard(self) -> None:
-        folder = self._job.run_folder if self._job is not None else None
-        question = f"Stop and delete the run {folder.name if folder else ''}? It cannot be brought back."
+        job = self._job
+        if job is None or job.run_folder is None:
+            return
+        question = f"Stop and delete the run {job.run_folder.name}? It cannot be brought back."
         answer = QMessageBox.question(self, "Discard this run", question)
-        if answer == QMessageBox.StandardButton.Yes:
+        if answer == QMessageBox.StandardButton.Yes and job is self._job:  # another may run by now
             self._stop(discard=True)

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 _PARTS = {INPUT: "Input", MASKED: "Masked", REBUILT: "Rebuilt", ERROR: "Error"}
 
 
+_HINT = "Double click a subject under Data, then rebuild one of its frames."
+
+
 class ReconstructionPanel(QWidget):
     """Emits `rebuild_asked` (run folder, seed of the mask, hidden share) and `part_chosen` (layer name)."""
 
@@ -57,7 +60,7 @@ class ReconstructionPanel(QWidget):
             button.clicked.connect(lambda _=False, name=name: self.part_chosen.emit(name))
             group.addButton(button)
             compare.addWidget(button)
-        self.result = QLabel("Double click a subject under Data, then rebuild one of its frames.")
+        self.result = QLabel(_HINT)
         self.result.setWordWrap(True)
         share = QHBoxLayout()
         share.addWidget(self.hidden)
@@ -81,10 +84,16 @@ class ReconstructionPanel(QWidget):
         chosen = self.run.currentData()
         self.run.clear()
         for run in runs:
-            if run.method == "mim" and run.state != "damaged":
+            if run.method == "mim" and run.has_checkpoint:
                 self.run.addItem(run.name, str(run.folder))
         self.run.setCurrentIndex(max(0, self.run.findData(chosen)))
         self.rebuild.setEnabled(self.run.count() > 0)
+
+    def clear(self) -> None:
+        """Forget the reconstruction of an exam that is no longer shown."""
+        self.result.setText(_HINT)
+        for button in self.parts.values():
+            button.setEnabled(False)
 
     def show_result(self, found: Reconstruction) -> None:
         """Say how large the error is."""

@@ -115,10 +115,12 @@ class RunsPanel(QWidget):
     def _offer(self) -> None:
         """Enable what can be done with the chosen run."""
         run = self.chosen
-        segments = run is not None and run.method != "mim" and run.state != "damaged"
+        segments = run is not None and run.has_checkpoint and run.method in ("scratch", "finetune")
         for button in (self.segment_shown, self.segment_selected, self.score):
             button.setEnabled(segments)
-        self.resume.setEnabled(run is not None and run.state in ("stopped", "failed"))
+        self.resume.setEnabled(
+            run is not None and run.has_checkpoint and run.state in ("stopped", "failed") and bool(run.method)
+        )
 
     def _emit(self, signal: Signal) -> None:
         if self.chosen is not None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmr_ssp.errors import CmrSspError, RecipeError
 from cmr_ssp.recipes import Recipe, load_recipe, matching_preset
-from cmr_ssp.subjects import Role
-from cmr_ssp.subjects.split_file import write_split
+from cmr_ssp.subjects import Role, Split
+from cmr_ssp.subjects.split_file import read_split, write_split
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
@@ -26,6 +28,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.curves import Curves
 from napari_cmr_ssp.widgets.recipe_form import RecipeForm
@@ -44,10 +47,11 @@ class TrainPanel(QWidget):
 
     start_asked = Signal(object)
 
-    def __init__(self, session: Session, runs: Path, parent: QWidget | None = None) -> None:
+    def __init__(self, session: Session, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session, self._runs = session, runs
-        self._summaries: tuple[RunSummary, ...] = ()
+        self._session, self._runs, self._device = session, preferences.runs, preferences.device
+        self._promised: set[Path] = set()
+        self._name_is_typed = False
         self.stage = QComboBox()
         self.stage.addItems([_PRETRAIN, _FINETUNE])
         self.source = QComboBox()
@@ -69,6 +73,7 @@ class TrainPanel(QWidget):
         self._lay_out()
         self.stage.currentIndexChanged.connect(self._show_stage)
         self.source.currentIndexChanged.connect(self._follow_source)
+        self.name.textEdited.connect(self._keep_name)
         self.start.clicked.connect(self._start)
         self.copy.clicked.connect(self._copy)
         for event in (session.events.cohort, session.events.split, session.events.ticks):
@@ -94,17 +99,18 @@ class TrainPanel(QWidget):
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
         """Offer pretraining runs to start from, and a free name for the next run."""
-        self._summaries = runs
         chosen = self.source.currentData()
         self.source.blockSignals(True)
         self.source.clear()
         self.source.addItem(_FROM_SCRATCH, None)
         for run in runs:
-            if run.method == "mim" and run.update:
+            if run.method == "mim" and run.has_checkpoint:
                 self.source.addItem(f"{run.name} ({run.update} updates)", str(run.folder))
         self.source.setCurrentIndex(max(0, self.source.findData(chosen)))
         self.source.blockSignals(False)
-        self._follow_source()
+        if self.source.currentData() != chosen:
+            self._follow_source()
+        self._offer_name()
 
     def choose_pretraining(self, folder: Path) -> None:
         """Start the next fine-tuning from this run."""
@@ -127,6 +133,8 @@ class TrainPanel(QWidget):
         name = self.name.text().strip()
         if not name or Path(name).name != name or name.startswith("."):
             raise CmrSspError.of("run", f"'{name}' is no name for a folder", "Use letters, digits and '-'.")
+        if (self._runs / name).exists() or self._runs / name in self._promised:
+            raise CmrSspError.of("run", f"'{name}' is taken", "Choose another name, or resume it under Runs.")
         return TrainingPlan(
             cohort=self._session.cohort,
             split=self._session.split,
@@ -151,7 +159,9 @@ class TrainPanel(QWidget):
             words += ["--subjects", ",".join(ticked)]
         if plan.max_minutes is not None:
             words += ["--max-minutes", f"{plan.max_minutes:g}"]
-        return shlex.join(words)
+        if self._device != "auto":
+            words += ["--device", self._device]
+        return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
     def _lay_out(self) -> None:
         rows = QFormLayout()
@@ -195,8 +205,28 @@ class TrainPanel(QWidget):
         except CmrSspError as error:
             self.about.setText(problem_html(error.problems))
             return
-        self.name.setText(new_run_folder(self._runs, method).name)
+        self._inherit_split(source)
+        self._name_is_typed = False
+        self._offer_name()
         self._show_about()
+
+    def _inherit_split(self, source: Path | None) -> None:
+        """Take the split of the pretraining, so that its test subjects stay unseen by what starts from it."""
+        if source is None:
+            return
+        inherited = read_split(source / "split.yaml").roles
+        roles = {s.id: inherited.get(s.id, self._session.split.role(s.id)) for s in self._session.subjects}
+        if roles.keys() & inherited.keys():
+            self._session.use_split(Split({name: role for name, role in roles.items() if role is not None}))
+
+    def _offer_name(self) -> None:
+        if not self._name_is_typed:
+            source, promised = self._pretrained, self._promised
+            method = "mim" if self.pretrains else "scratch" if source is None else "finetune"
+            self.name.setText(new_run_folder(self._runs, method, promised).name)
+
+    def _keep_name(self) -> None:
+        self._name_is_typed = True
 
     def _fitting(self, method: str, source: Path | None) -> Recipe:
         """Return the form's recipe for a method, or the preset that goes on from a pretrained network."""
@@ -225,9 +255,19 @@ class TrainPanel(QWidget):
 
     def _start(self) -> None:
         try:
-            self.start_asked.emit(self.plan())
+            plan = self.plan()
         except CmrSspError as error:
             self.about.setText(problem_html(error.problems))
+            return
+        self._promised.add(plan.run_folder)
+        self._name_is_typed = False
+        self._offer_name()
+        self.start_asked.emit(plan)
+
+    def release(self, folder: Path) -> None:
+        """Take a name back that was promised to a job which has ended."""
+        self._promised.discard(folder)
+        self._offer_name()
 
     def _copy(self) -> None:
         try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.errors import Problem
-from cmr_ssp.events import Event, Outcome
+from cmr_ssp.events import Event, Outcome, Preparing
 from cmr_ssp.subjects import Cohort, Subject
-from qtpy.QtCore import QCoreApplication
+from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cmr_ssp import work
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from cmr_ssp.runs import RunSummary
 
 Then = Callable[[Any], None]
-"""Takes what a job's work returned, in the GUI thread; only called where it did not fail."""
+"""Takes what a job's work returned, in the GUI thread; only called where it did not fail, or in part."""
 
 
 class Workbench(QWidget):
@@ -53,8 +52,10 @@ class Workbench(QWidget):
         # Reading must not wait for a training, so it has a thread of its own.
         self.trainer, self.reader = JobWorker("jobs"), JobWorker("reading")
         self._then: dict[Job, Then] = {}
+        self._then_anyway: set[Job] = set()
+        self._is_open = True
         self.data = DataPanel(self.session)
-        self.train = TrainPanel(self.session, self.preferences.runs)
+        self.train = TrainPanel(self.session, self.preferences)
         self.runs = RunsPanel()
         self.reconstructions = ReconstructionPanel()
         self.place = QLabel()
@@ -62,8 +63,9 @@ class Workbench(QWidget):
         self.job_bar = JobBar()
         self._lay_out()
         self._connect()
-        self._submit(self.trainer, Job("Load torch", preload, is_silent=True))
-        self.refresh_runs()
+        # The runs are listed with torch loaded, which a folder that is opened meanwhile must not wait for.
+        loading = Job("Load torch", preload, is_silent=True)
+        self._submit(self.trainer, loading, lambda _: self.refresh_runs())
 
     # what the user asks for
 
@@ -74,6 +76,7 @@ class Workbench(QWidget):
 
     def open_phantoms(self) -> None:
         """Open the phantom cohort, which is made the first time."""
+        self.job_bar.clear()
         self._do(self.reader, "Phantom cohort", work.opening_phantoms(), self._take_cohort)
 
     def show_exam(self, subject: Subject) -> None:
@@ -87,7 +90,7 @@ class Workbench(QWidget):
         title = f"{'Resume' if plan.resumes else verb} {plan.run_folder.name}"
         doing = work.training(plan, self.preferences, pretrains=pretrains)
         job = Job(title, doing, plan.run_folder, plan.resumes)
-        self._submit(self.trainer, job, lambda _: self.runs.choose(plan.run_folder))
+        self._submit(self.trainer, job)
 
     def resume(self, run: RunSummary) -> None:
         """Continue a run."""
@@ -118,7 +121,8 @@ class Workbench(QWidget):
             self._refuse("cohort", "none is open", "Open one under Data.")
             return
         scoring = work.scoring(run.folder, self.session.cohort, self.preferences)
-        self._do(self.trainer, f"Score {run.name}", scoring, lambda _: self._show_scored(run))
+        job = Job(f"Score {run.name}", scoring)
+        self._submit(self.trainer, job, lambda _: self._show_scored(run), even_if_failed=True)
 
     def rebuild(self, run: Path, seed: int, hidden: float) -> None:
         """Rebuild the shown frame from a part of it."""
@@ -130,23 +134,41 @@ class Workbench(QWidget):
         job = work.rebuilding(run, exam.subject, frame, seed, hidden, self.preferences)
         self._do(self.trainer, f"Rebuild frame {frame}", job, lambda found: self._take_rebuilt(exam, found))
 
-    def refresh_runs(self) -> None:
-        """List the runs of the workspace."""
-        self._do(self.reader, "List runs", work.listing(self.preferences.runs), self._take_runs)
+    def refresh_runs(self, choose: Path | None = None, then: Callable[[], None] | None = None) -> None:
+        """List the runs of the workspace, choose one, and go on."""
+
+        def take(runs: tuple[RunSummary, ...]) -> None:
+            for panel in (self.train, self.reconstructions, self.runs):
+                panel.show_runs(runs)
+            if choose is not None:
+                self.runs.choose(choose)
+            if then is not None:
+                then()
+
+        listing = work.listing(self.preferences.runs)
+        self._submit(self.reader, Job("List runs", listing, is_silent=True), take)
 
     def show_scores(self, run: RunSummary) -> None:
         """Read what a run scored so far."""
-        self._do(
-            self.reader,
-            f"Scores of {run.name}",
-            work.scores_of(run.folder),
-            lambda scores: self.runs.show_scores(run.name, scores),
-        )
+        job = Job(f"Scores of {run.name}", work.scores_of(run.folder), is_silent=True)
+        self._submit(self.reader, job, lambda scores: self.runs.show_scores(run.name, scores))
 
     def close_down(self) -> None:
         """Stop jobs and wait a little; what they did so far is on disk."""
-        self.scene.close()
-        _close((self.reader, self.trainer))
+        if self._is_open:
+            self._is_open = False
+            self.scene.close()
+            for worker in (self.reader, self.trainer):  # all are asked before one is waited for
+                worker.stop_all()
+            for worker in (self.reader, self.trainer):
+                worker.close()
+
+    def event(self, event: QEvent | None) -> bool:
+        """Notice that the dock's cross was pressed: napari takes the widget out without closing it."""
+        if event is not None and event.type() == QEvent.Type.ParentChange and self.parentWidget() is None:
+            self.close_down()
+            self.deleteLater()
+        return bool(super().event(event))
 
     # what comes back
 
@@ -154,21 +176,21 @@ class Workbench(QWidget):
         self.place.setText(place)
 
     def _take_cohort(self, cohort: Cohort) -> None:
+        self.scene.clear()
+        self.reconstructions.clear()
         self.session.open(cohort)
 
     def _take_exam(self, exam: Exam) -> None:
-        self.session.exam = exam
+        if not any(exam.is_of(subject) for subject in self.session.subjects):
+            return  # another cohort was opened meanwhile
+        self.reconstructions.clear()
         self.scene.show_exam(exam)
-
-    def _take_runs(self, runs: tuple[RunSummary, ...]) -> None:
-        self.train.show_runs(runs)
-        self.reconstructions.show_runs(runs)
-        self.runs.show_runs(runs)
+        self.session.exam = exam
 
     def _take_segmented(self, run: RunSummary, found: list[SegmentedSubject]) -> None:
         exam = self.session.exam
         for one in found:
-            if exam is not None and one.subject.id == exam.subject.id:
+            if exam is not None and exam.is_of(one.subject):
                 self.scene.show_prediction(exam, one.labels, run.name)
         self._show_scored(run)
 
@@ -183,29 +205,36 @@ class Workbench(QWidget):
 
     def _segment(self, run: RunSummary, subjects: Sequence[Subject], output: Path | None) -> None:
         found: list[SegmentedSubject] = []
-        shown = self.session.exam.subject.id if self.session.exam is not None else None
+        exam = self.session.exam
 
         def keep(one: SegmentedSubject) -> None:
-            if one.subject.id == shown:  # many cines would fill the memory
+            if exam is not None and exam.is_of(one.subject):  # many cines would fill the memory
                 found.append(one)
 
-        job = work.segmenting(run.folder, subjects, self.preferences, keep, output)
-        title = f"Segment {len(subjects)} subjects" if len(subjects) > 1 else f"Segment {subjects[0].id}"
-        self._do(self.trainer, f"{title} by {run.name}", job, lambda _: self._take_segmented(run, found))
+        doing = work.segmenting(run.folder, subjects, self.preferences, keep, output)
+        whom = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
+        job = Job(f"Segment {whom} by {run.name}", doing)
+        self._submit(self.trainer, job, lambda _: self._take_segmented(run, found), even_if_failed=True)
 
     # jobs
 
     def _do(self, worker: JobWorker, title: str, doing: Work, then: Then | None = None) -> None:
-        self._submit(worker, Job(title, doing, is_silent=worker is self.reader), then)
+        self._submit(worker, Job(title, doing), then)
 
-    def _submit(self, worker: JobWorker, job: Job, then: Then | None = None) -> None:
+    def _submit(
+        self, worker: JobWorker, job: Job, then: Then | None = None, *, even_if_failed: bool = False
+    ) -> None:
         if then is not None:
             self._then[job] = then
+        if even_if_failed:
+            self._then_anyway.add(job)
         worker.submit(job)
+        self.job_bar.show_waiting(self.trainer.n_waiting)
 
     def _started(self, job: Job) -> None:
         if not job.is_silent:
             self.job_bar.start(job)
+            self.job_bar.show_waiting(self.trainer.n_waiting)
 
     def _told(self, job: Job, event: Event) -> None:
         if not job.is_silent:
@@ -216,16 +245,31 @@ class Workbench(QWidget):
     def _ended(self, job: Job, result: JobResult) -> None:
         if not job.is_silent:
             self.job_bar.end(job, result)
-        elif result.outcome is Outcome.FAILED:
+        if job.run_folder is not None:
+            self.train.release(job.run_folder)
+            self.refresh_runs(job.run_folder)
+        self._finish(job, result)
+
+    def _reading(self, job: Job) -> None:
+        if not job.is_silent:
+            self.place.setText(f"{job.title} ...")
+
+    def _read_so_far(self, job: Job, event: Event) -> None:
+        if isinstance(event, Preparing):
+            self.place.setText(f"{job.title}: {event.done} of {event.total} {event.what}")
+
+    def _read(self, job: Job, result: JobResult) -> None:
+        if not job.is_silent:
+            self.scene.tell_place()
+        if result.outcome is Outcome.FAILED:
             self.job_bar.show_problems(result.problems)
         self._finish(job, result)
 
     def _finish(self, job: Job, result: JobResult) -> None:
         then = self._then.pop(job, None)
-        if result.outcome is not Outcome.FAILED and then is not None:
+        if then is not None and (result.outcome is not Outcome.FAILED or job in self._then_anyway):
             then(result.value)
-        if job.run_folder is not None:
-            self.refresh_runs()
+        self._then_anyway.discard(job)
 
     def _refuse(self, where: str, what: str, remedy: str) -> None:
         self.job_bar.show_problems([Problem(where, what, remedy)])
@@ -252,7 +296,7 @@ class Workbench(QWidget):
         self.data.phantoms_asked.connect(self.open_phantoms)
         self.data.exam_asked.connect(self.show_exam)
         self.train.start_asked.connect(self._start)
-        self.runs.refresh_asked.connect(self.refresh_runs)
+        self.runs.refresh_asked.connect(lambda: self.refresh_runs())
         self.runs.run_chosen.connect(self.show_scores)
         self.runs.segment_shown_asked.connect(self.segment_shown)
         self.runs.segment_selected_asked.connect(self.segment_selected)
@@ -261,24 +305,17 @@ class Workbench(QWidget):
         self.reconstructions.rebuild_asked.connect(self.rebuild)
         self.reconstructions.part_chosen.connect(self.scene.show_part)
         self.scene.moved.connect(self._show_place)
-        self.job_bar.stop_asked.connect(lambda discard: self.trainer.stop(discard=discard))
-        for worker in (self.trainer, self.reader):
-            worker.started.connect(self._started)
-            worker.told.connect(self._told)
-            worker.ended.connect(self._ended)
+        self.job_bar.stop_asked.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
+        self.trainer.started.connect(self._started)
+        self.trainer.told.connect(self._told)
+        self.trainer.ended.connect(self._ended)
+        self.reader.started.connect(self._reading)
+        self.reader.told.connect(self._read_so_far)
+        self.reader.ended.connect(self._read)
         self.scene.follow_theme(self.train.curves.set_colours)
         app = QCoreApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self.close_down)
-        self.destroyed.connect(partial(_close, (self.reader, self.trainer)))
 
     def _start(self, plan: work.TrainingPlan) -> None:
         self.start_training(plan, pretrains=self.train.pretrains)
-
-
-def _close(workers: Sequence[JobWorker], *_: object) -> None:
-    """End the threads: all are asked before one is waited for."""
-    for worker in workers:
-        worker.stop()
-    for worker in workers:
-        worker.close()

@@ -56,8 +56,12 @@ class RunSummary:
         The phases whose labels training saw, by subject id.
     pretrained_from : str or None
         Name of the listed run whose last checkpoint it started from.
+    has_checkpoint : bool
+        Whether there is a network to go on with.
     mean_test_dice : float or None
         Mean 3D Dice over all scores of test subjects, None without any.
+    n_test_subjects : int
+        How many those are.
     problems : tuple of str
         Why it failed, and which files are damaged.
     modified : datetime
@@ -72,7 +76,9 @@ class RunSummary:
     updates: int | None
     labelled: Mapping[str, tuple[str, ...]]
     pretrained_from: str | None
+    has_checkpoint: bool
     mean_test_dice: float | None
+    n_test_subjects: int
     problems: tuple[str, ...]
     modified: datetime
 
@@ -119,6 +125,7 @@ def _read(folder: Path) -> tuple[RunSummary, CheckpointHeader | None]:
     state = RunState(ended) if ended is not None else _unended(run)
     written = attempt(lambda: _last_update(run), 0)
     scores = attempt(lambda: stored_scores(run), tuple[Score, ...]())
+    test = [score for score in scores if score.role is SubjectRole.TEST]
     kept = header.update if header is not None else 0
     summary = RunSummary(
         folder=folder,
@@ -129,7 +136,9 @@ def _read(folder: Path) -> tuple[RunSummary, CheckpointHeader | None]:
         updates=recipe.updates if recipe is not None else None,
         labelled=attempt(lambda: _labelled(header), {}),
         pretrained_from=None,
-        mean_test_dice=mean_dice(score for score in scores if score.role is SubjectRole.TEST),
+        has_checkpoint=header is not None,
+        mean_test_dice=mean_dice(test),
+        n_test_subjects=len({score.subject for score in test}),
         problems=(*problems, *damage),
         modified=_modified(run),
     )
