@@ -21,7 +21,7 @@ _ENDINGS = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.FA
 class JobBar(QWidget):
     """Title, progress, time left, and the ways to stop; after the end, how it ended and what to do.
 
-    `stop_asked` carries the job, and True where its run shall be discarded. Problems have a line of their own,
+    `stop_asked` carries the job, and True where its run shall be discarded. Problems have their own line
     and stay until the user asks for something else, whatever runs meanwhile.
     """
 
