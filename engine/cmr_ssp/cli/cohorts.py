@@ -72,7 +72,9 @@ def split(
 def _table(cohort: Cohort) -> Table:
     table = Table("subject", "frames", "labelled", "vendor", "group", title=str(cohort.root))
     for subject in cohort.subjects:
-        labelled = " ".join(f"{label.phase}@{label.frame}" for label in subject.labels)
+        labelled = " ".join(
+            f"{label.phase}@{'?' if label.drawn_on else label.frame}" for label in subject.labels
+        )
         table.add_row(
             subject.id, str(len(subject.frames)), labelled or "-", subject.vendor or "-", subject.group or "-"
         )
