@@ -82,6 +82,6 @@ def _unplaced(label: LabelSource, cine: Path, frame: int | None) -> Problem:
     image = label.drawn_on.name if label.drawn_on else ""
     what = f"its image {image} equals no frame of {cine.name}; the label is not used"
     if frame is not None:
-        what = f"its image {image} is frame {frame} (counted from 0), which another phase has; the label is not used"
+        what = f"its image {image} is frame {frame}, which another phase has; the label is not used"
     remedy = "Check whether the image belongs to this cine and was not resampled."
     return Problem(str(label.source.path), what, remedy, Severity.WARNING)
