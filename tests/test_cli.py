@@ -265,6 +265,22 @@ def test_split_is_written_and_obeyed(
     assert call("cohort", "split", folder, "-o", folder / "a.nii.gz").code == 1  # any other may not
 
 
+def test_the_authors_splits_go_in_and_out(call: Call, folder: Path, tmp_path: Path) -> None:
+    theirs, ours, again = tmp_path / "theirs.yaml", tmp_path / "ours.yaml", tmp_path / "again.yaml"
+    theirs.write_text(
+        '"test":\n  "mm1": ["A1D9Z7", "a"]\n"train":\n  "mm1": ["b"]\n"valid":\n  "mm1": ["c"]\n'
+    )
+    said = call("cohort", "split", folder, "-o", ours, "--authors-yaml", theirs)
+    assert said.code == 0
+    assert "1 of these subjects are not in" in said.out
+    assert read_split(ours).ids(Role.TEST) == ("A1D9Z7", "a")
+    assert call("cohort", "split", folder, "-o", again, "--authors-yaml", theirs, "--for-authors").code == 0
+    assert yaml.safe_load(again.read_text()) == yaml.safe_load(theirs.read_text())
+    said = call("cohort", "split", folder, "-o", ours, "--published")
+    assert said.code == 1
+    assert "External code" in said.err
+
+
 # ---- recipes ------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import CmrSspError, Problem, Severity
@@ -64,6 +66,7 @@ def _label_problems(subject: Subject) -> list[Problem]:
             problems += error.problems
             continue
         problems += _oddities(str(label.source.path), drawn[label.phase], order)
+        problems += _enclosed_cavity(str(label.source.path), drawn[label.phase].labels)
     return problems + _phase_problems(subject, drawn)
 
 
@@ -80,6 +83,23 @@ def _oddities(where: str, segmentation: Segmentation, order: SliceOrder) -> list
         what = f"its labels grow from slice to slice, yet stacks are read base first {known}"
         return [_warning(where, what, "Check the slice order: relative slice positions depend on it.")]
     return []
+
+
+def _enclosed_cavity(where: str, labels: NDArray[np.uint8]) -> list[Problem]:
+    """Warn where the myocardium goes round another cavity than the LV, slice by slice."""
+    inside = np.zeros(1 + max(Structure), int)
+    for drawn in labels:
+        myocardium = drawn == Structure.MYO
+        if myocardium.any():
+            hole = ndimage.binary_fill_holes(myocardium) & ~myocardium
+            inside += np.bincount(drawn[hole], minlength=len(inside))
+    if inside[Structure.RV] <= inside[Structure.LV]:
+        return []
+    what = (
+        f"the cavity that the myocardium encloses is called RV ({inside[Structure.RV]} voxels), "
+        f"not LV ({inside[Structure.LV]})"
+    )
+    return [_warning(where, what, "State which number is which structure in cohort.yaml.")]
 
 
 def _phase_problems(subject: Subject, drawn: dict[Phase, Segmentation]) -> list[Problem]:

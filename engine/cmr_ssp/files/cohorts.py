@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from cmr_ssp.anatomy import Numbering
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
-from cmr_ssp.files import acdc, mnms, sunnybrook
+from cmr_ssp.files import acdc, mnms, mnms2, nnunet, sunnybrook
 from cmr_ssp.files import folder as plain
 from cmr_ssp.files.labels import label_header_problems
 from cmr_ssp.files.nifti import is_nifti, read_header
+from cmr_ssp.files.numbering import stated_numbering
 from cmr_ssp.files.stacks import open_stack
 from cmr_ssp.subjects import CineStack, Cohort, LabelSource, Subject
 
@@ -31,8 +34,11 @@ class Layout(Protocol):
         """List the subjects in `folder` by names and headers."""
 
 
-LAYOUTS: tuple[Layout, ...] = (acdc, mnms, sunnybrook, plain)
+LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, nnunet, plain)
 """In the order in which they are tried: the plainest comes last."""
+
+_TOGETHER = {mnms.NAME, mnms2.NAME}
+"""Data sets that may lie side by side: made to be used as one, they number alike and share no id."""
 
 _DEPTH = 2
 _MAX_FOLDERS = 2000
@@ -62,12 +68,13 @@ def open_cohort(folder: Path) -> Cohort:
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would lose the user's own links
     _check_folder(folder)
-    layout, places = _recognise(folder)
+    layouts = _recognise(folder)
     subjects: list[Subject] = []
     problems: list[Problem] = []
-    for place in places:
+    for layout, place in ((layout, place) for layout, places in layouts for place in places):
         found, wrong = layout.list_subjects(place)
-        subjects += [subject for subject in found if _lies_in(subject, folder)]
+        stated = stated_numbering(place)
+        subjects += [_renumbered(subject, stated) for subject in found if _lies_in(subject, folder)]
         problems += [problem for problem in wrong if place != folder.parent or str(folder) in problem.where]
     usable: list[Subject] = []
     for subject in sorted(subjects, key=lambda subject: subject.id):
@@ -75,7 +82,12 @@ def open_cohort(folder: Path) -> Cohort:
         problems += wrong
         if not any(problem.severity is Severity.ERROR for problem in wrong):
             usable.append(subject)
-    return Cohort(folder, layout.NAME, tuple(usable), tuple(dict.fromkeys(problems)))
+    return Cohort(
+        folder,
+        " and ".join(layout.NAME for layout, _ in layouts),
+        tuple(usable),
+        tuple(dict.fromkeys(problems)),
+    )
 
 
 def _check_folder(folder: Path) -> None:
@@ -93,25 +105,25 @@ def _check_folder(folder: Path) -> None:
         raise CohortError.of(folder, "the folder is empty", "Name the folder that holds the subjects.")
 
 
-def _recognise(folder: Path) -> tuple[Layout, list[Path]]:
-    """Return the layout of a folder and the places where its subjects lie."""
+def _recognise(folder: Path) -> list[tuple[Layout, list[Path]]]:
+    """Return the layout of a folder (or those made to be used as one) and where its subjects lie."""
     for layout in LAYOUTS:
         if layout.recognises(folder):
-            return layout, [folder]
+            return [(layout, [folder])]
         if _holds_images(folder) and layout.recognises(folder.parent):
-            return layout, [folder.parent]
+            return [(layout, [folder.parent])]
     found = _below(folder, LAYOUTS[:-1]) or _below(folder, LAYOUTS[-1:])
     if not found:
         known = "; ".join(f"{layout.NAME} ({layout.EXPECTS})" for layout in LAYOUTS)
         remedy = f"Looked here and in the folders below for {known}. See docs/data.md."
         raise CohortError.of(folder, "it follows no known layout", remedy)
-    if len(found) > 1:
+    if len(found) > 1 and not {layout.NAME for layout, _ in found} <= _TOGETHER:
         listed = "; ".join(
             f"{layout.NAME} in {', '.join(str(place.relative_to(folder)) for place in places)}"
             for layout, places in found
         )
         raise CohortError.of(folder, f"it holds several data sets ({listed})", "Name one of these folders.")
-    return found[0]
+    return found
 
 
 def _below(folder: Path, layouts: Sequence[Layout]) -> list[tuple[Layout, list[Path]]]:
@@ -145,6 +157,13 @@ def _holds_images(folder: Path) -> bool:
 
 def _lies_in(subject: Subject, folder: Path) -> bool:
     return any(folder in frame.path.parents for frame in subject.frames)
+
+
+def _renumbered(subject: Subject, numbering: Numbering | None) -> Subject:
+    """Let what the user states about the numbers overrule the layout."""
+    if numbering is None:
+        return subject
+    return replace(subject, labels=tuple(replace(label, numbering=numbering) for label in subject.labels))
 
 
 def _bad_id(subject: Subject, others: list[Subject]) -> list[Problem]:

@@ -1,8 +1,8 @@
 """A plain folder, for data of no public convention; `docs/data.md` describes it to users.
 
 ``ID.nii.gz`` is a cine, or ``ID_ED.nii.gz`` and ``ID_ES.nii.gz`` are its two volumes. ``ID_ED_gt.nii.gz``
-and ``ID_ES_gt.nii.gz`` are labels of one volume, ``ID_gt.nii.gz`` of a whole cine. ``subjects.csv`` and
-``cohort.yaml`` are optional and may also lie in the folder above.
+and ``ID_ES_gt.nii.gz`` are labels of one volume, ``ID_gt.nii.gz`` of a whole cine. ``subjects.csv`` is
+optional and may also lie in the folder above.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-import yaml
-
-from cmr_ssp.anatomy import NUMBERINGS, Numbering, Phase, Structure
+from cmr_ssp.anatomy import NUMBERINGS, Phase
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
 from cmr_ssp.files.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.phases import find_phases, in_phase_order, label_sources
@@ -24,8 +22,8 @@ NAME = "plain folder"
 EXPECTS = "ID.nii.gz cines, optionally with ID_ED_gt.nii.gz and ID_ES_gt.nii.gz or ID_gt.nii.gz"
 
 TABLE = "subjects.csv"
-SETTINGS = "cohort.yaml"
 
+_NUMBERING = NUMBERINGS["mnms"]
 _FILE = re.compile(r"(?P<id>.+?)(?P<part>|_gt|_E[DS]|_E[DS]_gt)")
 
 Parts = dict[str, Path]
@@ -42,16 +40,15 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     Raises
     ------
     CohortError
-        Where ``subjects.csv`` or ``cohort.yaml`` is unusable: both decide what labels mean.
+        Where ``subjects.csv`` is unusable: it decides what labels mean.
     """
     rows = _rows(folder)
-    numbering = _numbering(folder)
     subjects: list[Subject] = []
     files = _files(folder)
     problems = _rows_without_files(folder, rows, files)
     for name, parts in sorted(files.items()):
         try:
-            subject, found = _subject(name, parts, rows.get(name, {}), numbering)
+            subject, found = _subject(name, parts, rows.get(name, {}))
         except CmrSspError as error:
             problems += error.problems
             continue
@@ -69,11 +66,11 @@ def _files(folder: Path) -> dict[str, Parts]:
     return files
 
 
-def _subject(name: str, parts: Parts, row: Row, numbering: Numbering) -> tuple[Subject, list[Problem]]:
+def _subject(name: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:
     frames, position, problems = _frames(parts, row, name)
     labels: list[LabelSource] = []
     if frames and "_gt" in parts:
-        labels, found = _cine_labels(parts["_gt"], position, len(frames), numbering)
+        labels, found = _cine_labels(parts["_gt"], position, len(frames))
         problems += found
     for phase in Phase:
         path = parts.get(f"_{phase}_gt")
@@ -81,7 +78,7 @@ def _subject(name: str, parts: Parts, row: Row, numbering: Numbering) -> tuple[S
             continue
         if phase in position:
             labels = [label for label in labels if label.phase is not phase]
-            labels.append(LabelSource(phase, position[phase], FrameSource(path), numbering))
+            labels.append(LabelSource(phase, position[phase], FrameSource(path), _NUMBERING))
         else:
             problems.append(_unplaced(path, phase, name, has_image=bool(frames)))
     vendor, group = row.get("vendor") or None, row.get("group") or None
@@ -116,13 +113,13 @@ def _table_frames(row: Row, name: str) -> dict[Phase, int]:
 
 
 def _cine_labels(
-    path: Path, position: dict[Phase, int], n_frames: int, numbering: Numbering
+    path: Path, position: dict[Phase, int], n_frames: int
 ) -> tuple[list[LabelSource], list[Problem]]:
     """Describe 4D labels; where the table does not give both phases, the pixels do."""
     problems: list[Problem] = []
     if len(set(position.values())) < len(Phase) or max(position.values()) >= n_frames:
         position, problems = find_phases(path, position)
-    return label_sources(path, position, numbering), problems
+    return label_sources(path, position, _NUMBERING), problems
 
 
 def _unplaced(path: Path, phase: Phase, name: str, *, has_image: bool) -> Problem:
@@ -152,30 +149,3 @@ def _rows_without_files(folder: Path, rows: dict[str, Row], files: dict[str, Par
     remedy = "Correct the id, or remove the row."
     lost = sorted(set(rows) - set(files))
     return [Problem(str(folder / TABLE), what.format(name), remedy, Severity.WARNING) for name in lost]
-
-
-def _numbering(folder: Path) -> Numbering:
-    for place in folder_and_above(folder, 1):
-        path = place / SETTINGS
-        if path.is_file():
-            return _read_numbering(path)
-    return NUMBERINGS["mnms"]
-
-
-def _read_numbering(path: Path) -> Numbering:
-    """Read ``numbering: acdc``, ``numbering: mnms`` or ``numbering: {1: RV, 2: MYO, 3: LV}``."""
-    remedy = "Write 'numbering: mnms', 'numbering: acdc' or 'numbering: {1: LV, 2: MYO, 3: RV}'."
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        unknown = sorted(set(content) - {"numbering"})
-        if unknown:
-            raise CohortError.of(path, f"its key '{unknown[0]}' is unknown", remedy)
-        stated = content.get("numbering", "mnms")
-        if isinstance(stated, str):
-            return NUMBERINGS[stated]
-        numbering = {int(number): Structure[name] for number, name in stated.items()}
-    except (OSError, yaml.YAMLError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CohortError.of(path, "its numbering cannot be understood", remedy) from error
-    if not numbering or min(numbering) < 1 or max(numbering) > 255:
-        raise CohortError.of(path, "its structure numbers are not between 1 and 255", remedy)
-    return numbering

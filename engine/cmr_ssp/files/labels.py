@@ -11,6 +11,7 @@ from cmr_ssp.anatomy import Numbering, Phase, Structure
 from cmr_ssp.errors import CmrSspError, LabelError, Problem
 from cmr_ssp.files.nifti import NiftiHeader, read_header
 from cmr_ssp.files.pixels import read_stored
+from cmr_ssp.files.placing import placed
 from cmr_ssp.files.stacks import open_stack
 from cmr_ssp.subjects import CineStack, LabelSource, Segmentation, Subject
 
@@ -26,7 +27,10 @@ def read_segmentation(subject: Subject, phase: Phase) -> Segmentation:
         Where the phase is not labelled, or its file is unreadable, of another shape than the cine, or
         holds numbers that are no structure.
     """
+    subject, problems = placed(subject)
     source = subject.label(phase)
+    if source is None and problems:
+        raise LabelError(*problems)
     if source is None:
         where, what = f"subject {subject.id}", f"it has no {phase} label"
         raise LabelError.of(where, what, f"Add a label file, or do not ask for {phase}.")

@@ -14,7 +14,7 @@ from cmr_ssp.anatomy import NUMBERINGS, Phase
 from cmr_ssp.errors import CmrSspError, Problem, Severity
 from cmr_ssp.files.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.phases import find_phases, in_phase_order, label_sources
-from cmr_ssp.files.tables import Row, folder_and_above, read_rows, whole_number
+from cmr_ssp.files.tables import Row, nearest_table, whole_number
 from cmr_ssp.subjects import FrameSource, LabelSource, Subject
 
 NAME = "M&Ms"
@@ -22,7 +22,7 @@ EXPECTS = "CODE/CODE_sa.nii.gz with CODE_sa_gt.nii.gz and a CSV, or CODE_sa_ED.n
 
 _FILE = re.compile(r"(?P<code>.+)_sa(?P<part>|_gt|_E[DS]|_E[DS]_gt)")
 _VENDORS = {"A": "Siemens", "B": "Philips", "C": "GE", "D": "Canon"}
-_KEY = "External code"
+KEY = "External code"
 _CSV_LEVELS = 3
 _NUMBERING = NUMBERINGS["mnms"]
 
@@ -52,10 +52,10 @@ def _is_subject(folder: Path) -> bool:
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     """List the subjects in `folder` by names, headers and CSV."""
     subjects: list[Subject] = []
-    rows, problems = _table(folder)
+    rows, problems = nearest_table(folder, KEY, _CSV_LEVELS)
     files = _files(folder)
     if not rows and any("_gt" in parts for parts in files.values()):
-        what = f"no CSV with a column '{_KEY}' lies here or above: vendors unknown, phases told by the labels"
+        what = f"no CSV with a column '{KEY}' lies here or above: vendors unknown, phases told by the labels"
         problems.append(Problem(str(folder), what, "Copy the data set's CSV here.", Severity.WARNING))
     for code, parts in sorted(files.items()):
         try:
@@ -78,21 +78,6 @@ def _files(folder: Path) -> dict[str, Parts]:
         if match:
             files[match["code"]][match["part"]] = path
     return files
-
-
-def _table(folder: Path) -> tuple[dict[str, Row], list[Problem]]:
-    """Read the nearest CSV that has M&Ms' column of codes."""
-    problems: list[Problem] = []
-    for place in folder_and_above(folder, _CSV_LEVELS):
-        for path in sorted(place.glob("*.csv")):
-            try:
-                rows = read_rows(path, _KEY)
-            except CmrSspError as error:
-                problems += error.problems
-                continue
-            if rows is not None:
-                return rows, problems
-    return {}, problems
 
 
 def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:

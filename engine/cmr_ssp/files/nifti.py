@@ -97,6 +97,18 @@ def stem_of(path: Path) -> str:
     return name.removesuffix(".nii") if path.suffix.lower() == ".gz" else name
 
 
+Stamp = tuple[int, int]
+
+
+def stamp(path: Path) -> Stamp:
+    """Return size and time of change of a file, which tell whether what was read is still true."""
+    try:
+        found = path.stat()
+    except OSError:
+        return (0, 0)  # whoever reads the file says so
+    return (found.st_size, found.st_mtime_ns)
+
+
 def read_header(path: Path) -> NiftiHeader:
     """Read a header, without pixels.
 

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from cmr_ssp.anatomy import Numbering, Phase
+from cmr_ssp.anatomy import Numbering, Phase, Structure
 from cmr_ssp.errors import CmrSspError, LabelError, Problem, Severity
-from cmr_ssp.files.labels import read_numbers
-from cmr_ssp.files.nifti import read_header
+from cmr_ssp.files.labels import read_numbers, to_structures
+from cmr_ssp.files.nifti import Stamp, read_header, stamp
+from cmr_ssp.files.placing import placed
 from cmr_ssp.subjects import FrameSource, LabelSource, Subject
 
 
 def verified(subject: Subject) -> tuple[Subject, tuple[Problem, ...]]:
-    """Correct the labelled frames of a subject from its label pixels.
+    """Correct the labelled frames of a subject from the pixels.
 
-    Only 4D label files are read; for subjects without any this returns at once.
+    Read are 4D label files, and cines whose labels lie on volumes of unknown frame (`placed`); for other
+    subjects this returns at once. What a file was found to hold is kept until it changes.
 
     Parameters
     ----------
@@ -36,14 +39,15 @@ def verified(subject: Subject) -> tuple[Subject, tuple[Problem, ...]]:
 
     Raises
     ------
-    LabelError
-        Where a label file cannot be read.
+    LabelError, ImageError
+        Where a file cannot be read.
     """
+    subject, misplaced = placed(subject)
     indexed = [label for label in subject.labels if label.source.index is not None]
     if not indexed:
-        return subject, ()
+        return subject, tuple(misplaced)
     labels = [label for label in subject.labels if label.source.index is None]
-    problems: list[Problem] = []
+    problems = list(misplaced)
     for path in dict.fromkeys(label.source.path for label in indexed):
         here = [label for label in indexed if label.source.path == path]
         frames, found = find_phases(path, {label.phase: label.frame for label in here})
@@ -77,12 +81,45 @@ def labelled_voxels(path: Path) -> dict[int, int]:
     LabelError
         Where the file cannot be read.
     """
+    return dict(_labelled_voxels(path, stamp(path)))
+
+
+@lru_cache(maxsize=1024)
+def _labelled_voxels(path: Path, _stamp: Stamp) -> dict[int, int]:
     try:
         numbers = read_numbers(read_header(path))
     except CmrSspError as error:
         raise LabelError(*error.problems) from error
     counts = np.count_nonzero(numbers.reshape(len(numbers), -1), axis=1)
     return {t: int(n) for t, n in enumerate(counts) if n}
+
+
+def structure_voxels(path: Path, numbering: Numbering) -> dict[Structure, int]:
+    """Count the voxels of each structure in a label file.
+
+    Raises
+    ------
+    LabelError
+        Where the file cannot be read or holds an unknown number.
+    """
+    try:
+        numbers = read_numbers(read_header(path))
+    except CmrSspError as error:
+        raise LabelError(*error.problems) from error
+    labels = to_structures(numbers, numbering, str(path))
+    return {structure: int(np.count_nonzero(labels == structure)) for structure in Structure}
+
+
+def phases_by_size(voxels: Mapping[int, Mapping[Structure, int]]) -> dict[Phase, int]:
+    """Return the frames of ED and ES, the largest and the smallest LV; of one label the myocardium decides.
+
+    Who draws the myocardium of one frame only draws it at ED.
+    """
+    by_size = sorted(voxels, key=lambda frame: (-voxels[frame][Structure.LV], frame))
+    if len(by_size) == 1:
+        has_myocardium = voxels[by_size[0]][Structure.MYO] > 0
+        return {Phase.ED if has_myocardium else Phase.ES: by_size[0]}
+    return {Phase.ED: by_size[0], Phase.ES: by_size[-1]} if by_size else {}
 
 
 def _choose(counts: Mapping[int, int], claimed: Mapping[Phase, int]) -> dict[Phase, int]:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from cmr_ssp.errors import CohortError
+from cmr_ssp.errors import CmrSspError, CohortError, Problem
 
 Row = dict[str, str]
 
@@ -35,6 +35,21 @@ def read_rows(path: Path, key: str) -> dict[str, Row] | None:
         twice = sorted({row[key] for row in named if sum(r[key] == row[key] for r in named) > 1})
         raise CohortError.of(path, f"it names {', '.join(twice)} more than once", "Keep one row a subject.")
     return table
+
+
+def nearest_table(folder: Path, key: str, levels: int) -> tuple[dict[str, Row], list[Problem]]:
+    """Read the nearest CSV, in a folder or up to `levels` above it, that has the column `key`."""
+    problems: list[Problem] = []
+    for place in folder_and_above(folder, levels):
+        for path in sorted(place.glob("*.csv")):
+            try:
+                rows = read_rows(path, key)
+            except CmrSspError as error:
+                problems += error.problems
+                continue
+            if rows is not None:
+                return rows, problems
+    return {}, problems
 
 
 def _clean(row: dict[str | None, str | list[str] | None]) -> Row:

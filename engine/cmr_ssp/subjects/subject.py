@@ -38,12 +38,16 @@ class LabelSource:
         The label file (and frame within it, for 4D label files).
     numbering : Numbering
         What the numbers in the file mean.
+    drawn_on : Path or None
+        The 3D image that the labels were drawn on, where only a comparison with the frames of the cine
+        tells which one it is. `frame` is a guess until `cmr_ssp.files.verified` has looked.
     """
 
     phase: Phase
     frame: int
     source: FrameSource
     numbering: Numbering
+    drawn_on: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
