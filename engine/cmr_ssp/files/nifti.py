@@ -23,7 +23,7 @@ MAX_VOXELS = 2**30
 
 _MAX_EXPANSION = 1032  # what one byte of a deflate stream can expand to
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
-_CINE_SPACING_S = (1e-3, 0.5)
+CINE_SPACING_S = (1e-3, 0.5)
 UNREADABLE = (
     OSError,
     EOFError,
@@ -156,7 +156,7 @@ def _pixdim(raw: Any) -> tuple[float, float, float]:
 def _frame_spacing(raw: Any) -> float | None:
     unit = _SECONDS.get(raw.get_xyzt_units()[1])
     seconds = float(raw["pixdim"][4]) * unit if unit else math.nan
-    return seconds if _CINE_SPACING_S[0] <= seconds <= _CINE_SPACING_S[1] else None
+    return seconds if CINE_SPACING_S[0] <= seconds <= CINE_SPACING_S[1] else None
 
 
 def _check_pixel_type(header: NiftiHeader) -> None:

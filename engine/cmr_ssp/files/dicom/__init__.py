@@ -1,0 +1,9 @@
+"""Short-axis cines from DICOM: folders, zip archives and multi-frame files, sorted by geometry.
+
+Importing this loads no pydicom; reading a header does.
+"""
+
+from cmr_ssp.files.dicom.listing import DicomFolder, DicomSeries, SliceTimes, list_dicom, open_dicom
+from cmr_ssp.files.dicom.options import SortOptions
+
+__all__ = ["DicomFolder", "DicomSeries", "SliceTimes", "SortOptions", "list_dicom", "open_dicom"]
