@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
-from cmr_ssp.files import acdc, mnms, sunnybrook
+from cmr_ssp.files import acdc, dicom_exams, mnms, sunnybrook
 from cmr_ssp.files import folder as plain
 from cmr_ssp.files.labels import label_header_problems
 from cmr_ssp.files.nifti import is_nifti, read_header
@@ -31,7 +31,7 @@ class Layout(Protocol):
         """List the subjects in `folder` by names and headers."""
 
 
-LAYOUTS: tuple[Layout, ...] = (acdc, mnms, sunnybrook, plain)
+LAYOUTS: tuple[Layout, ...] = (acdc, mnms, sunnybrook, dicom_exams, plain)
 """In the order in which they are tried: the plainest comes last."""
 
 _DEPTH = 2
@@ -144,7 +144,7 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _lies_in(subject: Subject, folder: Path) -> bool:
-    return any(folder in frame.path.parents for frame in subject.frames)
+    return any(folder in (frame.path, *frame.path.parents) for frame in subject.frames)
 
 
 def _bad_id(subject: Subject, others: list[Subject]) -> list[Problem]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
 from cmr_ssp.atomic import write_bytes
 from cmr_ssp.errors import CmrSspError, OutputError
-from cmr_ssp.files.nifti import SUFFIXES, read_header
+from cmr_ssp.files.nifti import SUFFIXES, is_nifti, read_header
 from cmr_ssp.subjects import CineStack
 
 SIGNATURE = b"cmr-ssp segmentation"
@@ -143,7 +143,8 @@ def _inverse(path: Path, numbering: str | Numbering) -> NDArray[np.uint8]:
 
 def _header(stack: CineStack, shape: tuple[int, ...]) -> Any:
     """Make a fresh header that carries the source's geometry and nothing else of it."""
-    source = nib.load(stack.sources[0]).header if stack.sources else None
+    from_nifti = bool(stack.sources) and is_nifti(stack.sources[0])  # DICOM has no such header
+    source = nib.load(stack.sources[0]).header if from_nifti else None
     header = nib.Nifti2Header() if isinstance(source, nib.Nifti2Header) else nib.Nifti1Header()
     header.set_data_dtype(np.uint8)
     header.set_data_shape(shape[::-1])

@@ -95,7 +95,7 @@ def _decode(reader: Reader, ref: FileRef, where: str) -> NDArray[Any]:
 
 def decoder_problems(planes: Sequence[Plane], where: str) -> list[Problem]:
     """Report compressions that nothing installed can undo, before anybody waits for pixels."""
-    from pydicom.pixels.decoders import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import UID
 
     problems = []

@@ -69,6 +69,11 @@ def is_zip(path: Path) -> bool:
     return path.suffix.lower() == ".zip" and not path.name.startswith(".") and path.is_file()
 
 
+def may_be_exam(path: Path) -> bool:
+    """Tell whether a path is read as DICOM: a folder, a zip archive, or a file that is named as such."""
+    return path.is_dir() or is_zip(path) or path.suffix.lower() in (".dcm", ".ima")
+
+
 def list_files(path: Path) -> tuple[list[FileRef], int]:
     """List what may be DICOM in a folder or archive, and how many unsafe members are left out.
 
