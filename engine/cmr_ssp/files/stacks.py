@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.errors import CmrSspError, ImageError, Problem
+from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
 from cmr_ssp.files.dicom import may_be_exam, open_dicom
 from cmr_ssp.files.geometry import grid_of
 from cmr_ssp.files.nifti import NiftiHeader, read_header
@@ -74,8 +74,17 @@ def _open(name: str, frames: tuple[FrameSource, ...]) -> CineStack:
         load=partial(_load, frames, grid.slices_reversed),
         frame_spacing_s=first.frame_spacing_s,
         sources=paths,
-        problems=warnings,
+        problems=(*warnings, *_altered(first)),
+        alterations=first.alterations,
     )
+
+
+def _altered(header: NiftiHeader) -> list[Problem]:
+    """Say again what was computed when the file was made from DICOM."""
+    what, remedy = "its {} when it was made from DICOM", "Trust these less than measured ones."
+    return [
+        Problem(str(header.path), what.format(each), remedy, Severity.WARNING) for each in header.alterations
+    ]
 
 
 def _headers(paths: Sequence[Path]) -> dict[Path, NiftiHeader]:

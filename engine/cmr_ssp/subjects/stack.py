@@ -87,6 +87,9 @@ class CineStack:
         What is odd about the geometry of these files, or was done to make them fit (warnings).
     acquisition : Acquisition or None
         Scanner and heart rate, where the files say (DICOM does).
+    alterations : tuple of str
+        What was computed or left out to make the slices fit, such as ``"frames were resampled"``; what is
+        written of the stack carries it on.
     """
 
     grid: Grid
@@ -96,6 +99,7 @@ class CineStack:
     sources: tuple[Path, ...] = ()
     problems: tuple[Problem, ...] = ()
     acquisition: Acquisition | None = None
+    alterations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

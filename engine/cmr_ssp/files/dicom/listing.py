@@ -238,6 +238,7 @@ def _stack(
         sources=(path,),
         problems=(*problems, *table.problems),
         acquisition=_acquisition(candidate),
+        alterations=table.alterations,
     )
 
 

@@ -43,12 +43,15 @@ class FrameTable:
         Median time between frames.
     problems : tuple of Problem
         What was done to make it fit (warnings).
+    alterations : tuple of str
+        What was computed or left out.
     """
 
     rows: tuple[Row, ...]
     grid: Grid
     frame_spacing_s: float | None
     problems: tuple[Problem, ...]
+    alterations: tuple[str, ...] = ()
 
 
 def make_table(candidate: Candidate, options: SortOptions, where: str) -> FrameTable:
@@ -70,10 +73,18 @@ def make_table(candidate: Candidate, options: SortOptions, where: str) -> FrameT
         raise ImageError(*errors)
     n_frames = commonest(len(each.planes) for each in chosen)
     rows = [_resampled(each, n_frames) for each in chosen]
+    alterations = _alterations(chosen, multiples, options)
     if options.missing_slice == "interpolate":
         rows, multiples = _filled(rows, multiples)
     rows, grid = _placed(rows, multiples)
-    return FrameTable(tuple(rows), grid, _frame_spacing(chosen), tuple(problems))
+    return FrameTable(tuple(rows), grid, _frame_spacing(chosen), tuple(problems), alterations)
+
+
+def _alterations(chosen: Sequence[Pass], multiples: Sequence[int], options: SortOptions) -> tuple[str, ...]:
+    resampled = len({len(each.planes) for each in chosen}) > 1
+    gap = multiples[-1] + 1 > len(multiples)
+    missing = "interpolated" if options.missing_slice == "interpolate" else "left out"
+    return ("frames were resampled",) * resampled + (f"missing slices were {missing}",) * gap
 
 
 def commonest(counts: Iterable[int]) -> int:
