@@ -44,6 +44,11 @@ def test_light_parts_load_neither_torch_nor_monai(package: str) -> None:
     assert not loaded_by(package) & HEAVY
 
 
+@pytest.mark.parametrize("package", ["cmr_ssp.files", "cmr_ssp.files.dicom", "cmr_ssp.cli.convert"])
+def test_pydicom_waits_until_there_is_dicom(package: str) -> None:
+    assert "pydicom" not in loaded_by(package)
+
+
 def test_every_command_describes_itself_without_torch() -> None:
     # cyclopts imports the module of each command to describe it
     code = "import sys; from cmr_ssp.cli import app; app(['--help'], result_action='return_value'); "

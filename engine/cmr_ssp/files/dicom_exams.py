@@ -65,9 +65,9 @@ def _exams(folder: Path) -> list[_Exam]:
     below = [exam for entry in entries if entry.is_dir() or is_zip(entry) for exam in _exam(entry)]
     loose = any(entry.is_file() and not is_zip(entry) for entry in entries)
     here = _exam(folder) if loose and not below else []
-    studies = {exam.study for exam in below if exam.path.is_dir()}
-    if len(below) > 1 and len(studies) == 1 and "" not in studies and all(e.path.is_dir() for e in below):
-        return _exam(folder)
+    studies = {(exam.study, exam.patient) for exam in below}
+    if len(below) > 1 and len(studies) == 1 and below[0].study and all(e.path.is_dir() for e in below):
+        return _exam(folder)  # a folder a series
     return below or here
 
 

@@ -112,15 +112,15 @@ def _list_members(path: Path) -> tuple[list[FileRef], int]:
     if sum(member.file_size for member in members) > MAX_ARCHIVE_BYTES:
         what = f"it unpacks to more than {MAX_ARCHIVE_BYTES // 2**30} GiB"
         raise ImageError.of(path, what, "Put one exam into one archive.")
-    wanted = [
-        member
-        for member in members
+    safe = [member for member in members if _is_safe(member.filename)]
+    names = {
+        member.filename
+        for member in safe
         if member.file_size <= _MAX_MEMBER_BYTES
         and not PurePosixPath(member.filename).name.startswith(".")
         and PurePosixPath(member.filename).suffix.lower() not in _OTHERS
-    ]
-    safe = [member.filename for member in wanted if _is_safe(member.filename)]
-    return [FileRef(path, name) for name in sorted(set(safe))], len(wanted) - len(safe)
+    }
+    return [FileRef(path, name) for name in sorted(names)], len(members) - len(safe)
 
 
 def _is_safe(name: str) -> bool:
