@@ -319,6 +319,19 @@ def test_no_zip_at_all(tmp_path: Path) -> None:
     assert "does not exist" in refused(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.80"])
+def test_compressed_pixels(tmp_path: Path, syntax: str) -> None:
+    from pydicom.pixels.encoders.base import get_encoder
+
+    if not get_encoder(UID(syntax)).is_available:
+        pytest.skip(f"needs an encoder of {UID(syntax).name}")
+    images = list(siemens())
+    for data in images:
+        data.compress(UID(syntax))
+    exam = save_exam(tmp_path / "exam", images)
+    assert np.array_equal(open_dicom(exam).load(), stored())
+
+
 def test_compression_that_nothing_undoes(tmp_path: Path) -> None:
     images = list(siemens())
     for data in images:
