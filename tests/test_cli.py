@@ -35,6 +35,7 @@ COMMANDS = [
     ["recipe"],
     ["recipe", "list"],
     ["recipe", "show"],
+    ["convert"],
     ["pretrain"],
     ["finetune"],
     ["segment"],

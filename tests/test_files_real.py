@@ -17,6 +17,7 @@ from cmr_ssp.files import (
     open_cohort,
     open_stack,
     read_segmentation,
+    write_cine,
     write_segmentation,
 )
 from cmr_ssp.subjects import SliceOrder, Subject
@@ -85,6 +86,23 @@ def test_sunnybrook(real_data: Path) -> None:
         assert [label.frame for label in subject.labels] == [19, 6]
         assert read_segmentation(subject, Phase.ED).drawn == {LV, MYO}
         assert read_segmentation(subject, Phase.ES).drawn == {LV}
+
+
+def test_dicom_and_its_nifti_twin_are_the_same_cine(real_data: Path, tmp_path: Path) -> None:
+    folder = real_data / "sunnybrook"
+    twin = open_cine(folder / "SCD0000301_sax.nii.gz")
+    stack = open_cine(folder / "SCD0000301_dicom.zip")
+    n_slices, affine = stack.grid.shape[0], stack.grid.affine.copy()
+    affine[:3, 3] += affine[:3, 2] * (n_slices - 1)
+    affine[:3, 2] *= -1  # the NIfTI file starts at the apex
+    assert twin.grid.slices_reversed
+    assert np.allclose(affine, twin.grid.affine, atol=1e-3)
+    assert np.array_equal(stack.load(), twin.load())
+    assert stack.frame_spacing_s == pytest.approx(twin.frame_spacing_s)
+    assert stack.problems == ()
+    out = tmp_path / "cine.nii.gz"
+    write_cine(out, stack)
+    assert np.array_equal(open_cine(out).load(), twin.load())
 
 
 def test_a_folder_of_several_data_sets(real_data: Path) -> None:

@@ -44,6 +44,13 @@ def test_light_parts_load_neither_torch_nor_monai(package: str) -> None:
     assert not loaded_by(package) & HEAVY
 
 
+def test_pydicom_is_not_needed_until_there_is_dicom() -> None:
+    # nibabel imports it where it is installed, so what is loaded tells nothing
+    code = "import sys; sys.modules['pydicom'] = None; import cmr_ssp.files.dicom, cmr_ssp.cli.convert"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_every_command_describes_itself_without_torch() -> None:
     # cyclopts imports the module of each command to describe it
     code = "import sys; from cmr_ssp.cli import app; app(['--help'], result_action='return_value'); "

@@ -1,6 +1,7 @@
 """Disk to subjects and back: image formats, and one module a data set convention."""
 
 from cmr_ssp.files.checks import check_pixels
+from cmr_ssp.files.cine_writing import write_cine
 from cmr_ssp.files.cohorts import open_cohort
 from cmr_ssp.files.labels import read_segmentation
 from cmr_ssp.files.phases import verified
@@ -14,5 +15,6 @@ __all__ = [
     "open_stack",
     "read_segmentation",
     "verified",
+    "write_cine",
     "write_segmentation",
 ]

@@ -9,6 +9,7 @@ from scipy import ndimage
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import CmrSspError, Problem, Severity
 from cmr_ssp.events import Progress, ignore_progress
+from cmr_ssp.files.dicom import may_be_exam
 from cmr_ssp.files.labels import read_segmentation
 from cmr_ssp.files.phases import verified
 from cmr_ssp.files.stacks import open_stack
@@ -47,8 +48,14 @@ def _image_problems(subject: Subject) -> list[Problem]:
     flat = [t for t, volume in enumerate(pixels) if volume.min() == volume.max()]
     what = "all pixels of frame {} (counted from 0) have one value"
     remedy = "Export the image again, or leave this subject out."
-    paths = [str(subject.frames[t].path) for t in flat]
-    return [Problem(path, what.format(t), remedy) for path, t in zip(paths, flat, strict=True)]
+    places = [_place(subject, t) for t in flat]
+    return [Problem(place, what.format(t), remedy) for place, t in zip(places, flat, strict=True)]
+
+
+def _place(subject: Subject, frame: int) -> str:
+    """Return what to call a frame's file; a DICOM exam by its subject, since its path may name a person."""
+    path = subject.frames[frame].path
+    return f"subject {subject.id}" if may_be_exam(path) else str(path)
 
 
 def _label_problems(subject: Subject) -> list[Problem]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from cmr_ssp.anatomy import Numbering
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
-from cmr_ssp.files import acdc, mnms, mnms2, nnunet, sunnybrook
+from cmr_ssp.files import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook
 from cmr_ssp.files import folder as plain
 from cmr_ssp.files.labels import label_header_problems
 from cmr_ssp.files.nifti import is_nifti, read_header
@@ -34,7 +34,7 @@ class Layout(Protocol):
         """List the subjects in `folder` by names and headers."""
 
 
-LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, nnunet, plain)
+LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, nnunet, dicom_exams, plain)
 """In the order in which they are tried: the plainest comes last."""
 
 _TOGETHER = {mnms.NAME, mnms2.NAME}
@@ -156,7 +156,7 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _lies_in(subject: Subject, folder: Path) -> bool:
-    return any(folder in frame.path.parents for frame in subject.frames)
+    return any(folder in (frame.path, *frame.path.parents) for frame in subject.frames)
 
 
 def _renumbered(subject: Subject, numbering: Numbering | None) -> Subject:

@@ -27,7 +27,7 @@ def grid_of(header: NiftiHeader) -> tuple[Grid, tuple[Problem, ...]]:
     """
     size_mm, problems = _voxel_size(header)
     i, j, k = (float(size) for size in size_mm)
-    order, is_reversed = _slice_order(header.affine)
+    order, is_reversed = slice_order(header.affine)
     grid = Grid(
         shape=header.shape[1:],
         spacing_mm=(k, j, i),
@@ -81,7 +81,7 @@ def _mm(size: NDArray[np.float64]) -> str:
     return " x ".join(f"{value:.4g}" for value in size) + " mm"
 
 
-def _slice_order(affine: NDArray[np.float64]) -> tuple[SliceOrder, bool]:
+def slice_order(affine: NDArray[np.float64]) -> tuple[SliceOrder, bool]:
     """Tell whether the order is known, and whether the file starts at the apex.
 
     A short-axis stack is oblique to the body. An affine along the world's axes was made up by a
@@ -92,7 +92,12 @@ def _slice_order(affine: NDArray[np.float64]) -> tuple[SliceOrder, bool]:
     if not np.isfinite(length) or length == 0:
         return SliceOrder.UNKNOWN, False
     direction = column / length
-    cosine = float(direction @ _BASE_TO_APEX)
+    cosine = towards_apex(direction)
     if np.abs(direction).max() > _AXIS_ALIGNED or abs(cosine) < _LEAST_COSINE:
         return SliceOrder.UNKNOWN, False
     return SliceOrder.BASE_FIRST, cosine < 0
+
+
+def towards_apex(direction: NDArray[np.float64]) -> float:
+    """Return the cosine between a direction, RAS+, and the usual way from the heart's base to its apex."""
+    return float(direction @ _BASE_TO_APEX / np.linalg.norm(direction))

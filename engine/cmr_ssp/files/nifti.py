@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from cmr_ssp.errors import ImageError
 
 SUFFIXES = (".nii", ".nii.gz")
+CINE_SIGNATURE = b"cmr-ssp cine"
+"""Begins the description of a cine that we wrote; what was computed to make it follows, after semicolons."""
 MAX_VOXELS = 2**30
 """More than any cine has (100 frames of 40 slices of 512 x 512); larger claims are refused unread."""
 
 _MAX_EXPANSION = 1032  # what one byte of a deflate stream can expand to
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
-_CINE_SPACING_S = (1e-3, 0.5)
+CINE_SPACING_S = (1e-3, 0.5)
 UNREADABLE = (
     OSError,
     EOFError,
@@ -58,6 +60,8 @@ class NiftiHeader:
         The header's own voxel size along i, j and k, which may contradict the affine.
     frame_spacing_s : float or None
         Time between frames, None where the header gives none that a cine can have.
+    alterations : tuple of str
+        What was computed to make the file, where we wrote it from DICOM.
     """
 
     path: Path
@@ -69,6 +73,7 @@ class NiftiHeader:
     affine: NDArray[np.float64]
     pixdim_mm: tuple[float, float, float]
     frame_spacing_s: float | None
+    alterations: tuple[str, ...] = ()
 
     @property
     def n_bytes(self) -> int:
@@ -133,6 +138,7 @@ def read_header(path: Path) -> NiftiHeader:
             affine=np.asarray(image.affine, dtype=np.float64),
             pixdim_mm=_pixdim(raw),
             frame_spacing_s=_frame_spacing(raw),
+            alterations=_alterations(raw),
         )
     except (*UNREADABLE, AttributeError) as error:
         raise unreadable(path, error) from error
@@ -168,7 +174,14 @@ def _pixdim(raw: Any) -> tuple[float, float, float]:
 def _frame_spacing(raw: Any) -> float | None:
     unit = _SECONDS.get(raw.get_xyzt_units()[1])
     seconds = float(raw["pixdim"][4]) * unit if unit else math.nan
-    return seconds if _CINE_SPACING_S[0] <= seconds <= _CINE_SPACING_S[1] else None
+    return seconds if CINE_SPACING_S[0] <= seconds <= CINE_SPACING_S[1] else None
+
+
+def _alterations(raw: Any) -> tuple[str, ...]:
+    signature, *alterations = bytes(raw["descrip"].item()).split(b"; ")
+    return (
+        tuple(text.decode("ascii", "replace") for text in alterations) if signature == CINE_SIGNATURE else ()
+    )
 
 
 def _check_pixel_type(header: NiftiHeader) -> None:

@@ -1,4 +1,4 @@
-"""Cine stacks from one 4D file or from several 3D ones: headers at once, pixels when asked."""
+"""Cine stacks from one 4D file, several 3D ones or a DICOM exam: headers at once, pixels when asked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.errors import CmrSspError, ImageError, Problem
+from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
+from cmr_ssp.files.dicom import may_be_exam, open_dicom
 from cmr_ssp.files.geometry import grid_of
 from cmr_ssp.files.nifti import NiftiHeader, read_header
 from cmr_ssp.files.pixels import read_stored, scale
@@ -17,13 +18,15 @@ from cmr_ssp.subjects import CineStack, FrameSource, Subject
 
 
 def open_cine(path: Path) -> CineStack:
-    """Open one NIfTI file as a stack; a 3D volume is one frame.
+    """Open one NIfTI file or DICOM exam (folder, zip archive) as a stack; a 3D volume is one frame.
 
     Raises
     ------
     ImageError
         Where the file is no usable image. ``load()`` raises it for damaged or non-finite pixels.
     """
+    if may_be_exam(path):
+        return open_dicom(path)
     n_frames = read_header(path).shape[0]
     return _open(path.name, tuple(FrameSource(path, t) for t in range(n_frames)))
 
@@ -39,7 +42,19 @@ def open_stack(subject: Subject) -> CineStack:
     ImageError
         Naming every file that is no usable image or lies on another grid than the first.
     """
+    if subject.frames and may_be_exam(subject.frames[0].path):
+        return _open_exam(subject)
     return _open(f"subject {subject.id}", subject.frames)
+
+
+def _open_exam(subject: Subject) -> CineStack:
+    """Open a DICOM exam; problems name the subject, since a folder's name may be a person's."""
+    where = f"subject {subject.id}"
+    stack = open_dicom(subject.frames[0].path, where=where)
+    if [frame.index for frame in subject.frames] != list(range(stack.n_frames)):
+        what = f"its exam has {stack.n_frames} frames, other ones than when it was listed"
+        raise ImageError.of(where, what, "List the cohort again.")
+    return stack
 
 
 def _open(name: str, frames: tuple[FrameSource, ...]) -> CineStack:
@@ -59,8 +74,17 @@ def _open(name: str, frames: tuple[FrameSource, ...]) -> CineStack:
         load=partial(_load, frames, grid.slices_reversed),
         frame_spacing_s=first.frame_spacing_s,
         sources=paths,
-        problems=warnings,
+        problems=(*warnings, *_altered(first)),
+        alterations=first.alterations,
     )
+
+
+def _altered(header: NiftiHeader) -> list[Problem]:
+    """Say again what was computed when the file was made from DICOM."""
+    what, remedy = "its {} when it was made from DICOM", "Trust these less than measured ones."
+    return [
+        Problem(str(header.path), what.format(each), remedy, Severity.WARNING) for each in header.alterations
+    ]
 
 
 def _headers(paths: Sequence[Path]) -> dict[Path, NiftiHeader]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
 from cmr_ssp.atomic import write_bytes
 from cmr_ssp.errors import CmrSspError, OutputError
-from cmr_ssp.files.nifti import SUFFIXES, read_header
+from cmr_ssp.files.nifti import SUFFIXES, is_nifti, read_header
 from cmr_ssp.subjects import CineStack
 
 SIGNATURE = b"cmr-ssp segmentation"
@@ -66,7 +67,7 @@ def write_segmentation(
         Where the labels do not fit the stack, the file cannot be written, or it exists and was not
         written by this function.
     """
-    _check_path(path, stack)
+    check_target(path, stack.sources, SIGNATURE, "segmentation")
     _check_labels(path, labels, stack)
     table = _inverse(path, numbering)
     numbers = table[labels]
@@ -76,6 +77,13 @@ def write_segmentation(
         numbers = numbers[0]
     header = _header(stack, numbers.shape)
     header["descrip"] = _signed(table)
+    write_nifti(path, header, numbers)
+
+
+def write_nifti(path: Path, header: Any, numbers: NDArray[Any]) -> None:
+    """Write a single-file NIfTI image atomically; the same input gives the same bytes."""
+    header["magic"] = header.single_magic
+    header["vox_offset"] = header.single_vox_offset
     content = header.binaryblock + bytes(4) + numbers.tobytes()
     if path.name.lower().endswith(".gz"):
         content = gzip.compress(content, compresslevel=6, mtime=0)
@@ -91,7 +99,14 @@ def written_numbering(path: Path) -> Numbering | None:
     return {int(number): Structure[name.decode()] for name, number in pairs} or None
 
 
-def _check_path(path: Path, stack: CineStack) -> None:
+def check_target(path: Path, sources: Sequence[Path], signature: bytes, kind: str) -> None:
+    """Refuse to write anywhere but to a new NIfTI file or over one of the same kind that we made.
+
+    Raises
+    ------
+    OutputError
+        Where the name does not end as NIfTI does, or something else is there: a source above all.
+    """
     if not path.name.lower().endswith(SUFFIXES):
         raise OutputError.of(
             path, "its name does not end in .nii or .nii.gz", "Give it one of these endings."
@@ -100,15 +115,11 @@ def _check_path(path: Path, stack: CineStack) -> None:
         return
     if path.is_dir():
         raise OutputError.of(path, "it is a folder", "Give the name of a file.")
-    if any(source.exists() and path.samefile(source) for source in stack.sources):
-        raise OutputError.of(path, "it is the image that was segmented", "Choose another name.")
-    if not _is_ours(path):
-        what = "it exists and is no segmentation of this program"
+    if any(source.exists() and path.samefile(source) for source in sources):
+        raise OutputError.of(path, f"it is the image that the {kind} is made from", "Choose another name.")
+    if not _description(path).startswith(signature):
+        what = f"it exists and is no {kind} of this program"
         raise OutputError.of(path, what, "Choose another name, or move that file away.")
-
-
-def _is_ours(path: Path) -> bool:
-    return _description(path).startswith(SIGNATURE)
 
 
 def _description(path: Path) -> bytes:
@@ -143,22 +154,21 @@ def _inverse(path: Path, numbering: str | Numbering) -> NDArray[np.uint8]:
 
 def _header(stack: CineStack, shape: tuple[int, ...]) -> Any:
     """Make a fresh header that carries the source's geometry and nothing else of it."""
-    source = nib.load(stack.sources[0]).header if stack.sources else None
+    from_nifti = bool(stack.sources) and is_nifti(stack.sources[0])  # DICOM has no such header
+    source = nib.load(stack.sources[0]).header if from_nifti else None
     header = nib.Nifti2Header() if isinstance(source, nib.Nifti2Header) else nib.Nifti1Header()
     header.set_data_dtype(np.uint8)
     header.set_data_shape(shape[::-1])
     if source is None:
-        _write_grid(header, stack)
+        write_grid(header, stack)
     else:
         for field in _GEOMETRY_FIELDS:
             header[field] = source[field]
         header["pixdim"][:5] = source["pixdim"][:5]
-    header["magic"] = header.single_magic
-    header["vox_offset"] = header.single_vox_offset
     return header
 
 
-def _write_grid(header: Any, stack: CineStack) -> None:
+def write_grid(header: Any, stack: CineStack) -> None:
     """Put the grid into a header: all that is known where there is no source."""
     header.set_xyzt_units("mm", "sec")
     header["pixdim"][1:5] = *stack.grid.spacing_mm[::-1], stack.frame_spacing_s or 0.0

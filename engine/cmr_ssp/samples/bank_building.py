@@ -24,6 +24,7 @@ from cmr_ssp.cache import cache_folder
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.events import Cancel, Progress, ignore_progress
 from cmr_ssp.files import open_stack, read_segmentation, verified
+from cmr_ssp.files.dicom import signature
 from cmr_ssp.samples.bank import SLICE, SliceBank, open_bank
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.standardise import standardise
@@ -94,9 +95,8 @@ def _content_key(subjects: Sequence[Subject]) -> str:
         digest.update(repr((subject.id, subject.frames, subject.labels)).encode())
         sources = {frame.path for frame in subject.frames} | {label.source.path for label in subject.labels}
         for path in sorted(sources):
-            if path.is_file():  # reading it will say what is wrong otherwise
-                about = path.stat()
-                digest.update(f"{path}|{about.st_size}|{about.st_mtime_ns}".encode())
+            for name, size, changed in signature(path):  # empty where it is gone: reading it says so
+                digest.update(f"{name}|{size}|{changed}".encode())
     return digest.hexdigest()
 
 

@@ -2,10 +2,11 @@
 
 from cmr_ssp.subjects.cohort import Cohort
 from cmr_ssp.subjects.split import Role, Split
-from cmr_ssp.subjects.stack import CineStack, Grid, Segmentation, SliceOrder
+from cmr_ssp.subjects.stack import Acquisition, CineStack, Grid, Segmentation, SliceOrder
 from cmr_ssp.subjects.subject import FrameSource, LabelSource, Subject
 
 __all__ = [
+    "Acquisition",
     "CineStack",
     "Cohort",
     "FrameSource",

@@ -46,6 +46,26 @@ class Grid:
     slice_order: SliceOrder = SliceOrder.UNKNOWN
 
 
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """What is known of scanner and scan, and nothing of the person or the day.
+
+    Attributes
+    ----------
+    vendor, model : str or None
+        Of the scanner.
+    field_strength_t : float or None
+        In tesla.
+    heart_rate_bpm : float or None
+        Beats a minute during the scan.
+    """
+
+    vendor: str | None = None
+    model: str | None = None
+    field_strength_t: float | None = None
+    heart_rate_bpm: float | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CineStack:
     """A short-axis cine, lazily read.
@@ -61,9 +81,15 @@ class CineStack:
     frame_spacing_s : float or None
         Time between frames in seconds, None where the file does not say.
     sources : tuple of Path
-        The files that the pixels come from; nothing may ever write to them.
+        The files that the pixels come from (of DICOM, the folder or archive); nothing may ever write to
+        them.
     problems : tuple of Problem
-        What is odd about the geometry of these files (warnings).
+        What is odd about the geometry of these files, or was done to make them fit (warnings).
+    acquisition : Acquisition or None
+        Scanner and heart rate, where the files say (DICOM does).
+    alterations : tuple of str
+        What was computed or left out to make the slices fit, such as ``"frames were resampled"``; what is
+        written of the stack carries it on.
     """
 
     grid: Grid
@@ -72,6 +98,8 @@ class CineStack:
     frame_spacing_s: float | None = None
     sources: tuple[Path, ...] = ()
     problems: tuple[Problem, ...] = ()
+    acquisition: Acquisition | None = None
+    alterations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,78 @@
+"""``cmr-ssp convert``: the short-axis cine of a DICOM exam as one NIfTI file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from cmr_ssp.cli.progress import show_problem
+from cmr_ssp.files.cine_writing import write_cine
+from cmr_ssp.files.dicom import DicomSeries, SortOptions, list_dicom, open_dicom
+from cmr_ssp.files.dicom.options import MissingSlice, Repeated, UnequalFrames
+
+_WHERE = "the exam"  # its path may name the person
+
+
+def convert(
+    source: Annotated[Path, Parameter(help="Folder, .zip or multi-frame file of one DICOM exam.")],
+    *,
+    output: Annotated[Path, Parameter(name=["--output", "-o"], help="The .nii.gz file to write.")],
+    series: Annotated[
+        int | None, Parameter(help="Which of the listed series, where several may be it.")
+    ] = None,
+    unequal_frames: Annotated[
+        UnequalFrames, Parameter(help="Where slices have different numbers of frames.")
+    ] = "refuse",
+    repeated: Annotated[Repeated, Parameter(help="Which counts of slices acquired again.")] = "last",
+    missing_slice: Annotated[MissingSlice, Parameter(help="Where a slice is missing or rotated.")] = "refuse",
+) -> None:
+    """Turn the short-axis cine of a DICOM exam into a 4D NIfTI file without the person's name.
+
+    The cine is found by orientation and position. Everything that was found is listed first.
+    """
+    console = Console(highlight=False)
+    options = SortOptions(series, unequal_frames, repeated, missing_slice)
+    found = list_dicom(source, options, where=_WHERE)
+    console.print(_series_table(found.series))
+    shown = _shown(found.series, series)
+    console.print(_frame_table(found.series[shown], shown + 1))
+    stack = open_dicom(source, options, where=_WHERE)
+    for problem in stack.problems:
+        show_problem(console, problem)
+    write_cine(output, stack)
+    console.print(f"{stack.grid.shape[0]} slices x {stack.n_frames} frames -> {output}")
+
+
+def _shown(series: tuple[DicomSeries, ...], asked: int | None) -> int:
+    """Return the index of the series that is opened, or of the one that comes nearest to it."""
+    if asked is not None and 1 <= asked <= len(series):
+        return asked - 1
+    return next((index for index, each in enumerate(series) if each.reason is None), 0)
+
+
+def _series_table(series: tuple[DicomSeries, ...]) -> Table:
+    table = Table("", "images", "slices", "frames", "short-axis cine", title="found")
+    for number, each in enumerate(series, start=1):
+        style = None if each.reason is None else "dim"
+        table.add_row(
+            str(number),
+            each.description,
+            str(each.n_slices),
+            str(each.n_frames),
+            each.reason or "yes",
+            style=style,
+        )
+    return table
+
+
+def _frame_table(series: DicomSeries, number: int) -> Table:
+    table = Table("slice at mm", "frames", "trigger times ms", "acquired", title=f"slices of {number}")
+    for at in series.slices:
+        times = f"{at.trigger_ms[0]:.0f} to {at.trigger_ms[-1]:.0f}" if at.trigger_ms else "unknown"
+        again = "once" if at.n_acquisitions == 1 else f"{at.n_acquisitions} times"
+        table.add_row(f"{at.position_mm:.1f}", str(at.n_frames), times, again)
+    return table

@@ -1,0 +1,56 @@
+"""Cines to NIfTI, with nothing in the header but geometry, time, and what was computed to make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.files.nifti import CINE_SIGNATURE
+from cmr_ssp.files.writing import check_target, write_grid, write_nifti
+from cmr_ssp.subjects import CineStack
+
+
+def write_cine(path: Path, stack: CineStack) -> None:
+    """Write a cine as a 4D NIfTI file: int16 where all pixels are whole numbers, else float32.
+
+    What was interpolated or left out (`CineStack.alterations`) stands in the header's description, and
+    comes back as warnings when the file is read. The file appears under its name only when it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii`` or ``.nii.gz``.
+    stack : CineStack
+        What to write.
+
+    Raises
+    ------
+    OutputError
+        Where the file cannot be written, or exists and was not written by this function.
+    ImageError
+        Where the pixels cannot be read.
+    """
+    check_target(path, stack.sources, CINE_SIGNATURE, "cine")
+    pixels = _smallest(stack.load())
+    if stack.grid.slices_reversed:
+        pixels = pixels[:, ::-1]
+    header = nib.Nifti1Header()
+    header.set_data_dtype(pixels.dtype)
+    header.set_data_shape(pixels.shape[::-1])
+    write_grid(header, stack)
+    header.set_qform(stack.grid.affine, code="scanner", strip_shears=True)
+    header["descrip"] = CINE_SIGNATURE + b"".join(b"; " + each.encode() for each in stack.alterations)
+    write_nifti(path, header, pixels)
+
+
+def _smallest(pixels: NDArray[np.float32]) -> NDArray[Any]:
+    """Return whole numbers as int16 where they fit."""
+    limits = np.iinfo(np.int16)
+    if pixels.min() < limits.min or pixels.max() > limits.max:
+        return pixels
+    whole = pixels.astype(np.int16)
+    return whole if np.array_equal(whole, pixels) else pixels

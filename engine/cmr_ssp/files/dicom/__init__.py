@@ -1,0 +1,19 @@
+"""Short-axis cines from DICOM: folders, zip archives and multi-frame files, sorted by geometry.
+
+Importing this loads no pydicom; reading a header does.
+"""
+
+from cmr_ssp.files.dicom.listing import DicomFolder, DicomSeries, SliceTimes, list_dicom, open_dicom
+from cmr_ssp.files.dicom.options import SortOptions
+from cmr_ssp.files.dicom.sources import may_be_exam, signature
+
+__all__ = [
+    "DicomFolder",
+    "DicomSeries",
+    "SliceTimes",
+    "SortOptions",
+    "list_dicom",
+    "may_be_exam",
+    "open_dicom",
+    "signature",
+]

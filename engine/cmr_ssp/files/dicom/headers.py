@@ -1,0 +1,258 @@
+"""Headers of DICOM files as planes: one a file, or one a frame of an enhanced multi-frame file.
+
+pydicom is imported where it is used: listing a folder of NIfTI files does not need it.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+
+from cmr_ssp.files.dicom.planes import Plane, Vector
+from cmr_ssp.files.dicom.sources import FileRef, Reader
+from cmr_ssp.subjects import Acquisition
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_TAGS = [
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "SeriesNumber",
+    "AcquisitionNumber",
+    "InstanceNumber",
+    "ImageType",
+    "Modality",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "MagneticFieldStrength",
+    "HeartRate",
+    "NominalInterval",
+    "CardiacNumberOfImages",
+    "TriggerTime",
+    "TemporalPositionIdentifier",
+    "FrameReferenceTime",
+    "NumberOfTemporalPositions",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "SliceThickness",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "SamplesPerPixel",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+    "SpecificCharacterSet",
+]
+"""All that is read; what names the person is not among it."""
+
+_IDENTITY = ("PatientName", "PatientID")
+_PHASE_IMAGES = {"P", "PHASE", "PHASE MAP", "PHASEMAP", "VELOCITY", "VELOCITY MAP", "VELOCITY_MAP"}
+_VENDORS = {
+    "siemens": "Siemens",
+    "general electric": "GE",
+    "ge ": "GE",
+    "philips": "Philips",
+    "canon": "Canon",
+    "toshiba": "Canon",
+    "united imaging": "United Imaging",
+    "uih": "United Imaging",
+}
+_ONE_AT_A_TIME = threading.Lock()
+_MAX_FRAMES = 20_000
+_LONGEST_SIDE = 8192
+
+
+def read_planes(reader: Reader, ref: FileRef) -> list[Plane] | None:
+    """Return the planes of a file; none where it is no image, None where it is damaged DICOM."""
+    if not (reader.begins_as_dicom(ref) or _is_named_as_dicom(ref)):
+        return []
+    try:
+        with reader.open(ref) as file, _unquoted():
+            header = _read(file, _TAGS)
+            return list(_planes(ref, header)) if "Rows" in header else []
+    except MemoryError:
+        raise
+    except Exception:  # pydicom raises nearly everything on damaged files
+        return None if reader.begins_as_dicom(ref) else []
+
+
+def read_study(reader: Reader, ref: FileRef) -> tuple[str, str, tuple[str, ...]]:
+    """Return study identifier, patient identifier and all names and ids of the person, for comparing only."""
+    try:
+        with reader.open(ref) as file:
+            header = _read(file, ("StudyInstanceUID", *_IDENTITY))
+        texts = tuple(_raw_text(header, name) for name in ("StudyInstanceUID", *reversed(_IDENTITY)))
+    except MemoryError:
+        raise
+    except Exception:  # as above
+        return "", "", ()
+    return texts[0], texts[1], tuple(text for text in texts[1:] if text)
+
+
+@contextmanager
+def _unquoted() -> Iterator[None]:
+    """Keep pydicom from quoting odd values in warnings; one thread at a time, since its setting is global."""
+    from pydicom.config import disable_value_validation
+
+    with _ONE_AT_A_TIME, disable_value_validation():
+        yield
+
+
+def _raw_text(header: Dataset, name: str) -> str:
+    """Return the bytes of an element as text, unchecked: pydicom's complaints would quote them."""
+    if name not in header:
+        return ""
+    value: Any = header.get_item(name).value
+    text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
+    return text.strip("\0 ")
+
+
+def _is_named_as_dicom(ref: FileRef) -> bool:
+    return (ref.member or ref.path.name).lower().endswith((".dcm", ".ima"))  # very old ones lack a preamble
+
+
+def _read(file: BinaryIO, tags: Sequence[str]) -> Dataset:
+    from pydicom import dcmread
+
+    return dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(tags))
+
+
+def _planes(ref: FileRef, header: Dataset) -> Iterator[Plane]:
+    frames = header.get("PerFrameFunctionalGroupsSequence")
+    if not frames or not any(len(frame) for frame in frames):  # OsiriX leaves an empty one behind
+        if "ImagePositionPatient" in header and int(header.get("NumberOfFrames") or 1) == 1:
+            yield _plane(ref, None, header, [header])
+        return
+    shared = header.get("SharedFunctionalGroupsSequence") or [()]
+    for index, frame in enumerate(frames[:_MAX_FRAMES]):
+        groups = [*_groups(frame), *_groups(shared[0]), header]
+        if any("ImagePositionPatient" in group for group in groups):
+            yield _plane(ref, index, header, groups)
+
+
+def _groups(parent: Any) -> list[Dataset]:
+    """Return the first item of every functional group of a frame."""
+    return [element.value[0] for element in parent if element.VR == "SQ" and element.value]
+
+
+def _first(groups: Sequence[Dataset], *names: str) -> Any:
+    """Return the first value that is there, of the frame before that of the file."""
+    for name in names:
+        for group in groups:
+            value = group.get(name)
+            if value is not None and value != "":
+                return value
+    return None
+
+
+def _number(groups: Sequence[Dataset], *names: str) -> float | None:
+    try:
+        number = float(_first(groups, *names))
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _count(groups: Sequence[Dataset], *names: str) -> int | None:
+    number = _number(groups, *names)
+    return None if number is None else int(number)
+
+
+def _plane(ref: FileRef, index: int | None, header: Dataset, groups: Sequence[Dataset]) -> Plane:
+    spacing = [float(value) for value in _first(groups, "PixelSpacing")]
+    orientation = [float(value) for value in _first(groups, "ImageOrientationPatient")]
+    position = [float(value) for value in _first(groups, "ImagePositionPatient")]
+    rows, columns = int(header.Rows), int(header.Columns)
+    if not (0 < rows <= _LONGEST_SIDE and 0 < columns <= _LONGEST_SIDE and min(spacing) > 0):
+        raise ValueError("the size of the image makes no sense")
+    rr_ms = _number(groups, "RRIntervalTimeNominal", "NominalInterval") or None
+    slope = _number(groups, "RescaleSlope")
+    return Plane(
+        ref=ref,
+        index=index,
+        series=str(header.get("SeriesInstanceUID", "")),
+        instance_uid=str(header.get("SOPInstanceUID", "")),
+        series_number=_count([header], "SeriesNumber") or 0,
+        acquisition_number=_count(groups, "FrameAcquisitionNumber", "AcquisitionNumber") or 0,
+        instance_number=(index if index is not None else _count([header], "InstanceNumber")) or 0,
+        shape=(rows, columns),
+        spacing_mm=(spacing[0], spacing[1]),
+        position_mm=_vector(position),
+        along_row=_unit(orientation[:3]),
+        along_column=_unit(orientation[3:]),
+        thickness_mm=_number(groups, "SliceThickness") or 0.0,
+        trigger_ms=_trigger_ms(groups, rr_ms),
+        temporal=_count(groups, "TemporalPositionIndex", "TemporalPositionIdentifier"),
+        rr_ms=rr_ms,
+        n_cardiac=_count(groups, "CardiacNumberOfImages"),
+        slope=1.0 if slope is None else slope,
+        intercept=_number(groups, "RescaleIntercept") or 0.0,
+        oddity=_oddity(header, groups),
+        transfer_syntax=str(header.file_meta.get("TransferSyntaxUID", "")),
+        acquisition=_acquisition(groups, rr_ms),
+    )
+
+
+def _vector(values: Sequence[float]) -> Vector:
+    x, y, z = values
+    if not math.isfinite(x + y + z):
+        raise ValueError("a position is not a number")
+    return x, y, z
+
+
+def _unit(values: Sequence[float]) -> Vector:
+    length = float(np.linalg.norm(values))
+    if not 0.9 < length < 1.1:
+        raise ValueError("a direction has no length")
+    return _vector([value / length for value in values])
+
+
+def _trigger_ms(groups: Sequence[Dataset], rr_ms: float | None) -> float | None:
+    """Return the time after the R wave: as stated, or from the place in the beat."""
+    stated = _number(groups, "TriggerTime", "NominalCardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime")
+    if stated is not None:
+        return stated
+    percent = _number(groups, "NominalPercentageOfCardiacPhase")
+    if percent is not None and rr_ms:
+        return percent / 100 * rr_ms
+    place = _number(groups, "TemporalPositionIndex", "TemporalPositionIdentifier")
+    n_places = _number(groups, "NumberOfTemporalPositions", "CardiacNumberOfImages")
+    if place is not None and n_places and rr_ms:
+        return (place - 1) / n_places * rr_ms
+    return _number(groups, "FrameReferenceTime")
+
+
+def _oddity(header: Dataset, groups: Sequence[Dataset]) -> str | None:
+    kinds = _first(groups, "FrameType", "ImageType") or ()
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds)
+    if str(header.get("Modality", "MR")) != "MR":
+        return "it is no MR image"
+    if int(header.get("SamplesPerPixel") or 1) != 1 or _photometric(header) != "MONOCHROME2":
+        return "its images are in colour or inverted"
+    if {str(kind).upper() for kind in kinds[2:]} & _PHASE_IMAGES:
+        return "its images show velocity or phase"
+    return None
+
+
+def _photometric(header: Dataset) -> str:
+    return str(header.get("PhotometricInterpretation") or "MONOCHROME2")
+
+
+def _acquisition(groups: Sequence[Dataset], rr_ms: float | None) -> Acquisition:
+    maker = str(_first(groups, "Manufacturer") or "").lower() + " "
+    vendor = next((name for text, name in _VENDORS.items() if maker.startswith(text)), None)
+    model = str(_first(groups, "ManufacturerModelName") or "").strip()[:64] or None
+    rate = _number(groups, "HeartRate") or (60_000 / rr_ms if rr_ms else None)
+    return Acquisition(vendor, model, _number(groups, "MagneticFieldStrength"), rate)

@@ -1,0 +1,279 @@
+"""What a folder or archive of DICOM files holds, and its short-axis cine."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+from cmr_ssp.errors import CmrSspError, ImageError, Problem
+from cmr_ssp.files.dicom.candidates import LEAST_SLICES, Candidate, find_candidates
+from cmr_ssp.files.dicom.headers import read_planes
+from cmr_ssp.files.dicom.options import SortOptions
+from cmr_ssp.files.dicom.pixels import RowLoader, decoder_problems
+from cmr_ssp.files.dicom.planes import Plane
+from cmr_ssp.files.dicom.sources import list_files, reading, signature
+from cmr_ssp.files.dicom.table import FrameTable, make_table, warning
+from cmr_ssp.files.geometry import towards_apex
+from cmr_ssp.subjects import Acquisition, CineStack
+
+_LEAST_COSINE = 0.4  # a long-axis view is perpendicular to the heart's axis; people differ by 20 degrees
+_KEPT = 256  # exams whose headers are remembered: listing a cohort opens each of them twice
+
+
+@dataclass(frozen=True, slots=True)
+class SliceTimes:
+    """One row of the slice x frame table.
+
+    Attributes
+    ----------
+    position_mm : float
+        Along the normal of the slices.
+    n_frames : int
+        Frames of the acquisition that counts.
+    trigger_ms : tuple of float
+        Their trigger times; empty where nothing tells.
+    n_acquisitions : int
+        How often the slice was acquired.
+    """
+
+    position_mm: float
+    n_frames: int
+    trigger_ms: tuple[float, ...]
+    n_acquisitions: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class DicomSeries:
+    """Images of one geometry; they may come from several series of the scanner.
+
+    Attributes
+    ----------
+    description : str
+        Made from scanner and geometry; free text of the header is left out, since it may name the person.
+    n_slices, n_frames : int
+        Number of slices, and the largest number of frames of one.
+    reason : str or None
+        Why it cannot be opened as a short-axis cine; None where it can.
+    slices : tuple of SliceTimes
+        The slice x frame table.
+    """
+
+    description: str
+    n_slices: int
+    n_frames: int
+    reason: str | None
+    slices: tuple[SliceTimes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DicomFolder:
+    """What was found in a folder or archive.
+
+    Attributes
+    ----------
+    stacks : tuple of CineStack
+        One for each series without a reason against it, in the same order.
+    series : tuple of DicomSeries
+        Everything with a geometry; `SortOptions.series` counts here, from 1.
+    problems : tuple of Problem
+        What was wrong with single files (warnings).
+    """
+
+    stacks: tuple[CineStack, ...]
+    series: tuple[DicomSeries, ...]
+    problems: tuple[Problem, ...] = ()
+
+
+def list_dicom(path: Path, options: SortOptions | None = None, *, where: str | None = None) -> DicomFolder:
+    """List what a DICOM folder, zip archive or file holds, reading headers only.
+
+    Stacks are found by orientation, pixel grid and position, whatever the series are called. Nothing is
+    unpacked on disk, and nothing that identifies a person is kept.
+
+    Parameters
+    ----------
+    path : Path
+        The folder (with all below it), archive or multi-frame file.
+    options : SortOptions, optional
+        What to do where slices do not fit together.
+    where : str, optional
+        What problems call it, instead of its path.
+
+    Raises
+    ------
+    ImageError
+        Where there is no DICOM image, or more than any exam has.
+    """
+    options, where = options or SortOptions(), where or str(path)
+    candidates, problems = _candidates(path, where)
+    stacks: list[CineStack] = []
+    series: list[DicomSeries] = []
+    for number, candidate in enumerate(candidates, start=1):
+        found = _judge(candidate, options, where, asked=options.series == number)
+        if isinstance(found, FrameTable):
+            stacks.append(_stack(path, candidate, found, problems, where))
+        series.append(_describe(candidate, options, None if isinstance(found, FrameTable) else found))
+    return DicomFolder(tuple(stacks), tuple(series), problems)
+
+
+def open_dicom(path: Path, options: SortOptions | None = None, *, where: str | None = None) -> CineStack:
+    """Open the short-axis cine of a DICOM folder, zip archive or multi-frame file, reading headers only.
+
+    ``load()`` gives float32 pixels, rescaled as the files say, shape (frame, slice, row, column), base slice
+    first where the order is known. Resampled, interpolated or left out slices are told by `problems`.
+
+    Parameters
+    ----------
+    path, options, where
+        As for `list_dicom`.
+
+    Raises
+    ------
+    ImageError
+        Where there is no short-axis cine, more than one (all are listed with their numbers), or one whose
+        slices do not fit together: gap, duplicate, rotated slice, different numbers of frames.
+    """
+    options, where = options or SortOptions(), where or str(path)
+    candidates, problems = _candidates(path, where)
+    if options.series is not None:
+        if not 1 <= options.series <= len(candidates):
+            what = f"it has {len(candidates)} series, none with the number {options.series}"
+            raise ImageError.of(where, what, "Name one of those listed, counted from 1.")
+        return _open(path, candidates[options.series - 1], options, problems, where, asked=True)
+    likely = [(n, each) for n, each in enumerate(candidates, start=1) if not _reason(each, asked=False)]
+    if not likely:
+        raise ImageError.of(
+            where, f"it holds no short-axis cine ({_why_not(candidates)})", "Name another exam."
+        )
+    if len(likely) > 1:
+        listed = "; ".join(f"{n}: {_summary(each)}" for n, each in likely)
+        what = f"{len(likely)} stacks may be its short-axis cine ({listed})"
+        raise ImageError.of(where, what, f"Name one of them, as in --series {likely[0][0]}.")
+    return _open(path, likely[0][1], options, problems, where, asked=False)
+
+
+def _open(
+    path: Path,
+    candidate: Candidate,
+    options: SortOptions,
+    problems: tuple[Problem, ...],
+    where: str,
+    *,
+    asked: bool,
+) -> CineStack:
+    found = _judge(candidate, options, where, asked=asked)
+    if isinstance(found, ImageError):
+        raise found
+    return _stack(path, candidate, found, problems, where)
+
+
+def _candidates(path: Path, where: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
+    found, n_damaged, n_unsafe = _read(path, signature(path))
+    notes = []
+    if n_damaged:
+        what = f"{n_damaged} of its DICOM files cannot be read and are left out"
+        notes.append(warning(where, what, "Copy the exam again if slices or frames are missing."))
+    if n_unsafe:
+        what = f"{n_unsafe} files of the archive have names that lead out of it and are left out"
+        notes.append(warning(where, what, "Ask where the archive comes from."))
+    if not found:
+        raise ImageError(*notes, Problem(where, "it holds no DICOM image", "Name the folder of an exam."))
+    return found, tuple(notes)
+
+
+@lru_cache(maxsize=_KEPT)
+def _read(path: Path, about: tuple[object, ...]) -> tuple[tuple[Candidate, ...], int, int]:
+    """Read all headers; `about` is in the call so that a changed exam is read again."""
+    del about
+    refs, n_unsafe = list_files(path)
+    planes: list[Plane] = []
+    n_damaged = 0
+    with reading() as reader:
+        for ref in refs:
+            found = read_planes(reader, ref)
+            n_damaged += found is None
+            planes += found or ()
+    return tuple(find_candidates(planes)), n_damaged, n_unsafe
+
+
+def _reason(candidate: Candidate, *, asked: bool) -> str | None:
+    """Return why a candidate is no short-axis cine; what the user asked for may lie as it likes."""
+    oddities = [each.oddity for at in candidate.slices for each in at.passes]
+    if candidate.first.oddity:
+        return candidate.first.oddity
+    if oddities[0] and len(set(oddities)) == 1:
+        return oddities[0]
+    if len(candidate.slices) < LEAST_SLICES:
+        return f"it has fewer than {LEAST_SLICES} parallel slices"
+    across = abs(towards_apex(candidate.first.axes[2] * (-1, -1, 1)))
+    if across < _LEAST_COSINE and not asked:
+        return "its slices lie along the heart's axis, not across it"
+    return None
+
+
+def _judge(candidate: Candidate, options: SortOptions, where: str, *, asked: bool) -> FrameTable | ImageError:
+    """Return the table of a candidate, or why it has none."""
+    reason = _reason(candidate, asked=asked)
+    if reason:
+        return ImageError.of(where, reason, "Choose another series.")
+    try:
+        table = make_table(candidate, options, where)
+    except ImageError as error:
+        return error
+    problems = decoder_problems(candidate.planes, where)
+    return ImageError(*problems) if problems else table
+
+
+def _stack(
+    path: Path, candidate: Candidate, table: FrameTable, problems: tuple[Problem, ...], where: str
+) -> CineStack:
+    return CineStack(
+        grid=table.grid,
+        n_frames=len(table.rows[0]),
+        load=RowLoader(table.rows, where),
+        frame_spacing_s=table.frame_spacing_s,
+        sources=(path,),
+        problems=(*problems, *table.problems),
+        acquisition=_acquisition(candidate),
+        alterations=table.alterations,
+    )
+
+
+def _acquisition(candidate: Candidate) -> Acquisition:
+    rates = [plane.acquisition.heart_rate_bpm for plane in candidate.planes]
+    known = [rate for rate in rates if rate]
+    return replace(
+        candidate.first.acquisition, heart_rate_bpm=round(statistics.median(known), 1) if known else None
+    )
+
+
+def _describe(candidate: Candidate, options: SortOptions, error: CmrSspError | None) -> DicomSeries:
+    index = -1 if options.repeated == "last" else 0
+    slices = tuple(
+        SliceTimes(round(at.position_mm, 2), len(chosen.planes), chosen.times_ms, len(at.passes))
+        for at in candidate.slices
+        for chosen in [at.passes[index]]
+    )
+    reason = "; ".join(problem.what for problem in error.problems) if error else None
+    return DicomSeries(_description(candidate), len(slices), candidate.n_frames, reason, slices)
+
+
+def _description(candidate: Candidate) -> str:
+    first, numbers = candidate.first, candidate.series_numbers
+    series = f"series {numbers[0]}" if len(numbers) == 1 else f"series {numbers[0]} to {numbers[-1]}"
+    (rows, columns), (row_mm, column_mm) = first.shape, first.spacing_mm
+    return f"{series}, {rows} x {columns} of {row_mm:.2f} x {column_mm:.2f} mm"
+
+
+def _summary(candidate: Candidate) -> str:
+    size = f"{len(candidate.slices)} slices x {candidate.n_frames} frames"
+    return f"{size}, {_description(candidate)}"
+
+
+def _why_not(candidates: Sequence[Candidate]) -> str:
+    reasons = [f"{_description(each)}: {_reason(each, asked=False)}" for each in candidates]
+    more = f"; and {len(reasons) - 8} more" if len(reasons) > 8 else ""
+    return "; ".join(reasons[:8]) + more

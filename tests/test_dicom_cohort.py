@@ -1,0 +1,176 @@
+"""Cohorts of DICOM exams, and `cmr-ssp convert`: nobody is named, whatever the folders are called."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cmr_ssp.cli import main
+from cmr_ssp.errors import CohortError, Severity
+from cmr_ssp.files import check_pixels, open_cine, open_cohort, open_stack
+from cmr_ssp.samples.bank_building import slice_bank
+from dicom_helpers import FRAMES, SLICES, image, long_axis, save_exam, secrets_in, siemens, stored, values
+from files_helpers import fingerprint, pixels, save
+
+
+def person(folder: Path, name: str, number: int, **fields: object) -> Path:
+    """Write somebody's exam into a folder of that name."""
+    images = siemens(study_seed=f"study {number}", **({"PatientID": f"MRN{4700 + number}"} | fields))
+    return save_exam(folder / name, images)
+
+
+@pytest.fixture
+def coded(tmp_path: Path) -> Path:
+    for number, name in enumerate(["p02", "p01", "p03"]):
+        person(tmp_path / "cohort", name, number)
+    return tmp_path / "cohort"
+
+
+def test_subjects_are_called_as_their_folders(coded: Path) -> None:
+    exam = coded / "p03"
+    shutil.make_archive(str(coded / "p04"), "zip", exam)
+    shutil.rmtree(exam)
+    cohort = open_cohort(coded)
+    assert (cohort.layout, cohort.problems) == ("DICOM exams", ())
+    assert [subject.id for subject in cohort.subjects] == ["p01", "p02", "p04"]
+    for subject in cohort.subjects:
+        assert (subject.vendor, len(subject.frames)) == ("Siemens", FRAMES)
+        assert np.array_equal(open_stack(subject).load(), stored())
+    assert check_pixels(cohort) == ()
+
+
+def test_one_exam_is_a_cohort_of_one(coded: Path) -> None:
+    assert [subject.id for subject in open_cohort(coded / "p01").subjects] == ["p01"]
+    assert [subject.id for subject in open_cohort(coded.parent).subjects] == ["p01", "p02", "p03"]
+
+
+def test_a_folder_a_series_is_one_exam(tmp_path: Path) -> None:
+    for k in range(SLICES):
+        save_exam(tmp_path / "exam7" / f"series{k}", siemens([k]))
+    save_exam(tmp_path / "exam7" / "other", long_axis())
+    (subject,) = open_cohort(tmp_path / "exam7").subjects
+    assert subject.id == "exam7"
+    assert np.array_equal(open_stack(subject).load(), stored())
+
+
+@pytest.mark.parametrize(
+    "name", ["Roe^Richard", "Richard Roe", "Roe,Richard", "mrn4701", "JANE_DOE", "x-doe-1"]
+)
+def test_names_of_people_become_pseudonyms(coded: Path, name: str) -> None:
+    person(coded, name, 1)
+    cohort = open_cohort(coded)
+    assert [subject.id for subject in cohort.subjects] == ["p01", "p02", "p03", "subject-001"]
+    (problem,) = cohort.problems
+    assert problem.severity is Severity.WARNING
+    assert "1 of 4 exams lie in folders that may be named after people" in problem.what
+    assert name not in str(problem)
+
+
+def test_pseudonyms_are_sorted_and_taken_by_nobody_else(coded: Path) -> None:
+    for name, number in (("B, b", 11), ("A, a", 12), ("subject-001", 13)):
+        person(coded, name, number)
+    ids = {subject.frames[0].path.name: subject.id for subject in open_cohort(coded).subjects}
+    assert (ids["A, a"], ids["B, b"], ids["subject-001"]) == ("subject-002", "subject-003", "subject-001")
+
+
+def test_problems_of_an_exam_name_its_pseudonym(coded: Path) -> None:
+    person(coded, "Roe^Richard", 8, slices=[0, 1, 3, 4])
+    cohort = open_cohort(coded)
+    assert [subject.id for subject in cohort.subjects] == ["p01", "p02", "p03"]
+    (error,) = [problem for problem in cohort.problems if problem.severity is Severity.ERROR]
+    assert (error.where, "gap" in error.what) == ("subject subject-001", True)
+    assert "Roe" not in " ".join(map(str, cohort.problems))
+
+
+def test_pixel_problems_name_the_pseudonym_too(coded: Path) -> None:
+    black = [
+        image(k, t, series=10, study_seed="b", pixels=values(k, t) * (t != 2))
+        for k in range(SLICES)
+        for t in range(FRAMES)
+    ]
+    save_exam(coded / "Roe^Richard", black)
+    found = check_pixels(open_cohort(coded))
+    assert [problem.where for problem in found] == ["subject subject-001"]
+    assert "all pixels of frame 2" in found[0].what
+
+
+def test_nifti_beside_zips_stays_what_it_is(coded: Path) -> None:
+    save(coded / "a.nii.gz", pixels(6, 5, 4, 3))
+    assert open_cohort(coded).layout == "plain folder"
+
+
+def test_no_dicom_no_cohort(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "b.bin").write_bytes(bytes(400))
+    with pytest.raises(CohortError, match="DICOM exams"):
+        open_cohort(tmp_path)
+
+
+def test_the_bank_sees_a_changed_exam(coded: Path, tmp_path: Path) -> None:
+    subjects = open_cohort(coded).subjects
+    first = slice_bank(subjects, tmp_path / "banks")
+    assert slice_bank(subjects, tmp_path / "banks").folder == first.folder
+    file = sorted((coded / "p01").iterdir())[0]
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content + b"\0\0")
+    assert slice_bank(open_cohort(coded).subjects, tmp_path / "banks").folder != first.folder
+
+
+def run(*arguments: object) -> int:
+    try:
+        main([str(argument) for argument in arguments])
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_convert(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    exam = person(tmp_path / "Doe^Jane", "MRN4711", 11)
+    save_exam(exam, long_axis())
+    before = fingerprint(exam)
+    monkeypatch.chdir(tmp_path)
+    assert run("convert", exam, "-o", "cine.nii.gz") == 0
+    said = capsys.readouterr()
+    assert "series 10 to 13" in said.out
+    assert "fewer than 3 parallel slices" in said.out
+    assert said.out.count("0 to 200") == SLICES
+    assert "4 slices x 6 frames -> cine.nii.gz" in said.out
+    assert not secrets_in(said.out + said.err)
+    assert np.array_equal(open_cine(Path("cine.nii.gz")).load(), stored())
+    assert fingerprint(exam) == before
+
+
+def test_convert_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    exam = save_exam(tmp_path / "exam", siemens([0, 1, 3, 4]))
+    out = tmp_path / "cine.nii.gz"
+    assert run("convert", exam, "-o", out) == 1
+    said = capsys.readouterr()
+    assert "--missing-slice skip" in said.err
+    assert "Traceback" not in said.err
+    assert not out.exists()
+    assert run("convert", exam, "-o", out, "--missing-slice", "interpolate") == 0
+    assert "interpolated between their neighbours" in capsys.readouterr().out
+    other = tmp_path / "other.nii.gz"
+    save(other, pixels(6, 5, 4, 3))
+    content = other.read_bytes()
+    assert run("convert", exam, "-o", other, "--missing-slice", "skip") == 1
+    assert "is no cine of this program" in capsys.readouterr().err
+    assert other.read_bytes() == content
+
+
+def test_cohort_check_prints_no_name(
+    coded: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    person(coded, "Doe^Jane", 9)
+    assert run("cohort", "check", coded) == 0
+    said = capsys.readouterr()
+    assert "subject-001" in said.out
+    assert not secrets_in(said.out + said.err)
