@@ -74,9 +74,38 @@ def write_segmentation(
         numbers = numbers[..., ::-1, :, :]
     if numbers.ndim == 4 and numbers.shape[0] == 1:
         numbers = numbers[0]
-    header = _header(stack, numbers.shape)
+    header = _header(stack, numbers)
     header["descrip"] = _signed(table)
-    content = header.binaryblock + bytes(4) + numbers.tobytes()
+    _write(path, header, numbers)
+
+
+def write_image(path: Path, pixels: NDArray[np.float32], stack: CineStack) -> None:
+    """Write one frame of a stack as a 3D image with the geometry of its source, free text left behind.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii`` or ``.nii.gz``; whether it may be replaced is the caller's to know.
+    pixels : ndarray of float32, shape (slice, row, column)
+        The frame, in the slice order of `stack`. Whole numbers are stored as such where they fit.
+    stack : CineStack
+        What the frame belongs to.
+
+    Raises
+    ------
+    OutputError
+        Where the file is a source or cannot be written.
+    """
+    if path.exists() and any(source.exists() and path.samefile(source) for source in stack.sources):
+        raise OutputError.of(path, "it is the image that it comes from", "Choose another name.")
+    volume = pixels[::-1] if stack.grid.slices_reversed else pixels
+    stored = volume.astype(np.int16) if np.abs(volume).max(initial=0) < 2**15 else volume
+    volume = stored if np.array_equal(stored, volume) else volume
+    _write(path, _header(stack, volume), volume)
+
+
+def _write(path: Path, header: Any, volume: NDArray[Any]) -> None:
+    content = header.binaryblock + bytes(4) + volume.tobytes()
     if path.name.lower().endswith(".gz"):
         content = gzip.compress(content, compresslevel=6, mtime=0)
     write_bytes(path, content)
@@ -141,12 +170,12 @@ def _inverse(path: Path, numbering: str | Numbering) -> NDArray[np.uint8]:
     return table
 
 
-def _header(stack: CineStack, shape: tuple[int, ...]) -> Any:
+def _header(stack: CineStack, volume: NDArray[Any]) -> Any:
     """Make a fresh header that carries the source's geometry and nothing else of it."""
     source = nib.load(stack.sources[0]).header if stack.sources else None
     header = nib.Nifti2Header() if isinstance(source, nib.Nifti2Header) else nib.Nifti1Header()
-    header.set_data_dtype(np.uint8)
-    header.set_data_shape(shape[::-1])
+    header.set_data_dtype(volume.dtype)
+    header.set_data_shape(volume.shape[::-1])
     if source is None:
         _write_grid(header, stack)
     else:
