@@ -39,6 +39,9 @@ COMMANDS = [
     ["finetune"],
     ["segment"],
     ["evaluate"],
+    ["export"],
+    ["export-cohort"],
+    ["volumes"],
     ["demo"],
 ]
 

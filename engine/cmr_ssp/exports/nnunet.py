@@ -103,18 +103,16 @@ def export_nnunet(
     """
     target = folder / f"Dataset{number:03d}_{name}"
     if not (1 <= number <= 999 and name.isalnum() and name.isascii()):
-        raise OutputError.of(
-            target, "it is no name of nnU-Net's", "Give a number to 999, letters and digits."
-        )
+        remedy = "Give a number from 1 to 999, and a name of letters and digits."
+        raise OutputError.of(target, "it is no name of nnU-Net's", remedy)
     drawn, problems = _drawn(cohort, corrections or {})
     structures = sorted({structure for found in drawn.values() for structure in found})
     complete = {key for key, found in drawn.items() if len(found) == len(structures)}
     problems += [_left_out(key, structures, drawn[key]) for key in sorted(set(drawn) - complete)]
     cases = _cases(complete, split, case_names)
     if not any(not case.is_test for case in cases):
-        raise OutputError.of(
-            target, "no labelled phase is left to train on", "Label some, or change the split."
-        )
+        what = "no labelled phase is left to train on"
+        raise OutputError.of(target, what, "Label some, or change the split.")
     texts = {
         target / "dataset.json": _dataset(name, structures, cases),
         target / "splits_final.json": json.dumps(_folds(cases), indent=1),
@@ -122,7 +120,7 @@ def export_nnunet(
     files = [path for case in cases for path in _files(target, case)]
     sources = [frame.path for subject in cohort.subjects for frame in subject.frames]
     check_targets([*texts, *files], sources, replace=replace)
-    numbering = {place: structure for place, structure in enumerate(structures, start=1)}
+    numbering = dict(enumerate(structures, start=1))
     for done, subject in enumerate(cohort.subjects, start=1):
         mine = [case for case in cases if case.subject == subject.id]
         _write_subject(target, subject, mine, corrections or {}, numbering)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -161,8 +160,8 @@ def _on_grid(path: Path, found: SlicerSegmentation, grid: Grid) -> NDArray[np.ui
 
 def _structures(path: Path, found: SlicerSegmentation) -> NDArray[np.uint8]:
     """Give each voxel its segment's structure; segments that nobody knows are refused if they hold voxels."""
-    titles: Mapping[str, Structure] = {title: structure for structure, title in TITLES.items()}
-    titles = titles | {structure.name: structure for structure in Structure}
+    titles = {TITLES[structure]: structure for structure in Structure}
+    titles |= {structure.name: structure for structure in Structure}
     labels = np.zeros(found.voxels.shape[1:], np.uint8)
     known = np.zeros(found.voxels.shape, bool)
     for name, title, value, layer in found.segments:

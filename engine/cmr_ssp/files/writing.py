@@ -98,9 +98,9 @@ def write_image(path: Path, pixels: NDArray[np.float32], stack: CineStack) -> No
     """
     if path.exists() and any(source.exists() and path.samefile(source) for source in stack.sources):
         raise OutputError.of(path, "it is the image that it comes from", "Choose another name.")
-    volume = pixels[::-1] if stack.grid.slices_reversed else pixels
-    stored = volume.astype(np.int16) if np.abs(volume).max(initial=0) < 2**15 else volume
-    volume = stored if np.array_equal(stored, volume) else volume
+    volume: NDArray[Any] = pixels[::-1] if stack.grid.slices_reversed else pixels
+    if np.abs(volume).max(initial=0) < 2**15 and np.array_equal(volume, np.rint(volume)):
+        volume = volume.astype(np.int16)
     _write(path, _header(stack, volume), volume)
 
 
@@ -117,7 +117,7 @@ def written_numbering(path: Path) -> Numbering | None:
     if not description.startswith(SIGNATURE):
         return None
     pairs = re.findall(rb"(LV|MYO|RV) (\d+)", description)
-    return {int(number): Structure[name.decode()] for name, number in pairs} or None
+    return {int(number): Structure[name.decode()] for name, number in pairs if int(number)} or None
 
 
 def _check_path(path: Path, stack: CineStack) -> None:
