@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from cmr_ssp.anatomy import Structure
+from cmr_ssp.anatomy import COLOURS, TITLES, Structure
 from cmr_ssp.subjects import Grid
 from numpy.typing import NDArray
 
@@ -24,22 +24,6 @@ LayerData = tuple[Any, dict[str, Any], str]
 AXES = ("frame", "slice", "row", "column")
 UNITS = ("pixel", "mm", "mm", "mm")
 """Frames are counted, not timed: napari has no unit for a count, and files often have no frame duration."""
-
-COLOURS: Mapping[Structure, str] = {
-    Structure.LV: "#D55E00",
-    Structure.MYO: "#F0E442",
-    Structure.RV: "#56B4E9",
-}
-"""Vermillion, yellow and sky blue of Okabe and Ito's palette: told apart with any kind of colour vision.
-
-What touches in the heart also differs in brightness.
-"""
-
-TITLES: Mapping[Structure, str] = {
-    Structure.LV: "LV cavity",
-    Structure.MYO: "LV myocardium",
-    Structure.RV: "RV cavity",
-}
 
 UNKNOWN = "unknown"
 """The ``numbering`` in the metadata of a layer whose numbers nobody explains."""

@@ -40,6 +40,9 @@ COMMANDS = [
     ["finetune"],
     ["segment"],
     ["evaluate"],
+    ["export"],
+    ["export-cohort"],
+    ["volumes"],
     ["demo"],
 ]
 

@@ -38,7 +38,14 @@ def test_the_probe_sees_what_is_loaded() -> None:
 
 @pytest.mark.parametrize(
     "package",
-    ["cmr_ssp.files", "cmr_ssp.subjects", "cmr_ssp.recipes", "cmr_ssp.evaluation", "cmr_ssp.cli"],
+    [
+        "cmr_ssp.files",
+        "cmr_ssp.subjects",
+        "cmr_ssp.recipes",
+        "cmr_ssp.evaluation",
+        "cmr_ssp.exports",
+        "cmr_ssp.cli",
+    ],
 )
 def test_light_parts_load_neither_torch_nor_monai(package: str) -> None:
     assert not loaded_by(package) & HEAVY

@@ -11,7 +11,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from cmr_ssp.anatomy import Structure
+from cmr_ssp.anatomy import COLOURS, Structure
 from cmr_ssp.errors import ImageError, LabelError
 from cmr_ssp.files import open_cine, write_segmentation
 from files_helpers import DIAGONAL, OBLIQUE, heart, pixels, save
@@ -279,5 +279,5 @@ def lab(linear: np.ndarray) -> np.ndarray:
     "sight", [np.eye(3), RED_BLIND, GREEN_BLIND], ids=["usual", "red-blind", "green-blind"]
 )
 def test_structures_are_told_apart_with_any_colour_vision(sight: np.ndarray) -> None:
-    seen = [lab(sight @ linear_rgb(layers.COLOURS[structure])) for structure in Structure]
+    seen = [lab(sight @ linear_rgb(COLOURS[structure])) for structure in Structure]
     assert min(np.linalg.norm(a - b) for a, b in itertools.combinations(seen, 2)) > 30

@@ -22,6 +22,26 @@ class Phase(StrEnum):
     ES = "ES"
 
 
+COLOURS: Mapping[Structure, str] = MappingProxyType(
+    {Structure.LV: "#D55E00", Structure.MYO: "#F0E442", Structure.RV: "#56B4E9"}
+)
+"""Vermillion, yellow and sky blue of Okabe and Ito's palette: told apart with any kind of colour vision.
+
+What touches in the heart also differs in brightness.
+"""
+
+TITLES: Mapping[Structure, str] = MappingProxyType(
+    {Structure.LV: "LV cavity", Structure.MYO: "LV myocardium", Structure.RV: "RV cavity"}
+)
+"""What people are shown."""
+
+
+def rgb(structure: Structure) -> tuple[int, int, int]:
+    """Return the colour of a structure as red, green and blue, 0 to 255."""
+    red, green, blue = bytes.fromhex(COLOURS[structure][1:])
+    return red, green, blue
+
+
 BACKGROUND = 0
 N_CLASSES = 1 + len(Structure)
 

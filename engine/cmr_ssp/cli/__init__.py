@@ -29,6 +29,9 @@ app.command("cmr_ssp.cli.training:pretrain")
 app.command("cmr_ssp.cli.training:finetune")
 app.command("cmr_ssp.cli.results:segment")
 app.command("cmr_ssp.cli.results:evaluate")
+app.command("cmr_ssp.cli.exports:export")
+app.command("cmr_ssp.cli.exports:export_cohort")
+app.command("cmr_ssp.cli.exports:volumes")
 app.command("cmr_ssp.cli.demo:demo")
 
 

@@ -3,6 +3,7 @@
 from cmr_ssp.files.checks import check_pixels
 from cmr_ssp.files.cine_writing import write_cine
 from cmr_ssp.files.cohorts import open_cohort
+from cmr_ssp.files.edited import import_labels
 from cmr_ssp.files.labels import read_segmentation
 from cmr_ssp.files.phases import verified
 from cmr_ssp.files.stacks import open_cine, open_stack
@@ -10,6 +11,7 @@ from cmr_ssp.files.writing import write_segmentation
 
 __all__ = [
     "check_pixels",
+    "import_labels",
     "open_cine",
     "open_cohort",
     "open_stack",

@@ -38,6 +38,22 @@ def grid_of(header: NiftiHeader) -> tuple[Grid, tuple[Problem, ...]]:
     return grid, problems
 
 
+def placed_affine(grid: Grid) -> NDArray[np.float64]:
+    """Return the affine with the voxel size that is used, for files that know no other.
+
+    It is the file's own, unless its columns contradict the spacing: some files have their voxel size
+    in pixdim alone.
+    """
+    affine: NDArray[np.float64] = np.array(grid.affine, np.float64)
+    spacing = np.asarray(grid.spacing_mm[::-1])
+    norms = np.linalg.norm(affine[:3, :3], axis=0)
+    if not np.isfinite(affine).all() or norms.min() == 0:
+        return np.diag([*spacing, 1.0])
+    if not np.allclose(norms, spacing, rtol=1e-3):
+        affine[:3, :3] *= spacing / norms
+    return affine
+
+
 def _voxel_size(header: NiftiHeader) -> tuple[NDArray[np.float64], tuple[Problem, ...]]:
     """Return the voxel size along i, j, k in mm: from the affine where it has one, else from pixdim."""
     norms = np.linalg.norm(header.affine[:3, :3], axis=0)

@@ -75,9 +75,34 @@ def write_segmentation(
         numbers = numbers[..., ::-1, :, :]
     if numbers.ndim == 4 and numbers.shape[0] == 1:
         numbers = numbers[0]
-    header = _header(stack, numbers.shape)
+    header = _header(stack, numbers)
     header["descrip"] = _signed(table)
     write_nifti(path, header, numbers)
+
+
+def write_image(path: Path, pixels: NDArray[np.float32], stack: CineStack) -> None:
+    """Write one frame of a stack as a 3D image with the geometry of its source, free text left behind.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii`` or ``.nii.gz``; whether it may be replaced is the caller's to know.
+    pixels : ndarray of float32, shape (slice, row, column)
+        The frame, in the slice order of `stack`. Whole numbers are stored as such where they fit.
+    stack : CineStack
+        What the frame belongs to.
+
+    Raises
+    ------
+    OutputError
+        Where the file is a source or cannot be written.
+    """
+    if path.exists() and any(source.exists() and path.samefile(source) for source in stack.sources):
+        raise OutputError.of(path, "it is the image that it comes from", "Choose another name.")
+    volume: NDArray[Any] = pixels[::-1] if stack.grid.slices_reversed else pixels
+    if np.abs(volume).max(initial=0) < 2**15 and np.array_equal(volume, np.rint(volume)):
+        volume = volume.astype(np.int16)
+    write_nifti(path, _header(stack, volume), volume)
 
 
 def write_nifti(path: Path, header: Any, numbers: NDArray[Any]) -> None:
@@ -96,7 +121,7 @@ def written_numbering(path: Path) -> Numbering | None:
     if not description.startswith(SIGNATURE):
         return None
     pairs = re.findall(rb"(LV|MYO|RV) (\d+)", description)
-    return {int(number): Structure[name.decode()] for name, number in pairs} or None
+    return {int(number): Structure[name.decode()] for name, number in pairs if int(number)} or None
 
 
 def check_target(path: Path, sources: Sequence[Path], signature: bytes, kind: str) -> None:
@@ -152,13 +177,13 @@ def _inverse(path: Path, numbering: str | Numbering) -> NDArray[np.uint8]:
     return table
 
 
-def _header(stack: CineStack, shape: tuple[int, ...]) -> Any:
+def _header(stack: CineStack, volume: NDArray[Any]) -> Any:
     """Make a fresh header that carries the source's geometry and nothing else of it."""
     from_nifti = bool(stack.sources) and is_nifti(stack.sources[0])  # DICOM has no such header
     source = nib.load(stack.sources[0]).header if from_nifti else None
     header = nib.Nifti2Header() if isinstance(source, nib.Nifti2Header) else nib.Nifti1Header()
-    header.set_data_dtype(np.uint8)
-    header.set_data_shape(shape[::-1])
+    header.set_data_dtype(volume.dtype)
+    header.set_data_shape(volume.shape[::-1])
     if source is None:
         write_grid(header, stack)
     else:

@@ -1,0 +1,239 @@
+"""``cmr-ssp export``, ``cmr-ssp export-cohort`` and ``cmr-ssp volumes``: results for other programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from cyclopts import Parameter
+from numpy.typing import NDArray
+from rich.console import Console
+
+from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
+from cmr_ssp.atomic import write_text
+from cmr_ssp.cli.options import Folder, SplitFile, require_replaceable
+from cmr_ssp.cli.progress import show_problem
+from cmr_ssp.errors import LabelError, OutputError, RecipeError
+from cmr_ssp.evaluation import find_ed_es, frame_volumes, volumes_csv
+from cmr_ssp.exports import (
+    CaseNames,
+    Corrections,
+    Moment,
+    export_nnunet,
+    phase_instances,
+    write_captures,
+    write_dicom_seg,
+    write_itksnap_labels,
+    write_phases,
+    write_slicer,
+)
+from cmr_ssp.exports.moments import check_moments, check_targets
+from cmr_ssp.files import open_cine, open_cohort
+from cmr_ssp.files.edited import import_labels, read_label_volumes
+from cmr_ssp.files.nifti import stem_of
+from cmr_ssp.subjects import CineStack, Cohort, Segmentation
+from cmr_ssp.subjects.split_file import read_split
+
+_IDENTITY = (
+    "DICOM segmentations carry the patient's name, id, birth date and study, copied from the source images."
+)
+_LABELS_TXT = "labels.txt"
+
+Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder to write into.")]
+Replace = Annotated[bool, Parameter(negative=(), help="Write over the files of an earlier export.")]
+Numbers = Annotated[
+    Literal["mnms", "acdc"] | None,
+    Parameter(name="--labels", help="What the numbers in the label files are, where they do not say it."),
+]
+
+
+def export(
+    segmentation: Annotated[Path, Parameter(help="Label file on the grid of the cine, as X_seg.nii.gz.")],
+    *,
+    source: Annotated[Path, Parameter(help="The cine that it belongs to (NIfTI).")],
+    to: Annotated[
+        Literal["itksnap", "slicer", "phases", "dicom-seg", "captures"],
+        Parameter(help="Volumes with ITK-SNAP's labels, .seg.nrrd, volumes, DICOM SEG, or pictures."),
+    ],
+    output: Output,
+    frames: Annotated[
+        str, Parameter(help="Frames to export: ED,ES (by LV volume), all, or numbers from 0 as in 0,12.")
+    ] = "ED,ES",
+    dicom: Annotated[
+        Path | None, Parameter(help="Folder of the DICOM images of the cine, for dicom-seg.")
+    ] = None,
+    with_identity: Annotated[
+        bool, Parameter(negative=(), help="Agree that DICOM SEG files name the patient.")
+    ] = False,
+    labels: Numbers = None,
+    replace: Replace = False,
+) -> None:
+    """Write a segmentation in another program's format, on the grid of its cine."""
+    console = Console(highlight=False)
+    stack = open_cine(source)
+    volumes = _volumes(segmentation, stack, labels)
+    moments = _moments(frames, volumes, stack)
+    name = stem_of(source)
+    check_moments(segmentation, moments, stack)
+    if to == "dicom-seg":
+        written = _dicom_seg(output, name, volumes, stack, moments, dicom, with_identity, replace, console)
+    elif to == "slicer":
+        written = write_slicer(output, name, volumes, stack, moments, replace=replace)
+    elif to == "captures":
+        written = write_captures(
+            output, name, volumes, stack, moments, dicom=_has_highdicom(console), replace=replace
+        )
+    else:
+        note = [output / _LABELS_TXT] if to == "itksnap" else []
+        check_targets(note, replace=replace)
+        written = write_phases(output, name, volumes, stack, moments, images=to == "itksnap", replace=replace)
+        for path in note:
+            write_itksnap_labels(path, replace=replace)
+    console.print(f"{len(written)} files -> {output}", soft_wrap=True)
+
+
+def export_cohort(
+    folder: Folder,
+    *,
+    to: Annotated[Literal["nnunet"], Parameter(help="Raw data set of nnU-Net, version 2.")] = "nnunet",
+    output: Output,
+    number: Annotated[int, Parameter(help="Of the data set, as in Dataset001_CMR.")] = 1,
+    name: Annotated[str, Parameter(help="Of the data set, letters and digits.")] = "CMR",
+    split: SplitFile = None,
+    names: Annotated[CaseNames, Parameter(help="What cases are called after.")] = CaseNames.PSEUDONYMS,
+    key: Annotated[
+        Path | None, Parameter(help="CSV to write that says which subject each case is; keep it apart.")
+    ] = None,
+    corrected: Annotated[
+        Path | None,
+        Parameter(help="Folder of labels, ID_ED.nii.gz or ID_ES.nii.gz, that replace the cohort's."),
+    ] = None,
+    replace: Replace = False,
+) -> None:
+    """Write the labelled phases of a cohort as another program's data set."""
+    del to  # one so far
+    console = Console(highlight=False)
+    header = "case,subject,phase\n"
+    if key is not None:
+        require_replaceable(key, header)
+    cohort = open_cohort(folder)
+    for problem in cohort.problems:
+        show_problem(console, problem)
+    made = export_nnunet(
+        cohort,
+        output,
+        number=number,
+        name=name,
+        split=read_split(split) if split else None,
+        case_names=names,
+        corrections=_corrections(cohort, corrected) if corrected else None,
+        replace=replace,
+    )
+    for problem in made.problems:
+        show_problem(console, problem)
+    if key is not None:
+        write_text(key, header + "".join(f"{c.name},{c.subject},{c.phase}\n" for c in made.cases))
+    console.print(f"{len(made.cases)} cases -> {made.folder}", soft_wrap=True)
+
+
+def volumes(
+    *segmentations: Annotated[Path, Parameter(help="Label files (NIfTI), 4D or 3D.")],
+    csv: Annotated[Path, Parameter(help="Table to write: subject, frame, phase and ml of each structure.")],
+    labels: Numbers = None,
+) -> None:
+    """Measure the volume of each structure in each frame, in ml, and flag ED and ES."""
+    if not segmentations:
+        raise LabelError.of(csv, "no label file was named that it could be made from", "Name at least one.")
+    require_replaceable(csv, volumes_csv(()))
+    rows = []
+    for path in segmentations:
+        found = read_label_volumes(path, NUMBERINGS[labels] if labels else None)
+        rows += frame_volumes(found.labels, found.grid.spacing_mm, stem_of(path).removesuffix("_seg"))
+    write_text(csv, volumes_csv(rows))
+    Console(highlight=False).print(f"{len(rows)} frames -> {csv}", soft_wrap=True)
+
+
+def _volumes(path: Path, stack: CineStack, labels: str | None) -> NDArray[np.uint8]:
+    """Read labels as one volume for each frame of the cine."""
+    found = import_labels(path, stack, numbering=NUMBERINGS[labels] if labels else None)
+    if not found:
+        raise LabelError.of(path, "it has no labelled voxel", "Give a segmentation.")
+    volumes = np.zeros((stack.n_frames, *stack.grid.shape), np.uint8)
+    for segmentation in found:
+        volumes[segmentation.frame] = segmentation.labels
+    return volumes
+
+
+def _moments(text: str, volumes: NDArray[np.uint8], stack: CineStack) -> list[Moment]:
+    """Read ``ED,ES``, ``all`` or ``0,12``; a segmentation of one frame has but that one."""
+    measured = frame_volumes(volumes, stack.grid.spacing_mm, "")
+    labelled = [row.frame for row in measured if any(ml is not None for ml in row.ml.values())]
+    phases = find_ed_es([row.ml[Structure.LV] for row in measured])
+    named = {frame: phase for phase, frame in phases.items()}
+    if text.strip().lower() == "all":
+        return [Moment(t, named.get(t)) for t in labelled]
+    moments = []
+    for part in filter(None, map(str.strip, text.split(","))):
+        phase = Phase(part.upper()) if part.upper() in list(Phase) else None
+        if phase is not None and phase not in phases:
+            if len(labelled) == 1:
+                return [Moment(labelled[0])]
+            what = f"the LV volumes do not say which frame is {phase}"
+            raise RecipeError.of("--frames", what, "Name frames by their numbers, from 0.")
+        if phase is None and not part.isdecimal():
+            raise RecipeError.of("--frames", f"'{part}' is no frame", "Write ED,ES or all or 0,12.")
+        frame = phases[phase] if phase else int(part)
+        moments.append(Moment(frame, named.get(frame)))
+    return list(dict.fromkeys(moments))
+
+
+def _dicom_seg(
+    output: Path,
+    name: str,
+    labels: NDArray[np.uint8],
+    stack: CineStack,
+    moments: Sequence[Moment],
+    dicom: Path | None,
+    with_identity: bool,
+    replace: bool,
+    console: Console,
+) -> list[Path]:
+    console.print(_IDENTITY, soft_wrap=True)
+    if dicom is None or not dicom.is_dir():
+        what = "DICOM segmentations refer to the DICOM images of the cine"
+        raise OutputError.of(dicom or "--dicom", what, "Name their folder with --dicom.")
+    written = [output / f"{name}_{moment.name}_seg.dcm" for moment in moments]
+    check_targets(written, dicom.rglob("*"), replace=replace)
+    for moment, path in zip(moments, written, strict=True):
+        instances = phase_instances(dicom, stack.grid, moment.frame) if with_identity else []
+        volume = labels[moment.frame]
+        write_dicom_seg(path, volume, stack.grid, instances, with_identity=with_identity, replace=replace)
+    return written
+
+
+def _has_highdicom(console: Console) -> bool:
+    from importlib.util import find_spec
+
+    from cmr_ssp.exports.dicom_parts import INSTALL
+
+    found = find_spec("highdicom") is not None
+    if not found:
+        console.print(f"PNG files only; for DICOM captures too: {INSTALL}", markup=False, soft_wrap=True)
+    return found
+
+
+def _corrections(cohort: Cohort, folder: Path) -> Corrections:
+    """Read ``ID_ED.nii.gz`` and ``ID_ES.nii.gz``, each a volume of a phase that the cohort knows."""
+    found: dict[tuple[str, Phase], Segmentation] = {}
+    for subject in cohort.subjects:
+        for label in subject.labels:
+            path = folder / f"{subject.id}_{label.phase}.nii.gz"
+            if path.is_file():
+                for segmentation in import_labels(path, subject, frame=label.frame):
+                    found[subject.id, label.phase] = segmentation
+    if not found:
+        what = "it holds no corrected label of a labelled phase of this cohort"
+        raise LabelError.of(folder, what, "Call the files ID_ED.nii.gz and ID_ES.nii.gz.")
+    return found

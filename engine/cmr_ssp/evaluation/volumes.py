@@ -1,0 +1,103 @@
+"""Volumes of structures over a cine, and its ED and ES by the size of the LV cavity.
+
+A volume is the number of voxels times the distance between the centres of slices, rows and columns: gaps
+between slices count as the slices do.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Phase, Structure
+
+VOLUME_COLUMNS = ("subject", "frame", "phase", *(f"{structure.name}_ml" for structure in Structure))
+_UNDRAWN = "n/a"
+_MM3_PER_ML = 1000.0
+_LEAST_SHARE = 0.1
+_LARGEST_JUMP = 0.25
+_LEAST_FRAMES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class FrameVolumes:
+    """The volumes of one 0-based frame in ml; None where a structure was not drawn."""
+
+    subject: str
+    frame: int
+    ml: Mapping[Structure, float | None]
+    phase: Phase | None = None
+
+
+def frame_volumes(
+    labels: NDArray[np.uint8],
+    spacing_mm: tuple[float, float, float],
+    subject: str,
+    drawn: Sequence[frozenset[Structure]] | None = None,
+) -> list[FrameVolumes]:
+    """Measure every frame; ED and ES are flagged where `find_ed_es` finds them.
+
+    Parameters
+    ----------
+    labels : ndarray of uint8, shape (frame, slice, row, column)
+        0 or a `Structure` number.
+    spacing_mm : tuple of float
+        Distance between the centres of slices, rows and columns; not the slice thickness.
+    subject : str
+        Whose cine it is.
+    drawn : sequence of frozenset, optional
+        What was drawn in each frame; without it, the structures that have a voxel there.
+    """
+    voxel_ml = float(np.prod(spacing_mm)) / _MM3_PER_ML
+    measured = []
+    for frame, volume in enumerate(labels):
+        counts = np.bincount(volume.ravel(), minlength=1 + max(Structure))
+        here = drawn[frame] if drawn is not None else {s for s in Structure if counts[s]}
+        ml = {s: float(counts[s]) * voxel_ml if s in here else None for s in Structure}
+        measured.append(FrameVolumes(subject, frame, ml))
+    phases = {frame: phase for phase, frame in find_ed_es([row.ml[Structure.LV] for row in measured]).items()}
+    return [replace(row, phase=phases.get(row.frame)) for row in measured]
+
+
+def find_ed_es(lv_ml: Sequence[float | None]) -> dict[Phase, int]:
+    """Return the frames with the largest and the smallest plausible LV cavity; none where that says nothing.
+
+    A frame is not plausible where the cavity is less than a tenth of the largest, or, in a cine, differs
+    from the median of the frame and its two neighbours in the beat by more than a quarter of the largest.
+
+    Parameters
+    ----------
+    lv_ml : sequence of float or None
+        By frame; None where it was not drawn.
+    """
+    known = {frame: ml for frame, ml in enumerate(lv_ml) if ml}
+    if len(known) >= _LEAST_FRAMES:
+        known = _without_jumps(known)
+    largest = max(known.values(), default=0.0)
+    known = {frame: ml for frame, ml in known.items() if ml >= _LEAST_SHARE * largest}
+    if len(set(known.values())) < 2:
+        return {}
+    return {Phase.ED: max(known, key=known.__getitem__), Phase.ES: min(known, key=known.__getitem__)}
+
+
+def _without_jumps(known: Mapping[int, float]) -> dict[int, float]:
+    ml = np.array(list(known.values()))
+    middle = np.median([np.roll(ml, 1), ml, np.roll(ml, -1)], axis=0)
+    steady = np.abs(ml - middle) <= _LARGEST_JUMP * middle.max()
+    return {frame: size for frame, size, keep in zip(known, known.values(), steady, strict=True) if keep}
+
+
+def volumes_csv(rows: Iterable[FrameVolumes]) -> str:
+    """Return volumes as CSV, one row a subject and frame; ``n/a`` where a structure was not drawn."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(VOLUME_COLUMNS)
+    for row in rows:
+        cells = [_UNDRAWN if (ml := row.ml[s]) is None else f"{ml:.2f}" for s in Structure]
+        writer.writerow([row.subject, row.frame, row.phase or "", *cells])
+    return text.getvalue()

@@ -1,0 +1,23 @@
+"""Results in the formats of other programs, on the grid of the images that they belong to."""
+
+from cmr_ssp.exports.captures import write_captures
+from cmr_ssp.exports.dicom_seg import write_dicom_seg
+from cmr_ssp.exports.instances import phase_instances
+from cmr_ssp.exports.moments import Moment
+from cmr_ssp.exports.nnunet import CaseNames, Corrections, NnunetExport, export_nnunet
+from cmr_ssp.exports.phases import write_itksnap_labels, write_phases
+from cmr_ssp.exports.slicer import write_slicer
+
+__all__ = [
+    "CaseNames",
+    "Corrections",
+    "Moment",
+    "NnunetExport",
+    "export_nnunet",
+    "phase_instances",
+    "write_captures",
+    "write_dicom_seg",
+    "write_itksnap_labels",
+    "write_phases",
+    "write_slicer",
+]

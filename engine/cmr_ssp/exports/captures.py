@@ -1,0 +1,144 @@
+"""Pictures of segmentations over their images: PNG, and DICOM secondary captures without identity."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from cmr_ssp.anatomy import Structure, rgb
+from cmr_ssp.atomic import replacing, write_bytes
+from cmr_ssp.exports.dicom_parts import MANUFACTURER, MODEL, load_highdicom, software_version
+from cmr_ssp.exports.moments import Moment, check_moments, check_targets
+from cmr_ssp.files.geometry import placed_affine
+from cmr_ssp.files.nrrd import RAS_TO_LPS
+from cmr_ssp.subjects import CineStack, Grid
+
+OPACITY = 0.4
+_PERCENTILES = (1, 99.5)
+
+
+def overlay(
+    image: NDArray[np.float32], labels: NDArray[np.uint8] | None, limits: tuple[float, float] | None = None
+) -> NDArray[np.uint8]:
+    """Return an image in grey with structures laid over it, shape (..., row, column, 3).
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (..., row, column)
+        Pixels.
+    labels : ndarray of uint8, same shape, or None
+        0 or a `Structure` number.
+    limits : tuple of float, optional
+        What is black and what is white; else percentiles of the image.
+    """
+    low, high = limits or np.percentile(image, _PERCENTILES)
+    grey = np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255
+    colour = np.repeat(grey[..., None], 3, axis=-1)
+    for structure in Structure if labels is not None else ():
+        here = labels == structure
+        colour[here] = (1 - OPACITY) * colour[here] + OPACITY * np.array(rgb(structure))
+    return colour.astype(np.uint8)
+
+
+def write_captures(
+    folder: Path,
+    name: str,
+    labels: NDArray[np.uint8],
+    stack: CineStack,
+    moments: Sequence[Moment],
+    *,
+    dicom: bool = False,
+    replace: bool = False,
+) -> list[Path]:
+    """Write one picture a slice and frame, and on request each as a DICOM secondary capture too.
+
+    The DICOM files name no patient and belong to a new study: nothing leads from them to the source.
+
+    Parameters
+    ----------
+    folder, name : Path, str
+        Files are called ``<name>_<frame07_ES>_slice03``, slices counted from 0, base first where known.
+    labels, stack, moments, replace
+        As for `cmr_ssp.exports.write_phases`.
+    dicom : bool
+        Write DICOM files too; needs highdicom.
+
+    Returns
+    -------
+    list of Path
+        The files.
+
+    Raises
+    ------
+    OutputError
+        Before anything is written, where a frame is missing, a file is in the way or highdicom is absent.
+    """
+    highdicom = load_highdicom(name) if dicom else None
+    check_moments(name, moments, stack)
+    endings = (".png", ".dcm") if dicom else (".png",)
+    slices = range(stack.grid.shape[0])
+    stems = {(m, k): f"{name}_{m.name}_slice{k:02d}" for m in moments for k in slices}
+    written = [folder / (stem + ending) for stem in stems.values() for ending in endings]
+    check_targets(written, stack.sources, replace=replace)
+    pixels = stack.load()
+    series = _Series(highdicom, stack.grid) if highdicom else None
+    for (moment, k), stem in stems.items():
+        volume = pixels[moment.frame]
+        low, high = (float(value) for value in np.percentile(volume, _PERCENTILES))
+        picture = overlay(volume[k], labels[moment.frame, k], (low, high))
+        content = io.BytesIO()
+        Image.fromarray(picture).save(content, "PNG")
+        write_bytes(folder / f"{stem}.png", content.getvalue())
+        if series:
+            with replacing(folder / f"{stem}.dcm") as temporary:
+                series.capture(picture, stem.removeprefix(f"{name}_")).save_as(temporary)
+    return written
+
+
+class _Series:
+    """Secondary captures of one series of a study of nobody."""
+
+    def __init__(self, highdicom: Any, grid: Grid) -> None:
+        self._highdicom = highdicom
+        self._study, self._series = highdicom.UID(), highdicom.UID()
+        self._spacing = tuple(float(f"{size:.6g}") for size in grid.spacing_mm[1:])  # a DS has 16 characters
+        affine = RAS_TO_LPS @ placed_affine(grid)
+        self._orientation = (_towards(affine[:3, 0]), _towards(affine[:3, 1]))
+        self._number = 0
+
+    def capture(self, picture: NDArray[np.uint8], comment: str) -> Any:
+        """Return the next capture as a data set."""
+        self._number += 1
+        image = self._highdicom.sc.SCImage(
+            pixel_array=picture,
+            photometric_interpretation="RGB",
+            bits_allocated=8,
+            coordinate_system="PATIENT",
+            study_instance_uid=self._study,
+            series_instance_uid=self._series,
+            series_number=1,
+            sop_instance_uid=self._highdicom.UID(),
+            instance_number=self._number,
+            manufacturer=MANUFACTURER,
+            patient_orientation=self._orientation,
+            pixel_spacing=self._spacing,
+        )
+        image.ManufacturerModelName = MODEL
+        image.SoftwareVersions = software_version()
+        image.BurnedInAnnotation = "NO"
+        image.PatientIdentityRemoved = "YES"
+        image.DeidentificationMethod = "made from pixels and labels alone"
+        image.ImageComments = f"{comment}; research use only"
+        return image
+
+
+def _towards(direction: NDArray[np.float64]) -> str:
+    """Return the letter of the patient's side that a direction (LPS) points to most."""
+    axis = int(np.abs(direction).argmax())
+    return ("RL", "AP", "FH")[axis][int(direction[axis] > 0)]

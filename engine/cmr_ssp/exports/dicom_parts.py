@@ -1,0 +1,33 @@
+"""What the DICOM exports share: highdicom where it is installed, and who made a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cmr_ssp import __version__
+from cmr_ssp.errors import OutputError
+
+MANUFACTURER = "the napari-cmr-ssp developers"
+MODEL = "napari-cmr-ssp"
+INSTALL = 'pip install "napari-cmr-ssp[dicom-seg]"'
+
+
+def load_highdicom(where: object) -> Any:
+    """Import highdicom, which is optional and takes a second.
+
+    Raises
+    ------
+    OutputError
+        Where it is not installed.
+    """
+    try:
+        import highdicom
+    except ImportError as error:
+        what = "writing DICOM needs the package highdicom, which is not installed"
+        raise OutputError.of(where, what, f"Install it with: {INSTALL}") from error
+    return highdicom
+
+
+def software_version() -> str:
+    """Return the version that is written into files."""
+    return __version__

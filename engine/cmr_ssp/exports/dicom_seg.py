@@ -1,0 +1,153 @@
+"""DICOM segmentation objects: one a phase, on the instances of that phase.
+
+highdicom makes one for the images of one time point; a whole cine in one object is refused (its issues
+174 and 369). The object refers to its source images and takes patient and study from them: it carries
+identity.
+SNOMED CT as DICOM uses it has no code for the cavities, so that the segments' labels say what is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import TITLES, Structure
+from cmr_ssp.atomic import replacing
+from cmr_ssp.errors import OutputError
+from cmr_ssp.exports.dicom_parts import MANUFACTURER, MODEL, load_highdicom, software_version
+from cmr_ssp.exports.instances import instance_pixels, read_instances
+from cmr_ssp.exports.moments import check_targets
+from cmr_ssp.subjects import Grid
+
+_CODES = {
+    Structure.LV: ("87878005", "Left ventricle"),
+    Structure.MYO: ("49848007", "Left Ventricle Myocardium"),
+    Structure.RV: ("53085002", "Right ventricle"),
+}
+
+
+class MadeBy(StrEnum):
+    """Who drew the contours, in DICOM's words."""
+
+    AUTOMATIC = "AUTOMATIC"
+    SEMIAUTOMATIC = "SEMIAUTOMATIC"
+    MANUAL = "MANUAL"
+
+
+def write_dicom_seg(
+    path: Path,
+    labels: NDArray[np.uint8],
+    grid: Grid,
+    instances: Sequence[Any],
+    *,
+    with_identity: bool,
+    made_by: MadeBy = MadeBy.AUTOMATIC,
+    description: str = "",
+    replace: bool = False,
+) -> None:
+    """Write the segmentation of one frame as a DICOM SEG object.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    labels : ndarray of uint8, shape (slice, row, column)
+        0 or a `Structure` number, in the engine's slice order. A structure without a voxel is no segment.
+    grid : Grid
+        Where the labels lie; slices and pixels are matched to the instances by their positions.
+    instances : sequence of pydicom data sets or paths
+        The source images of this frame, one for each slice, in any order.
+    with_identity : bool
+        Has to be True: patient's name, id, birth date and study are copied from the sources.
+    made_by : MadeBy
+        Who drew.
+    description : str
+        Of the content, at most 64 characters.
+    replace : bool
+        Write over a file of this name.
+
+    Raises
+    ------
+    OutputError
+        Where identity is not agreed to, highdicom is missing, nothing is labelled, the file is in the way,
+        or instances and grid do not agree.
+    """
+    if with_identity is not True:
+        what = "a DICOM segmentation carries the patient's name, id and birth date from its source images"
+        raise OutputError.of(path, what, "Agree to it (--with-identity), or export another format.")
+    highdicom = load_highdicom(path)
+    check_targets([path], [i for i in instances if isinstance(i, Path)], replace=replace)
+    present = [structure for structure in Structure if (labels == structure).any()]
+    if not present:
+        raise OutputError.of(path, "nothing is labelled in this frame", "Choose a frame that is.")
+    sources, planes = _matched(path, labels, grid, read_instances(instances))
+    masks = np.stack([planes == structure for structure in present], axis=-1).astype(np.uint8)
+    try:
+        made = highdicom.seg.Segmentation(
+            source_images=sources,
+            pixel_array=masks,
+            segmentation_type="BINARY",
+            segment_descriptions=[
+                _segment(highdicom, n, structure, made_by) for n, structure in enumerate(present, start=1)
+            ],
+            series_instance_uid=highdicom.UID(),
+            series_number=1000,
+            sop_instance_uid=highdicom.UID(),
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            manufacturer_model_name=MODEL,
+            software_versions=software_version(),
+            device_serial_number="0",
+            content_description=description[:64] or None,
+            content_label="CARDIAC_CINE",
+        )
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        what = f"its source images do not make a segmentation ({error})"
+        raise OutputError.of(path, what, "Give the original DICOM files of one series.") from error
+    with replacing(path) as temporary:
+        made.save_as(temporary)
+
+
+def _matched(
+    path: Path, labels: NDArray[np.uint8], grid: Grid, instances: Sequence[Any]
+) -> tuple[list[Any], NDArray[np.uint8]]:
+    """Sort instances by their slice of the grid; return them with the labels on their own pixels."""
+    found = [instance_pixels(instance, grid) for instance in instances]
+    slices = [place.slice for place in found if place is not None]
+    if len(slices) < len(found) or sorted(slices) != list(range(grid.shape[0])):
+        what = (
+            f"of {len(found)} source images {len(slices)} lie on the grid of the labels, on "
+            f"{len(set(slices))} of its {grid.shape[0]} slices"
+        )
+        raise OutputError.of(path, what, "Give the DICOM images that the cine was made of, one a slice.")
+    placed = [place for place in found if place is not None]
+    order = np.argsort(slices)
+    voxels = labels[::-1] if grid.slices_reversed else labels
+    planes = np.stack([voxels[placed[n].slice][placed[n].rows, placed[n].columns] for n in order])
+    return [instances[n] for n in order], planes
+
+
+def _segment(highdicom: Any, number: int, structure: Structure, made_by: MadeBy) -> Any:
+    concept = highdicom.sr.CodedConcept
+    value, meaning = _CODES[structure]
+    algorithm = None
+    if made_by is not MadeBy.MANUAL:
+        family = concept("123109", "DCM", "Artificial Intelligence")
+        algorithm = highdicom.AlgorithmIdentificationSequence(
+            name=MODEL, family=family, version=software_version()
+        )
+    return highdicom.seg.SegmentDescription(
+        segment_number=number,
+        segment_label=TITLES[structure],
+        segmented_property_category=concept("123037004", "SCT", "Anatomical Structure"),
+        segmented_property_type=concept(value, "SCT", meaning),
+        algorithm_type=made_by.value,
+        algorithm_identification=algorithm,
+        tracking_uid=highdicom.UID(),
+        tracking_id=structure.name,
+    )

@@ -1,0 +1,106 @@
+"""One NIfTI volume a frame, and the label descriptions that ITK-SNAP shows beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import TITLES, Structure, rgb
+from cmr_ssp.atomic import write_text
+from cmr_ssp.exports.moments import Moment, check_moments, check_targets
+from cmr_ssp.files import write_segmentation
+from cmr_ssp.subjects import CineStack
+
+LABELS_NAME = "labels.txt"
+_OPACITY = 0.45
+_HEAD = (
+    "################################################\n"
+    "# ITK-SnAP Label Description File\n"
+    "# File format: \n"
+    "# IDX   -R-  -G-  -B-  -A--  VIS MSH  LABEL\n"
+    "# Fields: \n"
+    "#    IDX:   Zero-based index \n"
+    "#    -R-:   Red color component (0..255)\n"
+    "#    -G-:   Green color component (0..255)\n"
+    "#    -B-:   Blue color component (0..255)\n"
+    "#    -A-:   Label transparency (0.00 .. 1.00)\n"
+    "#    VIS:   Label visibility (0 or 1)\n"
+    "#    MSH:   Label mesh visibility (0 or 1)\n"
+    "#  LABEL:   Label description \n"
+    "################################################\n"
+)
+
+
+def write_phases(
+    folder: Path,
+    name: str,
+    labels: NDArray[np.uint8],
+    stack: CineStack,
+    moments: Sequence[Moment],
+    *,
+    images: bool = False,
+    replace: bool = False,
+) -> list[Path]:
+    """Write one 3D label file a frame, each with the source's header.
+
+    Parameters
+    ----------
+    folder, name : Path, str
+        Files are called ``<name>_<frame07_ES>_seg.nii.gz``.
+    labels : ndarray of uint8, shape (frame, slice, row, column)
+        0 or a `Structure` number, in the slice order of `stack`.
+    stack : CineStack
+        What the labels belong to.
+    moments : sequence of Moment
+        Which frames.
+    images : bool
+        Write the image of each frame too, as ``<name>_<frame07_ES>.nii.gz``: other programs open volumes.
+    replace : bool
+        Write over files of these names.
+
+    Returns
+    -------
+    list of Path
+        The label files.
+
+    Raises
+    ------
+    OutputError
+        Before anything is written, where a frame is missing or a file is in the way.
+    """
+    from cmr_ssp.files.writing import write_image
+
+    check_moments(name, moments, stack)
+    written = [folder / f"{name}_{moment.name}_seg.nii.gz" for moment in moments]
+    pictures = [folder / f"{name}_{moment.name}.nii.gz" for moment in moments] if images else []
+    check_targets([*written, *pictures], stack.sources, replace=replace)
+    for moment, path in zip(moments, written, strict=True):
+        write_segmentation(path, labels[moment.frame], stack)
+    if pictures:
+        pixels = stack.load()
+        for moment, path in zip(moments, pictures, strict=True):
+            write_image(path, pixels[moment.frame], stack)
+    return written
+
+
+def write_itksnap_labels(path: Path, *, replace: bool = False) -> None:
+    """Write the structures' names and colours as ITK-SNAP's label description file.
+
+    Raises
+    ------
+    OutputError
+        Where the file is in the way or cannot be written.
+    """
+    check_targets([path], replace=replace)
+    rows = [_row(0, (0, 0, 0), 0.0, "Clear Label")]
+    rows += [_row(structure, rgb(structure), _OPACITY, TITLES[structure]) for structure in Structure]
+    write_text(path, _HEAD + "".join(rows))
+
+
+def _row(number: int, colour: tuple[int, int, int], opacity: float, title: str) -> str:
+    red, green, blue = colour
+    shown = int(number > 0)
+    return f'{number:5d} {red:5d} {green:4d} {blue:4d} {opacity:9.2g} {shown:2d} {shown:2d}    "{title}"\n'

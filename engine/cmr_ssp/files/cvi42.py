@@ -1,0 +1,209 @@
+"""Contours from cvi42 workspaces exported as XML (``.cvi42wsx``).
+
+Not verified against a real export: the element names, the namespace prefixes and the scaling by
+``SubpixelResolution`` follow what published parsers expect (UK Biobank's among them), and that whole
+coordinates are pixel centres is an assumption. Every workspace says so in its problems.
+
+Papillary muscles stay in the cavity: cvi42 draws them as contours of their own, which are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Structure
+from cmr_ssp.errors import LabelError, Problem, Severity
+
+Polygon = NDArray[np.float64]
+"""Shape (point, 2): column and row in pixels of the image; whole numbers are pixel centres."""
+
+ENDO, EPI, RV_ENDO = "saendocardialContour", "saepicardialContour", "sarvendocardialContour"
+
+_NAME = re.compile(rf"({ENDO}|{EPI}|{RV_ENDO})(\d{{4}})?")
+_KEY = "Hash:key"
+_MAX_BYTES = 1 << 28
+_MAX_DEPTH = 200
+_REMEDY = "Export the workspace from cvi42 again, as XML (.cvi42wsx)."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Workspace:
+    """The short-axis contours of a workspace.
+
+    Attributes
+    ----------
+    contours : Mapping of str to Mapping of str to list of Polygon
+        By SOP instance UID of the image, then by cvi42's name of the contour.
+    problems : tuple of Problem
+        Always a warning that this reading is not verified; and what was passed over.
+    """
+
+    contours: Mapping[str, Mapping[str, list[Polygon]]]
+    problems: tuple[Problem, ...]
+
+
+class _RefusedError(ValueError):
+    """Something in the file that could make the parser read or build more than the file holds."""
+
+
+def read_cvi42(path: Path) -> Workspace:
+    """Read the short-axis contours of a workspace.
+
+    Raises
+    ------
+    LabelError
+        Where the file is missing, no XML, has a DOCTYPE or entities, or holds no short-axis contour.
+    """
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise _RefusedError("it is larger than any workspace")
+        root = _parse(path.read_bytes())
+        contours, passed = _contours(root)
+    except (OSError, expat.ExpatError, LookupError, ValueError) as error:
+        raise LabelError.of(path, f"it cannot be read as a cvi42 workspace ({error})", _REMEDY) from None
+    if not contours:
+        raise LabelError.of(path, "it holds no short-axis contour", _REMEDY)
+    problems = [_warning(path, "reading cvi42 workspaces was never checked against a real export", _COMPARE)]
+    if passed:
+        what = f"these contours are not used: {', '.join(sorted(passed))}"
+        problems.append(_warning(path, what, "Nothing, if that is right."))
+    return Workspace(contours, tuple(problems))
+
+
+_COMPARE = "Look at the contours over their images, and compare one volume with cvi42's."
+
+
+def stack_labels(
+    workspace: Workspace, uids: Sequence[str], shape: tuple[int, int]
+) -> tuple[NDArray[np.uint8], frozenset[Structure]]:
+    """Fill the contours of the slices of one frame.
+
+    Parameters
+    ----------
+    workspace : Workspace
+        As read.
+    uids : sequence of str
+        SOP instance UIDs of the slices, in their order.
+    shape : tuple of int
+        Rows and columns of the images.
+
+    Returns
+    -------
+    ndarray of uint8, shape (slice, row, column)
+        0 or a `Structure` number. The myocardium is what the epicardium encloses and the endocardium does
+        not; an epicardium without endocardium says nothing.
+    frozenset of Structure
+        What was drawn on any of the slices.
+    """
+    labels = np.zeros((len(uids), *shape), np.uint8)
+    for plane, uid in zip(labels, uids, strict=True):
+        named = workspace.contours.get(uid, {})
+        plane[_filled(named.get(RV_ENDO, ()), shape)] = Structure.RV
+        if ENDO in named:
+            plane[_filled(named.get(EPI, ()), shape)] = Structure.MYO
+            plane[_filled(named[ENDO], shape)] = Structure.LV
+    return labels, frozenset(structure for structure in Structure if (labels == structure).any())
+
+
+def _filled(polygons: Sequence[Polygon], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels whose centres lie inside any of some polygons (even-odd rule)."""
+    row, column = np.indices(shape)
+    union = np.zeros(shape, bool)
+    for polygon in polygons:
+        inside = np.zeros(shape, bool)
+        for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
+            if y0 != y1:
+                crosses = (row < y0) != (row < y1)
+                inside ^= crosses & (column < x0 + (row - y0) * (x1 - x0) / (y1 - y0))
+        union |= inside
+    return union
+
+
+def _parse(content: bytes) -> Element:
+    """Build the tree without namespaces, so that prefixes need no declaration; refuse any DOCTYPE."""
+    builder = TreeBuilder()
+    parser = expat.ParserCreate()
+    depth = 0
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _MAX_DEPTH:
+            raise _RefusedError("its elements are nested too deeply")
+        builder.start(name, attributes)
+
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name)
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = _refuse
+    parser.ExternalEntityRefHandler = _refuse
+    parser.Parse(content, True)
+    return builder.close()
+
+
+def _refuse(*_: Any) -> NoReturn:
+    raise _RefusedError("it declares a document type or entities, which no workspace needs")
+
+
+def _contours(root: Element) -> tuple[dict[str, dict[str, list[Polygon]]], set[str]]:
+    """Return the short-axis contours by image and name, and the names of all others."""
+    found: dict[str, dict[str, list[Polygon]]] = {}
+    passed: set[str] = set()
+    for uid, item in _images(root):
+        named: dict[str, list[Polygon]] = defaultdict(list)
+        for contour in item:
+            match = _NAME.fullmatch(contour.get(_KEY, ""))
+            polygon = _polygon(contour) if match else None
+            if match and polygon is not None:
+                named[match[1]].append(polygon)
+            elif not match:
+                passed.add(contour.get(_KEY, "?"))
+        if named:
+            found[uid] = dict(named)
+    return found, passed
+
+
+def _images(root: Element) -> Iterator[tuple[str, Element]]:
+    """Go through the image states: the UID of each, and its contours."""
+    for states in root.iter():
+        if states.get(_KEY) == "ImageStates":
+            for image in states:
+                contours = next((part for part in image if part.get(_KEY) == "Contours"), None)
+                uid = image.get(_KEY, "").strip()
+                if contours is not None and re.fullmatch(r"[0-9.]{1,64}", uid):
+                    yield uid, contours
+
+
+def _polygon(contour: Element) -> Polygon | None:
+    """Return the points of a contour in pixels; None for fewer than three."""
+    parts = {part.get(_KEY, ""): part for part in contour}
+    scale = float(parts["SubpixelResolution"].text or "") if "SubpixelResolution" in parts else 1.0
+    if not 1 <= scale <= 1024:
+        raise ValueError(f"a SubpixelResolution of {scale:g}")
+    points = [(_number(point, "Point:x"), _number(point, "Point:y")) for point in parts.get("Points", ())]
+    polygon = np.array(points, np.float64) / scale
+    if not np.isfinite(polygon).all():
+        raise ValueError("a coordinate that is no number")
+    return polygon if len(points) > 2 else None
+
+
+def _number(point: Element, name: str) -> float:
+    return float(next((part.text or "" for part in point if part.tag == name), ""))
+
+
+def _warning(path: Path, what: str, remedy: str) -> Problem:
+    return Problem(str(path), what, remedy, Severity.WARNING)
