@@ -64,11 +64,11 @@ def _cine_layer(path: Path) -> LayerData:
     stack = open_cine(path)
     about = source_metadata(stack.grid, stack.sources) | {"frame_spacing_s": stack.frame_spacing_s}
     layer = image_layer(stack.load(), stack.grid, stem_of(path), **about)
-    _show_warnings(stack)
+    show_warnings(stack)
     return layer
 
 
-def _show_warnings(stack: CineStack) -> None:
+def show_warnings(stack: CineStack) -> None:
     """Say what is odd about the geometry: volumes depend on it."""
     from napari.utils.notifications import show_warning
 

@@ -47,7 +47,10 @@ def test_manifest_is_valid_and_all_its_commands_exist() -> None:
     manifest = PluginManifest.from_distribution(NAME)
     manifest.validate_imports()
     assert manifest.name == NAME
-    assert [reader.filename_patterns for reader in manifest.contributions.readers] == [["*.nii", "*.nii.gz"]]
+    assert [reader.filename_patterns for reader in manifest.contributions.readers] == [
+        ["*.nii", "*.nii.gz"],
+        ["*.zip"],
+    ]
     assert [sample.key for sample in manifest.contributions.sample_data] == ["phantom", "phantom_cohort"]
 
 
