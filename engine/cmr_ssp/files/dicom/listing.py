@@ -171,7 +171,10 @@ def _open(
 
 
 def _candidates(path: Path, where: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
-    found, n_damaged, n_unsafe = _read(path, signature(path))
+    try:
+        found, n_damaged, n_unsafe = _read(path, signature(path))
+    except ImageError as error:
+        raise ImageError(*(replace(problem, where=where) for problem in error.problems)) from None
     notes = []
     if n_damaged:
         what = f"{n_damaged} of its DICOM files cannot be read and are left out"

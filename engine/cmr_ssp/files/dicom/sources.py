@@ -20,7 +20,9 @@ MAX_ARCHIVE_BYTES = 4 * 2**30
 """Uncompressed, as the archive's directory states it; no member is read beyond what that says of it."""
 
 _MAX_MEMBER_BYTES = 2**30
-_PREAMBLE = 132  # 128 bytes of anything, then DICM
+_HEAD = 1024  # 128 bytes of anything, DICM, and how the rest is stored
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_MAX_DEFLATED_BYTES = 2**20  # expands to 1 GiB at most; pydicom inflates such files as a whole
 _PEEKED = 200  # files looked at to tell whether there is any DICOM
 _OTHERS = frozenset(
     [
@@ -156,16 +158,28 @@ class Reader:
 
     def begins_as_dicom(self, ref: FileRef) -> bool:
         """Tell whether a file has DICOM's preamble; False where it cannot be read."""
+        return self._head(ref)[128:132] == b"DICM"
+
+    def is_bomb(self, ref: FileRef) -> bool:
+        """Tell whether a file is compressed as a whole and may be much larger than it looks."""
+        if _DEFLATED not in self._head(ref):
+            return False
+        if ref.member is None:
+            return ref.path.stat().st_size > _MAX_DEFLATED_BYTES
+        return self._archives[ref.path].getinfo(ref.member).file_size > _MAX_DEFLATED_BYTES
+
+    def _head(self, ref: FileRef) -> bytes:
+        """Return the first bytes of a file; none where it cannot be read."""
         try:
             if ref.member is None:
                 with ref.path.open("rb") as file:
-                    return file.read(_PREAMBLE)[128:] == b"DICM"
+                    return file.read(_HEAD)
             if ref.path not in self._archives:
                 self._archives[ref.path] = zipfile.ZipFile(ref.path)
             with self._archives[ref.path].open(ref.member) as member:
-                return member.read(_PREAMBLE)[128:] == b"DICM"
+                return member.read(_HEAD)
         except _DAMAGED:
-            return False
+            return b""
 
     def close(self) -> None:
         """Close the archives."""
@@ -184,13 +198,16 @@ def reading() -> Iterator[Reader]:
 
 
 def first_dicom(path: Path) -> FileRef | None:
-    """Return the first DICOM file in a folder or archive; only so many files are looked at."""
-    try:
-        refs = map(FileRef, _below(path)) if path.is_dir() else iter(_list_members(path)[0])
-        with reading() as reader:
-            return next(filter(reader.begins_as_dicom, islice(refs, _PEEKED)), None)
-    except ImageError:
-        return None
+    """Return the first DICOM file in a folder or archive; only so many files are looked at.
+
+    Raises
+    ------
+    ImageError
+        Where an archive is damaged, or larger than any exam.
+    """
+    refs = map(FileRef, _below(path)) if path.is_dir() else iter(_list_members(path)[0])
+    with reading() as reader:
+        return next(filter(reader.begins_as_dicom, islice(refs, _PEEKED)), None)
 
 
 def signature(path: Path) -> tuple[tuple[str, int, int], ...]:

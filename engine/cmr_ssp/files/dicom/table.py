@@ -186,6 +186,8 @@ def _gaps(candidate: Candidate, multiples: Sequence[int], options: SortOptions, 
         "skip": ("left out, so what lies beyond is drawn nearer than it is", "Volumes lack these slices."),
         "interpolate": ("interpolated between their neighbours", "Do not trust these slices."),
     }
+    if n_missing >= len(slices):
+        return [*notes, Problem(where, what, "Export the exam again: half of its slices are missing.")]
     if options.missing_slice == "refuse":
         remedy = "Add the slice, or go on with --missing-slice skip or --missing-slice interpolate."
         return [*notes, Problem(where, what, remedy)]
