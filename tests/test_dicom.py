@@ -355,7 +355,7 @@ def test_missing_decoder_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mon
     assert 'pip install "napari-cmr-ssp[dicom]"' in refused(save_exam(tmp_path / "exam", images))
 
 
-def test_damaged_files(tmp_path: Path) -> None:
+def test_damaged_files(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     exam = save_exam(tmp_path / "exam", siemens())
     file = sorted(exam.iterdir())[0]
     content = file.read_bytes()
@@ -363,6 +363,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     file.write_bytes(content[:-20])
     with pytest.raises(ImageError, match="pixels of one of its images cannot be read"):
         stack.load()
+    assert str(tmp_path) not in " ".join(str(each.message) for each in recwarn)
     file.write_bytes(content[:132] + b"\xff" * 400)
     assert "different numbers of frames" in refused(exam)
     broken = save_exam(tmp_path / "b", siemens(PixelSpacing=[0.0, 0.0]))

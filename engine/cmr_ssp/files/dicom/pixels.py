@@ -71,7 +71,7 @@ def _values(stored: NDArray[Any], plane: Plane, where: str) -> NDArray[np.float3
     if index >= len(stored) or stored[index].shape != plane.shape:
         what = f"an image of series {plane.series_number} has another size than its header said"
         raise ImageError.of(where, what, "Copy the exam again.")
-    values = stored[index].astype(np.float32)
+    values: NDArray[np.float32] = stored[index].astype(np.float32)
     if (plane.slope, plane.intercept) != (1.0, 0.0):
         values = values * np.float32(plane.slope) + np.float32(plane.intercept)
     return values

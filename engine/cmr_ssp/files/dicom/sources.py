@@ -23,7 +23,7 @@ _MAX_MEMBER_BYTES = 2**30
 _HEAD = 1024  # 128 bytes of anything, DICM, and how the rest is stored
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _MAX_DEFLATED_BYTES = 2**20  # expands to 1 GiB at most; pydicom inflates such files as a whole
-_PEEKED = 200  # files looked at to tell whether there is any DICOM
+_PEEKED = 200  # files and folders looked at to tell whether there is any DICOM
 _OTHERS = frozenset(
     [
         ".gz",
@@ -95,9 +95,9 @@ def list_files(path: Path) -> tuple[list[FileRef], int]:
     return _list_members(path)
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, most_folders: int = MAX_FILES) -> Iterator[Path]:
     """Go through the files below a folder in order; links to folders and hidden files are left out."""
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in islice(os.walk(folder), most_folders):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() not in _OTHERS:
@@ -151,7 +151,8 @@ class Reader:
             Where it is missing, damaged or encrypted.
         """
         if ref.member is None:
-            return ref.path.open("rb")
+            # without its name, which pydicom would quote in warnings
+            return os.fdopen(os.open(ref.path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb")
         if ref.path not in self._archives:
             self._archives[ref.path] = zipfile.ZipFile(ref.path)
         return io.BytesIO(self._archives[ref.path].read(ref.member))
@@ -205,7 +206,7 @@ def first_dicom(path: Path) -> FileRef | None:
     ImageError
         Where an archive is damaged, or larger than any exam.
     """
-    refs = map(FileRef, _below(path)) if path.is_dir() else iter(_list_members(path)[0])
+    refs = map(FileRef, _below(path, _PEEKED)) if path.is_dir() else iter(_list_members(path)[0])
     with reading() as reader:
         return next(filter(reader.begins_as_dicom, islice(refs, _PEEKED)), None)
 
