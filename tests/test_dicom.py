@@ -18,6 +18,7 @@ from dicom_helpers import (
     ALONG_ROW,
     BASE,
     COLUMN_MM,
+    COLUMNS,
     FRAME_MS,
     FRAMES,
     ROW_MM,
@@ -355,7 +356,7 @@ def test_missing_decoder_names_the_extra(tmp_path: Path, monkeypatch: pytest.Mon
     assert 'pip install "napari-cmr-ssp[dicom]"' in refused(save_exam(tmp_path / "exam", images))
 
 
-def test_damaged_files(tmp_path: Path) -> None:
+def test_damaged_files(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
     exam = save_exam(tmp_path / "exam", siemens())
     file = sorted(exam.iterdir())[0]
     content = file.read_bytes()
@@ -363,6 +364,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     file.write_bytes(content[:-20])
     with pytest.raises(ImageError, match="pixels of one of its images cannot be read"):
         stack.load()
+    assert str(tmp_path) not in " ".join(str(each.message) for each in recwarn)
     file.write_bytes(content[:132] + b"\xff" * 400)
     assert "different numbers of frames" in refused(exam)
     broken = save_exam(tmp_path / "b", siemens(PixelSpacing=[0.0, 0.0]))
@@ -433,3 +435,28 @@ def test_segmentations_of_dicom_get_its_geometry(tmp_path: Path) -> None:
     out = tmp_path / "seg.nii.gz"
     write_segmentation(out, labels, stack)
     assert np.allclose(open_cine(out).grid.affine, stack.grid.affine, atol=1e-4)
+
+
+def test_mutated_files_end_in_a_named_error_or_a_cine(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    exam = save_exam(tmp_path / "exam", siemens([0, 1, 2]))
+    multi = save_exam(tmp_path / "multi", [enhanced()])
+    archive = zipped(exam, tmp_path / "exam.zip")
+    options = SortOptions(unequal_frames="resample", missing_slice="interpolate")
+    files = [(path, file) for path in (exam, multi) for file in sorted(path.iterdir())] + [(archive, archive)]
+    outcomes = set()
+    for case in range(120):
+        path, file = files[(-1, -2, case % len(files))[case % 3]]
+        whole = file.read_bytes()
+        content = np.frombuffer(whole, np.uint8).copy()
+        places = random.integers(0, min(len(content), 3000), int(random.choice([1, 4, 30])))
+        content[places] = random.integers(0, 256, len(places))
+        file.write_bytes(content[: len(content) if case % 5 else random.integers(len(content))].tobytes())
+        try:
+            pixels = open_dicom(path, options).load()
+            assert pixels.shape[2:] == (ROWS, COLUMNS)
+            outcomes.add("cine")
+        except ImageError:
+            outcomes.add("error")
+        file.write_bytes(whole)
+    assert outcomes == {"cine", "error"}

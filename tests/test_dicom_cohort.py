@@ -96,6 +96,14 @@ def test_pixel_problems_name_the_pseudonym_too(coded: Path) -> None:
     assert "all pixels of frame 2" in found[0].what
 
 
+def test_a_damaged_archive_is_reported(coded: Path) -> None:
+    (coded / "Roe^Richard.zip").write_bytes(b"PK")
+    cohort = open_cohort(coded)
+    assert [subject.id for subject in cohort.subjects] == ["p01", "p02", "p03"]
+    assert "cannot be read as a zip archive" in " ".join(map(str, cohort.problems))
+    assert "Roe" not in " ".join(map(str, cohort.problems))
+
+
 def test_nifti_beside_zips_stays_what_it_is(coded: Path) -> None:
     save(coded / "a.nii.gz", pixels(6, 5, 4, 3))
     assert open_cohort(coded).layout == "plain folder"

@@ -53,7 +53,13 @@ def test_wheel_names_the_manifest(project: dict[str, Any]) -> None:
 
 def test_every_dependency_has_a_tested_version(project: dict[str, Any]) -> None:
     extras = project["project"]["optional-dependencies"]
-    asked = [*project["project"]["dependencies"], *extras["test"], *extras["docs"], *extras["pyqt6"]]
+    asked = [
+        *project["project"]["dependencies"],
+        *extras["test"],
+        *extras["docs"],
+        *extras["pyqt6"],
+        *extras["dicom"],
+    ]
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
     pinned = {name.lower().replace("_", "-") for name in pins}

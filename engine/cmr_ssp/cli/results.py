@@ -20,7 +20,7 @@ from cmr_ssp.files import open_cohort
 
 def segment(
     run: Annotated[Path, Parameter(help="Run of `cmr-ssp finetune`.")],
-    *cines: Annotated[Path, Parameter(help="NIfTI files, 4D or 3D.")],
+    *cines: Annotated[Path, Parameter(help="NIfTI files, 4D or 3D; folders or zips of DICOM.")],
     output: Annotated[
         Path, Parameter(name=["--output", "-o"], help="Folder, or one .nii.gz file for one cine.")
     ],

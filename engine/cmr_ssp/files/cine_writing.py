@@ -34,7 +34,7 @@ def write_cine(path: Path, stack: CineStack) -> None:
     ImageError
         Where the pixels cannot be read.
     """
-    check_target(path, stack.sources, CINE_SIGNATURE, "cine")
+    check_target(path, stack.sources, CINE_SIGNATURE, "cine", "converted")
     pixels = _smallest(stack.load())
     if stack.grid.slices_reversed:
         pixels = pixels[:, ::-1]

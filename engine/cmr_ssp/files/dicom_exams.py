@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmr_ssp.errors import CmrSspError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
 from cmr_ssp.files.dicom import open_dicom
 from cmr_ssp.files.dicom.headers import read_study
 from cmr_ssp.files.dicom.sources import first_dicom, is_zip, reading
@@ -40,7 +40,9 @@ def recognises(folder: Path) -> bool:
     if any(is_nifti(entry) for entry in folder.iterdir()):
         return False
     exams = _exams(folder)
-    return bool(exams) and not any(_holds_several(exam.path) for exam in exams if exam.path != folder)
+    return any(exam.study for exam in exams) and not any(
+        _holds_several(exam.path) for exam in exams if exam.path != folder
+    )
 
 
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
@@ -73,7 +75,10 @@ def _exams(folder: Path) -> list[_Exam]:
 
 def _exam(path: Path) -> list[_Exam]:
     """Read whose exam a path holds, by its first DICOM file; nothing where it has none."""
-    ref = first_dicom(path)
+    try:
+        ref = first_dicom(path)
+    except ImageError:
+        return [_Exam(path, "", "", ())]  # opening it will say what is wrong
     if ref is None:
         return []
     with reading() as reader:

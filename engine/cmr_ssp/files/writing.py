@@ -67,7 +67,7 @@ def write_segmentation(
         Where the labels do not fit the stack, the file cannot be written, or it exists and was not
         written by this function.
     """
-    check_target(path, stack.sources, SIGNATURE, "segmentation")
+    check_target(path, stack.sources, SIGNATURE, "segmentation", "segmented")
     _check_labels(path, labels, stack)
     table = _inverse(path, numbering)
     numbers = table[labels]
@@ -124,7 +124,7 @@ def written_numbering(path: Path) -> Numbering | None:
     return {int(number): Structure[name.decode()] for name, number in pairs if int(number)} or None
 
 
-def check_target(path: Path, sources: Sequence[Path], signature: bytes, kind: str) -> None:
+def check_target(path: Path, sources: Sequence[Path], signature: bytes, kind: str, done: str) -> None:
     """Refuse to write anywhere but to a new NIfTI file or over one of the same kind that we made.
 
     Raises
@@ -141,7 +141,7 @@ def check_target(path: Path, sources: Sequence[Path], signature: bytes, kind: st
     if path.is_dir():
         raise OutputError.of(path, "it is a folder", "Give the name of a file.")
     if any(source.exists() and path.samefile(source) for source in sources):
-        raise OutputError.of(path, f"it is the image that the {kind} is made from", "Choose another name.")
+        raise OutputError.of(path, f"it is the image that was {done}", "Choose another name.")
     if not _description(path).startswith(signature):
         what = f"it exists and is no {kind} of this program"
         raise OutputError.of(path, what, "Choose another name, or move that file away.")

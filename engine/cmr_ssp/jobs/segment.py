@@ -10,6 +10,7 @@ from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import CmrSspError, ImageError, OutputError, Problem
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_cine, write_segmentation
+from cmr_ssp.files.dicom import may_be_exam
 from cmr_ssp.files.nifti import SUFFIXES, stem_of
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import unsure_of_heart
@@ -29,16 +30,17 @@ def segment(
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
 ) -> Outcome:
-    """Segment NIfTI cines and write one 4D label file each.
+    """Segment NIfTI cines or DICOM exams and write one 4D label file each.
 
     Parameters
     ----------
     run : Run
         A fine-tuning run or one from scratch; its last checkpoint is used.
     cines : sequence of Path
-        NIfTI files. All frames of a file are segmented; a 3D file has one.
+        NIfTI files, or folders or zip archives of DICOM. All frames are segmented; a 3D file has one.
     output : Path
-        A folder, which gets ``<name>_seg.nii.gz``, or for a single cine a NIfTI file.
+        A folder, which gets ``<name>_seg.nii.gz`` (``exam-001_seg.nii.gz`` of DICOM, numbered as given), or
+        for a single cine a NIfTI file.
     numbering : str
         Numbers of the structures in the files: ``mnms`` (LV 1, MYO 2, RV 3) or ``acdc``.
     device, on_event, cancel
@@ -79,10 +81,15 @@ def _targets(cines: Sequence[Path], output: Path) -> list[Path]:
         return [output]
     if output.name.endswith(SUFFIXES):
         raise OutputError.of(output, f"is one file for {len(cines)} cines", "Give a folder.")
-    targets = [output / f"{stem_of(cine)}_seg.nii.gz" for cine in cines]
+    targets = [output / f"{_name(cine, number)}_seg.nii.gz" for number, cine in enumerate(cines, start=1)]
     if len(set(targets)) < len(targets):
         raise OutputError.of(output, "several cines have the same name", "Segment them one by one.")
     return targets
+
+
+def _name(cine: Path, number: int) -> str:
+    """Return what to call a cine; the folder of a DICOM exam may be named after a person."""
+    return f"exam-{number:03d}" if may_be_exam(cine) else stem_of(cine)
 
 
 def _opened(cines: Sequence[Path]) -> list[CineStack]:

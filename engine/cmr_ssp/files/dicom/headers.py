@@ -72,6 +72,7 @@ _VENDORS = {
 _ONE_AT_A_TIME = threading.Lock()
 _MAX_FRAMES = 20_000
 _LONGEST_SIDE = 8192
+_FARTHEST_MM = 1e5
 
 
 def read_planes(reader: Reader, ref: FileRef) -> list[Plane] | None:
@@ -79,6 +80,8 @@ def read_planes(reader: Reader, ref: FileRef) -> list[Plane] | None:
     if not (reader.begins_as_dicom(ref) or _is_named_as_dicom(ref)):
         return []
     try:
+        if reader.is_bomb(ref):
+            return None
         with reader.open(ref) as file, _unquoted():
             header = _read(file, _TAGS)
             return list(_planes(ref, header)) if "Rows" in header else []
@@ -175,7 +178,8 @@ def _plane(ref: FileRef, index: int | None, header: Dataset, groups: Sequence[Da
     orientation = [float(value) for value in _first(groups, "ImageOrientationPatient")]
     position = [float(value) for value in _first(groups, "ImagePositionPatient")]
     rows, columns = int(header.Rows), int(header.Columns)
-    if not (0 < rows <= _LONGEST_SIDE and 0 < columns <= _LONGEST_SIDE and min(spacing) > 0):
+    sizes_fit = 0 < rows <= _LONGEST_SIDE and 0 < columns <= _LONGEST_SIDE
+    if not (sizes_fit and len(spacing) == 2 and all(0 < mm < _FARTHEST_MM for mm in spacing)):
         raise ValueError("the size of the image makes no sense")
     rr_ms = _number(groups, "RRIntervalTimeNominal", "NominalInterval") or None
     slope = _number(groups, "RescaleSlope")
@@ -207,8 +211,8 @@ def _plane(ref: FileRef, index: int | None, header: Dataset, groups: Sequence[Da
 
 def _vector(values: Sequence[float]) -> Vector:
     x, y, z = values
-    if not math.isfinite(x + y + z):
-        raise ValueError("a position is not a number")
+    if not all(abs(value) < _FARTHEST_MM for value in values):  # true of nan too
+        raise ValueError("a position makes no sense")
     return x, y, z
 
 

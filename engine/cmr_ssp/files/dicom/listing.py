@@ -10,12 +10,13 @@ from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.files.dicom.candidates import LEAST_SLICES, Candidate, find_candidates
+from cmr_ssp.files.dicom.fitting import warning
 from cmr_ssp.files.dicom.headers import read_planes
 from cmr_ssp.files.dicom.options import SortOptions
 from cmr_ssp.files.dicom.pixels import RowLoader, decoder_problems
 from cmr_ssp.files.dicom.planes import Plane
 from cmr_ssp.files.dicom.sources import list_files, reading, signature
-from cmr_ssp.files.dicom.table import FrameTable, make_table, warning
+from cmr_ssp.files.dicom.table import FrameTable, make_table
 from cmr_ssp.files.geometry import towards_apex
 from cmr_ssp.subjects import Acquisition, CineStack
 
@@ -151,7 +152,9 @@ def open_dicom(path: Path, options: SortOptions | None = None, *, where: str | N
     if len(likely) > 1:
         listed = "; ".join(f"{n}: {_summary(each)}" for n, each in likely)
         what = f"{len(likely)} stacks may be its short-axis cine ({listed})"
-        raise ImageError.of(where, what, f"Name one of them, as in --series {likely[0][0]}.")
+        raise ImageError.of(
+            where, what, f"Choose one of them, as in cmr-ssp convert --series {likely[0][0]}."
+        )
     return _open(path, likely[0][1], options, problems, where, asked=False)
 
 
@@ -171,7 +174,10 @@ def _open(
 
 
 def _candidates(path: Path, where: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
-    found, n_damaged, n_unsafe = _read(path, signature(path))
+    try:
+        found, n_damaged, n_unsafe = _read(path, signature(path))
+    except ImageError as error:
+        raise ImageError(*(replace(problem, where=where) for problem in error.problems)) from None
     notes = []
     if n_damaged:
         what = f"{n_damaged} of its DICOM files cannot be read and are left out"

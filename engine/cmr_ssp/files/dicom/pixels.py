@@ -49,7 +49,8 @@ class RowLoader:
             for ref, wanted in self._uses().items():
                 stored = _decode(reader, ref, self.where)
                 for k, t, plane, weight in wanted:
-                    pixels[t, k] += _values(stored, plane, self.where) * np.float32(weight)
+                    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused below
+                        pixels[t, k] += _values(stored, plane, self.where) * np.float32(weight)
         if not np.isfinite(pixels).all():
             what = "some of its pixels are not a number"
             raise ImageError.of(self.where, what, "Export the exam again.")
@@ -65,11 +66,12 @@ class RowLoader:
 
 
 def _values(stored: NDArray[Any], plane: Plane, where: str) -> NDArray[np.float32]:
-    image = stored if plane.index is None else stored[plane.index] if stored.ndim == 3 else stored
-    if image.shape != plane.shape:
+    stored = stored.reshape(-1, *stored.shape[-2:])
+    index = plane.index or 0
+    if index >= len(stored) or stored[index].shape != plane.shape:
         what = f"an image of series {plane.series_number} has another size than its header said"
         raise ImageError.of(where, what, "Copy the exam again.")
-    values = image.astype(np.float32)
+    values: NDArray[np.float32] = stored[index].astype(np.float32)
     if (plane.slope, plane.intercept) != (1.0, 0.0):
         values = values * np.float32(plane.slope) + np.float32(plane.intercept)
     return values

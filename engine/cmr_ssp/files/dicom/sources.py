@@ -20,8 +20,10 @@ MAX_ARCHIVE_BYTES = 4 * 2**30
 """Uncompressed, as the archive's directory states it; no member is read beyond what that says of it."""
 
 _MAX_MEMBER_BYTES = 2**30
-_PREAMBLE = 132  # 128 bytes of anything, then DICM
-_PEEKED = 200  # files looked at to tell whether there is any DICOM
+_HEAD = 1024  # 128 bytes of anything, DICM, and how the rest is stored
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_MAX_DEFLATED_BYTES = 2**20  # expands to 1 GiB at most; pydicom inflates such files as a whole
+_PEEKED = 200  # files and folders looked at to tell whether there is any DICOM
 _OTHERS = frozenset(
     [
         ".gz",
@@ -93,9 +95,9 @@ def list_files(path: Path) -> tuple[list[FileRef], int]:
     return _list_members(path)
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def _below(folder: Path, most_folders: int = MAX_FILES) -> Iterator[Path]:
     """Go through the files below a folder in order; links to folders and hidden files are left out."""
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in islice(os.walk(folder), most_folders):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and Path(name).suffix.lower() not in _OTHERS:
@@ -149,23 +151,36 @@ class Reader:
             Where it is missing, damaged or encrypted.
         """
         if ref.member is None:
-            return ref.path.open("rb")
+            # without its name, which pydicom would quote in warnings
+            return os.fdopen(os.open(ref.path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb")
         if ref.path not in self._archives:
             self._archives[ref.path] = zipfile.ZipFile(ref.path)
         return io.BytesIO(self._archives[ref.path].read(ref.member))
 
     def begins_as_dicom(self, ref: FileRef) -> bool:
         """Tell whether a file has DICOM's preamble; False where it cannot be read."""
+        return self._head(ref)[128:132] == b"DICM"
+
+    def is_bomb(self, ref: FileRef) -> bool:
+        """Tell whether a file is compressed as a whole and may be much larger than it looks."""
+        if _DEFLATED not in self._head(ref):
+            return False
+        if ref.member is None:
+            return ref.path.stat().st_size > _MAX_DEFLATED_BYTES
+        return self._archives[ref.path].getinfo(ref.member).file_size > _MAX_DEFLATED_BYTES
+
+    def _head(self, ref: FileRef) -> bytes:
+        """Return the first bytes of a file; none where it cannot be read."""
         try:
             if ref.member is None:
                 with ref.path.open("rb") as file:
-                    return file.read(_PREAMBLE)[128:] == b"DICM"
+                    return file.read(_HEAD)
             if ref.path not in self._archives:
                 self._archives[ref.path] = zipfile.ZipFile(ref.path)
             with self._archives[ref.path].open(ref.member) as member:
-                return member.read(_PREAMBLE)[128:] == b"DICM"
+                return member.read(_HEAD)
         except _DAMAGED:
-            return False
+            return b""
 
     def close(self) -> None:
         """Close the archives."""
@@ -184,13 +199,16 @@ def reading() -> Iterator[Reader]:
 
 
 def first_dicom(path: Path) -> FileRef | None:
-    """Return the first DICOM file in a folder or archive; only so many files are looked at."""
-    try:
-        refs = map(FileRef, _below(path)) if path.is_dir() else iter(_list_members(path)[0])
-        with reading() as reader:
-            return next(filter(reader.begins_as_dicom, islice(refs, _PEEKED)), None)
-    except ImageError:
-        return None
+    """Return the first DICOM file in a folder or archive; only so many files are looked at.
+
+    Raises
+    ------
+    ImageError
+        Where an archive is damaged, or larger than any exam.
+    """
+    refs = map(FileRef, _below(path, _PEEKED)) if path.is_dir() else iter(_list_members(path)[0])
+    with reading() as reader:
+        return next(filter(reader.begins_as_dicom, islice(refs, _PEEKED)), None)
 
 
 def signature(path: Path) -> tuple[tuple[str, int, int], ...]:

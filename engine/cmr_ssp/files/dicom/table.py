@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.errors import ImageError, Problem, Severity
-from cmr_ssp.files.dicom.candidates import Candidate, Slice, offset, rotation_degrees
+from cmr_ssp.files.dicom.candidates import Candidate
+from cmr_ssp.files.dicom.fitting import (
+    aside_problems,
+    choose_passes,
+    commonest,
+    duplicate_problems,
+    gap_problems,
+    size_problems,
+    slice_multiples,
+    unequal_problems,
+)
 from cmr_ssp.files.dicom.options import SortOptions
 from cmr_ssp.files.dicom.passes import Pass
 from cmr_ssp.files.dicom.planes import Plane
 from cmr_ssp.files.geometry import slice_order
-from cmr_ssp.files.nifti import CINE_SPACING_S, MAX_VOXELS
+from cmr_ssp.files.nifti import CINE_SPACING_S
 from cmr_ssp.subjects import Grid, SliceOrder
 
 Mix = tuple[tuple[Plane, float], ...]
@@ -24,9 +33,6 @@ Mix = tuple[tuple[Plane, float], ...]
 
 Row = tuple[Mix, ...]
 """All frames of one slice."""
-
-_EVEN = 0.1  # share of the slice distance by which slices may be off
-_LEAST_ASIDE_MM = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,12 +68,16 @@ def make_table(candidate: Candidate, options: SortOptions, where: str) -> FrameT
     ImageError
         With every reason why its slices do not fit together.
     """
-    chosen, notes = _chosen(candidate.slices, options, where)
-    problems = [*notes, *_duplicates(candidate.slices, chosen, where), *_aside(candidate, where)]
-    problems += _unequal(candidate.slices, chosen, options, where)
-    multiples, uneven = _multiples(candidate.slices, where)
-    problems += uneven or _gaps(candidate, multiples, options, where)
-    problems += _size(candidate, where)
+    chosen, notes = choose_passes(candidate.slices, options, where)
+    problems = [
+        *notes,
+        *duplicate_problems(candidate.slices, chosen, where),
+        *aside_problems(candidate, where),
+    ]
+    problems += unequal_problems(candidate.slices, chosen, options, where)
+    multiples, uneven = slice_multiples(candidate.slices, where)
+    problems += uneven or gap_problems(candidate, multiples, options, where)
+    problems += size_problems(candidate, where)
     errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     if errors:
         raise ImageError(*errors)
@@ -85,129 +95,6 @@ def _alterations(chosen: Sequence[Pass], multiples: Sequence[int], options: Sort
     gap = multiples[-1] + 1 > len(multiples)
     missing = "interpolated" if options.missing_slice == "interpolate" else "left out"
     return ("frames were resampled",) * resampled + (f"missing slices were {missing}",) * gap
-
-
-def commonest(counts: Iterable[int]) -> int:
-    """Return the commonest of some numbers, the largest of several."""
-    tally = Counter(counts)
-    return max(tally, key=lambda count: (tally[count], count))
-
-
-def _chosen(slices: Sequence[Slice], options: SortOptions, where: str) -> tuple[list[Pass], list[Problem]]:
-    """Choose one pass of each slice."""
-    chosen = [at.passes[-1 if options.repeated == "last" else 0] for at in slices]
-    repeated = [k for k, at in enumerate(slices) if len(at.passes) > 1]
-    notes = []
-    if repeated:
-        what = f"{_slices(slices, repeated)} been acquired more than once; the {options.repeated} one is used"
-        other = "first" if options.repeated == "last" else "last"
-        notes.append(warning(where, what, f"Look at these slices; --repeated {other} takes the other."))
-    if not all(each.timed for each in chosen):
-        what = "its frames have no trigger times; they are in the order of their numbers"
-        notes.append(warning(where, what, "Look at the cine: it should beat evenly."))
-    return chosen, notes
-
-
-def _duplicates(slices: Sequence[Slice], chosen: Sequence[Pass], where: str) -> list[Problem]:
-    wrong = [k for k, each in enumerate(chosen) if each.duplicates]
-    if not wrong:
-        return []
-    what = f"{_slices(slices, wrong)} more than one image at the same position and time"
-    return [Problem(where, what, "Export the exam again, or remove the images that are there twice.")]
-
-
-def _unequal(
-    slices: Sequence[Slice], chosen: Sequence[Pass], options: SortOptions, where: str
-) -> list[Problem]:
-    counts = [len(each.planes) for each in chosen]
-    if len(set(counts)) == 1:
-        return []
-    usual = commonest(counts)
-    odd = [k for k, count in enumerate(counts) if count != usual]
-    listed = ", ".join(f"{counts[k]} at {slices[k].position_mm:.1f} mm" for k in odd)
-    what = f"its slices have different numbers of frames: {usual}, but {listed}"
-    if options.unequal_frames == "resample":
-        return [warning(where, f"{what}; these were resampled in time", "Trust their frames less.")]
-    remedy = "Resample them by trigger time with --unequal-frames resample, or take --repeated first."
-    return [Problem(where, what, remedy)]
-
-
-def _aside(candidate: Candidate, where: str) -> list[Problem]:
-    """Refuse slices whose centres do not lie on a line."""
-    centres = np.array([at.passes[-1].planes[0].centre_mm for at in candidate.slices])
-    positions = np.array([at.position_mm for at in candidate.slices])
-    fit = np.polynomial.polynomial.polyfit(positions, centres, 1)
-    off = np.linalg.norm(centres - (fit[0] + positions[:, None] * fit[1]), axis=1)
-    in_plane = off > max(_LEAST_ASIDE_MM, *candidate.first.spacing_mm)
-    spacing = float(np.diff(positions).min())
-    if not in_plane.any() or off.max() < _EVEN * spacing:
-        return []
-    what = f"its slices are shifted sideways against each other, by up to {off.max():.1f} mm"
-    return [Problem(where, what, "Export the slices of one planning only.")]
-
-
-def _multiples(slices: Sequence[Slice], where: str) -> tuple[list[int], list[Problem]]:
-    """Return the place of each slice in units of the slice distance."""
-    positions = np.array([at.position_mm for at in slices])
-    steps = np.diff(positions)
-    units = np.rint(steps / np.median(steps) if len(steps) > 2 else steps / steps.min())
-    if units.min() < 1 or (len(units) and np.median(units) > 1):
-        units = np.rint(steps / steps.min())
-    distance = float((positions[-1] - positions[0]) / units.sum())
-    if np.abs(steps - units * distance).max() > _EVEN * distance:
-        listed = ", ".join(f"{step:.1f}" for step in steps)
-        what = f"its slices do not lie at equal distances ({listed} mm)"
-        return [], [Problem(where, what, "Export the slices of one planning only.")]
-    return [0, *np.cumsum(units).astype(int).tolist()], []
-
-
-def _gaps(candidate: Candidate, multiples: Sequence[int], options: SortOptions, where: str) -> list[Problem]:
-    """Report slices that are missing, and those that lie in their place but do not fit."""
-    slices = candidate.slices
-    inside = [
-        slices[0].position_mm < offset(s.planes[0], candidate.first)[0] < slices[-1].position_mm
-        for s in candidate.strays
-    ]
-    beyond = [s for s, within in zip(candidate.strays, inside, strict=True) if not within]
-    notes = [
-        warning(where, f"{_misfit(s, candidate)} and left out", "Nothing, if that is right.") for s in beyond
-    ]
-    n_missing = multiples[-1] + 1 - len(multiples)
-    if not n_missing:
-        return notes
-    reasons = [_misfit(s, candidate) for s, within in zip(candidate.strays, inside, strict=True) if within]
-    between = "; ".join(
-        f"between {low.position_mm:.1f} and {high.position_mm:.1f} mm"
-        for low, high, step in zip(slices, slices[1:], np.diff(multiples), strict=False)
-        if step > 1
-    )
-    what = f"it has a gap: {n_missing} slice(s) missing {between}" + "".join(f"; {why}" for why in reasons)
-    done = {
-        "skip": ("left out, so what lies beyond is drawn nearer than it is", "Volumes lack these slices."),
-        "interpolate": ("interpolated between their neighbours", "Do not trust these slices."),
-    }
-    if options.missing_slice == "refuse":
-        remedy = "Add the slice, or go on with --missing-slice skip or --missing-slice interpolate."
-        return [*notes, Problem(where, what, remedy)]
-    how, remedy = done[options.missing_slice]
-    return [*notes, warning(where, f"{what}; they were {how}", remedy)]
-
-
-def _misfit(stray: Pass, candidate: Candidate) -> str:
-    plane, first = stray.planes[0], candidate.first
-    at, _ = offset(plane, first)
-    angle = rotation_degrees(plane, first)
-    if angle > 1:
-        return f"the slice at {at:.1f} mm is rotated by {angle:.0f} degrees against the others"
-    return f"the slice at {at:.1f} mm has another pixel grid ({plane.shape[0]} x {plane.shape[1]})"
-
-
-def _size(candidate: Candidate, where: str) -> list[Problem]:
-    shape = (candidate.n_frames, len(candidate.slices), *candidate.first.shape)
-    if math.prod(shape) <= MAX_VOXELS:
-        return []
-    what = f"it claims {' x '.join(map(str, shape))} pixels, more than any cine has"
-    return [Problem(where, what, "The files are damaged: copy them again.")]
 
 
 def _resampled(each: Pass, n_frames: int) -> Row:
@@ -303,13 +190,3 @@ def _frame_spacing(chosen: Sequence[Pass]) -> float | None:
     known = [spacing for spacing in spacings if spacing is not None]
     seconds = float(np.median(known)) / 1000 if known else math.nan
     return seconds if CINE_SPACING_S[0] <= seconds <= CINE_SPACING_S[1] else None
-
-
-def _slices(slices: Sequence[Slice], which: Sequence[int]) -> str:
-    listed = ", ".join(f"{slices[k].position_mm:.1f}" for k in which)
-    return f"the slice at {listed} mm has" if len(which) == 1 else f"the slices at {listed} mm have"
-
-
-def warning(where: str, what: str, remedy: str) -> Problem:
-    """Make a problem that lets the work go on."""
-    return Problem(where, what, remedy, Severity.WARNING)
