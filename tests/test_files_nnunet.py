@@ -37,6 +37,7 @@ def frames_of(folder: Path) -> dict[str, dict[Phase, int]]:
     [
         VERSION_2,
         {"0": "background", "1": "RV", "2": "MYO", "3": "LV_cavity"},
+        {"background": 0, "RV": 1, "MLV": 2, "LVC": 3},
         {"background": 0, "RVC": 1, "LV-Myo": 2, "Left Ventricular Cavity": 3, "ignore": 4},
     ],
 )
