@@ -74,7 +74,18 @@ def test_cases_of_unknown_phase_count_as_ed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "labels", [None, {"background": 0, "aorta": 1}, {"heart": [1, 2, 3], "LV": 3}, ["LV"], {"LV": None}]
+    "labels",
+    [
+        None,
+        {"background": 0, "aorta": 1},
+        {"heart": [1, 2, 3], "LV": 3},
+        ["LV"],
+        {"LV": None},
+        {"LV": 300},
+        {"LV": -1},
+        {"LV": 1, "RV": 1},
+        {"background": 0},
+    ],
 )
 def test_labels_that_nobody_explains(tmp_path: Path, labels: Any) -> None:
     case(tmp_path, "anna_ED", BIG)

@@ -40,7 +40,7 @@ LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, nnunet, plain)
 _TOGETHER = {mnms.NAME, mnms2.NAME}
 """Data sets that may lie side by side: made to be used as one, they number alike and share no id."""
 
-_DEPTH = 2
+_DEPTH = 3
 _MAX_FOLDERS = 2000
 
 
