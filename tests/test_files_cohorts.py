@@ -137,3 +137,33 @@ def test_reading_files_loads_neither_torch_nor_monai() -> None:
     heavy = ("torch", "monai", "napari")
     code = f"import sys, cmr_ssp.files; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_header_is_read_again_when_its_file_changed(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii.gz", pixels(*SHAPE, 2))
+    assert len(open_cohort(tmp_path).subjects[0].frames) == 2
+    save(path, pixels(*SHAPE, 3))
+    assert len(open_cohort(tmp_path).subjects[0].frames) == 3
+    path.write_bytes(path.read_bytes()[:40])
+    assert open_cohort(tmp_path).subjects == ()
+
+
+def test_the_cavity_inside_the_myocardium_must_be_the_lv(tmp_path: Path) -> None:
+    for name in ("right", "wrong"):
+        pair(tmp_path / name, "a", heart(), heart(radius=3.0))
+    (tmp_path / "wrong" / "cohort.yaml").write_text("numbering: acdc\n")
+    assert check_pixels(open_cohort(tmp_path / "right")) == ()
+    problems = check_pixels(open_cohort(tmp_path / "wrong"))
+    doubted = [p for p in problems if "the myocardium encloses is called RV" in p.what]
+    assert [Path(problem.where).name for problem in doubted] == ["a_ED_gt.nii.gz", "a_ES_gt.nii.gz"]
+    assert all(problem.severity is Severity.WARNING for problem in doubted)
+
+
+def test_an_open_ring_encloses_nothing(tmp_path: Path) -> None:
+    labels = heart()
+    labels[6, :6][labels[6, :6] == 2] = 0
+    pair(tmp_path, "a", labels)
+    (tmp_path / "cohort.yaml").write_text("numbering: acdc\n")
+    assert [Path(p.where).name for p in check_pixels(open_cohort(tmp_path)) if "encloses" in p.what] == [
+        "a_ES_gt.nii.gz"
+    ]

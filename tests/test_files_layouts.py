@@ -286,6 +286,10 @@ class TestPlainFolder:
             "- a",
             "numbering: {0: LV}",
             "numbering: {}",
+            "structures: {LV: 1, MYO: 1}",
+            "structures: {LV: one}",
+            "structures: [LV]",
+            "structures: {LV: 1}\nnumbering: acdc",
         ],
     )
     def test_a_numbering_that_means_nothing(self, tmp_path: Path, content: str) -> None:
@@ -315,6 +319,37 @@ class TestPlainFolder:
         (tmp_path / "subjects.csv").write_text("id\nanna\nana\n")
         (problem,) = open_cohort(tmp_path).problems
         assert "'ana'" in problem.what
+
+
+STATED = [
+    "structures: {LV: 50, MYO: [100, 101], RV: 200}",
+    "numbering: {50: LV, 100: MYO, 101: MYO, 200: RV}",
+]
+
+
+@pytest.mark.parametrize("stated", STATED)
+@pytest.mark.parametrize("layout", ["ACDC", "M&Ms", "Sunnybrook", "plain folder"])
+def test_numbers_that_the_user_states_in_every_layout(tmp_path: Path, layout: str, stated: str) -> None:
+    """The file may lie in the folder that was named, above the subjects."""
+    own = np.array([0, 50, 100, 200], np.uint8)
+    folder = tmp_path / "data" / "training"
+    if layout == "ACDC":
+        here = acdc_subject(folder, 1)
+        for frame, drawn in ((1, BIG), (3, SMALL)):
+            save(here / f"patient001_frame{frame:02d}_gt.nii.gz", own[drawn])
+    elif layout == "M&Ms":
+        mnms_subject(folder, "A1B2C3", {0: own[BIG], 3: own[SMALL]})
+    elif layout == "Sunnybrook":
+        save(folder / "SCD1_sax.nii.gz", pixels(*SHAPE, 5))
+        save(folder / "SCD1_frame01_gt.nii.gz", own[SMALL])
+        save(folder / "SCD1_frame03_gt.nii.gz", own[BIG])
+    else:
+        save(folder / "anna_ED.nii.gz", pixels(*SHAPE))
+        save(folder / "anna_ED_gt.nii.gz", own[BIG])
+    (tmp_path / "data" / "cohort.yaml").write_text(stated + "\n")
+    cohort = open_cohort(tmp_path / "data")
+    assert cohort.layout == layout
+    assert np.array_equal(read_segmentation(cohort.subjects[0], ED).labels, BIG.T)
 
 
 @pytest.mark.parametrize("named", [lambda f: f, lambda f: f.parent, lambda f: f.parent.parent])

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase
+from cmr_ssp.cli import main
 from cmr_ssp.errors import LabelError, Severity
 from cmr_ssp.files import check_pixels, open_cohort, open_stack, read_segmentation, verified
 from cmr_ssp.files.placing import equal_frame
@@ -110,6 +111,21 @@ def test_together_with_mnms(tmp_path: Path) -> None:
     cohort = open_cohort(tmp_path)
     assert cohort.layout == "M&Ms and M&Ms-2"
     assert [subject.id for subject in cohort.subjects] == ["001", "A1B2C3"]
+
+
+def test_both_data_sets_as_they_are_distributed(tmp_path: Path) -> None:
+    mnms2_subject(tmp_path / "MnM2" / "dataset", "001", {ED: 0, ES: 2})
+    for part, code in (("Training/Labeled", "A1B2C3"), ("Testing", "D4E5F6")):
+        save(tmp_path / "OpenDataset" / part / code / f"{code}_sa.nii.gz", pixels(*SHAPE, 5))
+    assert [subject.id for subject in open_cohort(tmp_path).subjects] == ["001", "A1B2C3", "D4E5F6"]
+
+
+def test_the_table_of_subjects_does_not_guess(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mnms2_subject(tmp_path, "001", {ED: 4, ES: 2})
+    table(tmp_path, "1,NOR,SIEMENS,Avanto,1.5")
+    with pytest.raises(SystemExit):
+        main(["cohort", "check", str(tmp_path)])
+    assert "ED@? ES@?" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_frame_that_was_rescaled_is_still_found() -> None:

@@ -37,6 +37,7 @@ def frames_of(folder: Path) -> dict[str, dict[Phase, int]]:
     [
         VERSION_2,
         {"0": "background", "1": "RV", "2": "MYO", "3": "LV_cavity"},
+        {"background": 0, "RV": 1, "MLV": 2, "LVC": 3},
         {"background": 0, "RVC": 1, "LV-Myo": 2, "Left Ventricular Cavity": 3, "ignore": 4},
     ],
 )
@@ -73,7 +74,18 @@ def test_cases_of_unknown_phase_count_as_ed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "labels", [None, {"background": 0, "aorta": 1}, {"heart": [1, 2, 3], "LV": 3}, ["LV"], {"LV": None}]
+    "labels",
+    [
+        None,
+        {"background": 0, "aorta": 1},
+        {"heart": [1, 2, 3], "LV": 3},
+        ["LV"],
+        {"LV": None},
+        {"LV": 300},
+        {"LV": -1},
+        {"LV": 1, "RV": 1},
+        {"background": 0},
+    ],
 )
 def test_labels_that_nobody_explains(tmp_path: Path, labels: Any) -> None:
     case(tmp_path, "anna_ED", BIG)

@@ -43,7 +43,37 @@ def test_acdc(real_data: Path) -> None:
         ["NOR", "DCM", "HCM", "MINF", "RV"], 10
     )
     assert all(subject.phases == (Phase.ED, Phase.ES) for subject in cohort.subjects)
-    assert not any(problem.severity is Severity.ERROR for problem in check_pixels(cohort))
+    problems = check_pixels(cohort)
+    assert not any(problem.severity is Severity.ERROR or "encloses" in problem.what for problem in problems)
+
+
+def test_real_labels_called_wrongly_are_doubted(real_data: Path, tmp_path: Path) -> None:
+    """Every M&Ms volume that is read with ACDC's numbers is warned of, and none that is read with its own."""
+    for path in (real_data / "mnms").glob("*.nii.gz"):
+        (tmp_path / path.name).symlink_to(path.resolve())
+    assert not any("encloses" in problem.what for problem in check_pixels(open_cohort(tmp_path)))
+    (tmp_path / "cohort.yaml").write_text("numbering: acdc\n")
+    doubted = [p.where for p in check_pixels(open_cohort(tmp_path)) if "encloses is called RV" in p.what]
+    assert len(doubted) == 12
+
+
+def test_acdc_as_nnunet_lays_it_out(real_data: Path, tmp_path: Path) -> None:
+    """ED and ES of the same files must be the same as Info.cfg says."""
+    for folder in ("imagesTr", "labelsTr"):
+        (tmp_path / folder).mkdir()
+    for path in (real_data / "acdc" / "training").glob("patient00*/*_frame??_gt.nii.gz"):
+        case = path.name.removesuffix("_gt.nii.gz")
+        (tmp_path / "labelsTr" / f"{case}.nii.gz").symlink_to(path.resolve())
+        image = path.with_name(f"{case}.nii.gz").resolve()
+        (tmp_path / "imagesTr" / f"{case}_0000.nii.gz").symlink_to(image)
+    (tmp_path / "dataset.json").write_text('{"labels": {"background": 0, "RV": 1, "MYO": 2, "LV": 3}}')
+    raw = open_cohort(tmp_path)
+    assert len(raw.subjects) == 9
+    own = open_cohort(real_data / "acdc").select(subject.id for subject in raw.subjects)
+    for ours, theirs in zip(raw.subjects, own.subjects, strict=True):
+        assert [(label.phase, label.frame) for label in ours.labels] == [
+            (label.phase, label.frame) for label in theirs.labels
+        ]
 
 
 def test_acdc_groups_differ_as_their_definitions_say(real_data: Path) -> None:

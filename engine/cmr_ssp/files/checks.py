@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import CmrSspError, Problem, Severity
@@ -94,6 +93,8 @@ def _oddities(where: str, segmentation: Segmentation, order: SliceOrder) -> list
 
 def _enclosed_cavity(where: str, labels: NDArray[np.uint8]) -> list[Problem]:
     """Warn where the myocardium goes round another cavity than the LV, slice by slice."""
+    from scipy import ndimage  # 0.4 s, which listing alone need not wait for
+
     inside = np.zeros(1 + max(Structure), int)
     for drawn in labels:
         myocardium = drawn == Structure.MYO

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -40,7 +40,7 @@ LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, nnunet, dicom_exam
 _TOGETHER = {mnms.NAME, mnms2.NAME}
 """Data sets that may lie side by side: made to be used as one, they number alike and share no id."""
 
-_DEPTH = 2
+_DEPTH = 3
 _MAX_FOLDERS = 2000
 
 
@@ -76,16 +76,16 @@ def open_cohort(folder: Path) -> Cohort:
         stated = stated_numbering(place)
         subjects += [_renumbered(subject, stated) for subject in found if _lies_in(subject, folder)]
         problems += [problem for problem in wrong if place != folder.parent or str(folder) in problem.where]
-    usable: list[Subject] = []
+    usable: dict[str, Subject] = {}
     for subject in sorted(subjects, key=lambda subject: subject.id):
         wrong = [*_bad_id(subject, usable), *_header_problems(subject)]
         problems += wrong
         if not any(problem.severity is Severity.ERROR for problem in wrong):
-            usable.append(subject)
+            usable[subject.id] = subject
     return Cohort(
         folder,
         " and ".join(layout.NAME for layout, _ in layouts),
-        tuple(usable),
+        tuple(usable.values()),
         tuple(dict.fromkeys(problems)),
     )
 
@@ -166,14 +166,14 @@ def _renumbered(subject: Subject, numbering: Numbering | None) -> Subject:
     return replace(subject, labels=tuple(replace(label, numbering=numbering) for label in subject.labels))
 
 
-def _bad_id(subject: Subject, others: list[Subject]) -> list[Problem]:
+def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
     """Refuse ids that two subjects share or that could lead a file name out of its folder."""
     where = str(subject.frames[0].path) if subject.frames else subject.id
     problems = []
     if not subject.names_files:
         what = f"'{subject.id}' cannot be a subject's id"
         problems.append(Problem(where, what, "Use letters, digits, '-' and '_' in ids."))
-    if any(other.id == subject.id for other in others):
+    if subject.id in others:
         what = f"a second subject has the id '{subject.id}'"
         problems.append(Problem(where, what, "Rename one of them, or name the folder of one data set only."))
     return problems

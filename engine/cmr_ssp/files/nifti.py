@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
 import nibabel as nib
 import numpy as np
+from isal import isal_zlib
 from isal.igzip_lib import IsalError
 from nibabel.filebasedimages import ImageFileError
 from nibabel.spatialimages import HeaderDataError
@@ -23,6 +25,8 @@ CINE_SIGNATURE = b"cmr-ssp cine"
 MAX_VOXELS = 2**30
 """More than any cine has (100 frames of 40 slices of 512 x 512); larger claims are refused unread."""
 
+_LONGEST_HEADER = 540
+_FIRST_READ = 4096
 _MAX_EXPANSION = 1032  # what one byte of a deflate stream can expand to
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 CINE_SPACING_S = (1e-3, 0.5)
@@ -124,18 +128,26 @@ def read_header(path: Path) -> NiftiHeader:
     """
     if not path.is_file():
         raise ImageError.of(path, "the file does not exist", "Check the path.")
+    return _read_header(path, stamp(path))
+
+
+@lru_cache(maxsize=8192)
+def _read_header(path: Path, _stamp: Stamp) -> NiftiHeader:
+    """Read a header once for as long as its file stays as it is: listing and opening ask several times."""
     try:
-        image = nib.load(path)
-        raw = image.header
+        raw = _parse(_first_bytes(path))
         shape = _engine_shape(path, raw.get_data_shape())
+        slope, intercept = raw.get_slope_inter()
+        affine = np.asarray(raw.get_best_affine(), dtype=np.float64)
+        affine.setflags(write=False)  # it is shared by all who ask
         header = NiftiHeader(
             path=path,
             shape=shape,
             dtype=raw.get_data_dtype(),
-            offset=int(image.dataobj.offset),
-            slope=float(image.dataobj.slope),  # nibabel blanks the header's own after reading
-            intercept=float(image.dataobj.inter),
-            affine=np.asarray(image.affine, dtype=np.float64),
+            offset=int(raw.get_data_offset()),
+            slope=1.0 if slope is None else float(slope),
+            intercept=0.0 if intercept is None else float(intercept),
+            affine=affine,
             pixdim_mm=_pixdim(raw),
             frame_spacing_s=_frame_spacing(raw),
             alterations=_alterations(raw),
@@ -145,6 +157,26 @@ def read_header(path: Path) -> NiftiHeader:
     _check_pixel_type(header)
     _check_size(header)
     return header
+
+
+def _first_bytes(path: Path) -> bytes:
+    """Read as much of a file, decompressed, as the longest header needs; `nibabel.load` opens it twice."""
+    with path.open("rb") as file:
+        content = file.read(_FIRST_READ)
+    if path.name.lower().endswith(".gz"):
+        return isal_zlib.decompressobj(wbits=31).decompress(content, _LONGEST_HEADER)
+    return content[:_LONGEST_HEADER]
+
+
+def _parse(content: bytes) -> Any:
+    """Parse and check a header of either version and byte order."""
+    sizes = {int.from_bytes(content[:4], order) for order in ("little", "big")}
+    for kind in (nib.Nifti1Header, nib.Nifti2Header):
+        if kind.sizeof_hdr in sizes:
+            if len(content) < kind.sizeof_hdr:
+                raise EOFError("the file ends within its header")
+            return kind(content[: kind.sizeof_hdr])
+    raise ImageFileError("it does not begin with a NIfTI header")
 
 
 def unreadable(path: Path, error: Exception) -> ImageError:

@@ -154,4 +154,8 @@ def _structures(path: Path, numbers: Mapping[str, int], remedy: str) -> Numberin
     if unknown:
         what = f"nobody knows which structure '{unknown[0]}' is"
         raise CohortError.of(path, what, remedy)
-    return {number: _STRUCTURES[simple[name]] for name, number in wanted.items()}
+    numbering = {number: _STRUCTURES[simple[name]] for name, number in wanted.items()}
+    if len(numbering) < len(wanted) or not numbering or min(numbering) < 1 or max(numbering) > 255:
+        what = "its label numbers are not between 1 and 255, each with a name of its own"
+        raise CohortError.of(path, what, remedy)
+    return numbering

@@ -14,14 +14,14 @@ from cmr_ssp.files.tables import folder_and_above
 
 SETTINGS = "cohort.yaml"
 
-_LEVELS = 2
+_LEVELS = 3
 _REMEDY = (
     "Write 'structures: {LV: 3, MYO: 2, RV: 1}', 'numbering: {3: LV, 2: MYO, 1: RV}' or 'numbering: acdc'."
 )
 
 
 def stated_numbering(folder: Path) -> Numbering | None:
-    """Read the nearest ``cohort.yaml``, in `folder` or up to two folders above; None where there is none.
+    """Read the nearest ``cohort.yaml``, in `folder` or up to three folders above; None where there is none.
 
     It holds one of ``numbering: acdc`` (or ``mnms``), ``numbering: {3: LV, 2: MYO, 1: RV}`` and
     ``structures: {LV: 3, MYO: 2, RV: 1}``; a structure may have a list of numbers.
