@@ -18,6 +18,7 @@ from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
 from cmr_ssp.files.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.phases import find_phases, in_phase_order, label_sources
 from cmr_ssp.files.tables import Row, folder_and_above, read_rows, whole_number
+from cmr_ssp.plain_yaml import load_yaml
 from cmr_ssp.subjects import FrameSource, LabelSource, Subject
 
 NAME = "plain folder"
@@ -166,7 +167,7 @@ def _read_numbering(path: Path) -> Numbering:
     """Read ``numbering: acdc``, ``numbering: mnms`` or ``numbering: {1: RV, 2: MYO, 3: LV}``."""
     remedy = "Write 'numbering: mnms', 'numbering: acdc' or 'numbering: {1: LV, 2: MYO, 3: RV}'."
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = load_yaml(path.read_text(encoding="utf-8")) or {}
         unknown = sorted(set(content) - {"numbering"})
         if unknown:
             raise CohortError.of(path, f"its key '{unknown[0]}' is unknown", remedy)
