@@ -27,6 +27,7 @@ import numpy as np
 from files_helpers import OBLIQUE, SHAPE, edit_header, fingerprint, heart, pixels, save
 
 SECONDS = 5
+UNTOUCHED = "untouched"
 SPARE_BYTES = 600 << 20
 """What a reader may take beyond what the interpreter has; the files themselves have some kilobytes."""
 
@@ -504,7 +505,7 @@ def main(name: str, n_damaged: int, folder: Path) -> None:
     expected = kind.read(valid / name)
     content = (valid / name).read_bytes()
     rng = random.Random(name)
-    mutations = list(kind.special(content, folder))
+    mutations = [(UNTOUCHED, content, True), *kind.special(content, folder)]
     mutations += [damage(content, rng, kind.checked) for _ in range(n_damaged)]
     sys.dont_write_bytecode = True
     watch = Watch(folder)

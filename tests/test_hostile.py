@@ -29,6 +29,7 @@ def test_hostile_files(name: str, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     cases = [json.loads(line) for line in done.stdout.splitlines()]
+    assert cases[0]["outcome"] == "equal", "the valid file itself is refused here"
     bad = [case for case in cases if case["outcome"] not in FINE or case["seconds"] > SECONDS]
     assert not bad, "\n".join(f"{case['case']}: {case['outcome']}" for case in bad)
     assert len(cases) > n

@@ -11,6 +11,7 @@ import yaml
 from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
 from cmr_ssp.errors import CohortError
 from cmr_ssp.files.tables import folder_and_above
+from cmr_ssp.plain_yaml import load_yaml
 
 SETTINGS = "cohort.yaml"
 
@@ -39,7 +40,7 @@ def stated_numbering(folder: Path) -> Numbering | None:
 
 def _read(path: Path) -> Numbering:
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = load_yaml(path.read_text(encoding="utf-8")) or {}
         unknown = sorted(set(content) - {"numbering", "structures"})
         if unknown:
             raise CohortError.of(path, f"its key '{unknown[0]}' is unknown", _REMEDY)

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from cmr_ssp.errors import ImageError
 from cmr_ssp.files.nifti import UNREADABLE, NiftiHeader, unreadable
 
+_MAX_AFTER_PIXELS = 1 << 24
+
 
 def read_stored(header: NiftiHeader) -> NDArray[Any]:
     """Read the stored numbers, unscaled, as (frame, slice, row, column).
@@ -38,16 +40,27 @@ def read_stored(header: NiftiHeader) -> NDArray[Any]:
 
 
 def _gunzip(content: bytes, limit: int) -> bytes:
-    """Decompress the first `limit` bytes, checksum included where the stream ends there."""
+    """Decompress the first `limit` bytes, and check the whole stream against its checksum."""
     parts: list[bytes] = []
     while content and limit > 0:
         member = isal_zlib.decompressobj(wbits=31)
         parts.append(member.decompress(content, limit))
         limit -= len(parts[-1])
+        if limit <= 0:
+            _drain(member)
         if not member.eof and not member.unconsumed_tail:
             raise EOFError("the compressed stream is truncated")
         content = member.unused_data
     return b"".join(parts) if len(parts) != 1 else parts[0]
+
+
+def _drain(member: Any) -> None:
+    """Read on to the checksum: damage that shortens what the header claims would pass unseen otherwise."""
+    left = _MAX_AFTER_PIXELS
+    while not member.eof and member.unconsumed_tail:
+        left -= len(member.decompress(member.unconsumed_tail, 1 << 16))
+        if left < 0:
+            raise ValueError("it goes on long after its pixels")
 
 
 def scale(stored: NDArray[Any], header: NiftiHeader) -> NDArray[np.float32]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, CohortError, Problem
 
 Row = dict[str, str]
+
+_MAX_DIGITS = 9
 
 
 def read_rows(path: Path, key: str) -> dict[str, Row] | None:
@@ -32,7 +35,7 @@ def read_rows(path: Path, key: str) -> dict[str, Row] | None:
     named = [row for row in rows if row.get(key)]
     table = {row[key]: row for row in named}
     if len(table) < len(named):
-        twice = sorted({row[key] for row in named if sum(r[key] == row[key] for r in named) > 1})
+        twice = sorted(name for name, n in Counter(row[key] for row in named).items() if n > 1)
         raise CohortError.of(path, f"it names {', '.join(twice)} more than once", "Keep one row a subject.")
     return table
 
@@ -60,7 +63,7 @@ def _clean(row: dict[str | None, str | list[str] | None]) -> Row:
 def whole_number(cell: str) -> int | None:
     """Read a count from 0 upwards, also as spreadsheets write it (``12.0``); None for anything else."""
     digits = cell.removesuffix(".0")
-    return int(digits) if digits.isdecimal() else None
+    return int(digits) if digits.isdecimal() and len(digits) <= _MAX_DIGITS else None
 
 
 def folder_and_above(folder: Path, levels: int) -> Iterator[Path]:

@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from cmr_ssp.errors import Problem, RecipeError
+from cmr_ssp.plain_yaml import load_yaml
 from cmr_ssp.recipes.models import ContradictionError, MimRecipe, Recipe, SegmentationRecipe
 
 _MODELS: Mapping[str, type[MimRecipe] | type[SegmentationRecipe]] = {
@@ -52,7 +53,7 @@ def load_recipe(
     """
     try:
         text = source.read_text(encoding="utf-8") if isinstance(source, Path) else _preset_text(source)
-        tree = yaml.safe_load(text)
+        tree = load_yaml(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError.of(source, f"is no readable YAML ({error})", "Correct the file.") from None
     if not isinstance(tree, dict):
@@ -107,7 +108,7 @@ def _apply(tree: dict[str, Any], setting: str) -> None:
         for count in ("epochs", "updates"):
             tree.pop(count, None)
     try:
-        tree[leaf] = yaml.safe_load(value)
+        tree[leaf] = load_yaml(value)
     except yaml.YAMLError:
         raise RecipeError.of(setting, "has a value that is no valid YAML", "Quote it.") from None
 

@@ -24,6 +24,15 @@ from cmr_ssp.runs.provenance import Provenance
 
 _FORMAT = "cmr-ssp checkpoint 1"
 _TENSOR = "tensor:"
+_UNREADABLE = (
+    SafetensorError,
+    OSError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +108,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     with _opened(path) as (file, about):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         return Checkpoint(
-            _fill(about["network"], tensors),
+            _network(_fill(about["network"], tensors)),
             _fill(about["optimiser"], tensors),
             about["tally"],
             parse_recipe(about["recipe"], str(path)),
@@ -135,10 +144,17 @@ def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
             yield file, about
     except FileNotFoundError:
         raise CheckpointError.of(path, "there is no such checkpoint", remedy) from None
-    except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except _UNREADABLE as error:
         raise CheckpointError.of(path, f"is no readable checkpoint ({error})", remedy) from None
     except RecipeError as error:
         raise CheckpointError(*error.problems) from None
+
+
+def _network(state: Any) -> dict[str, Tensor]:
+    """Return a network's state, once it is known to be one."""
+    if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise TypeError("its network is no list of weights")
+    return state
 
 
 def file_digest(path: Path) -> str:

@@ -15,6 +15,7 @@ import yaml
 
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import CohortError, Problem
+from cmr_ssp.plain_yaml import load_yaml
 from cmr_ssp.subjects.split import Role, Split
 
 _NAMES = {"test": Role.TEST, "train": Role.TRAIN, "valid": Role.VALIDATION}
@@ -80,7 +81,7 @@ def read_authors_split(path: Path) -> Split:
     """
     remedy = "Give a file of the form {test|train|valid: {mm1: [codes], mm2: [codes]}}."
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = load_yaml(path.read_text(encoding="utf-8"))
         listed = [(code, _NAMES[name]) for name, sets in tree.items() for code in _codes(sets)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise CohortError.of(path, "it is no split file of the paper's authors", remedy) from error

@@ -8,6 +8,7 @@ import yaml
 
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import CohortError, Problem
+from cmr_ssp.plain_yaml import load_yaml
 from cmr_ssp.subjects.split import Role, Split
 
 
@@ -27,7 +28,7 @@ def read_split(path: Path) -> Split:
     """
     remedy = "Write lists of subject ids under train, validation and test."
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise CohortError.of(path, f"is no readable split ({error})", remedy) from None
     if (
