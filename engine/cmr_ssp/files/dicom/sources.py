@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -24,30 +26,17 @@ _HEAD = 1024  # 128 bytes of anything, DICM, and how the rest is stored
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _MAX_DEFLATED_BYTES = 2**20  # expands to 1 GiB at most; pydicom inflates such files as a whole
 _PEEKED = 200  # files and folders looked at to tell whether there is any DICOM
-_OTHERS = frozenset(
-    [
-        ".gz",
-        ".nii",
-        ".csv",
-        ".txt",
-        ".json",
-        ".yaml",
-        ".yml",
-        ".cfg",
-        ".xml",
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".pdf",
-        ".py",
-        ".md",
-        ".html",
-        ".zip",
-        ".npy",
-        ".mat",
-    ]
+_OTHERS = re.compile(r".*\.(gz|nii|csv|txt|json|ya?ml|cfg|xml|png|jpe?g|pdf|py|md|html|zip|np[yz]|mat)", re.I)
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    LookupError,
+    RuntimeError,  # encrypted, and NotImplementedError
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
 )
-_DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +89,7 @@ def _below(folder: Path, most_folders: int = MAX_FILES) -> Iterator[Path]:
     for parent, folders, names in islice(os.walk(folder), most_folders):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix.lower() not in _OTHERS:
+            if not name.startswith(".") and not _OTHERS.fullmatch(name):
                 yield Path(parent, name)
 
 
@@ -120,7 +109,7 @@ def _list_members(path: Path) -> tuple[list[FileRef], int]:
         for member in safe
         if member.file_size <= _MAX_MEMBER_BYTES
         and not PurePosixPath(member.filename).name.startswith(".")
-        and PurePosixPath(member.filename).suffix.lower() not in _OTHERS
+        and not _OTHERS.fullmatch(PurePosixPath(member.filename).name)
     }
     return [FileRef(path, name) for name in sorted(names)], len(members) - len(safe)
 
