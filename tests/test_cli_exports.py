@@ -107,10 +107,11 @@ def test_dicom_segmentations_ask_about_identity(tmp_path: Path, capsys: pytest.C
     assert not out.exists()
     assert call(*common) == 1
     assert "Name their folder with --dicom" in capsys.readouterr().err
-    assert call(*common, "--dicom", tmp_path / "dicom", "--with-identity") == 0
+    assert call(*common, "--dicom", tmp_path / "dicom", "--with-identity", "--made-by", "manual") == 0
     assert "carry the patient's name" in capsys.readouterr().out
     first = pydicom.dcmread(sorted(out.iterdir())[0])
     assert (first.Modality, str(first.PatientName)) == ("SEG", "Doe^Jane")
+    assert first.SegmentSequence[0].SegmentAlgorithmType == "MANUAL"
     assert len(list(out.iterdir())) == 2
 
 

@@ -338,6 +338,20 @@ def test_nnunet_takes_no_structure_for_background_that_nobody_drew(tmp_path: Pat
     assert np.array_equal(numbers == 2, source == 3)
 
 
+def test_nnunet_keeps_the_geometry(tmp_path: Path, source: Path) -> None:
+    drawn = np.random.default_rng(1).integers(0, 4, (4, 5, 6)).astype(np.uint8)
+    folder = source.parent
+    (folder / "subjects.csv").write_text("id,ed_frame\ncine,1\n")
+    write_segmentation(folder / "cine_ED_gt.nii.gz", drawn, open_cine(source))
+    made = export_nnunet(open_cohort(folder), tmp_path / "raw")
+    for path in (made.folder / "labelsTr").iterdir():
+        (found,) = import_labels(path, open_cine(source), frame=1)
+        assert np.array_equal(found.labels, drawn)
+    for path in made.folder.rglob("*.nii.gz"):
+        assert np.array_equal(nib.load(path).affine, nib.load(source).affine)
+        assert open_cine(path).grid.spacing_mm == open_cine(source).grid.spacing_mm
+
+
 @pytest.mark.parametrize(("number", "name"), [(0, "CMR"), (1000, "CMR"), (1, "../x"), (1, "a b"), (1, "")])
 def test_nnunet_names(tmp_path: Path, number: int, name: str) -> None:
     cohort = open_cohort(write_beating_cohort(tmp_path / "data", ["ann"]))
@@ -364,7 +378,9 @@ def test_captures_show_each_structure_in_its_colour(tmp_path: Path, labels: np.n
     assert np.abs(picture[labels[1, 2] == 0] - plain[labels[1, 2] == 0]).max() < 1
 
 
-def dicom_stack(folder: Path, frames: int, *, mirrored: bool = False) -> tuple[CineStack, list[list[Path]]]:
+def dicom_stack(
+    folder: Path, frames: int, *, mirrored: bool = False, birth: str = "19700101", one_series: bool = True
+) -> tuple[CineStack, list[list[Path]]]:
     """Write a short-axis series, frame by frame; return the cine on the grid that it defines."""
     pydicom = pytest.importorskip("pydicom")
     from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
@@ -376,7 +392,7 @@ def dicom_stack(folder: Path, frames: int, *, mirrored: bool = False) -> tuple[C
     normal = np.cross(use[:3, 0], use[:3, 1])
     assert normal.any()
     folder.mkdir(parents=True)
-    study, series, reference = generate_uid(), generate_uid(), generate_uid()
+    study, reference, series = generate_uid(), generate_uid(), [generate_uid() for _ in range(slices)]
     made: list[list[Path]] = []
     for t in range(frames):
         made.append([])
@@ -387,9 +403,9 @@ def dicom_stack(folder: Path, frames: int, *, mirrored: bool = False) -> tuple[C
             image = pydicom.Dataset()
             image.file_meta = meta
             image.SOPClassUID, image.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
-            image.StudyInstanceUID, image.SeriesInstanceUID = study, series
+            image.StudyInstanceUID, image.SeriesInstanceUID = study, series[0 if one_series else k]
             image.FrameOfReferenceUID, image.Modality = reference, "MR"
-            image.PatientName, image.PatientID, image.PatientBirthDate = "Doe^Jane", "4711", "19700101"
+            image.PatientName, image.PatientID, image.PatientBirthDate = "Doe^Jane", "4711", birth
             image.PatientSex, image.AccessionNumber, image.StudyID = "F", "", "1"
             image.StudyDate = image.SeriesDate = "20200101"
             image.StudyTime = image.SeriesTime = "120000"
@@ -434,6 +450,12 @@ def test_dicom_segmentation(tmp_path: Path, labels: np.ndarray, mirrored: bool) 
     planes = found.get_pixels_by_source_instance(uids, combine_segments=True)
     expected = labels[2][:, :, ::-1] if mirrored else labels[2]
     assert np.array_equal(planes, expected)
+    shared = found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert [float(v) for v in shared.PixelSpacing] == pytest.approx(stack.grid.spacing_mm[1:], rel=1e-6)
+    for frame in found.PerFrameFunctionalGroupsSequence:
+        image = frame.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPInstanceUID
+        position = frame.PlanePositionSequence[0].ImagePositionPatient
+        assert position == pydicom.dcmread(made[2][uids.index(image)]).ImagePositionPatient
     assert fingerprint(tmp_path / "dicom") == before
     with pytest.raises(OutputError, match="exists already"):
         write_dicom_seg(path, labels[2], stack.grid, instances, with_identity=True)
@@ -449,6 +471,37 @@ def test_dicom_segmentation_of_an_apex_first_grid(tmp_path: Path, labels: np.nda
     pydicom = pytest.importorskip("pydicom")
     uids = [str(pydicom.dcmread(p).SOPInstanceUID) for p in made[0]]
     assert np.array_equal(found.get_pixels_by_source_instance(uids, combine_segments=True), labels[0])
+
+
+def test_dicom_segmentation_of_a_stack_with_a_series_for_each_slice(
+    tmp_path: Path, labels: np.ndarray
+) -> None:
+    highdicom = pytest.importorskip("highdicom")
+    pydicom = pytest.importorskip("pydicom")
+    stack, made = dicom_stack(tmp_path / "dicom", 1, one_series=False)
+    write_dicom_seg(tmp_path / "seg.dcm", labels[0], stack.grid, made[0], with_identity=True)
+    found = highdicom.seg.segread(tmp_path / "seg.dcm")
+    lost = labels[0].copy()
+    numbers = dict(enumerate(Structure, start=1))
+    places = [list(pydicom.dcmread(path).ImagePositionPatient) for path in made[0]]
+    for frame, mask in zip(found.PerFrameFunctionalGroupsSequence, found.pixel_array, strict=True):
+        k = places.index(list(frame.PlanePositionSequence[0].ImagePositionPatient))
+        structure = numbers[int(frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber)]
+        assert np.array_equal(mask.astype(bool), labels[0][k] == structure)
+        lost[k][mask.astype(bool)] = 0
+    assert not lost.any()
+    referred = {str(item.SeriesInstanceUID) for item in found.ReferencedSeriesSequence}
+    assert referred == {str(pydicom.dcmread(path).SeriesInstanceUID) for path in made[0]}
+
+
+def test_a_date_that_is_none_is_left_out(tmp_path: Path, labels: np.ndarray) -> None:
+    pytest.importorskip("highdicom")
+    pydicom = pytest.importorskip("pydicom")
+    stack, made = dicom_stack(tmp_path / "dicom", 1, birth="00000000")
+    given = [pydicom.dcmread(path) for path in made[0]]
+    write_dicom_seg(tmp_path / "seg.dcm", labels[0], stack.grid, given, with_identity=True)
+    assert not pydicom.dcmread(tmp_path / "seg.dcm").PatientBirthDate
+    assert given[0].PatientBirthDate == "00000000"
 
 
 def test_dicom_segmentation_refusals(tmp_path: Path, labels: np.ndarray) -> None:
@@ -470,6 +523,11 @@ def test_dicom_segmentation_refusals(tmp_path: Path, labels: np.ndarray) -> None
         write_dicom_seg(path, labels[0], grid, made[0], with_identity=True)
     with pytest.raises(OutputError, match="frame 2 of every slice"):
         phase_instances(tmp_path / "dicom", stack.grid, 2)
+    pydicom = pytest.importorskip("pydicom")
+    images = [pydicom.dcmread(source) for source in made[0]]
+    images[1].FrameOfReferenceUID = "1.2.3"
+    with pytest.raises(OutputError, match="2 frames of reference"):
+        write_dicom_seg(path, labels[0], stack.grid, images, with_identity=True)
     assert not path.exists()
 
 

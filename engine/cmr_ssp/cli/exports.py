@@ -20,6 +20,7 @@ from cmr_ssp.evaluation import find_ed_es, frame_volumes, volumes_csv
 from cmr_ssp.exports import (
     CaseNames,
     Corrections,
+    MadeBy,
     Moment,
     export_nnunet,
     phase_instances,
@@ -67,6 +68,7 @@ def export(
     with_identity: Annotated[
         bool, Parameter(negative=(), help="Agree that DICOM SEG files name the patient.")
     ] = False,
+    made_by: Annotated[MadeBy, Parameter(help="Who drew the contours, for dicom-seg.")] = MadeBy.AUTOMATIC,
     labels: Numbers = None,
     replace: Replace = False,
 ) -> None:
@@ -78,7 +80,8 @@ def export(
     name = stem_of(source)
     check_moments(segmentation, moments, stack)
     if to == "dicom-seg":
-        written = _dicom_seg(output, name, volumes, stack, moments, dicom, with_identity, replace, console)
+        console.print(_IDENTITY, soft_wrap=True)
+        written = _dicom_seg(output, name, volumes, stack, moments, dicom, with_identity, made_by, replace)
     elif to == "slicer":
         written = write_slicer(output, name, volumes, stack, moments, replace=replace)
     elif to == "captures":
@@ -197,10 +200,9 @@ def _dicom_seg(
     moments: Sequence[Moment],
     dicom: Path | None,
     with_identity: bool,
+    made_by: MadeBy,
     replace: bool,
-    console: Console,
 ) -> list[Path]:
-    console.print(_IDENTITY, soft_wrap=True)
     if dicom is None or not dicom.is_dir():
         what = "DICOM segmentations refer to the DICOM images of the cine"
         raise OutputError.of(dicom or "--dicom", what, "Name their folder with --dicom.")
@@ -209,7 +211,15 @@ def _dicom_seg(
     for moment, path in zip(moments, written, strict=True):
         instances = phase_instances(dicom, stack.grid, moment.frame) if with_identity else []
         volume = labels[moment.frame]
-        write_dicom_seg(path, volume, stack.grid, instances, with_identity=with_identity, replace=replace)
+        write_dicom_seg(
+            path,
+            volume,
+            stack.grid,
+            instances,
+            with_identity=with_identity,
+            made_by=made_by,
+            replace=replace,
+        )
     return written
 
 

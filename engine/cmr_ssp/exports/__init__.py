@@ -1,7 +1,7 @@
 """Results in the formats of other programs, on the grid of the images that they belong to."""
 
 from cmr_ssp.exports.captures import write_captures
-from cmr_ssp.exports.dicom_seg import write_dicom_seg
+from cmr_ssp.exports.dicom_seg import MadeBy, write_dicom_seg
 from cmr_ssp.exports.instances import phase_instances
 from cmr_ssp.exports.moments import Moment
 from cmr_ssp.exports.nnunet import CaseNames, Corrections, NnunetExport, export_nnunet
@@ -11,6 +11,7 @@ from cmr_ssp.exports.slicer import write_slicer
 __all__ = [
     "CaseNames",
     "Corrections",
+    "MadeBy",
     "Moment",
     "NnunetExport",
     "export_nnunet",

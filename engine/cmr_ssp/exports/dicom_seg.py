@@ -8,6 +8,8 @@ SNOMED CT as DICOM uses it has no code for the cavities, so that the segments' l
 
 from __future__ import annotations
 
+import copy
+import warnings
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -88,8 +90,9 @@ def write_dicom_seg(
     sources, planes = _matched(path, labels, grid, read_instances(instances))
     masks = np.stack([planes == structure for structure in present], axis=-1).astype(np.uint8)
     try:
-        made = highdicom.seg.Segmentation(
-            source_images=sources,
+        made = _segmentation(
+            highdicom,
+            **_sources(highdicom, [_readable(source) for source in sources]),
             pixel_array=masks,
             segmentation_type="BINARY",
             segment_descriptions=[
@@ -108,9 +111,70 @@ def write_dicom_seg(
         )
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         what = f"its source images do not make a segmentation ({error})"
-        raise OutputError.of(path, what, "Give the original DICOM files of one series.") from error
+        raise OutputError.of(path, what, "Give the original DICOM files of one study.") from error
     with replacing(path) as temporary:
         made.save_as(temporary)
+
+
+def _segmentation(highdicom: Any, **content: Any) -> Any:
+    with warnings.catch_warnings():
+        # names of one component are what anonymisers write, and not ours to change
+        warnings.simplefilter("ignore", UserWarning)
+        return highdicom.seg.Segmentation(**content)
+
+
+def _sources(highdicom: Any, instances: Sequence[Any]) -> dict[str, Any]:
+    """Return the arguments that say where the frames come from and lie.
+
+    highdicom takes one series as source and place; where each slice is a series of its own, or orientations
+    differ in their last digits, the places are given and the other images are sources besides.
+    """
+    first = instances[0]
+    references = {str(i.get("FrameOfReferenceUID")) for i in instances}
+    if len(references) > 1:
+        raise ValueError(f"they lie in {len(references)} frames of reference, as some anonymisers leave them")
+    alike = [i for i in instances if _series(i) == _series(first)]
+    if len(alike) == len(instances):
+        return {"source_images": instances}
+    orientation = [float(value) for value in first.ImageOrientationPatient]
+    for other in instances:
+        if not np.allclose(np.array(other.ImageOrientationPatient, float), orientation, atol=1e-4):
+            raise ValueError("they differ in orientation")
+    places = [[float(value) for value in i.ImagePositionPatient] for i in instances]
+    spacing = [float(value) for value in first.PixelSpacing]
+    thickness = first.get("SliceThickness")
+    gap = float(np.linalg.norm(np.subtract(places[1], places[0])))
+    return {
+        "source_images": alike,
+        "further_source_images": [i for i in instances if _series(i) != _series(first)],
+        "plane_positions": [highdicom.PlanePositionSequence("PATIENT", place) for place in places],
+        "plane_orientation": highdicom.PlaneOrientationSequence("PATIENT", orientation),
+        "pixel_measures": highdicom.PixelMeasuresSequence(
+            spacing, float(thickness) if thickness else None, gap
+        ),
+    }
+
+
+def _series(instance: Any) -> tuple[Any, ...]:
+    orientation = (float(value) for value in instance.ImageOrientationPatient)
+    return str(instance.SeriesInstanceUID), *orientation, *(float(value) for value in instance.PixelSpacing)
+
+
+def _readable(instance: Any) -> Any:
+    """Return an instance without dates that are none, which anonymisers leave (``00000000``)."""
+    from pydicom.valuerep import DA, TM
+
+    wrong = []
+    for keyword, kind in (("PatientBirthDate", DA), ("StudyDate", DA), ("StudyTime", TM)):
+        try:
+            kind(instance.get(keyword) or "")
+        except ValueError:
+            wrong.append(keyword)
+    if wrong:
+        instance = copy.deepcopy(instance)
+        for keyword in wrong:
+            setattr(instance, keyword, "")
+    return instance
 
 
 def _matched(

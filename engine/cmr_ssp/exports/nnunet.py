@@ -105,6 +105,10 @@ def export_nnunet(
     if not (1 <= number <= 999 and name.isalnum() and name.isascii()):
         remedy = "Give a number from 1 to 999, and a name of letters and digits."
         raise OutputError.of(target, "it is no name of nnU-Net's", remedy)
+    strange = [subject.id for subject in cohort.subjects if not subject.names_files]
+    if strange:
+        what = f"'{strange[0]}' cannot be part of a file's name"
+        raise OutputError.of(target, what, "Use letters, digits, '-' and '_' in ids.")
     drawn, problems = _drawn(cohort, corrections or {})
     structures = sorted({structure for found in drawn.values() for structure in found})
     complete = {key for key, found in drawn.items() if len(found) == len(structures)}
