@@ -81,7 +81,7 @@ def test_a_stack_of_several_files(tmp_path: Path) -> None:
     write_segmentation(tmp_path / "out.nii.gz", labels, stack)
     assert np.array_equal(open_cine(tmp_path / "out.nii.gz").load(), labels)
     for path in paths:
-        with pytest.raises(OutputError, match="the image that the segmentation is made from"):
+        with pytest.raises(OutputError, match="the image that was segmented"):
             write_segmentation(path, labels, stack)
 
 

@@ -161,7 +161,7 @@ def test_validation_can_be_left_between_batches(bank: SliceBank, monkeypatch: py
     seen = stop_after(1, finetuned.network, cancel)
     with pytest.raises(Cancelled):
         finetuned.validate(cancel)
-    assert seen == [2 * SLICES]  # the first glance at the first of two subjects
+    assert seen == [FRAMES * SLICES]  # the first glance at the first of two subjects
     assert finetuned.network.training
 
 

@@ -247,6 +247,18 @@ def segmented_blocks(pixels: np.ndarray, **prediction: bool) -> np.ndarray:
     )
 
 
+def test_a_frame_is_segmented_alike_whichever_others_are_asked_for() -> None:
+    """What is written for all frames scores as what is scored at ED and ES."""
+    pixels = np.repeat(blocks((1, np.s_[:, :, 4:12, 4:12])), 4, axis=0)
+    for frame in range(8):  # the heart wanders, so that every frame alone would centre elsewhere
+        pixels[frame] = np.roll(pixels[frame], 2 * frame, axis=-1)
+    settings = recipe(16, recentre=True)
+    whole = segment_stack(classify(pixels), pixels, (1.0, 1.0), settings).labels
+    some = segment_stack(classify(pixels), pixels, (1.0, 1.0), settings, [6, 1]).labels
+    assert whole.any()
+    np.testing.assert_array_equal(some, whole[[6, 1]])
+
+
 def test_the_largest_piece_of_every_structure_and_frame_is_kept() -> None:
     upper, lower = slice(4, 12), slice(24, 28)
     pixels = blocks(

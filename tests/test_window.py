@@ -365,6 +365,15 @@ def test_training_inherits_the_split_of_its_pretraining(bench: Workbench, wait: 
     assert bench.session.ticks == {}
 
 
+def test_a_preset_stays_when_the_stage_is_left_and_come_back_to(bench: Workbench) -> None:
+    bench.train.stage.setCurrentIndex(1)
+    bench.train.form.set_preset("scratch/demo")
+    bench.train.stage.setCurrentIndex(0)
+    bench.refresh_runs()
+    bench.train.stage.setCurrentIndex(1)
+    assert bench.train.form.preset == "scratch/demo"
+
+
 def test_a_typed_name_stays_and_a_taken_one_is_refused(bench: Workbench, wait: Wait, qtbot: Any) -> None:
     run = train(bench, mim(), wait, pretrains=True)
     bench.train.name.clear()

@@ -149,7 +149,8 @@ class DataPanel(QWidget):
         n_volumes = sum(len(phases) for phases in ticks.values())
         train, test = len(split.ids(Role.TRAIN)), len(split.ids(Role.TEST))
         ticked = f"<b>{len(ticks)} subjects, {n_volumes} labelled volumes ticked.</b>"
-        self.ticked.setText(f"{ticked} {train} may train, {test} are for the test.")
+        few = "" if test else " Without test subjects no score is honest: draw a larger share."
+        self.ticked.setText(f"{ticked} {train} may train, {test} are for the test.{few}")
 
     def _ask_for_exam(self, index: QModelIndex) -> None:
         row = self._visible.mapToSource(index)

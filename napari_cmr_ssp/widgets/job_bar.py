@@ -136,6 +136,7 @@ class JobBar(QWidget):
         if job is None or job.run_folder is None:
             return
         question = f"Stop and delete the run {job.run_folder.name}? It cannot be brought back."
-        answer = QMessageBox.question(self, "Discard this run", question)
-        if answer == QMessageBox.StandardButton.Yes and job is self._job:  # another may run by now
+        yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
+        answer = QMessageBox.question(self, "Discard this run", question, yes | no, no)
+        if answer == yes and job is self._job:  # another may run by now
             self._stop(discard=True)

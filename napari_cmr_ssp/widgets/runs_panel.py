@@ -45,7 +45,7 @@ class RunsPanel(QWidget):
         self.table = table_of(self.runs)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.score_view = table_of(self.scores)
-        self.about = QLabel("3D Dice")
+        self.about = QLabel("Reading runs ...")
         self.about.setWordWrap(True)
         self.segment_shown = QPushButton("Segment shown exam")
         self.segment_shown.setToolTip("All frames of the exam in the viewer; labelled phases are scored")
@@ -81,6 +81,13 @@ class RunsPanel(QWidget):
         if chosen is not None:
             self.choose(chosen)
         self._offer()
+        if self.chosen is None:
+            hint = (
+                "Choose a run."
+                if runs
+                else "No runs yet: train one, or name another workspace in Preferences."
+            )
+            self.about.setText(hint)
 
     def choose(self, folder: Path) -> None:
         """Select the run of a folder."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from cmr_ssp.runs import RunSummary
 
 _PRETRAIN, _FINETUNE = "Pretrain on all slices, without labels (MIM)", "Train on the ticked labels"
+_NAME = re.compile(r"\w[\w.-]{0,99}")
 _FROM_SCRATCH = "nothing: from scratch"
 
 
@@ -131,8 +133,9 @@ class TrainPanel(QWidget):
                 "labels", "none is ticked", "Tick labelled phases, or draw some, under Data."
             )
         name = self.name.text().strip()
-        if not name or Path(name).name != name or name.startswith("."):
-            raise CmrSspError.of("run", f"'{name}' is no name for a folder", "Use letters, digits and '-'.")
+        if not _NAME.fullmatch(name):
+            remedy = "Give a name of letters, digits, '-', '_' and '.'."
+            raise CmrSspError.of("run", f"'{name}' is no name for a folder", remedy)
         if (self._runs / name).exists() or self._runs / name in self._promised:
             raise CmrSspError.of("run", f"'{name}' is taken", "Choose another name, or resume it under Runs.")
         return TrainingPlan(
@@ -262,6 +265,7 @@ class TrainPanel(QWidget):
         self._promised.add(plan.run_folder)
         self._name_is_typed = False
         self._offer_name()
+        self._show_about()
         self.start_asked.emit(plan)
 
     def release(self, folder: Path) -> None:

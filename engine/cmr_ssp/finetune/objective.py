@@ -90,11 +90,12 @@ class SegmentationObjective:
             return
         found = segment_cine(
             self.network,
-            cine.levels[labelled],
+            cine.levels,
             cine.mean,
             cine.spacing_mm,
             cine.heart_px,
             self._recipe,
+            labelled,
             lambda *_: cancel.check(),
         )
         for prediction, frame in zip(found, labelled, strict=True):

@@ -21,6 +21,9 @@ from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.resampling import SliceBatch, crop_to_slice, no_placement, resample
 from cmr_ssp.samples.standardise import standardise
 
+_LOOKS = 4
+"""Frames that the first look goes to: the heart beats around its centre, so more tell no more."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentedStack:
@@ -66,11 +69,11 @@ def segment_stack(
     cine = standardise(pixels)
     heart = find_heart(cine.levels, spacing_mm)
     centre = (heart.row, heart.column)
-    levels = cine.levels if frames is None else cine.levels[list(frames)]
-    labels = np.zeros((len(levels), *pixels.shape[1:]), dtype=np.uint8)
+    chosen = range(len(pixels)) if frames is None else frames
+    labels = np.zeros((len(chosen), *pixels.shape[1:]), dtype=np.uint8)
     rows, columns = cine.levels.shape[2:]
     labels[:, :, cine.top : cine.top + rows, cine.left : cine.left + columns] = segment_cine(
-        network, levels, cine.mean, spacing_mm, centre, recipe, on_progress
+        network, cine.levels, cine.mean, spacing_mm, centre, recipe, chosen, on_progress
     )
     return SegmentedStack(labels, heart.sure)
 
@@ -82,17 +85,23 @@ def segment_cine(
     spacing_mm: InPlane,
     heart_px: InPlane,
     recipe: SegmentationRecipe,
+    frames: Sequence[int] | None = None,
     on_progress: Progress = ignore_progress,
 ) -> NDArray[np.uint8]:
-    """Segment a cine as a slice bank holds it; see `segment_stack`."""
-    frames, slices, rows, columns = levels.shape
-    flat = levels.reshape(frames * slices, rows, columns)
+    """Segment chosen frames of a cine as a slice bank holds it; see `segment_stack`.
+
+    A frame's labels do not depend on which others are asked for: a first look that finds the centre is taken
+    at the same few frames of the whole cine every time.
+    """
     crop, settings = recipe.crop, recipe.prediction
     centre = crop_centre(levels.shape, heart_px, crop)
-    device = next(network.parameters()).device
-    n, total = len(flat), len(flat) * (2 if settings.recentre else 1)
+    chosen = list(range(len(levels)) if frames is None else frames)
+    looks = _spread(len(levels)) if settings.recentre else []
+    n_slices, device = levels.shape[1], next(network.parameters()).device
+    total = n_slices * (len(looks) + len(chosen))
 
-    def segmented(begin: int, *, flips: bool) -> NDArray[np.uint8]:
+    def segmented(frames: list[int], begin: int, *, flips: bool) -> NDArray[np.uint8]:
+        flat = levels[frames].reshape(-1, *levels.shape[2:])
         batches = slice_batches(flat, mean, spacing_mm, centre, crop, device)
         labels = np.empty(flat.shape, dtype=np.uint8)
         done = 0
@@ -105,14 +114,19 @@ def segment_cine(
     was_training = network.training
     network.eval()
     try:
-        if settings.recentre:
-            glance = segmented(0, flips=False)
+        if looks:
+            glance = segmented(looks, 0, flips=False)
             centre = _middle(glance) if glance.any() else centre
-        labels = segmented(total - n, flips=settings.flips)
+        labels = segmented(chosen, n_slices * len(looks), flips=settings.flips)
     finally:
         network.train(was_training)
-    labels = labels.reshape(levels.shape)
+    labels = labels.reshape(len(chosen), *levels.shape[1:])
     return _largest_components(labels) if settings.largest_component else labels
+
+
+def _spread(n_frames: int) -> list[int]:
+    """Return a few frames spread over the beat."""
+    return sorted({round(t) for t in np.linspace(0, n_frames, _LOOKS, endpoint=False)} & set(range(n_frames)))
 
 
 def _segment(
