@@ -49,8 +49,15 @@ class Studio:
 
     def wait_for_jobs(self) -> None:
         """Let all jobs end, and what follows from them."""
-        bench = self.bench
-        self.wait(lambda: not (bench.trainer.is_busy or bench.reader.is_busy or bench._then))
+        bench, calm_since = self.bench, time.monotonic()
+
+        def calm() -> bool:  # a job that ends may start the next only when its signal arrives
+            nonlocal calm_since
+            if bench.trainer.is_busy or bench.reader.is_busy or bench._then:
+                calm_since = time.monotonic()
+            return time.monotonic() - calm_since > 0.3
+
+        self.wait(calm)
 
     def shoot(self, name: str) -> None:
         """Save a picture of the whole window."""
