@@ -12,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import napari
@@ -122,7 +123,7 @@ def phantom(studio: Studio) -> None:
     studio.shoot("reconstruction")
     studio.turn_to(1)
     bench.train.stage.setCurrentIndex(0)
-    bench.train.name.setText(pretrained.name)
+    bench.preferences = replace(bench.preferences, device="cuda")  # which the machine should not have
     bench.train.start.click()
     studio.wait_for_jobs()
     studio.shoot("failure")
@@ -131,6 +132,7 @@ def phantom(studio: Studio) -> None:
 def sunnybrook(studio: Studio, folder: Path, model: Path | None) -> None:
     """A real cine of a public data set (CC0), segmented by a network that never saw its like."""
     bench = studio.bench
+    bench.preferences = replace(bench.preferences, device="cpu")
     studio.turn_to(0)
     bench.open_cohort(folder)
     studio.wait_for_jobs()
@@ -139,11 +141,13 @@ def sunnybrook(studio: Studio, folder: Path, model: Path | None) -> None:
     studio.shoot("sunnybrook")
     if model is None:
         return
-    shutil.copytree(model, bench.preferences.runs / model.name)
+    # Its scores are of other data, which do not belong into a public picture.
+    target = bench.preferences.runs / model.name
+    shutil.copytree(model, target, ignore=shutil.ignore_patterns("scores.csv"))
     bench.refresh_runs()
     studio.wait_for_jobs()
     studio.turn_to(2)
-    bench.runs.choose(bench.preferences.runs / model.name)
+    bench.runs.choose(target)
     bench.runs.segment_shown.click()
     studio.wait_for_jobs()
     studio.shoot("sunnybrook-result")
