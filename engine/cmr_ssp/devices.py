@@ -23,7 +23,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
     if not available.get(name.partition(":")[0], False):
-        remedy = f"Use --device {' or '.join(kind for kind, there in available.items() if there)}."
+        remedy = f"Choose the device {' or '.join(kind for kind, there in available.items() if there)}."
         raise DeviceError.of(name, "is no device of this machine", remedy)
     return torch.device(name)
 

@@ -57,7 +57,7 @@ def _rows(scores: tuple[Score, ...]) -> tuple[tuple[str, ...], ...]:
     if test:
         n = len({score.subject for score in test})
         means = (_number(mean_dice(test, (s,))) for s in Structure)
-        rows.insert(0, (f"Test mean ({n})", "", *means, ""))
+        rows.insert(0, (f"Test ({n})", "", *means, ""))
     return tuple(rows)
 
 
