@@ -194,6 +194,7 @@ class Scene:
         if not self._ours("image"):
             self.moved.emit("")
             return
-        phase = self._phases.get(self.frame)
+        frame, slice_ = self._place  # once: this happens at every frame that plays
+        phase = self._phases.get(frame)
         mark = f" {phase}" if phase is not None else ""
-        self.moved.emit(f"{self._subject}: frame {self.frame}{mark}, slice {self.slice}")
+        self.moved.emit(f"{self._subject}: frame {frame}{mark}, slice {slice_}")
