@@ -8,12 +8,12 @@ optional and may also lie in the folder above.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
-from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
-from cmr_ssp.files.nifti import is_nifti, read_header, stem_of
+from cmr_ssp.errors import CohortError, Problem, Severity
+from cmr_ssp.files.gathering import Parts, parts_by_subject, subjects_of
+from cmr_ssp.files.nifti import is_nifti, read_header
 from cmr_ssp.files.phases import find_phases, in_phase_order, label_sources
 from cmr_ssp.files.tables import Row, folder_and_above, read_rows, whole_number
 from cmr_ssp.subjects import FrameSource, LabelSource, Subject
@@ -25,8 +25,6 @@ TABLE = "subjects.csv"
 
 _NUMBERING = NUMBERINGS["mnms"]
 _FILE = re.compile(r"(?P<id>.+?)(?P<part>|_gt|_E[DS]|_E[DS]_gt)")
-
-Parts = dict[str, Path]
 
 
 def recognises(folder: Path) -> bool:
@@ -43,27 +41,14 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
         Where ``subjects.csv`` is unusable: it decides what labels mean.
     """
     rows = _rows(folder)
-    subjects: list[Subject] = []
     files = _files(folder)
     problems = _rows_without_files(folder, rows, files)
-    for name, parts in sorted(files.items()):
-        try:
-            subject, found = _subject(name, parts, rows.get(name, {}))
-        except CmrSspError as error:
-            problems += error.problems
-            continue
-        subjects += [subject] if subject.frames else []
-        problems += found
-    return subjects, problems
+    subjects, found = subjects_of(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
+    return subjects, problems + found
 
 
 def _files(folder: Path) -> dict[str, Parts]:
-    files: dict[str, Parts] = defaultdict(dict)
-    for path in sorted(folder.iterdir()):
-        match = _FILE.fullmatch(stem_of(path)) if is_nifti(path) else None
-        if match:
-            files[match["id"]][match["part"]] = path
-    return files
+    return parts_by_subject(sorted(folder.iterdir()), _FILE)
 
 
 def _subject(name: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:

@@ -7,11 +7,11 @@ some; `cmr_ssp.files.phases` checks it against the label pixels.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
-from cmr_ssp.errors import CmrSspError, Problem, Severity
+from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.files.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
 from cmr_ssp.files.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.phases import find_phases, in_phase_order, label_sources
 from cmr_ssp.files.tables import Row, nearest_table, whole_number
@@ -20,13 +20,11 @@ from cmr_ssp.subjects import FrameSource, LabelSource, Subject
 NAME = "M&Ms"
 EXPECTS = "CODE/CODE_sa.nii.gz with CODE_sa_gt.nii.gz and a CSV, or CODE_sa_ED.nii.gz and CODE_sa_ES.nii.gz"
 
-_FILE = re.compile(r"(?P<code>.+)_sa(?P<part>|_gt|_E[DS]|_E[DS]_gt)")
+_FILE = re.compile(r"(?P<id>.+)_sa(?P<part>|_gt|_E[DS]|_E[DS]_gt)")
 _VENDORS = {"A": "Siemens", "B": "Philips", "C": "GE", "D": "Canon"}
 KEY = "External code"
 _CSV_LEVELS = 3
 _NUMBERING = NUMBERINGS["mnms"]
-
-Parts = dict[str, Path]
 
 
 def recognises(folder: Path) -> bool:
@@ -51,33 +49,18 @@ def _is_subject(folder: Path) -> bool:
 
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     """List the subjects in `folder` by names, headers and CSV."""
-    subjects: list[Subject] = []
     rows, problems = nearest_table(folder, KEY, _CSV_LEVELS)
     files = _files(folder)
     if not rows and any("_gt" in parts for parts in files.values()):
         what = f"no CSV with a column '{KEY}' lies here or above: vendors unknown, phases told by the labels"
         problems.append(Problem(str(folder), what, "Copy the data set's CSV here.", Severity.WARNING))
-    for code, parts in sorted(files.items()):
-        try:
-            subject, found = _subject(code, parts, rows.get(code, {}))
-        except CmrSspError as error:
-            problems += error.problems
-            continue
-        subjects += [subject] if subject.frames else []
-        problems += found
-    return subjects, problems
+    subjects, found = subjects_of(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
+    return subjects, problems + found
 
 
 def _files(folder: Path) -> dict[str, Parts]:
     """Collect the files of each code: those in `folder` itself and in the folders named after a code."""
-    files: dict[str, Parts] = defaultdict(dict)
-    entries = sorted(folder.iterdir())
-    nested = [path for entry in entries if entry.is_dir() for path in sorted(entry.glob(f"{entry.name}_sa*"))]
-    for path in (*entries, *nested):
-        match = _FILE.fullmatch(stem_of(path)) if is_nifti(path) else None
-        if match:
-            files[match["code"]][match["part"]] = path
-    return files
+    return parts_by_subject(here_and_in_own_folders(folder, "_sa*"), _FILE)
 
 
 def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:

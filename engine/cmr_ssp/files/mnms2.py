@@ -7,11 +7,11 @@ are: `cmr_ssp.files.placing` compares them. Long-axis files (``NNN_LA_...``) are
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
-from cmr_ssp.errors import CmrSspError, Problem, Severity
+from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.files.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
 from cmr_ssp.files.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.tables import Row, nearest_table
 from cmr_ssp.subjects import FrameSource, LabelSource, Subject
@@ -21,12 +21,10 @@ EXPECTS = "NNN/NNN_SA_CINE.nii.gz with NNN_SA_ED.nii.gz, NNN_SA_ES.nii.gz and th
 
 KEY = "SUBJECT_CODE"
 
-_FILE = re.compile(r"(?P<code>.+)_SA_(?P<part>CINE|E[DS]|E[DS]_gt)")
+_FILE = re.compile(r"(?P<id>.+)_SA_(?P<part>CINE|E[DS]|E[DS]_gt)")
 _VENDORS = {"SIEMENS": "Siemens", "PHILIPS": "Philips", "GE": "GE"}
 _CSV_LEVELS = 3
 _NUMBERING = NUMBERINGS["mnms"]
-
-Parts = dict[str, Path]
 
 
 def recognises(folder: Path) -> bool:
@@ -45,35 +43,20 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
 
     The frames of their labels are guesses until `cmr_ssp.files.verified` has compared the pixels.
     """
-    subjects: list[Subject] = []
     table, problems = nearest_table(folder, KEY, _CSV_LEVELS)
     rows = {code.zfill(3): row for code, row in table.items()}
     if not rows:
         what = f"no CSV with a column '{KEY}' lies here or above: vendors and diseases unknown"
         problems.append(Problem(str(folder), what, "Copy dataset_information.csv here.", Severity.WARNING))
-    for code, parts in sorted(_files(folder).items()):
-        try:
-            subject, found = _subject(code, parts, rows.get(code, {}))
-        except CmrSspError as error:
-            problems += error.problems
-            continue
-        subjects += [subject] if subject.frames else []
-        problems += found
-    return subjects, problems
+    subjects, found = subjects_of(
+        _files(folder), lambda name, parts: _subject(name, parts, rows.get(name, {}))
+    )
+    return subjects, problems + found
 
 
 def _files(folder: Path) -> dict[str, Parts]:
     """Collect the files of each code: those in `folder` itself and in the folders named after a code."""
-    files: dict[str, Parts] = defaultdict(dict)
-    entries = sorted(folder.iterdir())
-    nested = [
-        path for entry in entries if entry.is_dir() for path in sorted(entry.glob(f"{entry.name}_SA_*"))
-    ]
-    for path in (*entries, *nested):
-        match = _FILE.fullmatch(stem_of(path)) if is_nifti(path) else None
-        if match:
-            files[match["code"]][match["part"]] = path
-    return files
+    return parts_by_subject(here_and_in_own_folders(folder, "_SA_*"), _FILE)
 
 
 def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:
