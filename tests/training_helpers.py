@@ -12,7 +12,7 @@ from cmr_ssp.devices import make_fabric
 from cmr_ssp.events import Cancel, Event, OnEvent, Outcome, UpdateFinished
 from cmr_ssp.recipes import MimRecipe
 from cmr_ssp.runs import Provenance, Run
-from cmr_ssp.training import train
+from cmr_ssp.training import Objective, TrainingLength, train
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -44,7 +44,7 @@ def normalised() -> nn.Module:
     return nn.Sequential(nn.Linear(3, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 1))
 
 
-class Line:
+class Line(Objective):
     """Fits a line to points that are a function of sample and seed; `before_loss` may interfere."""
 
     def __init__(
@@ -64,8 +64,8 @@ class Line:
         self._scores, self._before_loss, self._noisy = scores, before_loss, noisy
         self._before_validation = before_validation
 
-    def before_update(self, progress: float) -> None:
-        assert 0 <= progress < 1
+    def before_update(self, update: int, length: TrainingLength) -> None:
+        assert 0 <= update < length.updates
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         self._before_loss(seed)

@@ -40,6 +40,15 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class WeightsTransferred:
+    """Pretrained weights were taken over: names of tensors loaded, left out on purpose, and missing there."""
+
+    loaded: tuple[str, ...]
+    left_out: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class UpdateFinished:
     """The optimiser took a step; `seconds_left` is unknown during the first ones."""
 
@@ -81,7 +90,16 @@ class JobEnded:
     problems: tuple[Problem, ...] = ()
 
 
-Event = Preparing | RunStarted | UpdateFinished | EpochFinished | CheckpointWritten | Noticed | JobEnded
+Event = (
+    Preparing
+    | RunStarted
+    | WeightsTransferred
+    | UpdateFinished
+    | EpochFinished
+    | CheckpointWritten
+    | Noticed
+    | JobEnded
+)
 OnEvent = Callable[[Event], None]
 
 Progress = Callable[[int, int], None]

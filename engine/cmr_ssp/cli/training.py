@@ -27,7 +27,14 @@ from cmr_ssp.cli.options import (
 from cmr_ssp.cli.progress import exit_if_stopped, reporting, show_problem
 from cmr_ssp.errors import RecipeError
 from cmr_ssp.files import open_cohort
-from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe, load_recipe, matching_preset
+from cmr_ssp.recipes import (
+    PRETRAINING,
+    PretrainRecipe,
+    Recipe,
+    SegmentationRecipe,
+    load_recipe,
+    matching_preset,
+)
 from cmr_ssp.subjects import Cohort, Split
 from cmr_ssp.subjects.split_file import read_split
 
@@ -58,12 +65,12 @@ def pretrain(
     def usual() -> str:
         return "mim/cpu-small" if choose_device(device).type == "cpu" else "mim/gpu-8gb"
 
-    asked = _asked(run, preset, recipe, _with_seed(settings, seed), ("mim",), usual, resume=resume)
+    asked = _asked(run, preset, recipe, _with_seed(settings, seed), PRETRAINING, usual, resume=resume)
     cohort = _cohort(folder, console)
     with reporting(console) as (report, cancel):
         outcome = jobs.pretrain(
             cohort,
-            cast("MimRecipe | None", asked),
+            cast("PretrainRecipe | None", asked),
             Run(run),
             split=_split(split),
             settings=jobs.Settings(device, max_minutes),

@@ -18,9 +18,10 @@ from cmr_ssp.prediction import segment_cine
 from cmr_ssp.recipes import SegmentationRecipe
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.views import make_views
+from cmr_ssp.training import Objective, TrainingLength
 
 
-class SegmentationObjective:
+class SegmentationObjective(Objective):
     """Trains the whole U-Net on labelled slices.
 
     Parameters
@@ -54,9 +55,9 @@ class SegmentationObjective:
         ).to(device)
         self.network: nn.Module = self._unet
 
-    def before_update(self, progress: float) -> None:
+    def before_update(self, update: int, length: TrainingLength) -> None:
         """Freeze the encoder during the first part of the training, if the recipe says so."""
-        self._unet.encoder.requires_grad_(progress >= self._recipe.freeze_encoder)
+        self._unet.encoder.requires_grad_(update / length.updates >= self._recipe.freeze_encoder)
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the loss on freshly augmented labelled slices."""

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, Problem, RecipeError, RunError
-from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
+from cmr_ssp.events import Cancel, OnEvent, Outcome, WeightsTransferred, ignore_events
 from cmr_ssp.finetune import SegmentationObjective
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.preparing import (
@@ -23,7 +23,7 @@ from cmr_ssp.jobs.preparing import (
     split_for,
     with_role,
 )
-from cmr_ssp.pretrain.mim import TRANSFERRED
+from cmr_ssp.pretrain import METHODS
 from cmr_ssp.recipes import SegmentationRecipe
 from cmr_ssp.runs import Checkpoint, Provenance, Run, file_digest, load_checkpoint, transfer_weights
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
@@ -160,7 +160,9 @@ class _Finetuning:
         recipe = resolved(recipe, self.work.device)
         objective, fabric, provenance = self._prepare(recipe, chosen, validating, source)
         if source is not None and pretrained is not None:
-            transfer_weights(source.network, objective.network, TRANSFERRED, str(pretrained.last))
+            parts = _transferred(source)
+            report = transfer_weights(source.network, objective.network, parts, str(pretrained.last))
+            self.work.on_event(WeightsTransferred(report.loaded, report.left_out, report.missing))
             provenance = replace(provenance, pretrained_from=file_digest(pretrained.last))
         recipe = self.work.fitted(recipe, objective, fabric)
         self.run.write_description(recipe, split)
@@ -208,3 +210,9 @@ class _Finetuning:
             machine=self.work.machine(recipe.precision),
         )
         return objective, fabric, provenance
+
+
+def _transferred(source: Checkpoint) -> tuple[str, ...]:
+    """Return the parts of a network that its method hands on; one that segments keeps only its outputs."""
+    method = METHODS.get(source.recipe.method)
+    return ("encoder", "decoder") if method is None else method.transferred

@@ -15,7 +15,7 @@ from cmr_ssp.devices import choose_device, choose_precision, describe_machine, m
 from cmr_ssp.errors import CohortError, Problem, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStarted
 from cmr_ssp.jobs.notices import unsure_of_heart
-from cmr_ssp.recipes import MimRecipe, SegmentationRecipe
+from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Provenance, Run, SeenSubjects
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
@@ -23,7 +23,7 @@ from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split
 from cmr_ssp.training import Objective, TrainingLength, fit_updates, train
 
-_R = TypeVar("_R", MimRecipe, SegmentationRecipe)
+_R = TypeVar("_R", bound=Recipe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Workplace:
             self.on_event(Noticed(unsure_of_heart(subject_id)))
         return bank
 
-    def seed(self, recipe: MimRecipe | SegmentationRecipe) -> Fabric:
+    def seed(self, recipe: Recipe) -> Fabric:
         """Set threads and the seed that initialises the network; return the fabric."""
         torch.set_num_threads(recipe.threads or 1)
         torch.manual_seed(recipe.seed)
@@ -133,7 +133,7 @@ class Workplace:
     def train(
         self,
         objective: Objective,
-        recipe: MimRecipe | SegmentationRecipe,
+        recipe: Recipe,
         run: Run,
         provenance: Provenance,
         fabric: Fabric,

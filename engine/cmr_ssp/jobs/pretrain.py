@@ -15,15 +15,15 @@ from cmr_ssp.jobs.preparing import (
     split_for,
     with_role,
 )
-from cmr_ssp.pretrain import MimObjective
-from cmr_ssp.recipes import MimRecipe
+from cmr_ssp.pretrain import make_objective
+from cmr_ssp.recipes import PretrainRecipe
 from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split
 
 
 def pretrain(
     cohort: Cohort,
-    recipe: MimRecipe | None,
+    recipe: PretrainRecipe | None,
     run: Run,
     *,
     split: Split | None = None,
@@ -38,7 +38,7 @@ def pretrain(
     ----------
     cohort : Cohort
         Test subjects' pixels are never read.
-    recipe : MimRecipe or None
+    recipe : PretrainRecipe or None
         All settings; None, with `resume`, takes the run's own.
     run : Run
         A new directory, or with `resume` the one to continue.
@@ -66,7 +66,7 @@ def pretrain(
 
 def _pretrain(
     cohort: Cohort,
-    asked: MimRecipe | None,
+    asked: PretrainRecipe | None,
     run: Run,
     asked_split: Split | None,
     work: Workplace,
@@ -83,7 +83,7 @@ def _pretrain(
         [subject.id for subject in with_role(cohort, split, role)] for role in (Role.TRAIN, Role.VALIDATION)
     )
     fabric = work.seed(recipe)
-    objective = MimObjective(bank, bank.samples(training), bank.samples(validating), recipe, work.device)
+    objective = make_objective(bank, bank.samples(training), bank.samples(validating), recipe, work.device)
     if before is None:
         recipe = work.fitted(recipe, objective, fabric)
         run.write_description(recipe, split)
@@ -98,9 +98,11 @@ def _pretrain(
     return work.train(objective, recipe, run, provenance, fabric, resume=resume)
 
 
-def _recipe(asked: MimRecipe | None, run: Run, work: Workplace, before: Checkpoint | None) -> MimRecipe:
+def _recipe(
+    asked: PretrainRecipe | None, run: Run, work: Workplace, before: Checkpoint | None
+) -> PretrainRecipe:
     if before is not None:
-        if isinstance(before.recipe, MimRecipe):
+        if isinstance(before.recipe, PretrainRecipe):
             return run.same_recipe(before.recipe, asked, fitted=work.settings.max_minutes is not None)
         raise RunError.of(run.folder, "is no pretraining run", "Continue it with `cmr-ssp finetune`.")
     if asked is None:

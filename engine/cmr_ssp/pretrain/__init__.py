@@ -1,5 +1,44 @@
-"""Self-supervised pretraining: one module a method."""
+"""Self-supervised pretraining: one module a method, all filling the slots of `PretrainObjective`."""
 
-from cmr_ssp.pretrain.mim import MimObjective, masked_mse
+from __future__ import annotations
 
-__all__ = ["MimObjective", "masked_mse"]
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cmr_ssp.pretrain.dino import DinoObjective
+from cmr_ssp.pretrain.mim import MimObjective
+from cmr_ssp.pretrain.objective import PretrainObjective
+from cmr_ssp.pretrain.pcl import PclObjective
+from cmr_ssp.pretrain.simclr import SimclrObjective
+from cmr_ssp.recipes import PretrainRecipe
+from cmr_ssp.samples.bank import SliceBank
+
+METHODS: dict[str, type[PretrainObjective]] = {
+    "simclr": SimclrObjective,
+    "pcl": PclObjective,
+    "dino": DinoObjective,
+    "mim": MimObjective,
+}
+"""By the recipe's method."""
+
+__all__ = [
+    "METHODS",
+    "DinoObjective",
+    "MimObjective",
+    "PclObjective",
+    "PretrainObjective",
+    "SimclrObjective",
+    "make_objective",
+]
+
+
+def make_objective(
+    bank: SliceBank,
+    samples: NDArray[np.int64],
+    validation_samples: NDArray[np.int64],
+    recipe: PretrainRecipe,
+    device: torch.device,
+) -> PretrainObjective:
+    """Return the objective of a recipe's method; see `PretrainObjective` for the parameters."""
+    return METHODS[recipe.method](bank, samples, validation_samples, recipe, device)

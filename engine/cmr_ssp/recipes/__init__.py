@@ -1,33 +1,41 @@
 """All validated settings of a run, and the shipped presets."""
 
-from cmr_ssp.recipes.load import load_recipe, parse_recipe, preset_names, recipe_yaml
+from cmr_ssp.recipes.load import PRETRAINING, load_recipe, parse_recipe, preset_names, recipe_yaml
 from cmr_ssp.recipes.matching import matching_preset
-from cmr_ssp.recipes.models import (
-    Augmentation,
-    Crop,
+from cmr_ssp.recipes.models import Augmentation, Crop, Network, Optimiser, Recipe, Schedule
+from cmr_ssp.recipes.pretraining import (
+    ContrastiveRecipe,
+    DinoHead,
+    DinoRecipe,
     MimRecipe,
-    Network,
-    Optimiser,
     PatchMask,
-    Prediction,
-    Recipe,
-    Schedule,
-    SegmentationLoss,
-    SegmentationRecipe,
+    PclRecipe,
+    PretrainRecipe,
+    Projection,
+    SimclrRecipe,
 )
+from cmr_ssp.recipes.segmentation import Prediction, SegmentationLoss, SegmentationRecipe
 
 __all__ = [
+    "PRETRAINING",
     "Augmentation",
+    "ContrastiveRecipe",
     "Crop",
+    "DinoHead",
+    "DinoRecipe",
     "MimRecipe",
     "Network",
     "Optimiser",
     "PatchMask",
+    "PclRecipe",
     "Prediction",
+    "PretrainRecipe",
+    "Projection",
     "Recipe",
     "Schedule",
     "SegmentationLoss",
     "SegmentationRecipe",
+    "SimclrRecipe",
     "load_recipe",
     "matching_preset",
     "parse_recipe",

@@ -12,10 +12,21 @@ from pydantic import ValidationError
 
 from cmr_ssp.errors import Problem, RecipeError
 from cmr_ssp.plain_yaml import load_yaml
-from cmr_ssp.recipes.models import ContradictionError, MimRecipe, Recipe, SegmentationRecipe
+from cmr_ssp.recipes.models import ContradictionError, Recipe
+from cmr_ssp.recipes.pretraining import DinoRecipe, MimRecipe, PclRecipe, PretrainRecipe, SimclrRecipe
+from cmr_ssp.recipes.segmentation import SegmentationRecipe
 
-_MODELS: Mapping[str, type[MimRecipe] | type[SegmentationRecipe]] = {
+_PRETRAINING: Mapping[str, type[PretrainRecipe]] = {
     "mim": MimRecipe,
+    "simclr": SimclrRecipe,
+    "pcl": PclRecipe,
+    "dino": DinoRecipe,
+}
+PRETRAINING = tuple(_PRETRAINING)
+"""The pretraining methods; the usual one first."""
+
+_MODELS: Mapping[str, type[Recipe]] = {
+    **_PRETRAINING,
     "finetune": SegmentationRecipe,
     "scratch": SegmentationRecipe,
 }

@@ -10,7 +10,8 @@ from cmr_ssp.recipes.models import Recipe
 def matching_preset(pretrained: Recipe | None, *, on_gpu: bool = False) -> str:
     """Return the preset that fits a pretrained network, or the usual one for the device from scratch.
 
-    Where several have its network and crop, the augmentation tells them apart.
+    Where several have its network and crop, contrast, augmentation and how the length is counted tell them
+    apart, in this order.
 
     Raises
     ------
@@ -26,6 +27,12 @@ def matching_preset(pretrained: Recipe | None, *, on_gpu: bool = False) -> str:
         if recipe.network == pretrained.network and recipe.crop == pretrained.crop
     ]
     if fitting:
-        return min(fitting, key=lambda name: presets[name].augmentation != pretrained.augmentation)
+        return min(fitting, key=lambda name: _differences(presets[name], pretrained))
     remedy = "Give a recipe with the same network.channels and crop: --recipe FILE."
     raise RecipeError.of("pretraining", "no preset has its network and crop", remedy)
+
+
+def _differences(preset: Recipe, pretrained: Recipe) -> tuple[bool, bool, bool]:
+    ours, theirs = preset.augmentation, pretrained.augmentation
+    counts_epochs = preset.epochs is not None
+    return ours.multiply != theirs.multiply, ours != theirs, counts_epochs != (pretrained.epochs is not None)

@@ -1,4 +1,4 @@
-"""Recipes as frozen models: unknown keys, impossible and contradictory settings are refused."""
+"""What all recipes share, as frozen models: unknown, impossible and contradictory settings are refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ Count = Annotated[int, Field(ge=1)]
 Range = tuple[float, float]
 
 
-class _Settings(BaseModel):
+class Settings(BaseModel):
+    """Frozen settings; unknown keys are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
@@ -24,7 +26,7 @@ class ContradictionError(ValueError):
         super().__init__("; ".join(faults))
 
 
-class Network(_Settings):
+class Network(Settings):
     """Sizes of the U-Net."""
 
     channels: tuple[Count, ...] = Field(
@@ -40,7 +42,7 @@ class Network(_Settings):
         return 1 << (len(self.channels) - 1)
 
 
-class Crop(_Settings):
+class Crop(Settings):
     """The square that the network sees."""
 
     size_px: Count = Field(
@@ -59,7 +61,7 @@ class Crop(_Settings):
     )
 
 
-class Augmentation(_Settings):
+class Augmentation(Settings):
     """Random changes of a view; ranges are (low, high), probabilities 0 to 1."""
 
     translation_px: Annotated[float, Field(ge=0)] = Field(
@@ -94,6 +96,11 @@ class Augmentation(_Settings):
     )
     gamma_p: Fraction = Field(1.0, title="Gamma probability")
     gamma: tuple[Positive, Positive] = Field((0.7, 1.5), title="Gamma", description="Range of the exponent")
+    solarise_p: Fraction = Field(
+        0.0,
+        title="Solarisation probability",
+        description="Of turning values above the mean upside down, below the cine's highest",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -107,7 +114,7 @@ class Augmentation(_Settings):
         return self
 
 
-class Optimiser(_Settings):
+class Optimiser(Settings):
     """What turns gradients into updates."""
 
     name: Literal["sgd", "adamw"] = Field("sgd", title="Kind")
@@ -115,6 +122,9 @@ class Optimiser(_Settings):
         0.01, title="Learning rate", description="The highest; the schedule says how it falls"
     )
     weight_decay: Annotated[float, Field(ge=0)] = Field(3e-5, title="Weight decay")
+    decay_all: bool = Field(
+        True, title="Decay everything", description="Else neither biases nor normalisation are decayed"
+    )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.99, title="Momentum", description="Of SGD")
     nesterov: bool = Field(True, title="Nesterov momentum", description="Of SGD")
     max_gradient_norm: Positive | None = Field(
@@ -125,7 +135,7 @@ class Optimiser(_Settings):
     )
 
 
-class Schedule(_Settings):
+class Schedule(Settings):
     """How the learning rate falls."""
 
     name: Literal["cosine", "polynomial", "constant"] = Field("polynomial", title="Shape")
@@ -136,52 +146,16 @@ class Schedule(_Settings):
         description="Part of the training over which the rate climbs from zero",
         json_schema_extra={"unit": "share"},
     )
+    lowest: Annotated[float, Field(ge=0)] = Field(0.0, title="Lowest rate", description="Where a cosine ends")
     per: Literal["epoch", "update"] = Field(
         "epoch", title="Changes every", description="When the rate changes"
     )
 
 
-class PatchMask(_Settings):
-    """The patches that masked image modelling hides."""
+class Recipe(Settings):
+    """All settings of a run: what every method shares."""
 
-    patch_px: Count = Field(
-        32, title="Patch size", description="Side of a patch in pixels", json_schema_extra={"unit": "px"}
-    )
-    hidden: Fraction = Field(
-        0.75, title="Hidden share", description="Share of the patches that is hidden, exactly"
-    )
-
-
-class SegmentationLoss(_Settings):
-    """Cross-entropy plus soft Dice, at every resolution but the lowest."""
-
-    cross_entropy: Annotated[float, Field(ge=0)] = Field(0.5, title="Weight of cross-entropy")
-    dice: Annotated[float, Field(ge=0)] = Field(0.5, title="Weight of Dice")
-    smoothing: Positive = Field(
-        1e-5, title="Smoothing", description="Added above and below the Dice's fraction line"
-    )
-    deep_supervision: bool = Field(
-        True, title="Deep supervision", description="Losses at the lower resolutions too"
-    )
-
-
-class Prediction(_Settings):
-    """How a stack is segmented."""
-
-    flips: bool = Field(
-        False, title="Average over flips", description="Average over the four flips of every slice"
-    )
-    recentre: bool = Field(
-        False, title="Segment twice", description="Segment twice, the second time around what was found"
-    )
-    largest_component: bool = Field(
-        False, title="Largest piece only", description="Keep the largest piece of every structure and frame"
-    )
-
-
-class _TrainingRecipe(_Settings):
-    """What every stage shares."""
-
+    method: str
     epochs: Count | None = Field(
         None, title="Epochs", description="Passes over the slices; give this or updates"
     )
@@ -224,6 +198,8 @@ class _TrainingRecipe(_Settings):
             )
         if self.micro_batch is not None and self.batch_size % self.micro_batch:
             faults.append(f"batch_size {self.batch_size} is no multiple of micro_batch {self.micro_batch}")
+        if self.schedule.lowest > self.optimiser.learning_rate:
+            faults.append(f"schedule.lowest {self.schedule.lowest} is above optimiser.learning_rate")
         faults += self._more_faults()
         if faults:
             raise ContradictionError(faults)
@@ -231,36 +207,3 @@ class _TrainingRecipe(_Settings):
 
     def _more_faults(self) -> list[str]:
         return []
-
-
-class MimRecipe(_TrainingRecipe):
-    """Pretraining by masked image modelling."""
-
-    method: Literal["mim"] = "mim"
-    mask: PatchMask = Field(PatchMask(), title="Mask")
-
-    def _more_faults(self) -> list[str]:
-        size, patch = self.crop.size_px, self.mask.patch_px
-        if size % patch:
-            return [f"mask.patch_px {patch} does not divide crop.size_px {size}"]
-        hidden = round(self.mask.hidden * (size // patch) ** 2)
-        if not 0 < hidden < (size // patch) ** 2:
-            return [f"mask.hidden {self.mask.hidden} hides all or none of the patches"]
-        return []
-
-
-class SegmentationRecipe(_TrainingRecipe):
-    """Training on labels: fine-tuning a pretrained network, or from scratch."""
-
-    method: Literal["finetune", "scratch"]
-    loss: SegmentationLoss = Field(SegmentationLoss(), title="Loss")
-    freeze_encoder: Fraction = Field(
-        0.0,
-        title="Encoder frozen",
-        description="First part of the training with the encoder frozen",
-        json_schema_extra={"unit": "share"},
-    )
-    prediction: Prediction = Field(Prediction(), title="Prediction")
-
-
-Recipe = MimRecipe | SegmentationRecipe

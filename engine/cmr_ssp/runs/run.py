@@ -14,11 +14,11 @@ from typing import TypeVar
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import OutputError, Problem, RunError
 from cmr_ssp.events import Outcome
-from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe, recipe_yaml
+from cmr_ssp.recipes import Recipe, recipe_yaml
 from cmr_ssp.subjects import Split
 from cmr_ssp.subjects.split_file import read_split, write_split
 
-_R = TypeVar("_R", MimRecipe, SegmentationRecipe)
+_R = TypeVar("_R", bound=Recipe)
 
 # Settings that a run fills in where the recipe leaves them open.
 _RESOLVED = ("precision", "threads")

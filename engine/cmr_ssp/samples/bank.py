@@ -30,6 +30,7 @@ SLICE = np.dtype(
         ("heart_px", "f8", 2),  # row, column on the stored grid
         ("heart_sure", "?"),
         ("mean", "f4"),  # of the cine's levels
+        ("highest", "f4"),  # of the cine's levels
         ("image_at", "i8"),  # byte offsets; labels_at is -1 where there are none
         ("labels_at", "i8"),
     ]

@@ -30,7 +30,7 @@ from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.standardise import standardise
 from cmr_ssp.subjects import Segmentation, Subject
 
-_FORMAT = 1  # raise when what is stored changes
+_FORMAT = 2  # raise when what is stored changes
 _LABEL_PADDING = 2  # float16 views need even offsets
 
 
@@ -181,7 +181,7 @@ def _prepare(subject: Subject, cancel: Cancel) -> _PreparedSubject | CmrSspError
     )
     cancel.check()
     index = _index(subject, cine.levels, cropped, in_plane_mm)
-    index["mean"] = cine.mean
+    index["mean"], index["highest"] = cine.mean, cine.highest
     # Torch converts to half precision ten times as fast as numpy, to the same numbers.
     levels = torch.from_numpy(cine.levels).to(torch.float16).numpy()
     return _PreparedSubject(levels, index, cropped, fingerprint(pixels))

@@ -81,6 +81,24 @@ def adjust_gamma(images: Tensor, gamma: tuple[float, float], p: float, generator
     return images.mul_(span).add_(low)
 
 
+def solarise(images: Tensor, highest: Tensor, p: float, generator: torch.Generator) -> Tensor:
+    """Turn what lies above the mean upside down: a value becomes the cine's highest less itself.
+
+    Parameters
+    ----------
+    images : Tensor, shape (batch, 1, row, column)
+        Standardised, so the mean is 0.
+    highest : Tensor, shape (batch,)
+        Standardised highest value of each image's cine.
+    p : float
+        Probability; nothing is drawn where it is 0.
+    """
+    if not p:
+        return images
+    chosen = _per_image(_coins(len(images), p, generator), images) & (images > 0)
+    return torch.where(chosen, highest[:, None, None, None] - images, images)
+
+
 def _coins(n: int, p: float, generator: torch.Generator) -> Tensor:
     return torch.rand(n, generator=generator) < p
 

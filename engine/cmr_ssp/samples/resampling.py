@@ -27,7 +27,9 @@ class SliceBatch:
     centre_px, spacing_mm : Tensor of float32, shape (batch, 2)
         Centre of the crop and pixel spacing, both (row, column).
     mean : Tensor of float32, shape (batch,)
-        Mean of the whole cine's levels.
+        Of the whole cine's levels.
+    highest : Tensor of float32, shape (batch,), or None
+        Of the whole cine's levels; None where nothing is augmented.
     """
 
     levels: Tensor
@@ -35,6 +37,7 @@ class SliceBatch:
     centre_px: Tensor
     spacing_mm: Tensor
     mean: Tensor
+    highest: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +94,7 @@ def gather(
         on_device(centre),
         on_device(records["spacing_mm"]),
         on_device(records["mean"]),
+        on_device(records["highest"]),
     )
 
 

@@ -20,12 +20,15 @@ class StandardisedCine:
         level, so that zero padding continues the background; subtract `mean` to standardise.
     mean : float
         Mean of `levels`.
+    highest : float
+        Of `levels`.
     top, left : int
         Rows and columns that were cropped before the first one kept.
     """
 
     levels: NDArray[np.float32]
     mean: float
+    highest: float
     top: int
     left: int
 
@@ -42,10 +45,12 @@ def standardise(pixels: NDArray[np.float32]) -> StandardisedCine:
     low, high = slices.min(axis=0), slices.max(axis=0)
     occupied = (low != 0) | (high != 0)
     rows, columns = (_extent(np.asarray(occupied.any(axis=axis))) for axis in (1, 0))
-    levels, mean, deviation = _above(low[rows, columns].min(), pixels[:, :, rows, columns])
+    lowest = low[rows, columns].min()
+    levels, mean, deviation = _above(lowest, pixels[:, :, rows, columns])
     scale = deviation or 1.0
     levels /= np.float32(scale)
-    return StandardisedCine(levels, mean / scale, rows.start, columns.start)
+    highest = float(high[rows, columns].max() - lowest) / scale
+    return StandardisedCine(levels, mean / scale, highest, rows.start, columns.start)
 
 
 def _above(lowest: np.float32, pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:

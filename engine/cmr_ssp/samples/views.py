@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cmr_ssp.recipes import Augmentation, Crop
 from cmr_ssp.samples.bank import SliceBank
-from cmr_ssp.samples.intensity import augment_intensities
+from cmr_ssp.samples.intensity import augment_intensities, solarise
 from cmr_ssp.samples.resampling import draw_placement, gather, no_placement, resample
 from cmr_ssp.samples.seeding import generator
 
@@ -69,5 +69,7 @@ def make_views(
     images, labels = resample(batch, placement, crop)
     if augmentation is not None:
         images = augment_intensities(images, augmentation, random)
+        assert batch.highest is not None
+        images = solarise(images, batch.highest - batch.mean, augmentation.solarise_p, random)
     drawn = torch.from_numpy(bank.drawn(samples)).to(device)
     return Views(images, labels, drawn)

@@ -10,11 +10,11 @@ from typing import TypeVar
 from lightning_fabric import Fabric
 
 from cmr_ssp.events import Cancel, Cancelled
-from cmr_ssp.recipes import MimRecipe, SegmentationRecipe
+from cmr_ssp.recipes import Recipe
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.stepper import Objective, Stepper
 
-_R = TypeVar("_R", MimRecipe, SegmentationRecipe)
+_R = TypeVar("_R", bound=Recipe)
 
 _WARM_UP_STEPS = 3  # memory and kernels settle
 _TIMED_STEPS = 7

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from cmr_ssp.errors import RunError
+from cmr_ssp.errors import Problem, RunError
 from cmr_ssp.events import (
     Cancel,
     Cancelled,
     CheckpointWritten,
     EpochFinished,
+    Noticed,
     OnEvent,
     Outcome,
     UpdateFinished,
@@ -94,6 +95,7 @@ class _Loop:
         self._tally = _Tally()
         self._scores: dict[str, float] = {}
         self._durations: deque[float] = deque(maxlen=50)
+        self._warned = False
 
     def run(self, cancel: Cancel, *, resume: bool) -> Outcome:
         if resume:
@@ -158,7 +160,8 @@ class _Loop:
     def _write_row(self, validated: dict[str, float]) -> None:
         tally = self._tally
         if tally.loss_count:
-            self._scores = {"loss": tally.loss_sum / tally.loss_count} | validated
+            mean = {"loss": tally.loss_sum / tally.loss_count}
+            self._scores = mean | self._objective.observed() | validated
         tally.loss_sum, tally.loss_count = 0.0, 0
         epoch = self._length.epoch(tally.update - 1) + 1
         rate = self._stepper.optimiser.param_groups[0]["lr"]
@@ -166,6 +169,15 @@ class _Loop:
             {"epoch": epoch, "update": tally.update, "learning_rate": rate} | self._scores
         )
         self._on_event(EpochFinished(epoch, tally.update, self._scores))
+        self._warn()
+
+    def _warn(self) -> None:
+        """Say once what the objective is concerned about."""
+        concern = self._objective.concern()
+        if concern is not None and not self._warned:
+            self._warned = True
+            remedy = "Stop and start anew with another learning rate or temperature, or go on and compare."
+            self._on_event(Noticed(Problem(str(self._run.folder), concern, remedy)))
 
     def _save(self, path: Path | None = None) -> None:
         path = path or self._run.last

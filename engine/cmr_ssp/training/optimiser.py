@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from torch import nn, optim
 
@@ -11,17 +12,25 @@ from cmr_ssp.recipes import Optimiser, Schedule
 
 def make_optimiser(network: nn.Module, settings: Optimiser) -> optim.Optimizer:
     """Return the optimiser of all of a network's parameters."""
+    groups = _groups(network, settings)
     if settings.name == "adamw":
-        return optim.AdamW(
-            network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
-        )
+        return optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     return optim.SGD(
-        network.parameters(),
+        groups,
         lr=settings.learning_rate,
         momentum=settings.momentum,
         nesterov=settings.nesterov,
         weight_decay=settings.weight_decay,
     )
+
+
+def _groups(network: nn.Module, settings: Optimiser) -> list[dict[str, Any]]:
+    """Return the parameters, those without decay apart: biases and norms are the ones of one axis."""
+    if settings.decay_all:
+        return [{"params": list(network.parameters())}]
+    decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
+    return [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
 
 
 def learning_rate(settings: Schedule, peak: float, progress: float) -> float:
@@ -41,7 +50,7 @@ def learning_rate(settings: Schedule, peak: float, progress: float) -> float:
         return peak * max(progress / settings.warmup, 0.01)
     falling = (progress - settings.warmup) / (1 - settings.warmup) if settings.warmup < 1 else 0.0
     if settings.name == "cosine":
-        return peak * 0.5 * (1 + math.cos(math.pi * falling))
+        return settings.lowest + (peak - settings.lowest) * 0.5 * (1 + math.cos(math.pi * falling))
     if settings.name == "polynomial":
         return float(peak * (1 - falling) ** settings.power)
     return peak

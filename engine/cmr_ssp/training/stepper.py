@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import numpy as np
 import torch
@@ -16,22 +16,37 @@ from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import TrainingLength, batch_order
 
 
-class Objective(Protocol):
-    """What a method or fine-tuning fills in for the loop."""
+class Objective(ABC):
+    """What a method or fine-tuning fills in for the loop.
+
+    Attributes
+    ----------
+    network : nn.Module
+        What is trained, and what a checkpoint keeps.
+    samples : ndarray of int
+        The slice samples it trains on.
+    """
 
     network: nn.Module
-    """What is trained."""
-
     samples: NDArray[np.int64]
-    """The slice samples it trains on."""
 
-    def before_update(self, progress: float) -> None:
-        """Prepare the network for an update, at some progress of the training (0 to 1)."""
-        ...
-
+    @abstractmethod
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the mean loss of the samples; `network` is `self.network` behind the precision's wrapper."""
-        ...
+
+    def before_update(self, update: int, length: TrainingLength) -> None:  # noqa: B027 - may stay empty
+        """Prepare the network for a 0-based update."""
+
+    def after_update(self, update: int, length: TrainingLength) -> None:  # noqa: B027 - may stay empty
+        """Do what follows the optimiser's step, such as moving a teacher."""
+
+    def observed(self) -> dict[str, float]:
+        """Return what else the history should show of the last update."""
+        return {}
+
+    def concern(self) -> str | None:
+        """Return what the user should know about how the training goes, None where all is well."""
+        return None
 
     def validate(self, cancel: Cancel) -> dict[str, float]:
         """Return what is measured on validation subjects; empty where there are none.
@@ -39,7 +54,8 @@ class Objective(Protocol):
         The first entry chooses the best checkpoint: higher is better. Looks at `cancel` every second or
         so, and lets `Cancelled` out.
         """
-        ...
+        del cancel
+        return {}
 
 
 class Stepper:
@@ -67,7 +83,7 @@ class Stepper:
     def step(self, update: int, cancel: Cancel) -> Tensor | None:
         """Do one update; return its mean loss, or None where it was cancelled and nothing changed."""
         recipe = self._recipe
-        self._objective.before_update(update / self._length.updates)
+        self._objective.before_update(update, self._length)
         self._set_learning_rate(update)
         samples = self._batch(update)
         parts = np.split(samples, len(samples) // (recipe.micro_batch or len(samples)))
@@ -88,6 +104,7 @@ class Stepper:
             )
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
+        self._objective.after_update(update, self._length)
         return total
 
     def _undo(self, buffers: list[Tensor]) -> None:

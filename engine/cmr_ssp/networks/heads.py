@@ -1,0 +1,72 @@
+"""An encoder with the head that a pretraining method compares features behind."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cmr_ssp.networks.unet import Encoder
+
+
+class ProjectionHead(nn.Sequential):
+    """Three linear layers with ReLU between them, as SimCLR and PCL use (method page)."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__(
+            nn.Linear(inputs, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, outputs),
+        )
+
+
+class PrototypeHead(nn.Module):
+    """DINO's head: a perceptron to a bottleneck, whose direction is compared with that of prototypes.
+
+    The last layer is weight-normalised with all lengths 1, so its outputs are cosines.
+    """
+
+    def __init__(self, inputs: int, hidden: int, bottleneck: int, outputs: int) -> None:
+        super().__init__()
+        self.perceptron = nn.Sequential(
+            nn.Linear(inputs, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.GELU(),
+            nn.Linear(hidden, hidden),
+            nn.BatchNorm1d(hidden),
+            nn.GELU(),
+            nn.Linear(hidden, bottleneck),
+        )
+        self.prototypes = nn.Linear(bottleneck, outputs, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the cosine to every prototype, shape (batch, output), for pooled features."""
+        direction = functional.normalize(self.perceptron(features), dim=1)
+        return functional.linear(direction, functional.normalize(self.prototypes.weight, dim=1))
+
+
+class PooledEncoder(nn.Module):
+    """An encoder, global average pooling, and a head.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Its lowest resolution is pooled.
+    head : nn.Module
+        Takes features (batch, channel).
+    """
+
+    def __init__(self, encoder: Encoder, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def pooled(self, images: Tensor) -> Tensor:
+        """Return the mean of the lowest resolution, shape (batch, channel)."""
+        return torch.mean(self.encoder(images)[-1], dim=(2, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the head's outputs for images (batch, 1, row, column)."""
+        outputs: Tensor = self.head(self.pooled(images))
+        return outputs

@@ -1,0 +1,74 @@
+"""The loss that SimCLR and PCL share, and what else they have in common."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cmr_ssp.networks import Encoder, PooledEncoder, ProjectionHead
+from cmr_ssp.pretrain.objective import PretrainObjective
+from cmr_ssp.recipes import ContrastiveRecipe, PretrainRecipe
+
+
+def contrastive_loss(features: Tensor, positives: Tensor, temperature: float) -> Tensor:
+    """Return the normalised, temperature-scaled cross-entropy, averaged over each anchor's positives.
+
+    With one positive an anchor it is SimCLR's NT-Xent; with several, PCL's loss. An anchor without any
+    positive counts for nothing. Needs memory for (n, n) similarities, not for (n, n, d) products.
+
+    Parameters
+    ----------
+    features : Tensor, shape (n, d)
+        Of all views; of any length.
+    positives : Tensor of bool, shape (n, n)
+        Which belong together; the diagonal is of no matter.
+    temperature : float
+        Divides the cosines.
+    """
+    # In single precision: at a temperature of 0.1 half floats round the differences away.
+    with torch.autocast(features.device.type, enabled=False):
+        directions = functional.normalize(features.float(), dim=1)
+        itself = torch.eye(len(directions), dtype=torch.bool, device=directions.device)
+        similarity = (directions @ directions.T / temperature).masked_fill(itself, -torch.inf)
+        log_p = similarity - torch.logsumexp(similarity, dim=1, keepdim=True)
+        positives = positives & ~itself
+        n_positives = positives.sum(dim=1)
+        # masked_fill, not a product: -inf times 0 on the diagonal is not a number.
+        an_anchor = -log_p.masked_fill(~positives, 0.0).sum(dim=1) / n_positives.clamp_min(1)
+        return an_anchor.sum() / (n_positives > 0).sum().clamp_min(1)
+
+
+class ContrastiveObjective(PretrainObjective):
+    """Trains the encoder to tell which of a batch's views belong together, two views a slice."""
+
+    transferred = ("encoder",)
+
+    def make_network(self, recipe: PretrainRecipe) -> nn.Module:
+        """Return the encoder with the projection head."""
+        assert isinstance(recipe, ContrastiveRecipe)
+        self._recipe = recipe
+        self.validation_batch = recipe.batch_size
+        channels, head = recipe.network.channels, recipe.head
+        projection = ProjectionHead(channels[-1], head.hidden, head.outputs)
+        return PooledEncoder(Encoder(channels), projection)
+
+    def positives(self, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which views belong together, shape (view, view), for the slice of each view.
+
+        The two views of one slice always do, also where a slice is twice in a batch.
+        """
+        return np.asarray(samples[:, None] == samples)
+
+    def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
+        """Return the loss of two freshly augmented views of each slice."""
+        twice = np.tile(samples, 2)
+        features = network(self.views(twice, seed, augmentation=self._recipe.augmentation))
+        positives = torch.from_numpy(self.positives(twice)).to(self._device)
+        return contrastive_loss(features, positives, self._recipe.temperature)
+
+    def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
+        """Return the loss of two views that are the same every time."""
+        return self.loss(self.network, samples, seed)

@@ -1,0 +1,210 @@
+"""DINO: a student guesses what its slowly following teacher says of other views (method page, DINO)."""
+
+from __future__ import annotations
+
+import math
+from copy import deepcopy
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from cmr_ssp.networks import Encoder, PooledEncoder, PrototypeHead
+from cmr_ssp.pretrain.objective import PretrainObjective
+from cmr_ssp.recipes import DinoRecipe, PretrainRecipe
+from cmr_ssp.training import TrainingLength
+
+_N_GLOBAL = 2
+_COLLAPSED = 0.02  # of what the outputs could tell at most; a network that learns is far above
+
+
+def dino_loss(student: Tensor, teacher: Tensor, centre: Tensor, temperatures: tuple[float, float]) -> Tensor:
+    """Return the cross-entropy between the teacher's word on a view and the student's on every other view.
+
+    Parameters
+    ----------
+    student : Tensor, shape (view, batch, output)
+        The global views come first.
+    teacher : Tensor, shape (global view, batch, output)
+        Of the same global views.
+    centre : Tensor, shape (output,)
+        Subtracted from the teacher's outputs.
+    temperatures : tuple of float
+        Of student and teacher.
+    """
+    log_p = functional.log_softmax(student.float() / temperatures[0], dim=-1)
+    q = teacher_word(teacher, centre, temperatures[1])
+    # (global view, view): all pairs at once, then without those of a view with itself
+    pairs = -torch.einsum("gbk,vbk->gv", q, log_p) / student.shape[1]
+    others = ~torch.eye(*pairs.shape, dtype=torch.bool, device=pairs.device)
+    return pairs[others].mean()
+
+
+def teacher_word(teacher: Tensor, centre: Tensor, temperature: float) -> Tensor:
+    """Return the teacher's probabilities, centred and sharpened."""
+    return functional.softmax((teacher.float() - centre) / temperature, dim=-1)
+
+
+class DinoNetwork(nn.Module):
+    """Student (`encoder`, `head`), teacher, the centre, and what was last observed of them.
+
+    Parameters
+    ----------
+    recipe : DinoRecipe
+        Sizes, and what the teacher starts from.
+    """
+
+    centre: Tensor
+    watched: Tensor
+
+    def __init__(self, recipe: DinoRecipe) -> None:
+        super().__init__()
+        student = _student(recipe)
+        self.encoder, self.head = student.encoder, student.head
+        self.teacher = deepcopy(student) if recipe.teacher.starts_as_copy else _student(recipe)
+        self.teacher.requires_grad_(False)
+        self.register_buffer("centre", torch.zeros(recipe.head.outputs))
+        self.register_buffer("watched", torch.zeros(2))  # entropy, information; kept to resume exactly
+
+    def forward(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Return the outputs of student (view, batch, output) and teacher (global view, batch, output).
+
+        The views, each (batch, 1, row, column), begin with the two global ones; the others are of one size.
+        """
+        together = torch.cat(views[:_N_GLOBAL])
+        pooled = [self.encoder(together)[-1].mean(dim=(2, 3))]
+        if len(views) > _N_GLOBAL:
+            pooled.append(self.encoder(torch.cat(views[_N_GLOBAL:]))[-1].mean(dim=(2, 3)))
+        student = self.head(torch.cat(pooled))
+        with torch.no_grad():
+            teacher = self.teacher(together)
+        return student.unflatten(0, (len(views), -1)), teacher.unflatten(0, (_N_GLOBAL, -1))
+
+    @torch.no_grad()
+    def move_teacher(self, momentum: float, *, buffers: bool) -> None:
+        """Bring the teacher a step closer to the student, its running statistics too if asked."""
+        student = {
+            f"{part}.{name}": tensor
+            for part in ("encoder", "head")
+            for name, tensor in getattr(self, part).state_dict(keep_vars=True).items()
+        }
+        parameters = dict(self.teacher.named_parameters())
+        for name, tensor in self.teacher.state_dict(keep_vars=True).items():
+            if name in parameters or (buffers and tensor.is_floating_point()):
+                tensor.lerp_(student[name].detach(), 1 - momentum)
+
+
+def _student(recipe: DinoRecipe) -> PooledEncoder:
+    channels, head = recipe.network.channels, recipe.head
+    return PooledEncoder(
+        Encoder(channels), PrototypeHead(channels[-1], head.hidden, head.bottleneck, head.outputs)
+    )
+
+
+class DinoObjective(PretrainObjective):
+    """Trains the encoder to say the same of a small part of a slice as of the whole."""
+
+    transferred = ("encoder",)
+
+    def make_network(self, recipe: PretrainRecipe) -> nn.Module:
+        """Return student and teacher with their heads."""
+        assert isinstance(recipe, DinoRecipe)
+        self._recipe = recipe
+        self._pair = DinoNetwork(recipe)
+        self._temperature = recipe.teacher.first_temperature
+        self._said = torch.zeros(recipe.head.outputs)  # sum of the teacher's outputs since the last update
+        self._n_said = 0
+        self._is_due = False
+        return self._pair
+
+    def before_update(self, update: int, length: TrainingLength) -> None:
+        """Set the teacher's temperature, and freeze the last layer in the first epochs."""
+        teacher, progress = self._recipe.teacher, update / length.updates
+        warm = min(1.0, progress / teacher.warmup) if teacher.warmup else 1.0
+        first, last = teacher.first_temperature, teacher.temperature
+        self._temperature = first + warm * (last - first)
+        frozen = length.epoch(update) < self._recipe.frozen_epochs
+        head = self._pair.head
+        assert isinstance(head, PrototypeHead)
+        head.prototypes.requires_grad_(not frozen)
+        self._said, self._n_said = torch.zeros_like(self._pair.centre), 0
+        self._is_due = not frozen and progress >= teacher.warmup  # a concern before says nothing
+
+    def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
+        """Return the loss of two global and some local views of each slice."""
+        student, teacher = network(self._views(samples, seed))
+        self._listen(teacher)
+        return self._loss(student, teacher)
+
+    def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
+        """Return the loss of views that are the same every time."""
+        return self._loss(*self.network(self._views(samples, seed)))
+
+    @torch.no_grad()
+    def after_update(self, update: int, length: TrainingLength) -> None:
+        """Move teacher and centre; the momentum rises to 1 by a cosine, per update."""
+        teacher, progress = self._recipe.teacher, update / length.updates
+        momentum = 1 - (1 - teacher.momentum) * (math.cos(math.pi * progress) + 1) / 2
+        self._pair.move_teacher(momentum, buffers=teacher.buffers_follow)
+        if self._n_said:
+            self._pair.centre.lerp_(self._said / self._n_said, 1 - teacher.centre_momentum)
+
+    def observed(self) -> dict[str, float]:
+        """Return the teacher's mean entropy and how much its words tell of a slice (both in nats)."""
+        entropy, information = self._pair.watched.tolist()
+        return {
+            "teacher_entropy": entropy,
+            "teacher_information": information,
+            "centre_norm": float(self._pair.centre.norm()),
+        }
+
+    def concern(self) -> str | None:
+        """Say that the outputs collapsed: whatever the slice, the teacher says the same."""
+        most = math.log(min(self._recipe.head.outputs, _N_GLOBAL * self._recipe.batch_size))
+        if self._is_due and float(self._pair.watched[1]) < _COLLAPSED * most:
+            return "DINO has collapsed: the teacher says the same of every slice"
+        return None
+
+    def _loss(self, student: Tensor, teacher: Tensor) -> Tensor:
+        temperatures = (self._recipe.temperature, self._temperature)
+        return dino_loss(student, teacher, self._pair.centre, temperatures)
+
+    @torch.no_grad()
+    def _listen(self, teacher: Tensor) -> None:
+        """Remember what moves the centre, and what shows a collapse.
+
+        Information is the entropy of the mean word less the mean entropy of words: 0 where all words are
+        alike, whether all of them are one class or all of them are uniform.
+        """
+        outputs = teacher.flatten(0, 1).float()
+        self._said = self._said + outputs.sum(dim=0)
+        self._n_said += len(outputs)
+        words = teacher_word(outputs, self._pair.centre, self._temperature)
+        entropy = _entropy(words).mean()
+        self._pair.watched.copy_(torch.stack((entropy, _entropy(words.mean(dim=0)) - entropy)))
+
+    def _views(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> list[Tensor]:
+        """Return the views, each (batch, 1, size, size): two global ones first, then the local ones."""
+        ranges, views, crop = self._recipe.augmentation, self._recipe.views, self._recipe.crop
+        blurred = ranges.model_copy(update={"blur_p": 1.0, "blur_sigma_px": views.blur_sigma_px})
+        solarised = ranges.model_copy(update={"solarise_p": views.solarise_p})
+        made = [
+            self.views(samples, (*seed, place), augmentation=augmentation)
+            for place, augmentation in enumerate((blurred, solarised))
+        ]
+        if not views.n_local:
+            return made
+        shift_and_zoom = {"translation_px": views.local_translation_px, "scale": views.local_scale}
+        local = self.views(
+            np.tile(samples, views.n_local),
+            (*seed, _N_GLOBAL),
+            augmentation=ranges.model_copy(update=shift_and_zoom),
+            crop=crop.model_copy(update={"size_px": views.local_size_px}),
+        )
+        return [*made, *local.chunk(views.n_local)]
+
+
+def _entropy(p: Tensor) -> Tensor:
+    return -torch.xlogy(p, p).sum(dim=-1)

@@ -1,0 +1,9 @@
+"""SimCLR: the two views of one slice are the only positives (method page, SimCLR)."""
+
+from __future__ import annotations
+
+from cmr_ssp.pretrain.contrastive import ContrastiveObjective
+
+
+class SimclrObjective(ContrastiveObjective):
+    """Trains the encoder to find the other view of a slice among all of the batch's."""

@@ -1,0 +1,162 @@
+"""The recipes of the pretraining methods, one class a method."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cmr_ssp.recipes.models import Count, Fraction, Positive, Recipe, Settings
+
+
+class PretrainRecipe(Recipe):
+    """Pretraining by any method; no label is looked at."""
+
+
+class PatchMask(Settings):
+    """The patches that masked image modelling hides."""
+
+    patch_px: Count = Field(
+        32, title="Patch size", description="Side of a patch in pixels", json_schema_extra={"unit": "px"}
+    )
+    hidden: Fraction = Field(
+        0.75, title="Hidden share", description="Share of the patches that is hidden, exactly"
+    )
+
+
+class MimRecipe(PretrainRecipe):
+    """Pretraining by masked image modelling."""
+
+    method: Literal["mim"] = "mim"
+    mask: PatchMask = Field(PatchMask(), title="Mask")
+
+    def _more_faults(self) -> list[str]:
+        size, patch = self.crop.size_px, self.mask.patch_px
+        if size % patch:
+            return [f"mask.patch_px {patch} does not divide crop.size_px {size}"]
+        hidden = round(self.mask.hidden * (size // patch) ** 2)
+        if not 0 < hidden < (size // patch) ** 2:
+            return [f"mask.hidden {self.mask.hidden} hides all or none of the patches"]
+        return []
+
+
+class Projection(Settings):
+    """The multi-layer perceptron behind the pooled features, which pretraining alone needs."""
+
+    hidden: Count = Field(512, title="Hidden width")
+    outputs: Count = Field(512, title="Outputs", description="Length of what is compared")
+
+
+class ContrastiveRecipe(PretrainRecipe):
+    """What the contrastive methods share."""
+
+    temperature: Positive = Field(0.1, title="Temperature", description="Divides the similarities")
+    head: Projection = Field(Projection(), title="Head")
+
+    def _more_faults(self) -> list[str]:
+        faults = []
+        if self.batch_size < 2:
+            faults.append("batch_size 1 leaves nothing to tell a slice from")
+        if self.micro_batch not in (None, self.batch_size):
+            faults.append("micro_batch would change the loss, which compares a whole batch; lower batch_size")
+        return faults
+
+
+class SimclrRecipe(ContrastiveRecipe):
+    """Pretraining by SimCLR: two views of one slice belong together."""
+
+    method: Literal["simclr"] = "simclr"
+
+
+class PclRecipe(ContrastiveRecipe):
+    """Positional contrastive learning: slices from alike places in the heart belong together."""
+
+    method: Literal["pcl"] = "pcl"
+    threshold: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.1,
+        title="Threshold",
+        description="Relative positions that differ by less belong together",
+    )
+    positions: Literal["exact", "rounded"] = Field(
+        "exact",
+        title="Positions compared",
+        description="As ratios of whole numbers, or rounded to floats as the paper's authors did",
+    )
+
+
+class DinoHead(Settings):
+    """The head of DINO."""
+
+    hidden: Count = Field(2048, title="Hidden width")
+    bottleneck: Count = Field(256, title="Bottleneck", description="Width before the last layer")
+    outputs: Count = Field(8192, title="Outputs", description="Classes that the network makes up")
+
+
+class DinoViews(Settings):
+    """How DINO's views differ from one another."""
+
+    n_local: Annotated[int, Field(ge=0)] = Field(6, title="Local views")
+    local_size_px: Count = Field(128, title="Local size", json_schema_extra={"unit": "px"})
+    local_translation_px: Annotated[float, Field(ge=0)] = Field(
+        160.0, title="Local translation", json_schema_extra={"unit": "px"}
+    )
+    local_scale: tuple[Positive, Positive] = Field((0.313, 0.524), title="Local zoom")
+    blur_sigma_px: tuple[Positive, Positive] = Field(
+        (0.1, 2.0),
+        title="First view's blur",
+        description="The first global view is always blurred",
+        json_schema_extra={"unit": "px"},
+    )
+    solarise_p: Fraction = Field(
+        0.2, title="Second view's solarisation", description="Probability, in the second global view"
+    )
+
+
+class Teacher(Settings):
+    """DINO's teacher, which follows the student."""
+
+    temperature: Positive = Field(0.04, title="Temperature")
+    first_temperature: Positive = Field(0.02, title="First temperature")
+    warmup: Fraction = Field(
+        0.3,
+        title="Temperature warm-up",
+        description="Part of the training until the temperature is reached",
+        json_schema_extra={"unit": "share"},
+    )
+    momentum: Fraction = Field(0.996, title="Momentum", description="At the start; rises to 1 by a cosine")
+    centre_momentum: Fraction = Field(0.9, title="Momentum of the centre")
+    starts_as_copy: bool = Field(
+        True, title="Starts as a copy", description="Else from other random weights, as the paper's did"
+    )
+    buffers_follow: bool = Field(
+        True, title="Norms follow", description="Whether running statistics follow the student's too"
+    )
+
+
+class DinoRecipe(PretrainRecipe):
+    """Pretraining by DINO: a student guesses what its teacher says of other views."""
+
+    method: Literal["dino"] = "dino"
+    head: DinoHead = Field(DinoHead(), title="Head")
+    views: DinoViews = Field(DinoViews(), title="Views")
+    temperature: Positive = Field(0.1, title="Temperature", description="Of the student")
+    teacher: Teacher = Field(Teacher(), title="Teacher")
+    frozen_epochs: Annotated[int, Field(ge=0)] = Field(
+        1, title="Last layer frozen", description="For so many epochs", json_schema_extra={"unit": "epochs"}
+    )
+
+    def _more_faults(self) -> list[str]:
+        faults = []
+        if (self.micro_batch or self.batch_size) < 2:
+            faults.append("batch_size and micro_batch must be 2 or more for the head's batch norm")
+        size, divisor = self.views.local_size_px, self.network.divisor
+        if self.views.n_local and size % divisor:
+            faults.append(f"views.local_size_px {size} does not divide by {divisor}")
+        return faults + [
+            f"views.{name}: {low} is above {high}; write the smaller bound first"
+            for name, (low, high) in (
+                ("local_scale", self.views.local_scale),
+                ("blur_sigma_px", self.views.blur_sigma_px),
+            )
+            if low > high
+        ]

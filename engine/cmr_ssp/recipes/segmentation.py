@@ -1,0 +1,50 @@
+"""The recipe of training on labels: fine-tuning and from scratch."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from cmr_ssp.recipes.models import Fraction, Positive, Recipe, Settings
+
+
+class SegmentationLoss(Settings):
+    """Cross-entropy plus soft Dice, at every resolution but the lowest."""
+
+    cross_entropy: Annotated[float, Field(ge=0)] = Field(0.5, title="Weight of cross-entropy")
+    dice: Annotated[float, Field(ge=0)] = Field(0.5, title="Weight of Dice")
+    smoothing: Positive = Field(
+        1e-5, title="Smoothing", description="Added above and below the Dice's fraction line"
+    )
+    deep_supervision: bool = Field(
+        True, title="Deep supervision", description="Losses at the lower resolutions too"
+    )
+
+
+class Prediction(Settings):
+    """How a stack is segmented."""
+
+    flips: bool = Field(
+        False, title="Average over flips", description="Average over the four flips of every slice"
+    )
+    recentre: bool = Field(
+        False, title="Segment twice", description="Segment twice, the second time around what was found"
+    )
+    largest_component: bool = Field(
+        False, title="Largest piece only", description="Keep the largest piece of every structure and frame"
+    )
+
+
+class SegmentationRecipe(Recipe):
+    """Training on labels: fine-tuning a pretrained network, or from scratch."""
+
+    method: Literal["finetune", "scratch"]
+    loss: SegmentationLoss = Field(SegmentationLoss(), title="Loss")
+    freeze_encoder: Fraction = Field(
+        0.0,
+        title="Encoder frozen",
+        description="First part of the training with the encoder frozen",
+        json_schema_extra={"unit": "share"},
+    )
+    prediction: Prediction = Field(Prediction(), title="Prediction")
