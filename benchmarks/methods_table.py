@@ -1,4 +1,4 @@
-"""The table of pretraining methods in docs/methods.md: pretrain, train on few labels, score the test set once.
+"""The table of methods in docs/methods.md: pretrain, train on few labels, score the test set once.
 
     python benchmarks/methods_table.py ../shared/data/acdc --out FOLDER --write docs/methods.md
 
