@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from cmr_ssp.events import Event, JobEnded
-from cmr_ssp.recipes import MimRecipe, SegmentationRecipe, parse_recipe
+from cmr_ssp.recipes import MimRecipe, PretrainRecipe, SegmentationRecipe, parse_recipe
 from files_helpers import save
 
 ROWS, COLUMNS, SLICES, FRAMES = 36, 40, 3, 4
@@ -66,6 +66,25 @@ COMMON: dict[str, Any] = {
 def mim(**changes: Any) -> MimRecipe:
     recipe = parse_recipe(COMMON | {"method": "mim", "mask": {"patch_px": 4}} | changes, "test")
     assert isinstance(recipe, MimRecipe)
+    return recipe
+
+
+HEADS: dict[str, dict[str, Any]] = {
+    "mim": {"mask": {"patch_px": 4}},
+    "simclr": {"head": {"hidden": 6, "outputs": 5}},
+    "pcl": {"head": {"hidden": 6, "outputs": 5}, "threshold": 0.3},
+    "dino": {
+        "head": {"hidden": 6, "bottleneck": 4, "outputs": 7},
+        "views": {"n_local": 2, "local_size_px": 8, "local_translation_px": 2},
+    },
+}
+"""What each method's recipe needs to be tiny."""
+
+
+def pretraining(method: str, **changes: Any) -> PretrainRecipe:
+    """Return a tiny recipe of a method."""
+    recipe = parse_recipe(COMMON | {"method": method} | HEADS[method] | changes, "test")
+    assert isinstance(recipe, PretrainRecipe)
     return recipe
 
 

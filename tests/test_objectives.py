@@ -14,11 +14,11 @@ from cmr_ssp.files import open_cohort, open_stack, read_segmentation
 from cmr_ssp.finetune import SegmentationObjective
 from cmr_ssp.prediction import segment_stack
 from cmr_ssp.pretrain import MimObjective
-from cmr_ssp.pretrain import mim as mim_module
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.samples.views import make_views
 from cmr_ssp.subjects import Cohort
+from cmr_ssp.training import TrainingLength
 from cohort_helpers import ED, ES, FRAMES, SLICES, mim, segmentation, write_beating_cohort
 from torch import Tensor, nn
 
@@ -111,11 +111,12 @@ def test_the_samples_are_the_labelled_slices(bank: SliceBank) -> None:
 
 def test_the_encoder_is_frozen_for_the_first_part_only(bank: SliceBank) -> None:
     objective = labelled(bank, freeze_encoder=0.5)
-    for progress, free in ((0.0, False), (0.49, False), (0.5, True), (0.9, True)):
-        objective.before_update(progress)
+    length = TrainingLength(10, 100)
+    for update, free in ((0, False), (49, False), (50, True), (90, True)):
+        objective.before_update(update, length)
         for name, parameter in objective.network.named_parameters():
             assert parameter.requires_grad == (free or not name.startswith("encoder."))
-    objective.before_update(0.0)
+    objective.before_update(0, length)
     objective.loss(objective.network, objective.samples[:4], (0, 0, 0)).backward()
     gradients = {name: p.grad for name, p in objective.network.named_parameters()}
     assert all((grad is None) == name.startswith("encoder.") for name, grad in gradients.items())
@@ -150,7 +151,7 @@ def stop_after(batches: int, network: nn.Module, cancel: Cancel) -> list[int]:
 
 
 def test_validation_can_be_left_between_batches(bank: SliceBank, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mim_module, "_VALIDATION_BATCH", 4)
+    monkeypatch.setattr(MimObjective, "validation_batch", 4)
     cancel = Cancel()
     pretrained, finetuned = pretraining(bank), labelled(bank, ("a", "b"), prediction={"recentre": True})
     seen = stop_after(2, pretrained.network, cancel)

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from cmr_ssp.pretrain.dino import DinoObjective
-from cmr_ssp.pretrain.mim import MimObjective
+from cmr_ssp.pretrain.mim import MimObjective, masked_mse
 from cmr_ssp.pretrain.objective import PretrainObjective
 from cmr_ssp.pretrain.pcl import PclObjective
 from cmr_ssp.pretrain.simclr import SimclrObjective
@@ -30,6 +30,7 @@ __all__ = [
     "PretrainObjective",
     "SimclrObjective",
     "make_objective",
+    "masked_mse",
 ]
 
 
