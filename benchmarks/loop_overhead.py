@@ -25,7 +25,7 @@ from cmr_ssp.networks import UNet
 from cmr_ssp.recipes import SegmentationRecipe, load_recipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.views import Views
-from cmr_ssp.training import train
+from cmr_ssp.training import Objective, train
 from cmr_ssp.training.optimiser import make_optimiser
 from common import verdict
 from numpy.typing import NDArray
@@ -53,7 +53,7 @@ def ready_made(recipe: SegmentationRecipe) -> Views:
     return Views(images, labels, torch.ones(n, len(Structure), dtype=torch.bool))
 
 
-class ReadyMade:
+class ReadyMade(Objective):
     """A segmentation objective whose batch lies ready."""
 
     def __init__(self, recipe: SegmentationRecipe, views: Views) -> None:
@@ -61,17 +61,10 @@ class ReadyMade:
         self.samples: NDArray[np.int64] = np.arange(LABELLED_SLICES)
         self._criterion, self._views = SegmentationCriterion(recipe.loss), views
 
-    def before_update(self, progress: float) -> None:
-        del progress
-
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         del samples, seed
         assert self._views.labels is not None
         return self._criterion(network(self._views.images), self._views.labels, self._views.drawn)
-
-    def validate(self, cancel: Cancel) -> dict[str, float]:
-        del cancel
-        return {}
 
 
 class Bare:

@@ -15,6 +15,7 @@ from cmr_ssp.pretrain.contrastive import contrastive_loss
 from cmr_ssp.pretrain.pcl import alike_positions
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
+from cmr_ssp.samples.views import make_views
 from cohort_helpers import SLICES, pretraining, write_beating_cohort
 from monai.losses import ContrastiveLoss
 from torch import Tensor
@@ -181,6 +182,19 @@ def test_the_network_sees_two_different_views_of_each_slice(bank: SliceBank) -> 
     assert all(not torch.equal(views[i], views[j]) for i in range(6) for j in range(i))
     assert float(simclr.loss(simclr.network, batch, (0, 0, 0))) == pytest.approx(float(loss), rel=1e-6)
     assert torch.equal(shown[1], views)
+
+
+def test_several_views_at_once_are_those_of_a_batch_that_repeats_its_slices(bank: SliceBank) -> None:
+    recipe, batch = pretraining("simclr"), bank.samples()[:5]
+    ranges = recipe.augmentation.model_copy(update={"solarise_p": 0.5})
+    together, repeated = (
+        make_views(bank, samples, recipe.crop, ranges, (3, 1), CPU, with_labels=True, n_views=n)
+        for samples, n in ((batch, 3), (np.tile(batch, 3), 1))
+    )
+    assert torch.equal(together.images, repeated.images)
+    assert together.labels is not None and repeated.labels is not None
+    assert torch.equal(together.labels, repeated.labels)
+    assert torch.equal(together.drawn, repeated.drawn)
 
 
 def test_positives_are_the_same_slice_or_alike_heights(bank: SliceBank) -> None:

@@ -64,9 +64,8 @@ class ContrastiveObjective(PretrainObjective):
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the loss of two freshly augmented views of each slice."""
-        twice = np.tile(samples, 2)
-        features = network(self.views(twice, seed, augmentation=self._recipe.augmentation))
-        positives = torch.from_numpy(self.positives(twice)).to(self._device)
+        features = network(self.views(samples, seed, augmentation=self._recipe.augmentation, n_views=2))
+        positives = torch.from_numpy(self.positives(np.tile(samples, 2))).to(self._device)
         return contrastive_loss(features, positives, self._recipe.temperature)
 
     def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:

@@ -198,10 +198,11 @@ class DinoObjective(PretrainObjective):
             return made
         shift_and_zoom = {"translation_px": views.local_translation_px, "scale": views.local_scale}
         local = self.views(
-            np.tile(samples, views.n_local),
+            samples,
             (*seed, _N_GLOBAL),
             augmentation=ranges.model_copy(update=shift_and_zoom),
             crop=crop.model_copy(update={"size_px": views.local_size_px}),
+            n_views=views.n_local,
         )
         return [*made, *local.chunk(views.n_local)]
 

@@ -71,8 +71,9 @@ class PretrainObjective(Objective):
         *,
         augmentation: Augmentation | None,
         crop: Crop | None = None,
+        n_views: int = 1,
     ) -> Tensor:
-        """Return one view of each slice, channels last, shape (batch, 1, size, size)."""
+        """Return views of each slice, channels last, shape (n_views * batch, 1, size, size)."""
         views = make_views(
             self._bank,
             samples,
@@ -81,6 +82,7 @@ class PretrainObjective(Objective):
             seed,
             self._device,
             with_labels=False,
+            n_views=n_views,
         )
         return views.images.contiguous(memory_format=torch.channels_last)
 

@@ -123,12 +123,13 @@ def crop_to_slice(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[
 
     Crop pixels count from the crop's centre, slice pixels from the slice's first; both (row, column).
     """
-    device = batch.levels.device
+    device, n_views = batch.levels.device, len(placement.scale) // len(batch.levels)
+    spacing_mm, centre_px = batch.spacing_mm.repeat(n_views, 1), batch.centre_px.repeat(n_views, 1)
     cosine, sine = placement.rotation.cos(), placement.rotation.sin()
     turn = torch.stack((torch.stack((cosine, -sine), 1), torch.stack((sine, cosine), 1)), 1)
     zoom_mm = crop.spacing_mm * placement.scale[:, None]
-    matrix = (turn * (placement.flip * zoom_mm)[:, None, :]).to(device) / batch.spacing_mm[:, :, None]
-    offset = batch.centre_px + (placement.translation_px * zoom_mm).to(device) / batch.spacing_mm
+    matrix = (turn * (placement.flip * zoom_mm)[:, None, :]).to(device) / spacing_mm[:, :, None]
+    offset = centre_px + (placement.translation_px * zoom_mm).to(device) / spacing_mm
     return matrix, offset
 
 
@@ -149,16 +150,34 @@ def sampling_grid(matrix: Tensor, offset: Tensor, crop: Crop, canvas: torch.Size
 def resample(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[Tensor, Tensor | None]:
     """Bring images (bicubic) and labels (nearest) onto the crop, and standardise.
 
+    Parameters
+    ----------
+    batch : SliceBatch
+        Slices.
+    placement : Placement
+        As many as there are slices, or a whole number of times as many: first one of each slice, then the
+        next of each.
+    crop : Crop
+        What the network sees.
+
     Returns
     -------
-    images : Tensor of float32, shape (batch, 1, size, size)
-    labels : Tensor of uint8, shape (batch, size, size), or None
+    images : Tensor of float32, shape (placement, 1, size, size)
+    labels : Tensor of uint8, shape (placement, size, size), or None
     """
+    n, n_views = len(batch.levels), len(placement.scale) // len(batch.levels)
     matrix, offset = crop_to_slice(batch, placement, crop)
     grid = sampling_grid(matrix, offset, crop, batch.levels.shape)
-    images = functional.grid_sample(batch.levels, grid, mode="bicubic", align_corners=False)
-    images -= batch.mean[:, None, None, None]
+    if n_views > 1:  # all crops of a slice below one another, so that no slice is copied
+        grid = grid.reshape(n_views, n, *grid.shape[1:]).transpose(0, 1).flatten(1, 2)
+
+    def sample(slices: Tensor, mode: str) -> Tensor:
+        found = functional.grid_sample(slices, grid, mode=mode, align_corners=False)
+        apart = found.reshape(n, n_views, crop.size_px, crop.size_px)
+        return apart.transpose(0, 1).reshape(n * n_views, 1, crop.size_px, crop.size_px)
+
+    images = sample(batch.levels, "bicubic")
+    images -= batch.mean.repeat(n_views)[:, None, None, None]
     if batch.labels is None:
         return images, None
-    labels = functional.grid_sample(batch.labels, grid, mode="nearest", align_corners=False)
-    return images, labels[:, 0].to(torch.uint8)
+    return images, sample(batch.labels, "nearest")[:, 0].to(torch.uint8)

@@ -44,8 +44,9 @@ def make_views(
     device: torch.device,
     *,
     with_labels: bool,
+    n_views: int = 1,
 ) -> Views:
-    """Make one view of each sample.
+    """Make one view of each sample, or several: first one of each, then the next of each.
 
     Parameters
     ----------
@@ -61,15 +62,19 @@ def make_views(
         Where they are made.
     with_labels : bool
         Whether labels come along.
+    n_views : int
+        Of each sample.
     """
     random = generator(*seed)
     batch = gather(bank, samples, crop, device, with_labels=with_labels)
-    n = len(samples)
+    n = n_views * len(samples)
     placement = no_placement(n) if augmentation is None else draw_placement(n, augmentation, random)
     images, labels = resample(batch, placement, crop)
     if augmentation is not None:
         images = augment_intensities(images, augmentation, random)
         assert batch.highest is not None
-        images = solarise(images, batch.highest - batch.mean, augmentation.solarise_p, random)
-    drawn = torch.from_numpy(bank.drawn(samples)).to(device)
+        images = solarise(
+            images, (batch.highest - batch.mean).repeat(n_views), augmentation.solarise_p, random
+        )
+    drawn = torch.from_numpy(bank.drawn(np.tile(samples, n_views))).to(device)
     return Views(images, labels, drawn)
