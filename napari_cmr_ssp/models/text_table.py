@@ -7,6 +7,12 @@ from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
+GREY = "#8a8f98"
+"""Of what cannot be chosen; readable on dark and on light."""
+
+AMBER = "#c9a227"
+"""Of what has to be known."""
+
 _ROOT = QModelIndex()
 
 

@@ -14,6 +14,7 @@ from cmr_ssp.anatomy import Numbering
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
 from cmr_ssp.files import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook
 from cmr_ssp.files import folder as plain
+from cmr_ssp.files.dicom.sources import is_zip
 from cmr_ssp.files.labels import label_header_problems
 from cmr_ssp.files.nifti import is_nifti, read_header
 from cmr_ssp.files.numbering import stated_numbering
@@ -48,7 +49,8 @@ def open_cohort(folder: Path) -> Cohort:
     """List the subjects under a folder, reading headers only.
 
     The layout is recognised in the folder itself, in the folders below it (the user named the one above),
-    or in the one above it (the user named one subject's folder, which gives a cohort of that subject).
+    or in the one above it (the user named one subject's folder, which gives a cohort of that subject). The
+    zip archive of a DICOM exam is a cohort of that exam.
 
     Parameters
     ----------
@@ -67,7 +69,8 @@ def open_cohort(folder: Path) -> Cohort:
         Where the folder is missing, empty, of no known layout or of several.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would lose the user's own links
-    _check_folder(folder)
+    if not is_zip(folder):
+        _check_folder(folder)
     layouts = _recognise(folder)
     subjects: list[Subject] = []
     problems: list[Problem] = []
@@ -77,16 +80,20 @@ def open_cohort(folder: Path) -> Cohort:
         subjects += [_renumbered(subject, stated) for subject in found if _lies_in(subject, folder)]
         problems += [problem for problem in wrong if place != folder.parent or str(folder) in problem.where]
     usable: dict[str, Subject] = {}
+    refused: list[Subject] = []
     for subject in sorted(subjects, key=lambda subject: subject.id):
         wrong = [*_bad_id(subject, usable), *_header_problems(subject)]
         problems += wrong
-        if not any(problem.severity is Severity.ERROR for problem in wrong):
+        if any(problem.severity is Severity.ERROR for problem in wrong):
+            refused.append(subject)
+        else:
             usable[subject.id] = subject
     return Cohort(
         folder,
         " and ".join(layout.NAME for layout, _ in layouts),
         tuple(usable.values()),
         tuple(dict.fromkeys(problems)),
+        tuple(refused),
     )
 
 
@@ -107,6 +114,10 @@ def _check_folder(folder: Path) -> None:
 
 def _recognise(folder: Path) -> list[tuple[Layout, list[Path]]]:
     """Return the layout of a folder (or those made to be used as one) and where its subjects lie."""
+    if is_zip(folder):
+        if dicom_exams.recognises(folder):
+            return [(dicom_exams, [folder])]
+        raise CohortError.of(folder, "the archive holds no DICOM image", "Unpack other archives first.")
     for layout in LAYOUTS:
         if layout.recognises(folder):
             return [(layout, [folder])]

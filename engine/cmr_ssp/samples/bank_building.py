@@ -93,6 +93,8 @@ def _content_key(subjects: Sequence[Subject]) -> str:
     digest = hashlib.blake2b(f"{_FORMAT}".encode(), digest_size=12)
     for subject in subjects:
         digest.update(repr((subject.id, subject.frames, subject.labels)).encode())
+        if subject.sorting is not None:  # else the key is that of banks made before there was a choice
+            digest.update(repr(subject.sorting).encode())
         sources = {frame.path for frame in subject.frames} | {label.source.path for label in subject.labels}
         for path in sorted(sources):
             for name, size, changed in signature(path):  # empty where it is gone: reading it says so

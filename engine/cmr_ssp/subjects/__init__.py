@@ -1,6 +1,7 @@
 """The nouns: subjects, their cine stacks and segmentations, and cohorts split by subject."""
 
 from cmr_ssp.subjects.cohort import Cohort
+from cmr_ssp.subjects.sorting import SortOptions
 from cmr_ssp.subjects.split import Role, Split
 from cmr_ssp.subjects.stack import Acquisition, CineStack, Grid, Segmentation, SliceOrder
 from cmr_ssp.subjects.subject import FrameSource, LabelSource, Subject
@@ -15,6 +16,7 @@ __all__ = [
     "Role",
     "Segmentation",
     "SliceOrder",
+    "SortOptions",
     "Split",
     "Subject",
 ]

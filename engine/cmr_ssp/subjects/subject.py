@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_ssp.anatomy import Numbering, Phase
+from cmr_ssp.subjects.sorting import SortOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Subject:
         At most one per phase; empty where nobody labelled the subject.
     vendor, group : str or None
         Scanner vendor and diagnostic group, where the data set says so.
+    sorting : SortOptions or None
+        What somebody chose for the DICOM exam; None where nothing was to choose.
     """
 
     id: str
@@ -72,12 +75,18 @@ class Subject:
     labels: tuple[LabelSource, ...] = ()
     vendor: str | None = None
     group: str | None = None
+    sorting: SortOptions | None = None
 
     @property
     def names_files(self) -> bool:
         """Whether the id can be part of a file's name without leading it out of its folder."""
         leads_away = self.id.startswith(".") or ".." in self.id or set(self.id) & set("/\\:\0")
         return bool(self.id) and not leads_away
+
+    @property
+    def place(self) -> Path | None:
+        """Where its first frame lies: the folder or archive of a DICOM exam."""
+        return self.frames[0].path if self.frames else None
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -4,8 +4,8 @@ Importing this loads no pydicom; reading a header does.
 """
 
 from cmr_ssp.files.dicom.listing import DicomFolder, DicomSeries, SliceTimes, list_dicom, open_dicom
-from cmr_ssp.files.dicom.options import SortOptions
 from cmr_ssp.files.dicom.sources import may_be_exam, signature
+from cmr_ssp.subjects.sorting import SortOptions
 
 __all__ = [
     "DicomFolder",
