@@ -53,7 +53,8 @@ class SeriesTable(TextTable):
         """Return text, tool tip or colour of a cell."""
         series = self.series[index.row()]
         if role == Qt.ItemDataRole.ToolTipRole:
-            return f"<p>{html.escape(series.description)}: {html.escape(self.rows[index.row()][2])}</p>"
+            about = series.reason or self.rows[index.row()][2]
+            return f"<p>{html.escape(series.description)}: {html.escape(about)}</p>"
         if role == Qt.ItemDataRole.ForegroundRole and series.reason is not None:
             return QBrush(QColor(AMBER if series.choices else GREY))
         return super().data(index, role)
@@ -62,4 +63,4 @@ class SeriesTable(TextTable):
 def _verdict(series: DicomSeries, n_likely: int) -> str:
     if series.reason is None:
         return "yes" if n_likely == 1 else "may be it"
-    return f"needs a choice: {series.reason}" if series.choices else f"no: {series.reason}"
+    return "needs a choice" if series.choices else f"no: {series.reason}"

@@ -76,11 +76,7 @@ class DataPanel(QWidget):
         self.series = SeriesView()
         self.series.choice_asked.connect(self.choice_asked)
         layout.addWidget(self.series)
-        layout.addLayout(self._drawing_row())
-        layout.addLayout(self._split_row())
-        self.ticked = QLabel()
-        self.ticked.setWordWrap(True)
-        layout.addWidget(self.ticked)
+        layout.addWidget(self._labels_part())
         session.events.cohort.connect(self._show_cohort)
         session.events.ticks.connect(self._show_ticks)
         session.events.split.connect(self._show_ticks)
@@ -130,6 +126,18 @@ class DataPanel(QWidget):
         table.customContextMenuRequested.connect(self._show_menu)
         return table
 
+    def _labels_part(self) -> QWidget:
+        """Make what is about labels; a cohort without any has no use for it."""
+        self.labels_part = QWidget()
+        layout = QVBoxLayout(self.labels_part)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._drawing_row())
+        layout.addLayout(self._split_row())
+        self.ticked = QLabel()
+        self.ticked.setWordWrap(True)
+        layout.addWidget(self.ticked)
+        return self.labels_part
+
     def _drawing_row(self) -> QHBoxLayout:
         self.number = _spin(1, 9999, 5, "How many labelled training subjects to draw")
         self.seed = _spin(0, 99999, 0, "Seed of the draw; larger draws contain smaller ones")
@@ -159,6 +167,7 @@ class DataPanel(QWidget):
         self.problems.setVisible(bool(problems))
         if cohort is not None:
             labelled = sum(bool(subject.labels) for subject in cohort.subjects)
+            self.labels_part.setVisible(labelled > 0)
             n, layout = len(cohort.subjects), cohort.layout
             refused = f", {len(cohort.refused)} refused" if cohort.refused else ""
             self.summary.setText(

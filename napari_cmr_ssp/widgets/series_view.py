@@ -15,7 +15,7 @@ from napari_cmr_ssp.models.series_table import SeriesTable, may_be_cine, needs_c
 from napari_cmr_ssp.widgets.tables import table_of, wrap_texts
 from napari_cmr_ssp.widgets.texts import coloured
 
-_MOST_PX = 132
+_LEAST_PX, _MOST_PX = 76, 132
 _WAYS = {
     "unequal_frames": "resample slices in time by their trigger times",
     "missing_slice": "leave missing slices out, or interpolate them",
@@ -36,6 +36,7 @@ class SeriesView(QWidget):
         self.about.setWordWrap(True)
         self.table = series_view_of(self.model)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.table.setMinimumHeight(_LEAST_PX)
         self.table.setMaximumHeight(_MOST_PX)
         self.choose = QPushButton("Choose how to open ...")
         self.choose.setToolTip(

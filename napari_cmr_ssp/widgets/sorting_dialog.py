@@ -26,7 +26,7 @@ from napari_cmr_ssp.widgets.tables import fit_columns, selected_rows, selection_
 from napari_cmr_ssp.widgets.texts import coloured, problem_html
 
 _SIZE_PX = (720, 540)
-_SERIES_PX = 150
+_SERIES_PX = 110
 _FIELDS: dict[str, tuple[str, dict[str, str]]] = {
     "unequal_frames": (
         "Slices with another number of frames",
@@ -186,9 +186,13 @@ def _combo(texts: dict[str, str]) -> QComboBox:
 def _verdict(folder: DicomFolder, shown: DicomSeries | None, stack: CineStack | None) -> str:
     if stack is not None:
         size = f"<b>Opens as {stack.grid.shape[0]} slices x {stack.n_frames} frames.</b>"
-        notes = [f"{problem.what}." for problem in stack.problems if problem not in folder.problems]
+        notes = [
+            f"{problem.what[0].upper()}{problem.what[1:]}."
+            for problem in stack.problems
+            if problem not in folder.problems
+        ]
         return " ".join([size, *(coloured(note, Severity.WARNING) for note in notes)])
     if shown is None:
         return problem_html(folder.problems) or "No series of it may be a short-axis cine."
     ask = " Choose above what to do with it." if shown.choices else ""
-    return coloured(f"{shown.reason}.", Severity.ERROR) + ask
+    return coloured(f"Refused: {shown.reason}.", Severity.ERROR) + ask

@@ -63,6 +63,7 @@ class Workbench(QWidget):
         self.reconstructions = ReconstructionPanel()
         self.place = QLabel()
         self.place.setIndent(6)
+        self.place.setWordWrap(True)  # else a long text keeps the dock from getting narrow
         self.job_bar = JobBar()
         self._lay_out()
         self._connect()
