@@ -280,3 +280,31 @@ def test_a_subject_keeps_its_choice(folder: Path) -> None:
     assert len(subject.frames) == stack.n_frames == FRAMES
     assert np.array_equal(open_stack(subject).load(), stack.load())
     assert open_stack(subject).alterations == ("missing slices were interpolated",)
+
+
+def test_the_first_of_two_acquisitions_is_taken_if_chosen(qtbot: Any, tmp_path: Path) -> None:
+    again = (image(1, t, series=30, pixels=values(99, t)) for t in range(FRAMES))
+    (subject,) = open_cohort(save_exam(tmp_path / "e9", again, siemens())).subjects
+    dialog = SortingDialog(subject)
+    qtbot.addWidget(dialog)
+    asked: list[SortOptions] = []
+    dialog.preview_asked.connect(lambda _, options: asked.append(options))
+
+    def answer(options: SortOptions) -> None:
+        folder = list_series(subject, options)
+        assert folder is not None
+        dialog.take(options, folder)
+
+    answer(dialog.options)
+    answer(asked.pop())
+    assert [name for name, field in dialog.fields.items() if not field.isHidden()] == ["repeated"]
+    assert [row[2] for row in texts(dialog.slice_table)] == ["once", "2 x, last used", "once", "once"]
+    before = dialog.options
+    dialog.fields["repeated"].setCurrentIndex(1)
+    answer(before)
+    assert not dialog.open_button.isEnabled(), "the answer was to an earlier question"
+    answer(asked.pop())
+    assert "the first one is used" in dialog.verdict.text()
+    with qtbot.waitSignal(dialog.open_asked) as opened:
+        dialog.open_button.click()
+    assert np.array_equal(sort_anew(*opened.args)[1].load(), stored([0, 1, 2, 3]))

@@ -121,7 +121,8 @@ def _recognise(folder: Path) -> list[tuple[Layout, list[Path]]]:
     for layout in LAYOUTS:
         if layout.recognises(folder):
             return [(layout, [folder])]
-        if _holds_images(folder) and layout.recognises(folder.parent):
+        # NIfTI files are no part of an exam, even where exams lie beside their folder
+        if layout is not dicom_exams and _holds_images(folder) and layout.recognises(folder.parent):
             return [(layout, [folder.parent])]
     found = _below(folder, LAYOUTS[:-1]) or _below(folder, LAYOUTS[-1:])
     if not found:
