@@ -137,6 +137,7 @@ class _Series:
         )
         image.ManufacturerModelName = MODEL
         image.SoftwareVersions = software_version()
+        image.BodyPartExamined = "HEART"  # without it a laterality is missed
         image.BurnedInAnnotation = "NO"
         image.PatientIdentityRemoved = "YES"
         image.DeidentificationMethod = "made from pixels and labels alone"
