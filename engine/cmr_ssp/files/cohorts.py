@@ -82,7 +82,7 @@ def open_cohort(folder: Path) -> Cohort:
     usable: dict[str, Subject] = {}
     refused: list[Subject] = []
     for subject in sorted(subjects, key=lambda subject: subject.id):
-        wrong = [*_bad_id(subject, usable), *_header_problems(subject)]
+        wrong = [*_bad_id(subject, usable), *header_problems(subject)]
         problems += wrong
         if any(problem.severity is Severity.ERROR for problem in wrong):
             refused.append(subject)
@@ -191,7 +191,7 @@ def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
     return problems
 
 
-def _header_problems(subject: Subject) -> list[Problem]:
+def header_problems(subject: Subject) -> list[Problem]:
     """Open a subject by its headers and list what is wrong with its images and labels."""
     try:
         stack = open_stack(subject)

@@ -23,6 +23,10 @@ class Provenance:
         The labelled phases that training saw, by subject id; empty for pretraining.
     pretrained_from : str
         Digest of the checkpoint that the weights came from; empty from scratch.
+    ancestors : sequence of str
+        Digests of the checkpoints before that one, and of those that this run was continued from.
+    trained_on_test : sequence of str
+        Test subjects that were trained on because somebody insisted.
     machine : Mapping
         Device, precision, threads and versions.
     """
@@ -32,7 +36,14 @@ class Provenance:
     validation: SeenSubjects = field(default_factory=dict)
     phases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     pretrained_from: str = ""
+    ancestors: Sequence[str] = ()
+    trained_on_test: Sequence[str] = ()
     machine: Mapping[str, str | int] = field(default_factory=dict)
+
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """Digests of every checkpoint that the weights came through, this one not included."""
+        return tuple(dict.fromkeys(filter(None, (self.pretrained_from, *self.ancestors))))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -41,4 +52,5 @@ class Provenance:
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:
         """Rebuild what `as_dict` returned."""
-        return cls(**tree)
+        lists = {name: tuple(tree.get(name, ())) for name in ("ancestors", "trained_on_test")}
+        return cls(**{**tree, **lists})
