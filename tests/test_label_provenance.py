@@ -11,7 +11,7 @@ import pytest
 from cmr_ssp import jobs
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.cli import main
-from cmr_ssp.errors import CohortError
+from cmr_ssp.errors import CohortError, RunError
 from cmr_ssp.evaluation import SubjectRole
 from cmr_ssp.events import Cancel, Noticed, Outcome, UpdateFinished
 from cmr_ssp.files import add_version, list_versions, open_cohort, read_segmentation, with_label_versions
@@ -139,7 +139,12 @@ def test_a_run_that_was_continued_knows_its_earlier_state(cohort: Cohort, tmp_pa
     assert jobs.finetune(cohort, None, run, settings=settings, resume=True) is Outcome.FINISHED
     assert file_digest(run.last) != early
     with_edits = with_label_versions(cohort, tmp_path / "labels")
-    assert roles(run, with_edits)["c", Phase.ED] is SubjectRole.EDIT_AGREEMENT
+    child = trained(tmp_path / "child", cohort, "b", source=run)
+    for descendant in (run, child):
+        assert roles(descendant, with_edits)["c", Phase.ED] is SubjectRole.EDIT_AGREEMENT
+    run.earlier.write_text("not a digest")
+    with pytest.raises(RunError, match=r"earlier\.txt"):
+        jobs.evaluate(run, with_edits, device="cpu")
 
 
 def test_provenance_of_older_checkpoints_is_read() -> None:

@@ -240,7 +240,7 @@ def test_add_and_list(
     assert call("labels", "list", folder) == 0
     said = capsys.readouterr().out
     rows = [line.split("│")[1:-1] for line in said.splitlines() if "v00" in line and "│" in line]
-    assert [[cell.strip() for cell in row][:5] + [row[-1].strip()] for row in rows] == [
+    assert [[cell.strip() for cell in (*row[:5], row[-1])] for row in rows] == [
         ["c", "ED", "v001", "0", "imported", "in use"],
         ["c", "ES", "v001", "2", "imported", ""],
         ["c", "ES", "v002", "3", "manual", "in use"],

@@ -26,7 +26,15 @@ from cmr_ssp.jobs.preparing import (
 )
 from cmr_ssp.pretrain.mim import TRANSFERRED
 from cmr_ssp.recipes import SegmentationRecipe
-from cmr_ssp.runs import Checkpoint, Provenance, Run, file_digest, load_checkpoint, transfer_weights
+from cmr_ssp.runs import (
+    Checkpoint,
+    Provenance,
+    Run,
+    leave_behind,
+    lineage,
+    load_checkpoint,
+    transfer_weights,
+)
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import draw_subjects
 
@@ -195,8 +203,8 @@ class _Finetuning:
         objective, fabric, provenance = self._prepare(recipe, chosen, validating, source)
         if source is not None and pretrained is not None:
             transfer_weights(source.network, objective.network, TRANSFERRED, str(pretrained.last))
-            before = source.provenance.lineage
-            provenance = replace(provenance, pretrained_from=file_digest(pretrained.last), ancestors=before)
+            newest, *before = lineage(pretrained, source.provenance)
+            provenance = replace(provenance, pretrained_from=newest, ancestors=tuple(before))
         provenance = replace(provenance, trained_on_test=given_up)
         recipe = self.work.fitted(recipe, objective, fabric)
         self.run.write_description(recipe, split)
@@ -213,8 +221,7 @@ class _Finetuning:
         objective, fabric, now = self._prepare(recipe, chosen, validating, None)
         require_unchanged(self.run, before.training, now.training)
         require_unchanged(self.run, before.validation, now.validation)
-        # Labels may have been corrected from the state that is left behind here.
-        before = replace(before, ancestors=(file_digest(self.run.last), *before.ancestors))
+        leave_behind(self.run)  # labels may have been corrected from this state
         return self.work.train(objective, recipe, self.run, before, fabric, resume=True)
 
     def _validation(self, split: Split, n_chosen: int) -> tuple[Subject, ...]:

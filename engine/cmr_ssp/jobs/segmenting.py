@@ -16,7 +16,7 @@ from cmr_ssp.evaluation import Score, SubjectRole, score_segmentation
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_progress
 from cmr_ssp.files import read_segmentation
 from cmr_ssp.prediction import SegmentedStack, Segmenter, load_segmenter, segment_stack
-from cmr_ssp.runs import Provenance, Run, file_digest, store_scores, stored_scores
+from cmr_ssp.runs import Provenance, Run, lineage, store_scores, stored_scores
 from cmr_ssp.samples.bank_building import fingerprint
 from cmr_ssp.subjects import CineStack, LabelSource, Role, Segmentation, Split, Subject
 
@@ -43,8 +43,7 @@ class Scorer:
         split = run.split()
         segmenter = load_segmenter(run.last, choose_device(device))
         torch.set_num_threads(segmenter.recipe.threads or torch.get_num_threads())
-        lineage = frozenset((file_digest(run.last), *segmenter.provenance.lineage))
-        return cls(segmenter, split, lineage)
+        return cls(segmenter, split, frozenset(lineage(run, segmenter.provenance)))
 
     def segment(
         self,

@@ -23,12 +23,12 @@ class Provenance:
         The labelled phases that training saw, by subject id; empty for pretraining.
     pretrained_from : str
         Digest of the checkpoint that the weights came from; empty from scratch.
-    ancestors : sequence of str
-        Digests of the checkpoints before that one, and of those that this run was continued from.
-    trained_on_test : sequence of str
-        Test subjects that were trained on because somebody insisted.
     machine : Mapping
         Device, precision, threads and versions.
+    ancestors : sequence of str
+        Digests of the checkpoints before `pretrained_from`, in its run and in those that it came from.
+    trained_on_test : sequence of str
+        Test subjects that were trained on because somebody insisted.
     """
 
     pretraining: SeenSubjects = field(default_factory=dict)
@@ -36,9 +36,9 @@ class Provenance:
     validation: SeenSubjects = field(default_factory=dict)
     phases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     pretrained_from: str = ""
+    machine: Mapping[str, str | int] = field(default_factory=dict)
     ancestors: Sequence[str] = ()
     trained_on_test: Sequence[str] = ()
-    machine: Mapping[str, str | int] = field(default_factory=dict)
 
     @property
     def lineage(self) -> tuple[str, ...]:
