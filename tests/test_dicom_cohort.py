@@ -46,11 +46,6 @@ def test_one_exam_is_a_cohort_of_one(coded: Path) -> None:
     assert [subject.id for subject in open_cohort(coded.parent).subjects] == ["p01", "p02", "p03"]
 
 
-def test_exams_beside_a_folder_of_nifti_files_are_not_its_layout(coded: Path) -> None:
-    save(coded / "other" / "anna.nii.gz", pixels(6, 5, 4, 3))
-    assert [subject.id for subject in open_cohort(coded / "other").subjects] == ["anna"]
-
-
 def test_a_folder_a_series_is_one_exam(tmp_path: Path) -> None:
     for k in range(SLICES):
         save_exam(tmp_path / "exam7" / f"series{k}", siemens([k]))

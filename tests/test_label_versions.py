@@ -156,6 +156,7 @@ def test_a_damaged_newest_version_is_told_and_nothing_older_used(
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     found = with_label_versions(cohort, folder)
     assert [s.id for s in found.subjects] == ["b", "c"]
+    assert [s.id for s in found.refused] == ["a"]
     (problem,) = found.problems
     assert complaint in problem.what
 

@@ -43,7 +43,6 @@ _TOGETHER = {mnms.NAME, mnms2.NAME}
 
 _OF_DICOM: tuple[Layout, ...] = (sunnybrook_exams, dicom_exams)
 
-
 _DEPTH = 3
 _MAX_FOLDERS = 2000
 

@@ -142,6 +142,7 @@ def with_label_versions(cohort: Cohort, folder: Path) -> Cohort:
     newest = newest_versions(versions)
     problems = list(damaged)
     subjects: list[Subject] = []
+    refused = list(cohort.refused)
     for subject in cohort.subjects:
         mine = [newest[subject.id, phase] for phase in Phase if (subject.id, phase) in newest]
         place = folder / subject.id
@@ -149,15 +150,15 @@ def with_label_versions(cohort: Cohort, folder: Path) -> Cohort:
         if mine and not wrong:
             subject, wrong = _with_versions(subject, mine)
             problems += wrong
-        if not any(problem.severity is Severity.ERROR for problem in wrong):
-            subjects.append(subject)
+        usable = not any(problem.severity is Severity.ERROR for problem in wrong)
+        (subjects if usable else refused).append(subject)
     strangers = sorted({version.subject for version in versions} - {s.id for s in cohort.subjects})
     if strangers:
         listed = ", ".join(strangers[:5]) + " ..." * (len(strangers) > 5)
         what = f"it holds labels of subjects that are not in this cohort ({listed})"
         problems.append(Problem(str(folder), what, "Nothing, if that is right.", Severity.WARNING))
     every = tuple(dict.fromkeys((*cohort.problems, *problems)))
-    return replace(cohort, subjects=tuple(subjects), problems=every)
+    return replace(cohort, subjects=tuple(subjects), problems=every, refused=tuple(refused))
 
 
 def require_apart(cohort: Cohort, folder: Path) -> None:
