@@ -12,7 +12,7 @@ import numpy as np
 
 from cmr_ssp.anatomy import Numbering
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
-from cmr_ssp.files import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook
+from cmr_ssp.files import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook, sunnybrook_exams
 from cmr_ssp.files import folder as plain
 from cmr_ssp.files.dicom.sources import is_zip
 from cmr_ssp.files.labels import label_header_problems
@@ -35,11 +35,13 @@ class Layout(Protocol):
         """List the subjects in `folder` by names and headers."""
 
 
-LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, nnunet, dicom_exams, plain)
+LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, sunnybrook_exams, nnunet, dicom_exams, plain)
 """In the order in which they are tried: the plainest comes last."""
 
 _TOGETHER = {mnms.NAME, mnms2.NAME}
 """Data sets that may lie side by side: made to be used as one, they number alike and share no id."""
+
+_OF_DICOM: tuple[Layout, ...] = (sunnybrook_exams, dicom_exams)
 
 _DEPTH = 3
 _MAX_FOLDERS = 2000
@@ -82,7 +84,7 @@ def open_cohort(folder: Path) -> Cohort:
     usable: dict[str, Subject] = {}
     refused: list[Subject] = []
     for subject in sorted(subjects, key=lambda subject: subject.id):
-        wrong = [*_bad_id(subject, usable), *_header_problems(subject)]
+        wrong = [*_bad_id(subject, usable), *header_problems(subject)]
         problems += wrong
         if any(problem.severity is Severity.ERROR for problem in wrong):
             refused.append(subject)
@@ -122,7 +124,7 @@ def _recognise(folder: Path) -> list[tuple[Layout, list[Path]]]:
         if layout.recognises(folder):
             return [(layout, [folder])]
         # NIfTI files are no part of an exam, even where exams lie beside their folder
-        if layout is not dicom_exams and _holds_images(folder) and layout.recognises(folder.parent):
+        if layout not in _OF_DICOM and _holds_images(folder) and layout.recognises(folder.parent):
             return [(layout, [folder.parent])]
     found = _below(folder, LAYOUTS[:-1]) or _below(folder, LAYOUTS[-1:])
     if not found:
@@ -191,7 +193,7 @@ def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
     return problems
 
 
-def _header_problems(subject: Subject) -> list[Problem]:
+def header_problems(subject: Subject) -> list[Problem]:
     """Open a subject by its headers and list what is wrong with its images and labels."""
     try:
         stack = open_stack(subject)
@@ -211,6 +213,8 @@ def _header_problems(subject: Subject) -> list[Problem]:
 
 
 def _label_problems(label: LabelSource, stack: CineStack) -> list[Problem]:
+    if label.source.path.is_dir():  # contours, which listing drew on this grid
+        return []
     header = read_header(label.source.path)
     problems = label_header_problems(header, label, stack)
     if problems or np.allclose(header.affine, stack.grid.affine, rtol=1e-3, atol=0.1):

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
+from cmr_ssp.files import sunnybrook_exams
 from cmr_ssp.files.dicom import DicomFolder, list_dicom, may_be_exam, open_dicom
 from cmr_ssp.files.dicom.headers import read_study
 from cmr_ssp.files.dicom.sources import first_dicom, is_zip, reading
@@ -43,7 +44,9 @@ def recognises(folder: Path) -> bool:
         return False
     exams = _exams(folder)
     return any(exam.study for exam in exams) and not any(
-        _holds_several(exam.path) for exam in exams if exam.path != folder
+        _holds_several(exam.path) or sunnybrook_exams.recognises(exam.path)
+        for exam in exams
+        if exam.path != folder
     )
 
 

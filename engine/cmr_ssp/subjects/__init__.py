@@ -4,7 +4,7 @@ from cmr_ssp.subjects.cohort import Cohort
 from cmr_ssp.subjects.sorting import SortOptions
 from cmr_ssp.subjects.split import Role, Split
 from cmr_ssp.subjects.stack import Acquisition, CineStack, Grid, Segmentation, SliceOrder
-from cmr_ssp.subjects.subject import FrameSource, LabelSource, Subject
+from cmr_ssp.subjects.subject import FrameSource, LabelSource, Origin, Subject
 
 __all__ = [
     "Acquisition",
@@ -13,6 +13,7 @@ __all__ = [
     "FrameSource",
     "Grid",
     "LabelSource",
+    "Origin",
     "Role",
     "Segmentation",
     "SliceOrder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from cmr_ssp.anatomy import Numbering, Phase
@@ -25,6 +26,16 @@ class FrameSource:
     index: int | None = None
 
 
+class Origin(StrEnum):
+    """Where labels come from: a data set, a hand, another program, an edited prediction, a prediction."""
+
+    DATA_SET = "data set"
+    MANUAL = "manual"
+    IMPORTED = "imported"
+    CORRECTED = "corrected"
+    PREDICTED = "predicted"
+
+
 @dataclass(frozen=True, slots=True)
 class LabelSource:
     """Where the labels of one phase lie on disk.
@@ -42,6 +53,10 @@ class LabelSource:
     drawn_on : Path or None
         The 3D image that the labels were drawn on, where only a comparison with the frames of the cine
         tells which one it is. `frame` is a guess until `cmr_ssp.files.verified` has looked.
+    origin : Origin
+        Where the labels come from.
+    corrected_from : tuple of str
+        SHA-256 of every checkpoint whose prediction these labels descend from; empty unless corrected.
     """
 
     phase: Phase
@@ -49,6 +64,8 @@ class LabelSource:
     source: FrameSource
     numbering: Numbering
     drawn_on: Path | None = None
+    origin: Origin = Origin.DATA_SET
+    corrected_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
