@@ -63,9 +63,8 @@ class Ours:
         views = make_views(
             self._bank, samples, CROP, RANGES, seed, CPU, with_labels=alone, n_views=self._n_views
         )
-        return views.images.reshape(self._n_views, BATCH, *views.images.shape[2:]).swapaxes(
-            0, 1
-        ), views.labels
+        apart = views.images.reshape(self._n_views, BATCH, *views.images.shape[2:])
+        return apart.swapaxes(0, 1), views.labels
 
 
 class LoadFiled(MapTransform):

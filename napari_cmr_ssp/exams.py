@@ -35,7 +35,8 @@ class Exam:
 
     def is_of(self, subject: Subject) -> bool:
         """Whether these are a subject's images; ids such as 001 recur in other cohorts."""
-        return self.subject.frames == subject.frames
+        same_files = self.subject.frames == subject.frames
+        return same_files and self.subject.sorting == subject.sorting
 
     @property
     def reference_labels(self) -> NDArray[np.uint8]:

@@ -58,6 +58,7 @@ class Scene:
         self._parts: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._phases: Mapping[int, Phase] = {}
         self._subject = ""
+        self._altered = ""
         self._on_theme: Callable[[], None] | None = None
         viewer.dims.events.current_step.connect(self.tell_place)
 
@@ -104,6 +105,7 @@ class Scene:
             labels = exam.reference_labels
             self._add(segmentation_layer(labels, grid, f"{subject.id} reference", **about), "reference")
         self._subject, self._phases = subject.id, exam.phase_frames
+        self._altered = "".join(f" · {each}" for each in exam.stack.alterations)
         first = next((frame for frame, phase in self._phases.items() if phase is Phase.ED), 0)
         self._go_to(first, exam.pixels.shape[1] // 2)
         self._viewer.reset_view()
@@ -197,4 +199,4 @@ class Scene:
         frame, slice_ = self._place  # once: this happens at every frame that plays
         phase = self._phases.get(frame)
         mark = f" {phase}" if phase is not None else ""
-        self.moved.emit(f"{self._subject}: frame {frame}{mark}, slice {slice_}")
+        self.moved.emit(f"{self._subject}: frame {frame}{mark}, slice {slice_}{self._altered}")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import Problem
+from cmr_ssp.files import dicom_exams
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split, draw_subjects
 from psygnal import SignalGroupDescriptor
@@ -50,6 +52,31 @@ class Session:
     def subjects(self) -> tuple[Subject, ...]:
         """The cohort's subjects."""
         return self.cohort.subjects if self.cohort is not None else ()
+
+    @property
+    def refused(self) -> tuple[Subject, ...]:
+        """What lies in the cohort and cannot be used as it is."""
+        return self.cohort.refused if self.cohort is not None else ()
+
+    @property
+    def holds_exams(self) -> bool:
+        """Whether the cohort is one of DICOM exams, which may be sorted in another way."""
+        return self.cohort is not None and self.cohort.layout == dicom_exams.NAME
+
+    def take_sorted(self, subject: Subject, problems: Iterable[Problem]) -> None:
+        """Take an exam that was opened with chosen options; one that was refused before may train.
+
+        Raises
+        ------
+        CohortError
+            Where its id is taken.
+        """
+        if self.cohort is None:
+            return
+        cohort = self.cohort.with_subject(subject, problems)
+        if self.split.role(subject.id) is None:
+            self.split = Split({**self.split.roles, subject.id: Role.TRAIN}, self.split.seed)
+        self.cohort = cohort
 
     def may_train(self, subject: Subject, phase: Phase | None = None) -> bool:
         """Whether a subject has labels (of a phase) that training may see."""

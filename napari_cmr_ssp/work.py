@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import CmrSspError
 from cmr_ssp.evaluation import read_scores
 from cmr_ssp.events import Cancel, OnEvent, Preparing
 from cmr_ssp.files import open_cohort
+from cmr_ssp.files.dicom import DicomFolder, SortOptions
+from cmr_ssp.files.dicom_exams import list_series, sort_anew
 from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.subjects import Cohort, Split, Subject
 
@@ -79,6 +82,23 @@ def opening_phantoms() -> Work:
 def reading(subject: Subject) -> Work:
     """Read an exam."""
     return lambda *_: read_exam(subject)
+
+
+def listing_series(subject: Subject, options: SortOptions | None = None) -> Work:
+    """List the series of a subject's exam, as if sorted with `options`; problems alone where it fails."""
+
+    def work(*_: object) -> DicomFolder | None:
+        try:
+            return list_series(subject, options)
+        except CmrSspError as error:
+            return DicomFolder((), (), error.problems)
+
+    return work
+
+
+def sorting(subject: Subject, options: SortOptions) -> Work:
+    """Open the exam of a subject with chosen options."""
+    return lambda *_: sort_anew(subject, options)
 
 
 def listing(folder: Path) -> Work:

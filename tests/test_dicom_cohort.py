@@ -109,6 +109,13 @@ def test_nifti_beside_zips_stays_what_it_is(coded: Path) -> None:
     assert open_cohort(coded).layout == "plain folder"
 
 
+def test_a_folder_of_nifti_beside_exams_stays_what_it_is(coded: Path) -> None:
+    (coded / "nifti").mkdir()
+    save(coded / "nifti" / "a.nii.gz", pixels(6, 5, 4, 3))
+    cohort = open_cohort(coded / "nifti")
+    assert (cohort.layout, [subject.id for subject in cohort.subjects]) == ("plain folder", ["a"])
+
+
 def test_no_dicom_no_cohort(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.bin").write_bytes(bytes(400))

@@ -552,6 +552,7 @@ def test_dicom_captures_name_nobody(tmp_path: Path, labels: np.ndarray) -> None:
     assert len({image.SOPInstanceUID for image in images}) == 4
     assert len({image.StudyInstanceUID for image in images}) == 1
     assert images[0].PatientIdentityRemoved == "YES"
+    assert images[0].BodyPartExamined == "HEART"
     assert not images[0].get("PatientName")
     assert not images[0].get("PatientID")
     assert b"Jane" not in b"".join(path.read_bytes() for path in files)

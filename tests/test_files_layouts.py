@@ -66,6 +66,14 @@ class TestACDC:
         info.write_text("ED: 3\nES: 1\nGroup: NOR\n")
         assert frames_of(tmp_path) == {"patient001": {ED: 1, ES: 0}}
 
+    def test_a_frame_number_that_is_none(self, tmp_path: Path) -> None:
+        """Python takes a superscript for a digit, and does not make a number of it."""
+        info = acdc_subject(tmp_path, 1) / "Info.cfg"
+        info.write_text("ED: ²\nES: 3\nGroup: NOR\n", encoding="utf-8")
+        assert frames_of(tmp_path) == {"patient001": {ES: 1}}
+        (problem,) = open_cohort(tmp_path).problems
+        assert "which phase frame 1 is" in problem.what
+
     def test_a_test_set_without_labels(self, tmp_path: Path) -> None:
         for path in acdc_subject(tmp_path, 101, cine=True).glob("*_gt*"):
             path.unlink()

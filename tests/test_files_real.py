@@ -82,6 +82,13 @@ def test_acdc_groups_differ_as_their_definitions_say(real_data: Path) -> None:
         group: np.median([ejection_fraction(subject) for subject in subjects if subject.group == group])
         for group in ("NOR", "DCM", "HCM", "MINF")
     }
+    means = {
+        group: np.mean([ejection_fraction(subject) for subject in subjects if subject.group == group])
+        for group in ("DCM", "HCM")
+    }
+    assert sum(len(subject.labels) for subject in subjects) == 100
+    assert means["DCM"] < 30
+    assert means["HCM"] > 60
     assert fractions["DCM"] < fractions["MINF"] < 45 < 50 < fractions["NOR"] < fractions["HCM"] + 5
 
 

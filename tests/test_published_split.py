@@ -42,6 +42,22 @@ def test_the_draw_is_the_authors_own() -> None:
     assert split.ids(Role.VALIDATION) == (names[0].removeprefix("mm1-"),)
 
 
+PANDAS_DRAWS = {
+    95: (40, 77, 91, 89, 63, 61, 35, 80, 27, 54, 1, 78, 56, 55, 59),
+    75: (46, 63, 52, 51, 6, 29, 61, 27, 8, 22, 21, 4, 25, 64, 72),
+    50: (37, 45, 6, 44, 13, 36, 8, 29, 4, 49, 21, 18, 10, 22, 31),
+}
+"""Rows that pandas 3.0.6 draws of so many by ``sample(n=15, random_state=1234)``, as the authors call it:
+anew for each vendor (``groupby("Vendor").apply``). ``groupby("Vendor").sample`` would draw others."""
+
+
+@pytest.mark.parametrize("vendor", "ABCD")
+def test_the_rows_are_those_that_pandas_draws(vendor: str) -> None:
+    codes = [code for code, made_by in VENDORS.items() if made_by == vendor]
+    drawn = [code for code in published_split(VENDORS, DISEASES).ids(Role.TEST) if code in codes]
+    assert set(drawn) == {codes[row] for row in PANDAS_DRAWS[len(codes)]}
+
+
 def test_too_few_of_a_vendor() -> None:
     with pytest.raises(CohortError, match="fewer than 15"):
         published_split({f"A{n}": "A" for n in range(14)}, {})

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
 from typing import Any
 
 from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.subjects import Role, Subject
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
+from qtpy.QtGui import QBrush, QColor
 
+from napari_cmr_ssp.models.text_table import GREY
 from napari_cmr_ssp.session import Session
 
 _FACTS = ("Subject", "Vendor", "Group", "Role")
@@ -27,7 +31,15 @@ class SubjectTable(QAbstractTableModel):
 
     def subject(self, row: int) -> Subject:
         """Return the subject of a row."""
-        return self._session.subjects[row]
+        return self._subjects[row]
+
+    def is_refused(self, row: int) -> bool:
+        """Tell whether the subject of a row cannot be used as it is."""
+        return row >= len(self._session.subjects)
+
+    @property
+    def _subjects(self) -> tuple[Subject, ...]:
+        return self._session.subjects + self._session.refused
 
     def _reset(self) -> None:
         self.beginResetModel()
@@ -38,8 +50,8 @@ class SubjectTable(QAbstractTableModel):
         self.dataChanged.emit(self.index(0, len(_FACTS) - 1), last)
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
-        """Return the number of subjects."""
-        return 0 if parent.isValid() else len(self._session.subjects)
+        """Return the number of subjects, those that were refused among them."""
+        return 0 if parent.isValid() else len(self._subjects)
 
     def columnCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
         """Return the number of facts and phases."""
@@ -58,10 +70,12 @@ class SubjectTable(QAbstractTableModel):
         return None
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
-        """Let labelled phases of training subjects be ticked."""
+        """Let labelled phases of training subjects be ticked; what was refused can only be looked into."""
+        if self.is_refused(index.row()) and not self._session.holds_exams:
+            return Qt.ItemFlag.NoItemFlags
         flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
         phase = _phase(index)
-        if phase is None:
+        if phase is None or self.is_refused(index.row()):
             return flags
         if not self._session.may_train(self.subject(index.row()), phase):
             return Qt.ItemFlag.ItemIsSelectable
@@ -71,7 +85,10 @@ class SubjectTable(QAbstractTableModel):
         """Return text, tick or tool tip of a cell."""
         subject, phase = self.subject(index.row()), _phase(index)
         if role == Qt.ItemDataRole.DisplayRole:
-            return self._text(subject, index.column())
+            is_refused = self.is_refused(index.row())
+            return self._text(subject, index.column(), "refused" if is_refused else None)
+        if self.is_refused(index.row()):
+            return self._about_refused(subject, role)
         if role == Qt.ItemDataRole.CheckStateRole and phase is not None and phase in subject.phases:
             ticked = phase in self._session.ticks.get(subject.id, ())
             return Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked
@@ -87,15 +104,32 @@ class SubjectTable(QAbstractTableModel):
         if role != Qt.ItemDataRole.CheckStateRole or phase is None:
             return False
         subject = self.subject(index.row())
-        if not self._session.may_train(subject, phase):
+        if self.is_refused(index.row()) or not self._session.may_train(subject, phase):
             return False
         self._session.tick(subject.id, phase, on=Qt.CheckState(value) == Qt.CheckState.Checked)
         return True
 
-    def _text(self, subject: Subject, column: int) -> str | None:
+    def _about_refused(self, subject: Subject, role: int) -> Any:
+        if role == Qt.ItemDataRole.ForegroundRole:
+            return QBrush(QColor(GREY))
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return "<br>".join(html.escape(problem.what) for problem in self.reasons(subject)) or None
+        return None
+
+    def reasons(self, subject: Subject) -> list[Problem]:
+        """Return why a subject was refused; nothing for one that was not."""
+        cohort = self._session.cohort
+        about = {str(subject.place), f"subject {subject.id}"}
+        return [
+            problem
+            for problem in (cohort.problems if cohort is not None else ())
+            if problem.where in about and problem.severity is Severity.ERROR
+        ]
+
+    def _text(self, subject: Subject, column: int, instead_of_role: str | None) -> str | None:
         if column >= len(_FACTS):
-            return None if _COLUMNS[column] in subject.phases else "–"
-        role = self._session.split.role(subject.id)
+            return None if instead_of_role is None and _COLUMNS[column] in subject.phases else "–"
+        role = instead_of_role or self._session.split.role(subject.id)
         return (subject.id, subject.vendor or "", subject.group or "", str(role or ""))[column]
 
     def _tool_tip(self, subject: Subject, phase: Phase | None) -> str:

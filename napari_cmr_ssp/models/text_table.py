@@ -7,6 +7,12 @@ from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
+GREY = "#8a8f98"
+"""Of what cannot be chosen; readable on dark and on light."""
+
+AMBER = "#b8860b"
+"""Of what has to be known; readable on dark and on light."""
+
 _ROOT = QModelIndex()
 
 

@@ -37,6 +37,24 @@ def table_of(model: QAbstractItemModel) -> QTableView:
     return table
 
 
+def wrap_texts(table: QTableView, *columns: int) -> None:
+    """Let long texts of columns be read in full: they share the width, and rows grow."""
+    table.setWordWrap(True)
+    rows, header = table.verticalHeader(), table.horizontalHeader()
+    assert rows is not None
+    assert header is not None
+    rows.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+    for column in columns:
+        header.setSectionResizeMode(column, QHeaderView.ResizeMode.Stretch)
+
+
+def fit_columns(table: QTableView) -> None:
+    """Give every column what its texts need; the rest is scrolled to."""
+    header = table.horizontalHeader()
+    assert header is not None
+    header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+
+
 def selection_of(table: QTableView) -> QItemSelectionModel:
     """Return what tells of selected rows."""
     selection = table.selectionModel()

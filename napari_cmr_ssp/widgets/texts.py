@@ -8,7 +8,9 @@ from pathlib import Path
 
 from cmr_ssp.errors import Problem, Severity
 
-_COLOURS = {Severity.ERROR: "#e5534b", Severity.WARNING: "#c9a227"}
+from napari_cmr_ssp.models.text_table import AMBER
+
+_COLOURS = {Severity.ERROR: "#e5534b", Severity.WARNING: AMBER}
 _SHOWN = 6
 
 
@@ -19,6 +21,11 @@ def problem_html(problems: Iterable[Problem], most: int = _SHOWN) -> str:
     if len(ordered) > most:
         lines.append(f"... and {len(ordered) - most} more")
     return "<br>".join(lines)
+
+
+def coloured(text: str, severity: Severity) -> str:
+    """Return plain text as rich text in the colour of a severity."""
+    return f'<span style="color:{_COLOURS[severity]}">{html.escape(text)}</span>'
 
 
 def _line(problem: Problem) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cmr_ssp.errors import Problem
+from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.events import Event, Outcome, Preparing
-from cmr_ssp.subjects import Cohort, Subject
+from cmr_ssp.files.dicom import DicomFolder
+from cmr_ssp.subjects import CineStack, Cohort, SortOptions, Subject
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
@@ -22,6 +24,7 @@ from napari_cmr_ssp.widgets.data_panel import DataPanel
 from napari_cmr_ssp.widgets.job_bar import JobBar
 from napari_cmr_ssp.widgets.reconstruction_panel import ReconstructionPanel
 from napari_cmr_ssp.widgets.runs_panel import RunsPanel
+from napari_cmr_ssp.widgets.sorting_dialog import SortingDialog
 from napari_cmr_ssp.widgets.train_panel import TrainPanel
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ class Workbench(QWidget):
         self.reconstructions = ReconstructionPanel()
         self.place = QLabel()
         self.place.setIndent(6)
+        self.place.setWordWrap(True)  # else a long text keeps the dock from getting narrow
         self.job_bar = JobBar()
         self._lay_out()
         self._connect()
@@ -83,6 +87,26 @@ class Workbench(QWidget):
         """Read an exam in the background and show it."""
         self.job_bar.clear()
         self._do(self.reader, f"Read {subject.id}", work.reading(subject), self._take_exam)
+
+    def list_series(self, subject: Subject) -> None:
+        """List what the DICOM exam of a subject holds."""
+        job = Job(f"Series of {subject.id}", work.listing_series(subject), is_silent=True)
+        self._submit(self.reader, job, lambda found: self._take_series(subject, found))
+
+    def ask_how_to_open(self, subject: Subject) -> None:
+        """Let the user choose how a DICOM exam is sorted."""
+        dialog = SortingDialog(subject, self)
+        dialog.preview_asked.connect(lambda subject, options: self._preview(dialog, subject, options))
+        dialog.open_asked.connect(self.open_sorted)
+        dialog.finished.connect(dialog.deleteLater)
+        self._preview(dialog, subject, dialog.options)
+        dialog.open()
+
+    def open_sorted(self, subject: Subject, options: SortOptions) -> None:
+        """Open a DICOM exam with chosen options, and show it."""
+        self.job_bar.clear()
+        doing = work.sorting(subject, options)
+        self._do(self.reader, f"Open {subject.id}", doing, lambda found: self._take_sorted(*found))
 
     def start_training(self, plan: work.TrainingPlan, *, pretrains: bool) -> None:
         """Queue a training."""
@@ -179,6 +203,29 @@ class Workbench(QWidget):
         self.scene.clear()
         self.reconstructions.clear()
         self.session.open(cohort)
+
+    def _take_series(self, subject: Subject, found: DicomFolder | None) -> None:
+        if subject in (*self.session.subjects, *self.session.refused):
+            self.data.show_series(subject, found)
+
+    def _preview(self, dialog: SortingDialog, subject: Subject, options: SortOptions) -> None:
+        def take(found: DicomFolder) -> None:
+            with suppress(RuntimeError):  # the dialog was closed meanwhile
+                dialog.take(options, found)
+
+        job = Job(f"Sort {subject.id}", work.listing_series(subject, options), is_silent=True)
+        self._submit(self.reader, job, take)
+
+    def _take_sorted(self, subject: Subject, stack: CineStack) -> None:
+        places = [each.place for each in (*self.session.subjects, *self.session.refused)]
+        if subject.place not in places:
+            return  # another cohort was opened meanwhile
+        try:
+            self.session.take_sorted(subject, stack.problems)
+        except CmrSspError as error:
+            self.job_bar.show_problems(error.problems)
+            return
+        self.show_exam(subject)
 
     def _take_exam(self, exam: Exam) -> None:
         if not any(exam.is_of(subject) for subject in self.session.subjects):
@@ -295,6 +342,8 @@ class Workbench(QWidget):
         self.data.folder_chosen.connect(self.open_cohort)
         self.data.phantoms_asked.connect(self.open_phantoms)
         self.data.exam_asked.connect(self.show_exam)
+        self.data.series_asked.connect(self.list_series)
+        self.data.choice_asked.connect(self.ask_how_to_open)
         self.train.start_asked.connect(self._start)
         self.runs.refresh_asked.connect(lambda: self.refresh_runs())
         self.runs.run_chosen.connect(self.show_scores)

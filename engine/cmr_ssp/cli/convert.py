@@ -12,7 +12,7 @@ from rich.table import Table
 from cmr_ssp.cli.progress import show_problem
 from cmr_ssp.files.cine_writing import write_cine
 from cmr_ssp.files.dicom import DicomSeries, SortOptions, list_dicom, open_dicom
-from cmr_ssp.files.dicom.options import MissingSlice, Repeated, UnequalFrames
+from cmr_ssp.subjects.sorting import MissingSlice, Repeated, UnequalFrames
 
 _WHERE = "the exam"  # its path may name the person
 

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
 from cmr_ssp.atomic import write_text
-from cmr_ssp.cli.options import Folder, SplitFile, require_replaceable
+from cmr_ssp.cli.options import Folder, LabelFolder, SplitFile, open_labelled, require_replaceable
 from cmr_ssp.cli.progress import show_problem
 from cmr_ssp.errors import LabelError, OutputError, RecipeError
 from cmr_ssp.evaluation import find_ed_es, frame_volumes, volumes_csv
@@ -31,7 +31,7 @@ from cmr_ssp.exports import (
     write_slicer,
 )
 from cmr_ssp.exports.moments import check_moments, check_targets
-from cmr_ssp.files import open_cine, open_cohort
+from cmr_ssp.files import open_cine
 from cmr_ssp.files.edited import import_labels, read_label_volumes
 from cmr_ssp.files.nifti import stem_of
 from cmr_ssp.subjects import CineStack, Cohort, Segmentation
@@ -113,6 +113,7 @@ def export_cohort(
         Path | None,
         Parameter(help="Folder of labels, ID_ED.nii.gz or ID_ES.nii.gz, that replace the cohort's."),
     ] = None,
+    labels: LabelFolder = None,
     replace: Replace = False,
 ) -> None:
     """Write the labelled phases of a cohort as another program's data set."""
@@ -121,9 +122,7 @@ def export_cohort(
     header = "case,subject,phase\n"
     if key is not None:
         require_replaceable(key, header)
-    cohort = open_cohort(folder)
-    for problem in cohort.problems:
-        show_problem(console, problem)
+    cohort = open_labelled(folder, labels, console)
     made = export_nnunet(
         cohort,
         output,

@@ -7,9 +7,13 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
+from rich.console import Console
 
 from cmr_ssp.anatomy import Phase
+from cmr_ssp.cli.progress import show_problem
 from cmr_ssp.errors import OutputError, RecipeError
+from cmr_ssp.files import open_cohort, with_label_versions
+from cmr_ssp.subjects import Cohort
 
 Folder = Annotated[Path, Parameter(help="Folder of subjects; its layout is recognised.")]
 RunFolder = Annotated[Path, Parameter(name="--run", help="New folder that the run is written to.")]
@@ -22,6 +26,10 @@ Settings = Annotated[
         negative=(),
         help="Change a setting, as in --set updates=400 or --set optimiser.learning_rate=0.001.",
     ),
+]
+LabelFolder = Annotated[
+    Path | None,
+    Parameter(name="--labels", help="Folder of label versions; the newest stand in for the cohort's labels."),
 ]
 SplitFile = Annotated[
     Path | None, Parameter(name="--split", help="Roles of the subjects (YAML), see `cmr-ssp cohort split`.")
@@ -37,6 +45,16 @@ Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Parameter(help="Where to compute; auto takes the best there is.")
 ]
 Phases = Annotated[str, Parameter(help="Labelled phases to use, separated by commas.")]
+
+
+def open_labelled(folder: Path, labels: Path | None, console: Console) -> Cohort:
+    """List a cohort, with the newest of its label versions, if a folder of them is given; print problems."""
+    cohort = open_cohort(folder)
+    if labels is not None:
+        cohort = with_label_versions(cohort, labels)
+    for problem in cohort.problems:
+        show_problem(console, problem)
+    return cohort
 
 
 def parse_phases(text: str) -> list[Phase]:

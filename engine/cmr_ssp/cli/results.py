@@ -12,10 +12,17 @@ from rich.table import Table
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
-from cmr_ssp.cli.options import Device, Folder, Phases, parse_phases, require_replaceable
-from cmr_ssp.cli.progress import exit_if_stopped, reporting, show_problem
+from cmr_ssp.cli.options import (
+    Device,
+    Folder,
+    LabelFolder,
+    Phases,
+    open_labelled,
+    parse_phases,
+    require_replaceable,
+)
+from cmr_ssp.cli.progress import exit_if_stopped, reporting
 from cmr_ssp.evaluation import Score, mean_dice, scores_csv
-from cmr_ssp.files import open_cohort
 
 
 def segment(
@@ -48,6 +55,7 @@ def evaluate(
     *,
     csv: Annotated[Path, Parameter(help="Table to write: subject, phase, structure, dice, role.")],
     phases: Phases = "ED,ES",
+    labels: LabelFolder = None,
     device: Device = "auto",
 ) -> None:
     """Score a run by 3D Dice in the image's own voxel grid; the mean is over subjects it never saw."""
@@ -56,9 +64,7 @@ def evaluate(
 
     console = Console(highlight=False)
     require_replaceable(csv, scores_csv(()))
-    cohort = open_cohort(folder)
-    for problem in cohort.problems:
-        show_problem(console, problem)
+    cohort = open_labelled(folder, labels, console)
     with reporting(console) as (report, cancel):
         found = jobs.evaluate(
             Run(run), cohort, phases=parse_phases(phases), device=device, on_event=report, cancel=cancel

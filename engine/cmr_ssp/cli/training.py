@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, cast
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.prompt import Confirm
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.cli.options import (
     Device,
     Folder,
+    LabelFolder,
     MaxMinutes,
     Phases,
     Preset,
@@ -22,11 +26,11 @@ from cmr_ssp.cli.options import (
     RunFolder,
     Settings,
     SplitFile,
+    open_labelled,
     parse_phases,
 )
-from cmr_ssp.cli.progress import exit_if_stopped, reporting, show_problem
+from cmr_ssp.cli.progress import exit_if_stopped, reporting
 from cmr_ssp.errors import RecipeError
-from cmr_ssp.files import open_cohort
 from cmr_ssp.recipes import (
     PRETRAINING,
     PretrainRecipe,
@@ -35,7 +39,7 @@ from cmr_ssp.recipes import (
     load_recipe,
     matching_preset,
 )
-from cmr_ssp.subjects import Cohort, Split
+from cmr_ssp.subjects import Split
 from cmr_ssp.subjects.split_file import read_split
 
 
@@ -66,7 +70,7 @@ def pretrain(
         return "mim/cpu-small" if choose_device(device).type == "cpu" else "mim/gpu-8gb"
 
     asked = _asked(run, preset, recipe, _with_seed(settings, seed), PRETRAINING, usual, resume=resume)
-    cohort = _cohort(folder, console)
+    cohort = open_labelled(folder, None, console)
     with reporting(console) as (report, cancel):
         outcome = jobs.pretrain(
             cohort,
@@ -100,6 +104,13 @@ def finetune(
     recipe: RecipeFile = None,
     settings: Settings = None,
     split: SplitFile = None,
+    labels: LabelFolder = None,
+    train_on_test: Annotated[
+        bool,
+        Parameter(
+            negative=(), help="Agree to train on named test subjects: they are never a test of it again."
+        ),
+    ] = False,
     device: Device = "auto",
     max_minutes: MaxMinutes = None,
     resume: Resume = False,
@@ -121,14 +132,18 @@ def finetune(
 
     methods = ("finetune", "scratch") if resume else ("scratch",) if source is None else ("finetune",)
     asked = _asked(run, preset, recipe, _with_seed(settings, seed), methods, usual, resume=resume)
-    cohort, wanted = _cohort(folder, console), parse_phases(phases)
+    cohort, wanted = open_labelled(folder, labels, console), parse_phases(phases)
+    budget = jobs.LabelBudget(_subjects(subjects, wanted), seed or 0, wanted, train_on_test)
+    if not (resume or train_on_test) and sys.stdin.isatty():
+        tests = jobs.test_subjects(budget, cohort, _split(split), source)
+        budget = replace(budget, allow_test=bool(tests) and _agreed(console, tests))
     with reporting(console) as (report, cancel):
         outcome = jobs.finetune(
             cohort,
             cast("SegmentationRecipe | None", asked),
             Run(run),
             pretrained=source,
-            budget=jobs.LabelBudget(_subjects(subjects, wanted), seed or 0, wanted),
+            budget=budget,
             split=_split(split),
             settings=jobs.Settings(device, max_minutes),
             resume=resume,
@@ -163,11 +178,12 @@ def _with_seed(settings: list[str] | None, seed: int | None) -> list[str]:
     return [*([] if seed is None else [f"seed={seed}"]), *(settings or [])]
 
 
-def _cohort(folder: Path, console: Console) -> Cohort:
-    cohort = open_cohort(folder)
-    for problem in cohort.problems:
-        show_problem(console, problem)
-    return cohort
+def _agreed(console: Console, tests: Sequence[str]) -> bool:
+    """Ask whether test subjects may be trained on."""
+    console.print(
+        f"{', '.join(tests)} of the test set: if this run trains on them, it is never tested on them."
+    )
+    return Confirm.ask("Train on them?", console=console, default=False)
 
 
 def _split(path: Path | None) -> Split | None:

@@ -22,12 +22,16 @@ _UNDRAWN = "n/a"
 
 
 class SubjectRole(StrEnum):
-    """What the scored run knew of a subject; only TEST enters a reported mean."""
+    """What the scored run knew of a subject; only TEST enters a reported mean.
+
+    EDIT_AGREEMENT is a score against labels that descend from the run itself: it says how much was edited.
+    """
 
     TRAINED_ON = "trained on"
     VALIDATION = "validation"
     SEEN_IN_PRETRAINING = "seen in pretraining"
     POOL = "pool, not used"
+    EDIT_AGREEMENT = "edit agreement"
     TEST = "test"
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from cmr_ssp.anatomy import Structure, rgb
 from cmr_ssp.atomic import replacing, write_bytes
 from cmr_ssp.exports.dicom_parts import MANUFACTURER, MODEL, load_highdicom, software_version
-from cmr_ssp.exports.moments import Moment, check_moments, check_targets
+from cmr_ssp.exports.moments import Moment, planned
 from cmr_ssp.files.geometry import placed_affine
 from cmr_ssp.files.nrrd import RAS_TO_LPS
 from cmr_ssp.subjects import CineStack, Grid
@@ -80,25 +80,31 @@ def write_captures(
         Before anything is written, where a frame is missing, a file is in the way or highdicom is absent.
     """
     highdicom = load_highdicom(name) if dicom else None
-    check_moments(name, moments, stack)
-    endings = (".png", ".dcm") if dicom else (".png",)
+    kinds = (".png", ".dcm") if dicom else (".png",)
     slices = range(stack.grid.shape[0])
-    stems = {(m, k): f"{name}_{m.name}_slice{k:02d}" for m in moments for k in slices}
-    written = [folder / (stem + ending) for stem in stems.values() for ending in endings]
-    check_targets(written, stack.sources, replace=replace)
+    endings = [f"_slice{k:02d}{kind}" for k in slices for kind in kinds]
+    by_ending = planned(folder, name, moments, stack, endings, replace=replace)
     pixels = stack.load()
     series = _Series(highdicom, stack.grid) if highdicom else None
-    for (moment, k), stem in stems.items():
+    written: list[Path] = []
+    for moment, files in zip(moments, zip(*by_ending, strict=True), strict=True):
         volume = pixels[moment.frame]
         low, high = (float(value) for value in np.percentile(volume, _PERCENTILES))
-        picture = overlay(volume[k], labels[moment.frame, k], (low, high))
-        content = io.BytesIO()
-        Image.fromarray(picture).save(content, "PNG")
-        write_bytes(folder / f"{stem}.png", content.getvalue())
-        if series:
-            with replacing(folder / f"{stem}.dcm") as temporary:
-                series.capture(picture, stem.removeprefix(f"{name}_")).save_as(temporary)
+        for k in slices:
+            mine = files[k * len(kinds) : (k + 1) * len(kinds)]
+            picture = overlay(volume[k], labels[moment.frame, k], (low, high))
+            _write_picture(mine[0], picture)
+            if series:
+                with replacing(mine[1]) as temporary:
+                    series.capture(picture, mine[1].stem.removeprefix(f"{name}_")).save_as(temporary)
+        written += files
     return written
+
+
+def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
+    content = io.BytesIO()
+    Image.fromarray(picture).save(content, "PNG")
+    write_bytes(path, content.getvalue())
 
 
 class _Series:
@@ -131,6 +137,7 @@ class _Series:
         )
         image.ManufacturerModelName = MODEL
         image.SoftwareVersions = software_version()
+        image.BodyPartExamined = "HEART"  # without it a laterality is missed
         image.BurnedInAnnotation = "NO"
         image.PatientIdentityRemoved = "YES"
         image.DeidentificationMethod = "made from pixels and labels alone"

@@ -79,25 +79,43 @@ def write_dicom_seg(
         Where identity is not agreed to, highdicom is missing, nothing is labelled, the file is in the way,
         or instances and grid do not agree.
     """
+    highdicom = _allowed(path, instances, with_identity=with_identity, replace=replace)
+    if not labels.any():
+        raise OutputError.of(path, "nothing is labelled in this frame", "Choose a frame that is.")
+    sources, planes = _matched(path, labels, grid, read_instances(instances))
+    try:
+        made = _segmentation(highdicom, sources, planes, made_by, description)
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        what = f"its source images do not make a segmentation ({error})"
+        raise OutputError.of(path, what, "Give the original DICOM files of one study.") from error
+    with replacing(path) as temporary:
+        made.save_as(temporary)
+
+
+def _allowed(path: Path, instances: Sequence[Any], *, with_identity: bool, replace: bool) -> Any:
+    """Return highdicom once a file that names the patient may be written here."""
     if with_identity is not True:
         what = "a DICOM segmentation carries the patient's name, id and birth date from its source images"
         raise OutputError.of(path, what, "Agree to it (--with-identity), or export another format.")
     highdicom = load_highdicom(path)
     check_targets([path], [i for i in instances if isinstance(i, Path)], replace=replace)
-    present = [structure for structure in Structure if (labels == structure).any()]
-    if not present:
-        raise OutputError.of(path, "nothing is labelled in this frame", "Choose a frame that is.")
-    sources, planes = _matched(path, labels, grid, read_instances(instances))
-    masks = np.stack([planes == structure for structure in present], axis=-1).astype(np.uint8)
-    try:
-        made = _segmentation(
-            highdicom,
+    return highdicom
+
+
+def _segmentation(
+    highdicom: Any, sources: Sequence[Any], planes: NDArray[np.uint8], made_by: MadeBy, description: str
+) -> Any:
+    """Return the object; `planes` are the labels on the pixels of each source, shape (slice, row, column)."""
+    present = [structure for structure in Structure if (planes == structure).any()]
+    segments = [_segment(highdicom, n, structure, made_by) for n, structure in enumerate(present, start=1)]
+    with warnings.catch_warnings():
+        # names of one component are what anonymisers write, and not ours to change
+        warnings.simplefilter("ignore", UserWarning)
+        return highdicom.seg.Segmentation(
             **_sources(highdicom, [_readable(source) for source in sources]),
-            pixel_array=masks,
+            pixel_array=np.stack([planes == structure for structure in present], axis=-1).astype(np.uint8),
             segmentation_type="BINARY",
-            segment_descriptions=[
-                _segment(highdicom, n, structure, made_by) for n, structure in enumerate(present, start=1)
-            ],
+            segment_descriptions=segments,
             series_instance_uid=highdicom.UID(),
             series_number=1000,
             sop_instance_uid=highdicom.UID(),
@@ -109,18 +127,6 @@ def write_dicom_seg(
             content_description=description[:64] or None,
             content_label="CARDIAC_CINE",
         )
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        what = f"its source images do not make a segmentation ({error})"
-        raise OutputError.of(path, what, "Give the original DICOM files of one study.") from error
-    with replacing(path) as temporary:
-        made.save_as(temporary)
-
-
-def _segmentation(highdicom: Any, **content: Any) -> Any:
-    with warnings.catch_warnings():
-        # names of one component are what anonymisers write, and not ours to change
-        warnings.simplefilter("ignore", UserWarning)
-        return highdicom.seg.Segmentation(**content)
 
 
 def _sources(highdicom: Any, instances: Sequence[Any]) -> dict[str, Any]:

@@ -32,6 +32,28 @@ def check_moments(where: object, moments: Sequence[Moment], stack: CineStack) ->
         raise OutputError.of(where, what, f"Ask for frames from 0 to {stack.n_frames - 1}.")
 
 
+def planned(
+    folder: Path,
+    name: str,
+    moments: Sequence[Moment],
+    stack: CineStack,
+    endings: Sequence[str],
+    *,
+    replace: bool,
+) -> list[list[Path]]:
+    """Return the files of each ending, one a moment, once nothing speaks against writing them all.
+
+    Raises
+    ------
+    OutputError
+        Where the cine lacks a frame, or a file is in the way.
+    """
+    check_moments(name, moments, stack)
+    files = [[folder / f"{name}_{moment.name}{ending}" for moment in moments] for ending in endings]
+    check_targets([path for paths in files for path in paths], stack.sources, replace=replace)
+    return files
+
+
 def check_targets(targets: Iterable[Path], sources: Iterable[Path] = (), *, replace: bool = False) -> None:
     """Refuse, all at once, to write over sources, folders and, unless `replace`, over anything.
 

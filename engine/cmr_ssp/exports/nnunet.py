@@ -7,7 +7,7 @@ would train on a subject's ED and validate on its ES. nnU-Net looks for it in it
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -102,6 +102,37 @@ def export_nnunet(
         Where there is nothing to export, or a file is in the way.
     """
     target = folder / f"Dataset{number:03d}_{name}"
+    corrections = corrections or {}
+    _check_names(target, number, name, cohort)
+    complete, structures, problems = _complete(cohort, corrections)
+    cases = _cases(complete, split, case_names)
+    if all(case.is_test for case in cases):
+        what = "no labelled phase is left to train on"
+        raise OutputError.of(target, what, "Label some, or change the split.")
+    texts = {
+        target / "dataset.json": _dataset(name, structures, cases),
+        target / "splits_final.json": json.dumps(_folds(cases), indent=1),
+    }
+    _check_files(target, cohort, cases, texts, replace=replace)
+    for done, subject in enumerate(cohort.subjects, start=1):
+        mine = [case for case in cases if case.subject == subject.id]
+        _write_subject(target, subject, mine, corrections, structures)
+        on_progress(done, len(cohort.subjects))
+    for path, text in texts.items():
+        write_text(path, text + "\n")
+    return NnunetExport(target, cases, tuple(problems))
+
+
+def _check_files(
+    target: Path, cohort: Cohort, cases: Sequence[Case], texts: Iterable[Path], *, replace: bool
+) -> None:
+    files = [path for case in cases for path in _files(target, case)]
+    sources = [frame.path for subject in cohort.subjects for frame in subject.frames]
+    check_targets([*texts, *files], sources, replace=replace)
+
+
+def _check_names(target: Path, number: int, name: str, cohort: Cohort) -> None:
+    """Refuse what cannot be part of the names of nnU-Net's folders and files."""
     if not (1 <= number <= 999 and name.isalnum() and name.isascii()):
         remedy = "Give a number from 1 to 999, and a name of letters and digits."
         raise OutputError.of(target, "it is no name of nnU-Net's", remedy)
@@ -109,29 +140,17 @@ def export_nnunet(
     if strange:
         what = f"'{strange[0]}' cannot be part of a file's name"
         raise OutputError.of(target, what, "Use letters, digits, '-' and '_' in ids.")
-    drawn, problems = _drawn(cohort, corrections or {})
+
+
+def _complete(
+    cohort: Cohort, corrections: Corrections
+) -> tuple[set[tuple[str, Phase]], list[Structure], list[Problem]]:
+    """Return the phases that show every structure drawn anywhere, these structures, and why others do not."""
+    drawn, problems = _drawn(cohort, corrections)
     structures = sorted({structure for found in drawn.values() for structure in found})
     complete = {key for key, found in drawn.items() if len(found) == len(structures)}
     problems += [_left_out(key, structures, drawn[key]) for key in sorted(set(drawn) - complete)]
-    cases = _cases(complete, split, case_names)
-    if not any(not case.is_test for case in cases):
-        what = "no labelled phase is left to train on"
-        raise OutputError.of(target, what, "Label some, or change the split.")
-    texts = {
-        target / "dataset.json": _dataset(name, structures, cases),
-        target / "splits_final.json": json.dumps(_folds(cases), indent=1),
-    }
-    files = [path for case in cases for path in _files(target, case)]
-    sources = [frame.path for subject in cohort.subjects for frame in subject.frames]
-    check_targets([*texts, *files], sources, replace=replace)
-    numbering = dict(enumerate(structures, start=1))
-    for done, subject in enumerate(cohort.subjects, start=1):
-        mine = [case for case in cases if case.subject == subject.id]
-        _write_subject(target, subject, mine, corrections or {}, numbering)
-        on_progress(done, len(cohort.subjects))
-    for path, text in texts.items():
-        write_text(path, text + "\n")
-    return NnunetExport(target, cases, tuple(problems))
+    return complete, structures, problems
 
 
 def _drawn(
@@ -220,10 +239,11 @@ def _write_subject(
     subject: Subject,
     cases: Sequence[Case],
     corrections: Corrections,
-    numbering: Mapping[int, Structure],
+    structures: Sequence[Structure],
 ) -> None:
     if not cases:
         return
+    numbering = dict(enumerate(structures, start=1))
     stack = open_stack(subject)
     pixels = stack.load()
     for case in cases:

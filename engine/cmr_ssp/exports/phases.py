@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import TITLES, Structure, rgb
 from cmr_ssp.atomic import write_text
-from cmr_ssp.exports.moments import Moment, check_moments, check_targets
+from cmr_ssp.exports.moments import Moment, check_targets, planned
 from cmr_ssp.files import write_segmentation
 from cmr_ssp.subjects import CineStack
 
@@ -73,15 +73,13 @@ def write_phases(
     """
     from cmr_ssp.files.writing import write_image
 
-    check_moments(name, moments, stack)
-    written = [folder / f"{name}_{moment.name}_seg.nii.gz" for moment in moments]
-    pictures = [folder / f"{name}_{moment.name}.nii.gz" for moment in moments] if images else []
-    check_targets([*written, *pictures], stack.sources, replace=replace)
+    endings = ["_seg.nii.gz", ".nii.gz"] if images else ["_seg.nii.gz"]
+    written, *pictures = planned(folder, name, moments, stack, endings, replace=replace)
     for moment, path in zip(moments, written, strict=True):
         write_segmentation(path, labels[moment.frame], stack)
     if pictures:
         pixels = stack.load()
-        for moment, path in zip(moments, pictures, strict=True):
+        for moment, path in zip(moments, pictures[0], strict=True):
             write_image(path, pixels[moment.frame], stack)
     return written
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import TITLES, Structure, rgb
 from cmr_ssp.atomic import write_bytes
-from cmr_ssp.exports.moments import Moment, check_moments, check_targets
+from cmr_ssp.exports.moments import Moment, planned
 from cmr_ssp.files.geometry import placed_affine
 from cmr_ssp.files.nrrd import RAS_TO_LPS
 from cmr_ssp.subjects import CineStack, Grid
@@ -53,9 +53,7 @@ def write_slicer(
     OutputError
         Before anything is written, where a frame is missing or a file is in the way.
     """
-    check_moments(name, moments, stack)
-    written = [folder / f"{name}_{moment.name}.seg.nrrd" for moment in moments]
-    check_targets(written, stack.sources, replace=replace)
+    (written,) = planned(folder, name, moments, stack, [".seg.nrrd"], replace=replace)
     for moment, path in zip(moments, written, strict=True):
         write_bytes(path, seg_nrrd(labels[moment.frame], stack.grid))
     return written

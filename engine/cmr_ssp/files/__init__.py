@@ -4,19 +4,23 @@ from cmr_ssp.files.checks import check_pixels
 from cmr_ssp.files.cine_writing import write_cine
 from cmr_ssp.files.cohorts import open_cohort
 from cmr_ssp.files.edited import import_labels
+from cmr_ssp.files.label_versions import add_version, list_versions, with_label_versions
 from cmr_ssp.files.labels import read_segmentation
 from cmr_ssp.files.phases import verified
 from cmr_ssp.files.stacks import open_cine, open_stack
 from cmr_ssp.files.writing import write_segmentation
 
 __all__ = [
+    "add_version",
     "check_pixels",
     "import_labels",
+    "list_versions",
     "open_cine",
     "open_cohort",
     "open_stack",
     "read_segmentation",
     "verified",
+    "with_label_versions",
     "write_cine",
     "write_segmentation",
 ]

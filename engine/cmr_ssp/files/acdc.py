@@ -91,7 +91,7 @@ def _labels(
     """Pair label files with the phases that Info.cfg gives and the frames that exist."""
     sources: list[LabelSource] = []
     problems: list[Problem] = []
-    phase_of = {int(info[phase]): phase for phase in Phase if info.get(phase, "").isdigit()}
+    phase_of = {int(info[phase]): phase for phase in Phase if info.get(phase, "").isdecimal()}
     for number, path in sorted(labels.items()):
         if number not in positions:
             what = f"it labels frame {number}, of which there is no image"

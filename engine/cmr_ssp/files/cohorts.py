@@ -12,8 +12,9 @@ import numpy as np
 
 from cmr_ssp.anatomy import Numbering
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
-from cmr_ssp.files import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook
+from cmr_ssp.files import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook, sunnybrook_exams
 from cmr_ssp.files import folder as plain
+from cmr_ssp.files.dicom.sources import is_zip
 from cmr_ssp.files.labels import label_header_problems
 from cmr_ssp.files.nifti import is_nifti, read_header
 from cmr_ssp.files.numbering import stated_numbering
@@ -34,11 +35,13 @@ class Layout(Protocol):
         """List the subjects in `folder` by names and headers."""
 
 
-LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, nnunet, dicom_exams, plain)
+LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, sunnybrook_exams, nnunet, dicom_exams, plain)
 """In the order in which they are tried: the plainest comes last."""
 
 _TOGETHER = {mnms.NAME, mnms2.NAME}
 """Data sets that may lie side by side: made to be used as one, they number alike and share no id."""
+
+_OF_DICOM: tuple[Layout, ...] = (sunnybrook_exams, dicom_exams)
 
 _DEPTH = 3
 _MAX_FOLDERS = 2000
@@ -48,7 +51,8 @@ def open_cohort(folder: Path) -> Cohort:
     """List the subjects under a folder, reading headers only.
 
     The layout is recognised in the folder itself, in the folders below it (the user named the one above),
-    or in the one above it (the user named one subject's folder, which gives a cohort of that subject).
+    or in the one above it (the user named one subject's folder, which gives a cohort of that subject). The
+    zip archive of a DICOM exam is a cohort of that exam.
 
     Parameters
     ----------
@@ -67,7 +71,8 @@ def open_cohort(folder: Path) -> Cohort:
         Where the folder is missing, empty, of no known layout or of several.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would lose the user's own links
-    _check_folder(folder)
+    if not is_zip(folder):
+        _check_folder(folder)
     layouts = _recognise(folder)
     subjects: list[Subject] = []
     problems: list[Problem] = []
@@ -77,16 +82,20 @@ def open_cohort(folder: Path) -> Cohort:
         subjects += [_renumbered(subject, stated) for subject in found if _lies_in(subject, folder)]
         problems += [problem for problem in wrong if place != folder.parent or str(folder) in problem.where]
     usable: dict[str, Subject] = {}
+    refused: list[Subject] = []
     for subject in sorted(subjects, key=lambda subject: subject.id):
-        wrong = [*_bad_id(subject, usable), *_header_problems(subject)]
+        wrong = [*_bad_id(subject, usable), *header_problems(subject)]
         problems += wrong
-        if not any(problem.severity is Severity.ERROR for problem in wrong):
+        if any(problem.severity is Severity.ERROR for problem in wrong):
+            refused.append(subject)
+        else:
             usable[subject.id] = subject
     return Cohort(
         folder,
         " and ".join(layout.NAME for layout, _ in layouts),
         tuple(usable.values()),
         tuple(dict.fromkeys(problems)),
+        tuple(refused),
     )
 
 
@@ -107,10 +116,15 @@ def _check_folder(folder: Path) -> None:
 
 def _recognise(folder: Path) -> list[tuple[Layout, list[Path]]]:
     """Return the layout of a folder (or those made to be used as one) and where its subjects lie."""
+    if is_zip(folder):
+        if dicom_exams.recognises(folder):
+            return [(dicom_exams, [folder])]
+        raise CohortError.of(folder, "the archive holds no DICOM image", "Unpack other archives first.")
     for layout in LAYOUTS:
         if layout.recognises(folder):
             return [(layout, [folder])]
-        if _holds_images(folder) and layout.recognises(folder.parent):
+        # NIfTI files are no part of an exam, even where exams lie beside their folder
+        if layout not in _OF_DICOM and _holds_images(folder) and layout.recognises(folder.parent):
             return [(layout, [folder.parent])]
     found = _below(folder, LAYOUTS[:-1]) or _below(folder, LAYOUTS[-1:])
     if not found:
@@ -179,7 +193,7 @@ def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
     return problems
 
 
-def _header_problems(subject: Subject) -> list[Problem]:
+def header_problems(subject: Subject) -> list[Problem]:
     """Open a subject by its headers and list what is wrong with its images and labels."""
     try:
         stack = open_stack(subject)
@@ -199,6 +213,8 @@ def _header_problems(subject: Subject) -> list[Problem]:
 
 
 def _label_problems(label: LabelSource, stack: CineStack) -> list[Problem]:
+    if label.source.path.is_dir():  # contours, which listing drew on this grid
+        return []
     header = read_header(label.source.path)
     problems = label_header_problems(header, label, stack)
     if problems or np.allclose(header.affine, stack.grid.affine, rtol=1e-3, atol=0.1):

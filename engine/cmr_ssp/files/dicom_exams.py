@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
-from cmr_ssp.files.dicom import open_dicom
+from cmr_ssp.files import sunnybrook_exams
+from cmr_ssp.files.dicom import DicomFolder, list_dicom, may_be_exam, open_dicom
 from cmr_ssp.files.dicom.headers import read_study
 from cmr_ssp.files.dicom.sources import first_dicom, is_zip, reading
 from cmr_ssp.files.nifti import is_nifti
-from cmr_ssp.subjects import FrameSource, Subject
+from cmr_ssp.subjects import CineStack, FrameSource, SortOptions, Subject
 
 NAME = "DICOM exams"
 EXPECTS = "one subfolder or .zip with DICOM files an exam"
@@ -37,16 +38,23 @@ class _Exam:
 
 def recognises(folder: Path) -> bool:
     """Tell whether `folder` holds DICOM exams, one a subfolder or archive, or is one."""
+    if is_zip(folder):
+        return bool(_exams(folder))
     if any(is_nifti(entry) for entry in folder.iterdir()):
         return False
     exams = _exams(folder)
     return any(exam.study for exam in exams) and not any(
-        _holds_several(exam.path) for exam in exams if exam.path != folder
+        _holds_several(exam.path) or sunnybrook_exams.recognises(exam.path)
+        for exam in exams
+        if exam.path != folder
     )
 
 
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
-    """List the subjects in `folder` by headers."""
+    """List the subjects in `folder` (or of one archive) by headers.
+
+    An exam that cannot be opened is among them, with one frame that names its place.
+    """
     ids, problems = _ids(folder, _exams(folder))
     subjects: list[Subject] = []
     for exam, subject_id in ids:
@@ -54,15 +62,67 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
             stack = open_dicom(exam.path, where=f"subject {subject_id}")
         except CmrSspError as error:
             problems += error.problems
-            continue
-        frames = tuple(FrameSource(exam.path, t) for t in range(stack.n_frames))
-        vendor = stack.acquisition.vendor if stack.acquisition else None
-        subjects.append(Subject(subject_id, frames, vendor=vendor))
+            subjects.append(Subject(subject_id, (FrameSource(exam.path, 0),)))
+        else:
+            subjects.append(_subject(subject_id, exam.path, stack, None))
     return subjects, problems
+
+
+def is_exam(subject: Subject) -> bool:
+    """Tell whether a subject is a DICOM exam."""
+    return subject.place is not None and may_be_exam(subject.place)
+
+
+def list_series(subject: Subject, options: SortOptions | None = None) -> DicomFolder | None:
+    """List what the exam of a subject holds, as if it were sorted with `options`; None for other files.
+
+    Parameters
+    ----------
+    subject : Subject
+        Of a cohort, refused ones included.
+    options : SortOptions, optional
+        Those of the subject unless given.
+
+    Raises
+    ------
+    ImageError
+        Where there is no DICOM image, or the archive is damaged.
+    """
+    if subject.place is None or not is_exam(subject):
+        return None
+    return list_dicom(subject.place, options or subject.sorting, where=f"subject {subject.id}")
+
+
+def sort_anew(subject: Subject, options: SortOptions) -> tuple[Subject, CineStack]:
+    """Open the exam of a subject with chosen options.
+
+    Returns
+    -------
+    Subject
+        The same person, with the frames that the exam has now; it keeps the options.
+    CineStack
+        Its cine; `problems` and `alterations` say what was computed or left out.
+
+    Raises
+    ------
+    ImageError
+        Where these options do not make a short-axis cine of it.
+    """
+    path = subject.frames[0].path
+    stack = open_dicom(path, options, where=f"subject {subject.id}")
+    return _subject(subject.id, path, stack, options), stack
+
+
+def _subject(subject_id: str, path: Path, stack: CineStack, sorting: SortOptions | None) -> Subject:
+    frames = tuple(FrameSource(path, t) for t in range(stack.n_frames))
+    vendor = stack.acquisition.vendor if stack.acquisition else None
+    return Subject(subject_id, frames, vendor=vendor, sorting=sorting)
 
 
 def _exams(folder: Path) -> list[_Exam]:
     """Return the exams in a folder; the folder itself where its files or series are one exam."""
+    if is_zip(folder):
+        return _exam(folder)
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     below = [exam for entry in entries if entry.is_dir() or is_zip(entry) for exam in _exam(entry)]
     loose = any(entry.is_file() and not is_zip(entry) for entry in entries)

@@ -49,7 +49,8 @@ def import_labels(
     source : Subject or CineStack
         What was drawn on.
     frame : int, optional
-        0-based frame of a file of one volume. Else its name says it (``_frame07``), or the cine has one.
+        0-based frame of a file of one volume; of a whole cine, the only one that is read. Else its name says
+        it (``_frame07``), or the cine has one.
     numbering : Numbering, optional
         What the numbers mean. Else the file's header says it (where we wrote it and the other program kept
         that), or the ``labels.txt`` beside it; a ``.seg.nrrd`` names its segments.
@@ -69,8 +70,11 @@ def import_labels(
         volumes = _on_grid(path, read_slicer(path), stack.grid)[None]
     else:
         volumes = _nifti(path, stack, numbering)
-    if len(volumes) == stack.n_frames and frame is None:
+    if len(volumes) == stack.n_frames and (frame is None or stack.n_frames > 1):
         places = list(range(stack.n_frames))
+        if frame is not None:
+            places = [_frame_of(path, stack, frame)]
+            volumes = volumes[places]
     elif len(volumes) == 1:
         places = [_frame_of(path, stack, frame)]
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from cmr_ssp.files.nifti import NiftiHeader, read_header
 from cmr_ssp.files.pixels import read_stored
 from cmr_ssp.files.placing import placed
 from cmr_ssp.files.stacks import open_stack
+from cmr_ssp.files.sunnybrook_contours import find_contours, labels_from_contours
 from cmr_ssp.subjects import CineStack, LabelSource, Segmentation, Subject
 
 
@@ -49,6 +51,8 @@ def read_label_volume(source: LabelSource, stack: CineStack) -> NDArray[Any]:
     LabelError
         Where the file is unreadable or does not fit the stack.
     """
+    if source.source.path.is_dir():
+        return _drawn_contours(source, stack)
     try:
         header = read_header(source.source.path)
         problems = label_header_problems(header, source, stack)
@@ -60,6 +64,24 @@ def read_label_volume(source: LabelSource, stack: CineStack) -> NDArray[Any]:
     except CmrSspError as error:
         raise LabelError(*error.problems) from error
     return volume[::-1] if stack.grid.slices_reversed else volume
+
+
+def _drawn_contours(source: LabelSource, stack: CineStack) -> NDArray[Any]:
+    """Draw a folder of contour files, which begin at the base and have the engine's numbers."""
+    folder = source.source.path
+    volumes = labels_from_contours(find_contours(folder), stack.n_frames, stack.grid.shape)
+    if source.frame not in volumes:
+        what = f"it has no contours of frame {source.frame} (counted from 0)"
+        raise LabelError.of(folder, what, "List the cohort again.")
+    return volumes[source.frame]
+
+
+def label_files(source: LabelSource) -> list[Path]:
+    """Return the files that labels are read from: one, or those of a folder of contours."""
+    path = source.source.path
+    if not path.is_dir():
+        return [path]
+    return sorted(file for files in find_contours(path).values() for file in files.values())
 
 
 def read_numbers(header: NiftiHeader) -> NDArray[Any]:

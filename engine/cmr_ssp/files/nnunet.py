@@ -111,13 +111,15 @@ def _niftis(folder: Path) -> list[Path]:
 def _subject(name: str, cases: list[Case], numbering: Numbering) -> Subject:
     """Join the cases of one subject, in the order of time as far as their names tell it."""
     cases = sorted(
-        cases, key=lambda case: (not case[0].isdigit(), int(case[0]) if case[0].isdigit() else 0, case)
+        cases, key=lambda case: (not case[0].isdecimal(), int(case[0]) if case[0].isdecimal() else 0, case)
     )
-    numbered = {t: label for t, (part, _, label) in enumerate(cases) if part.isdigit() and label is not None}
+    numbered = {
+        t: label for t, (part, _, label) in enumerate(cases) if part.isdecimal() and label is not None
+    }
     sizes = {t: structure_voxels(label, numbering) for t, label in numbered.items()}
     phase_of = {t: phase for phase, t in phases_by_size(sizes).items()}
     for t, (part, _, label) in enumerate(cases):
-        if label is not None and not part.isdigit():
+        if label is not None and not part.isdecimal():
             phase_of[t] = Phase(part or "ED")
     labels = [
         LabelSource(phase, t, FrameSource(label), numbering)

@@ -47,10 +47,12 @@ def verified(subject: Subject) -> tuple[Subject, tuple[Problem, ...]]:
     if not indexed:
         return subject, tuple(misplaced)
     labels = [label for label in subject.labels if label.source.index is None]
+    drawn_anew = {label.phase for label in labels}  # stands in place of what the 4D file has
     problems = list(misplaced)
     for path in dict.fromkeys(label.source.path for label in indexed):
         here = [label for label in indexed if label.source.path == path]
         frames, found = find_phases(path, {label.phase: label.frame for label in here})
+        frames = {phase: frame for phase, frame in frames.items() if phase not in drawn_anew}
         labels += label_sources(path, frames, here[0].numbering)
         problems += found
     return replace(subject, labels=tuple(in_phase_order(labels))), tuple(problems)

@@ -50,7 +50,7 @@ def open_stack(subject: Subject) -> CineStack:
 def _open_exam(subject: Subject) -> CineStack:
     """Open a DICOM exam; problems name the subject, since a folder's name may be a person's."""
     where = f"subject {subject.id}"
-    stack = open_dicom(subject.frames[0].path, where=where)
+    stack = open_dicom(subject.frames[0].path, subject.sorting, where=where)
     if [frame.index for frame in subject.frames] != list(range(stack.n_frames)):
         what = f"its exam has {stack.n_frames} frames, other ones than when it was listed"
         raise ImageError.of(where, what, "List the cohort again.")

@@ -1,7 +1,8 @@
 """One function a stage; each emits events and ends in a reported state."""
 
+from cmr_ssp.jobs.correcting import add_correction, predict_frame
 from cmr_ssp.jobs.evaluate import Evaluation, evaluate
-from cmr_ssp.jobs.finetune import LabelBudget, finetune
+from cmr_ssp.jobs.finetune import LabelBudget, finetune, test_subjects
 from cmr_ssp.jobs.preparing import Settings
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.reconstruct import reconstruct
@@ -13,10 +14,13 @@ __all__ = [
     "LabelBudget",
     "SegmentedSubject",
     "Settings",
+    "add_correction",
     "evaluate",
     "finetune",
+    "predict_frame",
     "pretrain",
     "reconstruct",
     "segment",
     "segment_subjects",
+    "test_subjects",
 ]

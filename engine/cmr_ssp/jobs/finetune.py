@@ -10,9 +10,10 @@ from lightning_fabric import Fabric
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, Problem, RecipeError, RunError
-from cmr_ssp.events import Cancel, OnEvent, Outcome, WeightsTransferred, ignore_events
+from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, WeightsTransferred, ignore_events
 from cmr_ssp.finetune import SegmentationObjective
 from cmr_ssp.jobs.lifecycle import guarded
+from cmr_ssp.jobs.notices import trained_on_test
 from cmr_ssp.jobs.preparing import (
     Settings,
     Workplace,
@@ -25,7 +26,15 @@ from cmr_ssp.jobs.preparing import (
 )
 from cmr_ssp.pretrain import METHODS
 from cmr_ssp.recipes import SegmentationRecipe
-from cmr_ssp.runs import Checkpoint, Provenance, Run, file_digest, load_checkpoint, transfer_weights
+from cmr_ssp.runs import (
+    Checkpoint,
+    Provenance,
+    Run,
+    leave_behind,
+    lineage,
+    load_checkpoint,
+    transfer_weights,
+)
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import draw_subjects
 
@@ -48,11 +57,15 @@ class LabelBudget:
         Of the draw.
     phases : sequence of Phase
         The labelled phases to use; of no matter where `subjects` says which phases of which.
+    allow_test : bool
+        Train on test subjects that are named: somebody was asked, and said yes. From then on they are
+        training subjects of the run and of all that come from it.
     """
 
     subjects: int | Sequence[str] | Mapping[str, Sequence[Phase]] | None = None
     seed: int = 0
     phases: Sequence[Phase] = tuple(Phase)
+    allow_test: bool = False
 
     def choose(self, cohort: Cohort, split: Split) -> LabelledPhases:
         """Return the labelled phases of the budget by subject id.
@@ -86,13 +99,39 @@ class LabelBudget:
                     not set(subject.phases) & set(wanted[subject.id]),
                     f"is not labelled at {'+'.join(wanted[subject.id]) or 'any phase'}",
                 ),
-                (split.role(subject.id) is Role.TEST, "is a test subject, which must not be trained on"),
+                (
+                    split.role(subject.id) is Role.TEST and not self.allow_test,
+                    "is a test subject, which must not be trained on",
+                ),
             )
             if wrong
         ]
         if problems:
             raise CohortError(*problems)
         return {subject.id: tuple(wanted[subject.id]) for subject in subjects}
+
+
+def test_subjects(
+    budget: LabelBudget, cohort: Cohort, split: Split | None, pretrained: Run | None
+) -> tuple[str, ...]:
+    """Return the test subjects that a budget names, which `finetune` trains on only where it allows that.
+
+    Raises
+    ------
+    CohortError
+        Where the split does not know the cohort.
+    """
+    named = budget.subjects
+    known = _split_of(cohort, split, pretrained)
+    return tuple(
+        sorted(set(known.ids(Role.TEST)) & set(() if named is None or isinstance(named, int) else named))
+    )
+
+
+def _split_of(cohort: Cohort, split: Split | None, pretrained: Run | None) -> Split:
+    """Return the split that was asked for, or the pretraining's, or draw one."""
+    inherited = pretrained.split() if pretrained is not None else None
+    return split_for(cohort, split) if split else split_for(cohort, None, inherited)
 
 
 def finetune(
@@ -153,9 +192,12 @@ class _Finetuning:
         if recipe is None:
             raise RecipeError.of(self.run.folder, "has no recipe", "Give a preset or a recipe.")
         source = load_checkpoint(pretrained.last) if pretrained is not None else None
-        inherited = pretrained.split() if pretrained is not None else None
-        split = split_for(self.cohort, self.split) if self.split else split_for(self.cohort, None, inherited)
+        split = _split_of(self.cohort, self.split, pretrained)
         chosen = budget.choose(self.cohort, split)
+        given_up = tuple(name for name in chosen if split.role(name) is Role.TEST)
+        if given_up:
+            split = Split({**split.roles, **dict.fromkeys(given_up, Role.TRAIN)}, split.seed)
+            self.work.on_event(Noticed(trained_on_test(given_up)))
         validating = self._validation(split, len(chosen))
         recipe = resolved(recipe, self.work.device)
         objective, fabric, provenance = self._prepare(recipe, chosen, validating, source)
@@ -163,7 +205,9 @@ class _Finetuning:
             parts = _transferred(source)
             report = transfer_weights(source.network, objective.network, parts, str(pretrained.last))
             self.work.on_event(WeightsTransferred(report.loaded, report.left_out, report.missing))
-            provenance = replace(provenance, pretrained_from=file_digest(pretrained.last))
+            newest, *before = lineage(pretrained, source.provenance)
+            provenance = replace(provenance, pretrained_from=newest, ancestors=tuple(before))
+        provenance = replace(provenance, trained_on_test=given_up)
         recipe = self.work.fitted(recipe, objective, fabric)
         self.run.write_description(recipe, split)
         return self.work.train(objective, recipe, self.run, provenance, fabric, resume=False)
@@ -179,6 +223,7 @@ class _Finetuning:
         objective, fabric, now = self._prepare(recipe, chosen, validating, None)
         require_unchanged(self.run, before.training, now.training)
         require_unchanged(self.run, before.validation, now.validation)
+        leave_behind(self.run)  # labels may have been corrected from this state
         return self.work.train(objective, recipe, self.run, before, fabric, resume=True)
 
     def _validation(self, split: Split, n_chosen: int) -> tuple[Subject, ...]:

@@ -142,5 +142,5 @@ def _segment(
     found = scorer.segment(stack, pixels, on_progress=counting_frames(stack, on_event, cancel))
     if not found.heart_sure:
         on_event(Noticed(unsure_of_heart(subject.id)))
-    scores = scorer.score(subject.id, pixels, drawings, dict(enumerate(found.labels)))
+    scores = scorer.score(checked, pixels, drawings, dict(enumerate(found.labels)))
     return stack, SegmentedSubject(subject, found.labels, found.heart_sure, tuple(scores))

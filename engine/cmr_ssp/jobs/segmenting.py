@@ -16,19 +16,20 @@ from cmr_ssp.evaluation import Score, SubjectRole, score_segmentation
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_progress
 from cmr_ssp.files import read_segmentation
 from cmr_ssp.prediction import SegmentedStack, Segmenter, load_segmenter, segment_stack
-from cmr_ssp.runs import Provenance, Run, store_scores, stored_scores
+from cmr_ssp.runs import Provenance, Run, lineage, store_scores, stored_scores
 from cmr_ssp.samples.bank_building import fingerprint
-from cmr_ssp.subjects import CineStack, Role, Segmentation, Split, Subject
+from cmr_ssp.subjects import CineStack, LabelSource, Role, Segmentation, Split, Subject
 
 Drawings = Mapping[Phase, Segmentation]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
-    """A run's network, and what the run knows of subjects."""
+    """A run's network, what the run knows of subjects, and the checkpoints that it is or came from."""
 
     segmenter: Segmenter
     split: Split
+    lineage: frozenset[str]
 
     @classmethod
     def of(cls, run: Run, device: str) -> Scorer:
@@ -42,7 +43,7 @@ class Scorer:
         split = run.split()
         segmenter = load_segmenter(run.last, choose_device(device))
         torch.set_num_threads(segmenter.recipe.threads or torch.get_num_threads())
-        return cls(segmenter, split)
+        return cls(segmenter, split, frozenset(lineage(run, segmenter.provenance)))
 
     def segment(
         self,
@@ -57,16 +58,17 @@ class Scorer:
 
     def score(
         self,
-        subject_id: str,
+        subject: Subject,
         pixels: NDArray[np.float32],
         drawings: Drawings,
         labels: Mapping[int, NDArray[np.uint8]],
     ) -> list[Score]:
         """Compare the labels, shape (slice, row, column) by frame, with what was drawn."""
-        role = subject_role(subject_id, fingerprint(pixels), self.segmenter.provenance, self.split)
+        known = subject_role(subject.id, fingerprint(pixels), self.segmenter.provenance, self.split)
         scores: list[Score] = []
         for phase, drawing in drawings.items():
-            scores += score_segmentation(labels[drawing.frame], drawing, subject_id, phase, role)
+            role = label_role(known, subject.label(phase), self.lineage)
+            scores += score_segmentation(labels[drawing.frame], drawing, subject.id, phase, role)
         return scores
 
 
@@ -108,6 +110,16 @@ def counting_frames(stack: CineStack, on_event: OnEvent, cancel: Cancel) -> Prog
         on_event(Preparing("frames segmented", done * stack.n_frames // total, stack.n_frames))
 
     return tell
+
+
+def label_role(known: SubjectRole, label: LabelSource | None, lineage: Collection[str]) -> SubjectRole:
+    """Return the role of a score against one phase's labels.
+
+    Labels that descend from the scored run, or from one that it came from, measure how much was edited.
+    That a subject was trained on outweighs it.
+    """
+    descends = label is not None and not set(label.corrected_from).isdisjoint(lineage)
+    return SubjectRole.EDIT_AGREEMENT if descends and known is not SubjectRole.TRAINED_ON else known
 
 
 def subject_role(subject_id: str, pixels: str, provenance: Provenance, split: Split) -> SubjectRole:

@@ -2,6 +2,7 @@
 
 from cmr_ssp.runs.checkpoint import Checkpoint, file_digest, load_checkpoint, save_checkpoint
 from cmr_ssp.runs.claim import Record, claimed, is_claimed, no_record
+from cmr_ssp.runs.lineage import leave_behind, lineage
 from cmr_ssp.runs.listing import RunState, RunSummary, list_runs
 from cmr_ssp.runs.provenance import Provenance, SeenSubjects
 from cmr_ssp.runs.run import Run
@@ -20,6 +21,8 @@ __all__ = [
     "claimed",
     "file_digest",
     "is_claimed",
+    "leave_behind",
+    "lineage",
     "list_runs",
     "load_checkpoint",
     "no_record",

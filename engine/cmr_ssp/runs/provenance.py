@@ -25,6 +25,10 @@ class Provenance:
         Digest of the checkpoint that the weights came from; empty from scratch.
     machine : Mapping
         Device, precision, threads and versions.
+    ancestors : sequence of str
+        Digests of the checkpoints before `pretrained_from`, in its run and in those that it came from.
+    trained_on_test : sequence of str
+        Test subjects that were trained on because somebody insisted.
     """
 
     pretraining: SeenSubjects = field(default_factory=dict)
@@ -33,6 +37,13 @@ class Provenance:
     phases: Mapping[str, Sequence[str]] = field(default_factory=dict)
     pretrained_from: str = ""
     machine: Mapping[str, str | int] = field(default_factory=dict)
+    ancestors: Sequence[str] = ()
+    trained_on_test: Sequence[str] = ()
+
+    @property
+    def lineage(self) -> tuple[str, ...]:
+        """Digests of every checkpoint that the weights came through, this one not included."""
+        return tuple(dict.fromkeys(filter(None, (self.pretrained_from, *self.ancestors))))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON types."""
@@ -41,4 +52,5 @@ class Provenance:
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:
         """Rebuild what `as_dict` returned."""
-        return cls(**tree)
+        lists = {name: tuple(tree.get(name, ())) for name in ("ancestors", "trained_on_test")}
+        return cls(**{**tree, **lists})

@@ -26,7 +26,7 @@ LOCK = ".lock"
 """Lies in a run directory while a job works in it."""
 
 _WITHOUT_CHECKPOINT = {LOCK, "state.json", "recipe.yaml", "split.yaml", "history.csv"}
-_LEFTOVER = re.compile(r"\.(last|best|state|recipe|split|history|scores)\.[a-z]+\.[0-9a-f]{8}\.tmp")
+_LEFTOVER = re.compile(r"\.(last|best|state|recipe|split|history|scores|earlier)\.[a-z]+\.[0-9a-f]{8}\.tmp")
 _RUNNING = "running"
 _HISTORY_COLUMNS = ["epoch", "update", "learning_rate", "loss"]
 
@@ -53,6 +53,11 @@ class Run:
     def best(self) -> Path:
         """The checkpoint of the best validation score, or of the lowest loss without validation."""
         return self.folder / "best.safetensors"
+
+    @property
+    def earlier(self) -> Path:
+        """Digests of the checkpoints that were trained on further; only of a run that was resumed."""
+        return self.folder / "earlier.txt"
 
     @property
     def history(self) -> Path:

@@ -25,6 +25,7 @@ from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.events import Cancel, Progress, ignore_progress
 from cmr_ssp.files import open_stack, read_segmentation, verified
 from cmr_ssp.files.dicom import signature
+from cmr_ssp.files.labels import label_files
 from cmr_ssp.samples.bank import SLICE, SliceBank, open_bank
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.standardise import standardise
@@ -93,7 +94,10 @@ def _content_key(subjects: Sequence[Subject]) -> str:
     digest = hashlib.blake2b(f"{_FORMAT}".encode(), digest_size=12)
     for subject in subjects:
         digest.update(repr((subject.id, subject.frames, subject.labels)).encode())
-        sources = {frame.path for frame in subject.frames} | {label.source.path for label in subject.labels}
+        if subject.sorting is not None:  # else the key is that of banks made before there was a choice
+            digest.update(repr(subject.sorting).encode())
+        sources = {frame.path for frame in subject.frames}
+        sources |= {path for label in subject.labels for path in label_files(label)}
         for path in sorted(sources):
             for name, size, changed in signature(path):  # empty where it is gone: reading it says so
                 digest.update(f"{name}|{size}|{changed}".encode())

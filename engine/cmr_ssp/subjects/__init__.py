@@ -1,9 +1,10 @@
 """The nouns: subjects, their cine stacks and segmentations, and cohorts split by subject."""
 
 from cmr_ssp.subjects.cohort import Cohort
+from cmr_ssp.subjects.sorting import SortOptions
 from cmr_ssp.subjects.split import Role, Split
 from cmr_ssp.subjects.stack import Acquisition, CineStack, Grid, Segmentation, SliceOrder
-from cmr_ssp.subjects.subject import FrameSource, LabelSource, Subject
+from cmr_ssp.subjects.subject import FrameSource, LabelSource, Origin, Subject
 
 __all__ = [
     "Acquisition",
@@ -12,9 +13,11 @@ __all__ = [
     "FrameSource",
     "Grid",
     "LabelSource",
+    "Origin",
     "Role",
     "Segmentation",
     "SliceOrder",
+    "SortOptions",
     "Split",
     "Subject",
 ]

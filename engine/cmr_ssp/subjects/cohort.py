@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cmr_ssp.errors import CohortError, Problem
@@ -24,12 +24,42 @@ class Cohort:
         Usable subjects, sorted by id.
     problems : tuple of Problem
         Everything that was found wrong while listing, warnings included.
+    refused : tuple of Subject
+        Those with an error; a DICOM exam has one frame here, which names its place.
     """
 
     root: Path
     layout: str
     subjects: tuple[Subject, ...]
     problems: tuple[Problem, ...] = ()
+    refused: tuple[Subject, ...] = ()
+
+    def with_subject(self, subject: Subject, problems: Iterable[Problem] = ()) -> Cohort:
+        """Return the cohort with an exam opened in another way, whether it was refused or usable before.
+
+        Parameters
+        ----------
+        subject : Subject
+            As it is now; takes the place of the one with the same images' place.
+        problems : iterable of Problem
+            What is to be known of it; replaces what was said of it.
+
+        Raises
+        ------
+        CohortError
+            Where its id is that of a subject whose images lie elsewhere.
+        """
+        others = [each for each in self.subjects if each.place != subject.place]
+        if any(each.id == subject.id for each in others):
+            what = f"a second subject has the id '{subject.id}'"
+            raise CohortError.of(self.root, what, "Rename one of the two exams.")
+        kept = [problem for problem in self.problems if problem.where != f"subject {subject.id}"]
+        return replace(
+            self,
+            subjects=tuple(sorted([*others, subject], key=lambda each: each.id)),
+            problems=(*kept, *problems),
+            refused=tuple(each for each in self.refused if each.place != subject.place),
+        )
 
     def subject(self, subject_id: str) -> Subject:
         """Return one subject.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from cmr_ssp.anatomy import Numbering, Phase
+from cmr_ssp.subjects.sorting import SortOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,16 @@ class FrameSource:
 
     path: Path
     index: int | None = None
+
+
+class Origin(StrEnum):
+    """Where labels come from: a data set, a hand, another program, an edited prediction, a prediction."""
+
+    DATA_SET = "data set"
+    MANUAL = "manual"
+    IMPORTED = "imported"
+    CORRECTED = "corrected"
+    PREDICTED = "predicted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,10 @@ class LabelSource:
     drawn_on : Path or None
         The 3D image that the labels were drawn on, where only a comparison with the frames of the cine
         tells which one it is. `frame` is a guess until `cmr_ssp.files.verified` has looked.
+    origin : Origin
+        Where the labels come from.
+    corrected_from : tuple of str
+        SHA-256 of every checkpoint whose prediction these labels descend from; empty unless corrected.
     """
 
     phase: Phase
@@ -48,6 +64,8 @@ class LabelSource:
     source: FrameSource
     numbering: Numbering
     drawn_on: Path | None = None
+    origin: Origin = Origin.DATA_SET
+    corrected_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +83,8 @@ class Subject:
         At most one per phase; empty where nobody labelled the subject.
     vendor, group : str or None
         Scanner vendor and diagnostic group, where the data set says so.
+    sorting : SortOptions or None
+        What somebody chose for the DICOM exam; None where nothing was to choose.
     """
 
     id: str
@@ -72,12 +92,18 @@ class Subject:
     labels: tuple[LabelSource, ...] = ()
     vendor: str | None = None
     group: str | None = None
+    sorting: SortOptions | None = None
 
     @property
     def names_files(self) -> bool:
         """Whether the id can be part of a file's name without leading it out of its folder."""
         leads_away = self.id.startswith(".") or ".." in self.id or set(self.id) & set("/\\:\0")
         return bool(self.id) and not leads_away
+
+    @property
+    def place(self) -> Path | None:
+        """Where its first frame lies: the folder or archive of a DICOM exam."""
+        return self.frames[0].path if self.frames else None
 
     @property
     def phases(self) -> tuple[Phase, ...]:

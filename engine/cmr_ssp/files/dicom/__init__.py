@@ -3,9 +3,10 @@
 Importing this loads no pydicom; reading a header does.
 """
 
-from cmr_ssp.files.dicom.listing import DicomFolder, DicomSeries, SliceTimes, list_dicom, open_dicom
-from cmr_ssp.files.dicom.options import SortOptions
+from cmr_ssp.files.dicom.listing import list_dicom, open_dicom
+from cmr_ssp.files.dicom.series import DicomFolder, DicomSeries, SliceTimes
 from cmr_ssp.files.dicom.sources import may_be_exam, signature
+from cmr_ssp.subjects.sorting import SortOptions
 
 __all__ = [
     "DicomFolder",

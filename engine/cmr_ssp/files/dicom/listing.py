@@ -4,88 +4,26 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.files.dicom.candidates import LEAST_SLICES, Candidate, find_candidates
-from cmr_ssp.files.dicom.fitting import warning
+from cmr_ssp.files.dicom.fitting import slice_multiples, warning
 from cmr_ssp.files.dicom.headers import read_planes
-from cmr_ssp.files.dicom.options import SortOptions
 from cmr_ssp.files.dicom.pixels import RowLoader, decoder_problems
 from cmr_ssp.files.dicom.planes import Plane
+from cmr_ssp.files.dicom.series import DicomFolder, DicomSeries, SliceTimes
 from cmr_ssp.files.dicom.sources import list_files, reading, signature
 from cmr_ssp.files.dicom.table import FrameTable, make_table
 from cmr_ssp.files.geometry import towards_apex
 from cmr_ssp.subjects import Acquisition, CineStack
+from cmr_ssp.subjects.sorting import SortOptions
 
 _LEAST_COSINE = 0.4  # a long-axis view is perpendicular to the heart's axis; people differ by 20 degrees
 _KEPT = 256  # exams whose headers are remembered: listing a cohort opens each of them twice
-
-
-@dataclass(frozen=True, slots=True)
-class SliceTimes:
-    """One row of the slice x frame table.
-
-    Attributes
-    ----------
-    position_mm : float
-        Along the normal of the slices.
-    n_frames : int
-        Frames of the acquisition that counts.
-    trigger_ms : tuple of float
-        Their trigger times; empty where nothing tells.
-    n_acquisitions : int
-        How often the slice was acquired.
-    """
-
-    position_mm: float
-    n_frames: int
-    trigger_ms: tuple[float, ...]
-    n_acquisitions: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class DicomSeries:
-    """Images of one geometry; they may come from several series of the scanner.
-
-    Attributes
-    ----------
-    description : str
-        Made from scanner and geometry; free text of the header is left out, since it may name the person.
-    n_slices, n_frames : int
-        Number of slices, and the largest number of frames of one.
-    reason : str or None
-        Why it cannot be opened as a short-axis cine; None where it can.
-    slices : tuple of SliceTimes
-        The slice x frame table.
-    """
-
-    description: str
-    n_slices: int
-    n_frames: int
-    reason: str | None
-    slices: tuple[SliceTimes, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DicomFolder:
-    """What was found in a folder or archive.
-
-    Attributes
-    ----------
-    stacks : tuple of CineStack
-        One for each series without a reason against it, in the same order.
-    series : tuple of DicomSeries
-        Everything with a geometry; `SortOptions.series` counts here, from 1.
-    problems : tuple of Problem
-        What was wrong with single files (warnings).
-    """
-
-    stacks: tuple[CineStack, ...]
-    series: tuple[DicomSeries, ...]
-    problems: tuple[Problem, ...] = ()
 
 
 def list_dicom(path: Path, options: SortOptions | None = None, *, where: str | None = None) -> DicomFolder:
@@ -113,10 +51,12 @@ def list_dicom(path: Path, options: SortOptions | None = None, *, where: str | N
     stacks: list[CineStack] = []
     series: list[DicomSeries] = []
     for number, candidate in enumerate(candidates, start=1):
-        found = _judge(candidate, options, where, asked=options.series == number)
+        asked = options.series == number
+        found = _judge(candidate, options, where, asked=asked)
         if isinstance(found, FrameTable):
             stacks.append(_stack(path, candidate, found, problems, where))
-        series.append(_describe(candidate, options, None if isinstance(found, FrameTable) else found))
+        described = _describe(candidate, options, None if isinstance(found, FrameTable) else found)
+        series.append(replace(described, choices=_choices(candidate, where, asked=asked)))
     return DicomFolder(tuple(stacks), tuple(series), problems)
 
 
@@ -233,6 +173,23 @@ def _judge(candidate: Candidate, options: SortOptions, where: str, *, asked: boo
     return ImageError(*problems) if problems else table
 
 
+def _choices(candidate: Candidate, where: str, *, asked: bool) -> frozenset[str]:
+    """Return the options that matter to a candidate: those that refuse it, and which acquisition counts."""
+    mending = SortOptions(unequal_frames="resample", missing_slice="skip")
+    if isinstance(_judge(candidate, mending, where, asked=asked), ImageError):
+        return frozenset()
+    refusing = {
+        "unequal_frames": replace(mending, unequal_frames="refuse"),
+        "missing_slice": replace(mending, missing_slice="refuse"),
+    }
+    found = {
+        name
+        for name, options in refusing.items()
+        if isinstance(_judge(candidate, options, where, asked=asked), ImageError)
+    }
+    return frozenset(found | {"repeated"} if any(len(at.passes) > 1 for at in candidate.slices) else found)
+
+
 def _stack(
     path: Path, candidate: Candidate, table: FrameTable, problems: tuple[Problem, ...], where: str
 ) -> CineStack:
@@ -258,13 +215,22 @@ def _acquisition(candidate: Candidate) -> Acquisition:
 
 def _describe(candidate: Candidate, options: SortOptions, error: CmrSspError | None) -> DicomSeries:
     index = -1 if options.repeated == "last" else 0
+    chosen = [at.passes[index] for at in candidate.slices]
     slices = tuple(
-        SliceTimes(round(at.position_mm, 2), len(chosen.planes), chosen.times_ms, len(at.passes))
-        for at in candidate.slices
-        for chosen in [at.passes[index]]
+        SliceTimes(round(at.position_mm, 2), len(each.planes), each.times_ms, len(at.passes), n_missing)
+        for at, each, n_missing in zip(candidate.slices, chosen, _n_missing(candidate), strict=True)
     )
     reason = "; ".join(problem.what for problem in error.problems) if error else None
     return DicomSeries(_description(candidate), len(slices), candidate.n_frames, reason, slices)
+
+
+def _n_missing(candidate: Candidate) -> list[int]:
+    """Return how many slices are missing before each one."""
+    enough = len(candidate.slices) >= LEAST_SLICES
+    multiples, _ = slice_multiples(candidate.slices, "") if enough else ([], [])
+    if not multiples:
+        return [0] * len(candidate.slices)
+    return [0, *(high - low - 1 for low, high in pairwise(multiples))]
 
 
 def _description(candidate: Candidate) -> str:

@@ -21,12 +21,12 @@ from cmr_ssp.files.dicom.fitting import (
     slice_multiples,
     unequal_problems,
 )
-from cmr_ssp.files.dicom.options import SortOptions
 from cmr_ssp.files.dicom.passes import Pass
 from cmr_ssp.files.dicom.planes import Plane
 from cmr_ssp.files.geometry import slice_order
 from cmr_ssp.files.nifti import CINE_SPACING_S
 from cmr_ssp.subjects import Grid, SliceOrder
+from cmr_ssp.subjects.sorting import SortOptions
 
 Mix = tuple[tuple[Plane, float], ...]
 """Planes and their weights, which sum to 1; a single plane where nothing is interpolated."""

@@ -1,4 +1,4 @@
-"""What to do where a series can be sorted in more than one way."""
+"""What to do where the series of a DICOM exam can be sorted in more than one way."""
 
 from __future__ import annotations
 

@@ -1,0 +1,131 @@
+"""``cmr-ssp labels``: labels that were edited come back as new versions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+from rich.console import Console
+from rich.table import Table
+
+from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
+from cmr_ssp.cli.options import Device, open_labelled
+from cmr_ssp.cli.progress import show_problem
+from cmr_ssp.errors import LabelError, Severity
+from cmr_ssp.files import import_labels, list_versions, verified
+from cmr_ssp.files.label_record import LabelVersion
+from cmr_ssp.files.label_versions import add_version, newest_versions, require_apart
+from cmr_ssp.files.phases import phases_by_size
+from cmr_ssp.subjects import Origin, Segmentation, Subject
+
+_Labels = Annotated[Path, Parameter(name="--labels", help="Folder of label versions, apart from the cohort.")]
+_SHOWN = 12  # of a digest
+
+
+def add(
+    file: Annotated[Path, Parameter(help="Edited labels: NIfTI of one frame or all, or .seg.nrrd.")],
+    *,
+    cohort: Annotated[Path, Parameter(help="Folder of the subjects.")],
+    subject: Annotated[str, Parameter(help="Id of the subject that was drawn.")],
+    labels: _Labels,
+    phase: Annotated[Literal["ED", "ES"] | None, Parameter(help="Where the frame does not tell it.")] = None,
+    frame: Annotated[int | None, Parameter(help="From 0; where the file's name does not say it.")] = None,
+    corrected_from: Annotated[
+        Path | None, Parameter(help="Run whose prediction was edited; its scores against it enter no mean.")
+    ] = None,
+    prediction: Annotated[
+        Path | None, Parameter(help="The file that was edited; without, the run segments the frame again.")
+    ] = None,
+    drawn_anew: Annotated[
+        bool, Parameter(negative=(), help="Neither a prediction nor an earlier version was under it.")
+    ] = False,
+    numbers: Annotated[
+        Literal["mnms", "acdc"] | None, Parameter(help="What the numbers are, if the file does not say it.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Keep labels that were edited elsewhere as the newest version of their subject and phase.
+
+    Nothing is overwritten, neither the cohort's own labels nor earlier versions.
+    """
+    if corrected_from and drawn_anew:
+        what = "it cannot be corrected from a run and drawn anew"
+        raise LabelError.of(file, what, "Give --corrected-from or --drawn-anew.")
+    console = Console(highlight=False)
+    listed = open_labelled(cohort, labels if labels.is_dir() else None, console)
+    require_apart(listed, labels)
+    chosen, _ = verified(listed.subject(subject))
+    numbering = NUMBERINGS[numbers] if numbers else None
+    found = import_labels(file, chosen, frame=frame, numbering=numbering)
+    for named, drawing in _phases_of(file, found, chosen, Phase(phase) if phase else None).items():
+        if corrected_from:
+            from cmr_ssp.jobs.correcting import add_correction
+            from cmr_ssp.runs import Run
+
+            before = (
+                import_labels(prediction, chosen, frame=drawing.frame, numbering=numbering)
+                if prediction
+                else ()
+            )
+            version = add_correction(
+                labels,
+                chosen,
+                named,
+                drawing,
+                Run(corrected_from),
+                prediction=before[0] if before else None,
+                device=device,
+            )
+        else:
+            origin = Origin.MANUAL if drawn_anew else Origin.IMPORTED
+            version = add_version(labels, chosen, named, drawing, origin=origin)
+        console.print(f"{version.origin}, frame {version.frame} -> {version.path}", soft_wrap=True)
+
+
+def list_labels(folder: Annotated[Path, Parameter(help="Folder of label versions.")]) -> None:
+    """List label versions, where each comes from, and which are in use."""
+    console = Console(highlight=False)
+    versions, problems = list_versions(folder)
+    newest = set(newest_versions(versions).values())
+    table = Table("subject", "phase", "version", "frame", "origin", "from", "drawn", "made", "")
+    for version in versions:
+        table.add_row(*_row(version), "in use" if version in newest else "")
+    console.print(table)
+    for problem in problems:
+        show_problem(console, problem)
+    if any(problem.severity is Severity.ERROR for problem in problems):
+        sys.exit(1)
+
+
+def _row(version: LabelVersion) -> tuple[str, ...]:
+    drawn = " ".join(structure.name for structure in sorted(version.drawn))
+    digests = " ".join(digest[:_SHOWN] for digest in version.checkpoints)
+    about = (version.subject, version.phase, version.name, str(version.frame))
+    return (*about, version.origin, digests, drawn, version.made)
+
+
+def _phases_of(
+    path: Path, found: Sequence[Segmentation], subject: Subject, phase: Phase | None
+) -> dict[Phase, Segmentation]:
+    """Tell which labels belong to which phase: as asked, by known frames, by name, or by the LV of two."""
+    if not found:
+        raise LabelError.of(path, "it has no labelled voxel", "Draw something, or give another file.")
+    known = {label.frame: label.phase for label in subject.labels}
+    by_frame = {known[each.frame]: each for each in found if each.frame in known}
+    if len(found) == 1:
+        named = [each for each in Phase if f"_{each}" in path.name.upper()]
+        told = phase or next(iter(by_frame), None) or (named[0] if len(named) == 1 else None)
+        if told:
+            return {told: found[0]}
+    elif phase is None and len(found) == 2 and len(by_frame) < 2:
+        sizes = {each.frame: {s: int((each.labels == s).sum()) for s in Structure} for each in found}
+        frames = phases_by_size(sizes)
+        return {each: next(s for s in found if s.frame == frame) for each, frame in frames.items()}
+    elif by_frame and (phase is None or phase in by_frame):
+        return by_frame if phase is None else {phase: by_frame[phase]}
+    listed = ", ".join(str(each.frame) for each in found)
+    what = f"nothing says which phase is drawn at frame {listed}"
+    raise LabelError.of(path, what, "Say --phase, and of several frames --frame.")

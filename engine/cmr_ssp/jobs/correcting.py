@@ -1,0 +1,66 @@
+"""Labels that were corrected from a run's prediction, as a label version that says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.files import add_version, open_stack
+from cmr_ssp.files.label_record import LabelVersion
+from cmr_ssp.jobs.segmenting import Scorer
+from cmr_ssp.runs import Run, file_digest
+from cmr_ssp.subjects import Origin, Segmentation, Subject
+
+
+def add_correction(
+    folder: Path,
+    subject: Subject,
+    phase: Phase,
+    labels: Segmentation,
+    run: Run,
+    *,
+    prediction: Segmentation | None = None,
+    device: str = "auto",
+) -> LabelVersion:
+    """Add labels that were corrected from what a run predicted; see `cmr_ssp.files.add_version`.
+
+    Parameters
+    ----------
+    folder, subject, phase, labels
+        As there.
+    run : Run
+        Its last checkpoint is taken to be the one that predicted.
+    prediction : Segmentation, optional
+        What it predicted. Without, and where none is kept yet, the frame is segmented again.
+    device : str
+        Where to do so.
+
+    Raises
+    ------
+    CmrSspError
+        Where run, images or labels cannot be used, or the folder cannot be written to.
+    """
+    digest = file_digest(run.last) if run.last.exists() else ""
+    kept = (folder / subject.id / phase / "v000.json").exists()
+    if not digest or (prediction is None and not kept):
+        prediction = predict_frame(run, subject, labels.frame, device)
+    origin = Origin.CORRECTED
+    return add_version(
+        folder, subject, phase, labels, origin=origin, checkpoint=digest, prediction=prediction
+    )
+
+
+def predict_frame(run: Run, subject: Subject, frame: int, device: str = "auto") -> Segmentation:
+    """Segment one frame of a subject.
+
+    Raises
+    ------
+    CmrSspError
+        Where the run does not segment or the images cannot be read.
+    """
+    scorer, stack = Scorer.of(run, device), open_stack(subject)
+    labels = scorer.segment(stack, stack.load(), [frame]).labels[0]
+    present = np.bincount(labels.ravel(), minlength=1 + max(Structure))
+    return Segmentation(labels, frame, frozenset(s for s in Structure if present[s]))
