@@ -8,7 +8,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -351,24 +351,44 @@ def test_a_cohort_without_any_label_can_be_pretrained_on(banks: jobs.Settings, t
 def test_validation_subjects_choose_the_best_checkpoint_of_larger_budgets(
     cohort: Cohort, banks: jobs.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["cmr_ssp.jobs.finetune"], "_VALIDATION_FROM", 3)
+    module = sys.modules["cmr_ssp.jobs.budget"]
+    monkeypatch.setattr(module, "VALIDATION_FROM", 3)
+    monkeypatch.setattr(module, "_VALIDATION_SHARE", 2)
     split = Split(dict(SPLIT.roles) | {"d": Role.VALIDATION, "e": Role.VALIDATION})
-    for n, validating in ((2, set()), (3, {"d", "e"})):
-        run = Run(tmp_path / str(n))
-        budget = jobs.LabelBudget(n)
+    # subjects asked for: a number counts those that validate
+    for asked, n_training, n_validating in ((2, 2, 0), (3, 2, 1), (None, 3, 2), (["a", "b", "c"], 3, 2)):
+        run = Run(tmp_path / str(asked))
+        budget = jobs.LabelBudget(asked)
         jobs.finetune(cohort, segmentation(), run, budget=budget, split=split, settings=banks)
-        assert set(load_checkpoint(run.last).provenance.validation) == validating
+        seen = load_checkpoint(run.last).provenance
+        assert (len(seen.training), len(seen.validation)) == (n_training, n_validating)
+        assert set(seen.training) <= set("abc") and set(seen.validation) <= set("de")
         row = run.read_history()[-1]
-        assert ("validation_dice" in row) == bool(validating)
+        assert ("validation_dice" in row) == bool(n_validating)
     parts = [float(row[f"validation_dice_{structure.name}"]) for structure in Structure]
     assert float(row["validation_dice"]) == pytest.approx(np.mean(parts))
+
+
+def test_a_budget_can_be_of_some_vendors(cohort: Cohort) -> None:
+    makers = dict(
+        zip("abcdefgh", ["Siemens", "GE", "Philips", "Siemens", "GE", None, "Siemens", "GE"], strict=True)
+    )
+    subjects = tuple(replace(subject, vendor=makers[subject.id]) for subject in cohort.subjects)
+    mixed = replace(cohort, subjects=subjects)
+    found = jobs.LabelBudget(vendors=["siemens", "Philips"]).choose(mixed, SPLIT).training
+    assert set(found) == {"a", "c", "d"}  # g is a test subject
+    assert set(jobs.LabelBudget(1, vendors=["Philips"]).choose(mixed, SPLIT).training) == {"c"}
+    with pytest.raises(CohortError, match="Canon"):
+        jobs.LabelBudget(vendors=["Canon"]).choose(mixed, SPLIT)
+    with pytest.raises(CohortError, match="2 may train"):
+        jobs.LabelBudget(3, vendors=["GE"]).choose(mixed, SPLIT)
 
 
 # ---- label budgets ------------------------------------------------------------------------------
 
 
 def names(cohort: Cohort, budget: jobs.LabelBudget, split: Split = SPLIT) -> set[str]:
-    return set(budget.choose(cohort, split))
+    return set(budget.choose(cohort, split).training)
 
 
 def test_budgets_of_one_seed_nest_and_seeds_differ(cohort: Cohort) -> None:

@@ -95,11 +95,14 @@ def finetune(
     subjects: Annotated[
         str | None,
         Parameter(
-            help="Label budget: how many training subjects, or which, as in anna,bert or anna:ED,bert."
+            help="Label budget: how many labelled subjects in all, or which, as in anna,bert or anna:ED,bert."
         ),
     ] = None,
     seed: Annotated[int | None, Parameter(help="Of draw, weights, order, augmentation; 0.")] = None,
     phases: Phases = "ED,ES",
+    vendors: Annotated[
+        str | None, Parameter(help="Only subjects of these scanner vendors, as in Siemens,Philips.")
+    ] = None,
     preset: Preset = None,
     recipe: RecipeFile = None,
     settings: Settings = None,
@@ -133,7 +136,8 @@ def finetune(
     methods = ("finetune", "scratch") if resume else ("scratch",) if source is None else ("finetune",)
     asked = _asked(run, preset, recipe, _with_seed(settings, seed), methods, usual, resume=resume)
     cohort, wanted = open_labelled(folder, labels, console), parse_phases(phases)
-    budget = jobs.LabelBudget(_subjects(subjects, wanted), seed or 0, wanted, train_on_test)
+    makers = None if vendors is None else [vendor.strip() for vendor in vendors.split(",")]
+    budget = jobs.LabelBudget(_subjects(subjects, wanted), seed or 0, wanted, train_on_test, makers)
     if not (resume or train_on_test) and sys.stdin.isatty():
         tests = jobs.test_subjects(budget, cohort, _split(split), source)
         budget = replace(budget, allow_test=bool(tests) and _agreed(console, tests))

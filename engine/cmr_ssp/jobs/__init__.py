@@ -1,8 +1,9 @@
 """One function a stage; each emits events and ends in a reported state."""
 
+from cmr_ssp.jobs.budget import LabelBudget, test_subjects
 from cmr_ssp.jobs.correcting import add_correction, predict_frame
 from cmr_ssp.jobs.evaluate import Evaluation, evaluate
-from cmr_ssp.jobs.finetune import LabelBudget, finetune, test_subjects
+from cmr_ssp.jobs.finetune import finetune
 from cmr_ssp.jobs.preparing import Settings
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.reconstruct import reconstruct

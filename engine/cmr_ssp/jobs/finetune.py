@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from lightning_fabric import Fabric
 
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.errors import CohortError, Problem, RecipeError, RunError
+from cmr_ssp.errors import CohortError, RecipeError, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, WeightsTransferred, ignore_events
 from cmr_ssp.finetune import SegmentationObjective
+from cmr_ssp.jobs.budget import LabelBudget, Labelled, run_split
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import trained_on_test
 from cmr_ssp.jobs.preparing import (
     Settings,
     Workplace,
-    require,
     require_unchanged,
     resolved,
     seen,
-    split_for,
-    with_role,
 )
 from cmr_ssp.pretrain import METHODS
 from cmr_ssp.recipes import SegmentationRecipe
@@ -35,103 +32,7 @@ from cmr_ssp.runs import (
     load_checkpoint,
     transfer_weights,
 )
-from cmr_ssp.subjects import Cohort, Role, Split, Subject
-from cmr_ssp.subjects.split import draw_subjects
-
-LabelledPhases = Mapping[str, tuple[Phase, ...]]
-"""The phases that training may see the labels of, by subject id."""
-
-_VALIDATION_FROM = 10  # smaller label budgets cannot spare subjects for validation
-
-
-@dataclass(frozen=True, slots=True)
-class LabelBudget:
-    """Which labels training may see.
-
-    Attributes
-    ----------
-    subjects : int, sequence of str, Mapping of str to sequence of Phase, or None
-        How many of the split's training subjects, or which, or which phases of which; None is all that are
-        labelled.
-    seed : int
-        Of the draw.
-    phases : sequence of Phase
-        The labelled phases to use; of no matter where `subjects` says which phases of which.
-    allow_test : bool
-        Train on test subjects that are named: somebody was asked, and said yes. From then on they are
-        training subjects of the run and of all that come from it.
-    """
-
-    subjects: int | Sequence[str] | Mapping[str, Sequence[Phase]] | None = None
-    seed: int = 0
-    phases: Sequence[Phase] = tuple(Phase)
-    allow_test: bool = False
-
-    def choose(self, cohort: Cohort, split: Split) -> LabelledPhases:
-        """Return the labelled phases of the budget by subject id.
-
-        Raises
-        ------
-        CohortError
-            Naming every subject that is missing, not labelled, or not for training.
-        """
-        if isinstance(self.subjects, Mapping):
-            return self._named(cohort, split, self.subjects)
-        if isinstance(self.subjects, Sequence):
-            return self._named(cohort, split, dict.fromkeys(self.subjects, self.phases))
-        pool = [s for s in with_role(cohort, split, Role.TRAIN) if set(s.phases) & set(self.phases)]
-        remedy = "Label some, or change the split or the phases."
-        require(pool, cohort, f"no training subject is labelled at {'+'.join(self.phases)}", remedy)
-        if self.subjects is not None and not 0 < self.subjects <= len(pool):
-            what = f"{self.subjects} labelled subjects were asked for, {len(pool)} may train"
-            raise CohortError.of(cohort.root, what, f"Ask for 1 to {len(pool)}.")
-        chosen = draw_subjects((s.id for s in pool), self.subjects or len(pool), self.seed)
-        return {name: tuple(self.phases) for name in sorted(chosen)}
-
-    def _named(self, cohort: Cohort, split: Split, wanted: Mapping[str, Sequence[Phase]]) -> LabelledPhases:
-        subjects = cohort.select(wanted).subjects
-        require(subjects, cohort, "no subject is named", "Name at least one, or give their number.")
-        problems = [
-            Problem(subject.id, what, "Choose another subject.")
-            for subject in subjects
-            for wrong, what in (
-                (
-                    not set(subject.phases) & set(wanted[subject.id]),
-                    f"is not labelled at {'+'.join(wanted[subject.id]) or 'any phase'}",
-                ),
-                (
-                    split.role(subject.id) is Role.TEST and not self.allow_test,
-                    "is a test subject, which must not be trained on",
-                ),
-            )
-            if wrong
-        ]
-        if problems:
-            raise CohortError(*problems)
-        return {subject.id: tuple(wanted[subject.id]) for subject in subjects}
-
-
-def test_subjects(
-    budget: LabelBudget, cohort: Cohort, split: Split | None, pretrained: Run | None
-) -> tuple[str, ...]:
-    """Return the test subjects that a budget names, which `finetune` trains on only where it allows that.
-
-    Raises
-    ------
-    CohortError
-        Where the split does not know the cohort.
-    """
-    named = budget.subjects
-    known = _split_of(cohort, split, pretrained)
-    return tuple(
-        sorted(set(known.ids(Role.TEST)) & set(() if named is None or isinstance(named, int) else named))
-    )
-
-
-def _split_of(cohort: Cohort, split: Split | None, pretrained: Run | None) -> Split:
-    """Return the split that was asked for, or the pretraining's, or draw one."""
-    inherited = pretrained.split() if pretrained is not None else None
-    return split_for(cohort, split) if split else split_for(cohort, None, inherited)
+from cmr_ssp.subjects import Cohort, Role, Split
 
 
 def finetune(
@@ -192,15 +93,15 @@ class _Finetuning:
         if recipe is None:
             raise RecipeError.of(self.run.folder, "has no recipe", "Give a preset or a recipe.")
         source = load_checkpoint(pretrained.last) if pretrained is not None else None
-        split = _split_of(self.cohort, self.split, pretrained)
-        chosen = budget.choose(self.cohort, split)
+        split = run_split(self.cohort, self.split, pretrained)
+        labelled = budget.choose(self.cohort, split)
+        chosen = labelled.training
         given_up = tuple(name for name in chosen if split.role(name) is Role.TEST)
         if given_up:
             split = Split({**split.roles, **dict.fromkeys(given_up, Role.TRAIN)}, split.seed)
             self.work.on_event(Noticed(trained_on_test(given_up)))
-        validating = self._validation(split, len(chosen))
         recipe = resolved(recipe, self.work.device)
-        objective, fabric, provenance = self._prepare(recipe, chosen, validating, source)
+        objective, fabric, provenance = self._prepare(recipe, labelled, source)
         if source is not None and pretrained is not None:
             parts = _transferred(source)
             report = transfer_weights(source.network, objective.network, parts, str(pretrained.last))
@@ -219,26 +120,21 @@ class _Finetuning:
             raise RunError.of(self.run.folder, "is a pretraining run", "Continue it with `cmr-ssp pretrain`.")
         recipe = self.run.same_recipe(stored, asked, fitted=self.work.settings.max_minutes is not None)
         chosen = {name: tuple(Phase(phase) for phase in before.phases[name]) for name in before.training}
-        validating = self.cohort.select(before.validation).subjects
-        objective, fabric, now = self._prepare(recipe, chosen, validating, None)
+        labelled = Labelled(chosen, tuple(before.validation))
+        objective, fabric, now = self._prepare(recipe, labelled, None)
         require_unchanged(self.run, before.training, now.training)
         require_unchanged(self.run, before.validation, now.validation)
         leave_behind(self.run)  # labels may have been corrected from this state
         return self.work.train(objective, recipe, self.run, before, fabric, resume=True)
 
-    def _validation(self, split: Split, n_chosen: int) -> tuple[Subject, ...]:
-        if n_chosen < _VALIDATION_FROM:
-            return ()
-        return tuple(s for s in with_role(self.cohort, split, Role.VALIDATION) if s.labels)
-
     def _prepare(
         self,
         recipe: SegmentationRecipe,
-        chosen: LabelledPhases,
-        validating: Sequence[Subject],
+        labelled: Labelled,
         source: Checkpoint | None,
     ) -> tuple[SegmentationObjective, Fabric, Provenance]:
-        training, validation = list(chosen), [s.id for s in validating if s.id not in chosen]
+        chosen, validation = labelled.training, labelled.validation
+        training = list(chosen)
         bank = self.work.bank(self.cohort.select([*training, *validation]).subjects)
         fabric = self.work.seed(recipe)
         samples = np.concatenate([bank.samples([name], phases) for name, phases in chosen.items()])
