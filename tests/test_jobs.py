@@ -146,7 +146,7 @@ def test_finetuning_sees_the_labelled_slices_of_its_budget(story: Story, cohort:
     (started,) = story.told[1].of(RunStarted)
     assert started.samples == 2 * 2 * SLICES
     seen = load_checkpoint(story.finetuned.last).provenance
-    drawn = jobs.LabelBudget(2, seed=1).choose(cohort, SPLIT)
+    drawn = jobs.LabelBudget(2, seed=1).choose(cohort, SPLIT).training
     assert set(seen.training) == set(drawn) < set("abcde")
     assert set(seen.pretraining) == {*"abcde", UNLABELLED}
     assert {phase for phases in seen.phases.values() for phase in phases} == {"ED", "ES"}
@@ -370,9 +370,8 @@ def test_validation_subjects_choose_the_best_checkpoint_of_larger_budgets(
 
 
 def test_a_budget_can_be_of_some_vendors(cohort: Cohort) -> None:
-    makers = dict(
-        zip("abcdefgh", ["Siemens", "GE", "Philips", "Siemens", "GE", None, "Siemens", "GE"], strict=True)
-    )
+    made_by = ["Siemens", "GE", "Philips", "Siemens", "GE", None, "Siemens", "GE"]
+    makers = dict(zip(IDS, made_by, strict=True))
     subjects = tuple(replace(subject, vendor=makers[subject.id]) for subject in cohort.subjects)
     mixed = replace(cohort, subjects=subjects)
     found = jobs.LabelBudget(vendors=["siemens", "Philips"]).choose(mixed, SPLIT).training
@@ -430,7 +429,7 @@ def test_a_phase_that_is_not_labelled_cannot_be_trained_on(tmp_path: Path) -> No
     with pytest.raises(CohortError, match="a: is not labelled at ES"):
         names(half, jobs.LabelBudget(["a"], phases=[Phase.ES]), split)
     each_its_own = jobs.LabelBudget({"a": [Phase.ED], "b": [Phase.ES]})
-    assert each_its_own.choose(half, split) == {"a": (Phase.ED,), "b": (Phase.ES,)}
+    assert each_its_own.choose(half, split).training == {"a": (Phase.ED,), "b": (Phase.ES,)}
     with pytest.raises(CohortError, match="a: is not labelled at ES"):
         names(half, jobs.LabelBudget({"a": [Phase.ES], "b": [Phase.ES]}), split)
     (folder / "b_ES_gt.nii.gz").unlink()

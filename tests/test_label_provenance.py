@@ -183,7 +183,7 @@ def test_training_on_a_test_subject_needs_a_yes_and_voids_its_test(
 
 def test_a_yes_draws_no_test_subject_unnamed(cohort: Cohort) -> None:
     budget = jobs.LabelBudget(allow_test=True)
-    assert set(budget.choose(cohort, SPLIT)) == {"a", "b"}
+    assert set(budget.choose(cohort, SPLIT).training) == {"a", "b"}
     assert jobs.test_subjects(budget, cohort, SPLIT, None) == ()
     named = jobs.LabelBudget({"c": [Phase.ED], "a": [Phase.ED]})
     assert jobs.test_subjects(named, cohort, SPLIT, None) == ("c",)
