@@ -139,12 +139,10 @@ def sampling_grid(matrix: Tensor, offset: Tensor, crop: Crop, canvas: torch.Size
     sides = torch.tensor(canvas[-2:], device=matrix.device)
     # [-1, 1] runs over the canvas edges, pixel centres lie half a pixel inside (align_corners=False).
     matrix, offset = 2 * matrix / sides[:, None], (2 * offset + 1) / sides - 1
-    grid = torch.empty(len(matrix), crop.size_px, crop.size_px, 2, device=matrix.device)
-    for place, axis in enumerate((1, 0)):
-        down = offset[:, axis, None] + matrix[:, axis, 0, None] * steps
-        across = matrix[:, axis, 1, None] * steps
-        torch.add(down[:, :, None], across[:, None, :], out=grid[..., place])
-    return grid
+    matrix, offset = matrix.flip(1), offset.flip(1)  # from (row, column) to xy
+    down = offset[:, None] + matrix[:, None, :, 0] * steps[:, None]  # (batch, row, xy)
+    across = matrix[:, None, :, 1] * steps[:, None]  # (batch, column, xy)
+    return down[:, :, None] + across[:, None]
 
 
 def resample(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[Tensor, Tensor | None]:
@@ -167,9 +165,10 @@ def resample(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[Tenso
     """
     n, n_views = len(batch.levels), len(placement.scale) // len(batch.levels)
     matrix, offset = crop_to_slice(batch, placement, crop)
-    grid = sampling_grid(matrix, offset, crop, batch.levels.shape)
-    if n_views > 1:  # all crops of a slice below one another, so that no slice is copied
-        grid = grid.reshape(n_views, n, *grid.shape[1:]).transpose(0, 1).flatten(1, 2)
+    slice_by_slice = torch.arange(n * n_views, device=matrix.device).reshape(n_views, n).T.flatten()
+    grid = sampling_grid(matrix[slice_by_slice], offset[slice_by_slice], crop, batch.levels.shape)
+    # All crops of a slice lie below one another, so that no slice is copied.
+    grid = grid.reshape(n, -1, crop.size_px, 2)
 
     def sample(slices: Tensor, mode: str) -> Tensor:
         found = functional.grid_sample(slices, grid, mode=mode, align_corners=False)
