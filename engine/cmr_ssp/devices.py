@@ -84,8 +84,7 @@ def make_fabric(
     if team.devices > most:
         remedy = f"Ask for {most} at most, or choose another device."
         raise DeviceError.of(f"--devices {team.devices}", f"this machine has {most} of {device.type}", remedy)
-    # All processes see the same statistics, so nothing has to be copied from the first.
-    strategy = DDPStrategy(timeout=_PATIENCE, broadcast_buffers=False, find_unused_parameters=freezes)
+    strategy = DDPStrategy(timeout=_PATIENCE, find_unused_parameters=freezes)
     return Fabric(
         accelerator=device.type,
         devices=team.devices,

@@ -74,7 +74,7 @@ class PretrainObjective(Objective):
         n_views: int = 1,
         keep: NDArray[np.int64] | None = None,
     ) -> Tensor:
-        """Return views of each slice or of those to keep, channels last, shape (n_views * n, 1, size, size)."""
+        """Return views of each slice or of those kept, channels last, shape (n_views * n, 1, size, size)."""
         views = make_views(
             self._bank,
             samples,
