@@ -14,11 +14,12 @@ from cmr_ssp.samples.intensity import (
     multiply,
     shift,
 )
+from cmr_ssp.samples.seeding import Draws
 from monai.transforms import AdjustContrast, GaussianSmooth
 from scipy import ndimage
 from torch import Tensor
 
-Step = Callable[[Tensor, float, torch.Generator], Tensor]
+Step = Callable[[Tensor, float, Draws], Tensor]
 
 STEPS: dict[str, Step] = {
     "noise": lambda images, p, random: add_noise(images, 0.2, p, random),
@@ -29,34 +30,35 @@ STEPS: dict[str, Step] = {
 }
 
 
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def seeded(images: Tensor, seed: int = 0) -> Draws:
+    return Draws(torch.Generator().manual_seed(seed), len(images))
 
 
 def noisy(n: int = 4, size: int = 16, seed: int = 0) -> Tensor:
     """Return standardised images, shape (n, 1, size, size)."""
-    return torch.randn(n, 1, size, size, generator=seeded(seed))
+    return torch.randn(n, 1, size, size, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_each_step_changes_every_image_none_or_its_share(name: str) -> None:
     step, images = STEPS[name], noisy(1000, 8)
     for p, low, high in ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (0.2, 0.15, 0.25)):
-        changed = (step(images.clone(), p, seeded()) - images).abs().amax(dim=(1, 2, 3)) > 1e-5
+        changed = (step(images.clone(), p, seeded(images)) - images).abs().amax(dim=(1, 2, 3)) > 1e-5
         assert low - 0.005 <= float(changed.float().mean()) <= high
 
 
 @pytest.mark.parametrize("name", STEPS)
 def test_each_step_repeats_itself_with_its_seed_and_not_with_another(name: str) -> None:
     step, images = STEPS[name], noisy(8)
-    first = step(images.clone(), 1.0, seeded(3))
-    assert torch.equal(first, step(images.clone(), 1.0, seeded(3)))
-    other = step(images.clone(), 1.0, seeded(4))
+    first = step(images.clone(), 1.0, seeded(images, 3))
+    assert torch.equal(first, step(images.clone(), 1.0, seeded(images, 3)))
+    other = step(images.clone(), 1.0, seeded(images, 4))
     assert (first - other).abs().amax(dim=(1, 2, 3)).min() > 1e-4
 
 
 def test_noise_is_gaussian_with_a_deviation_up_to_its_largest() -> None:
-    noise = add_noise(torch.zeros(400, 1, 24, 24), 0.2, 1.0, seeded())
+    nothing = torch.zeros(400, 1, 24, 24)
+    noise = add_noise(nothing, 0.2, 1.0, seeded(nothing))
     deviation = noise.std(dim=(1, 2, 3))
     assert float(deviation.max()) < 0.2 * 1.12 and float(deviation.min()) < 0.01
     assert float(deviation.mean()) == pytest.approx(0.1, rel=0.1)
@@ -71,7 +73,7 @@ def test_noise_is_gaussian_with_a_deviation_up_to_its_largest() -> None:
 def test_blur_agrees_with_scipy_and_monai() -> None:
     images = noisy(3, 40)
     for sigma in (0.5, 1.5):
-        found = blur(images.clone(), (sigma, sigma), 1.0, seeded())
+        found = blur(images.clone(), (sigma, sigma), 1.0, seeded(images))
         expected = ndimage.gaussian_filter(images.numpy(), (0, 0, sigma, sigma), mode="mirror", radius=6)
         np.testing.assert_allclose(found, expected, atol=2e-5)
     monai = torch.stack([GaussianSmooth(1.5, approx="sampled")(image) for image in images])
@@ -82,7 +84,7 @@ def test_blur_agrees_with_scipy_and_monai() -> None:
 def test_blur_draws_its_width_for_each_axis() -> None:
     points = torch.zeros(300, 1, 31, 31)
     points[:, :, 15, 15] = 1.0
-    spread = blur(points, (0.5, 1.5), 1.0, seeded())[:, 0]
+    spread = blur(points, (0.5, 1.5), 1.0, seeded(points))[:, 0]
     steps = torch.arange(31) - 15.0
     np.testing.assert_allclose(spread.sum((1, 2)), 1.0, rtol=1e-5)  # brightness is kept
     rows, columns = ((spread.sum(axis) @ steps**2).sqrt() for axis in (2, 1))
@@ -94,7 +96,7 @@ def test_blur_draws_its_width_for_each_axis() -> None:
 
 def test_multiply_takes_the_factor_itself() -> None:
     images = noisy(800, 4)
-    factors = multiply(images.clone(), (0.6, 1.5), 1.0, seeded()) / images
+    factors = multiply(images.clone(), (0.6, 1.5), 1.0, seeded(images)) / images
     assert float(factors.flatten(1).std(dim=1).max()) < 1e-5  # one factor an image
     each = factors[:, 0, 0, 0]
     assert 0.6 <= float(each.min()) < 0.61 and 1.49 < float(each.max()) <= 1.5
@@ -103,7 +105,7 @@ def test_multiply_takes_the_factor_itself() -> None:
 
 def test_shift_adds_one_constant_an_image() -> None:
     images = noisy(800, 4)
-    added = shift(images.clone(), (-0.4, 0.4), 1.0, seeded()) - images
+    added = shift(images.clone(), (-0.4, 0.4), 1.0, seeded(images)) - images
     assert float(added.flatten(1).std(dim=1).max()) < 1e-6
     each = added[:, 0, 0, 0]
     assert -0.4 <= float(each.min()) < -0.39 and 0.39 < float(each.max()) <= 0.4
@@ -113,7 +115,7 @@ def test_shift_adds_one_constant_an_image() -> None:
 @pytest.mark.parametrize("gamma", [0.7, 1.5])
 def test_gamma_works_on_the_image_s_own_range_as_monai_does(gamma: float) -> None:
     images = noisy(3) * 2 - 1
-    found = adjust_gamma(images.clone(), (gamma, gamma), 1.0, seeded())
+    found = adjust_gamma(images.clone(), (gamma, gamma), 1.0, seeded(images))
     for image, result in zip(images, found, strict=True):
         low, high = float(image.min()), float(image.max())
         slow = [((v - low) / (high - low)) ** gamma * (high - low) + low for v in image.ravel().tolist()]
@@ -124,7 +126,7 @@ def test_gamma_works_on_the_image_s_own_range_as_monai_does(gamma: float) -> Non
 
 def test_gamma_draws_one_power_an_image_from_its_range() -> None:
     images = torch.linspace(0, 1, 16).reshape(1, 1, 4, 4).repeat(600, 1, 1, 1)
-    found = adjust_gamma(images.clone(), (0.7, 1.5), 1.0, seeded())
+    found = adjust_gamma(images.clone(), (0.7, 1.5), 1.0, seeded(images))
     powers = found[:, 0, 1, 3].log() / images[:, 0, 1, 3].log()
     assert 0.699 < float(powers.min()) < 0.71 and 1.49 < float(powers.max()) < 1.501
     assert float(powers.mean()) == pytest.approx(1.1, abs=0.03)
@@ -132,7 +134,7 @@ def test_gamma_draws_one_power_an_image_from_its_range() -> None:
 
 def test_a_flat_image_stays_finite() -> None:
     flat = torch.full((2, 1, 16, 16), -1.5)
-    found = augment_intensities(flat.clone(), Augmentation(noise_p=0.0), seeded())
+    found = augment_intensities(flat.clone(), Augmentation(noise_p=0.0), seeded(flat))
     assert bool(torch.isfinite(found).all())
     assert float(found.std(dim=(1, 2, 3)).max()) < 1e-5
 
@@ -147,7 +149,7 @@ def test_the_steps_follow_the_paper_s_order() -> None:
         shift=(0.3, 0.3),
         gamma=(1.4, 1.4),
     )
-    found = augment_intensities(images.clone(), fixed, seeded())
+    found = augment_intensities(images.clone(), fixed, seeded(images))
     smooth = ndimage.gaussian_filter(images.numpy(), (0, 0, 1, 1), mode="mirror", radius=4)
     for image, result in zip(smooth * 2 + 0.3, found.numpy(), strict=True):
         low, span = image.min(), np.ptp(image)
@@ -157,7 +159,7 @@ def test_the_steps_follow_the_paper_s_order() -> None:
 def test_noise_comes_before_blur() -> None:
     flat = torch.zeros(20, 1, 32, 32)
     still = {"multiply_p": 0.0, "shift_p": 0.0, "gamma_p": 0.0, "blur_sigma_px": (1.5, 1.5)}
-    rough = augment_intensities(flat.clone(), Augmentation(noise_p=1.0, blur_p=0.0, **still), seeded())
-    smooth = augment_intensities(flat.clone(), Augmentation(noise_p=1.0, blur_p=1.0, **still), seeded())
+    rough = augment_intensities(flat.clone(), Augmentation(noise_p=1.0, blur_p=0.0, **still), seeded(flat))
+    smooth = augment_intensities(flat.clone(), Augmentation(noise_p=1.0, blur_p=1.0, **still), seeded(flat))
     ratio = smooth.std(dim=(1, 2, 3)) / rough.std(dim=(1, 2, 3))
     assert float(ratio.max()) < 0.3  # independent pixels average out

@@ -9,12 +9,17 @@ import torch
 from cmr_ssp.recipes import Augmentation, Crop
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.samples.resampling import Placement, draw_placement, gather, no_placement, resample
+from cmr_ssp.samples.seeding import Draws
 from cmr_ssp.samples.views import make_views
 from samples_helpers import batch_of, centroid, disc, placed, write_cohort
 from scipy import ndimage
 
 CPU = torch.device("cpu")
 CROP = Crop(size_px=64, spacing_mm=1.25)
+
+
+def seeded(n: int, seed: int) -> Draws:
+    return Draws(torch.Generator().manual_seed(seed), n)
 
 
 def crop_of(image: np.ndarray, placement: Placement, crop: Crop = CROP, **about: object) -> np.ndarray:
@@ -61,8 +66,7 @@ def test_images_are_bicubic_and_labels_nearest_as_in_a_slow_reference(seed: int)
     rng = np.random.default_rng(seed)
     image, labels = rng.random((11, 9)), rng.integers(0, 4, (11, 9))
     crop = Crop(size_px=14, spacing_mm=1.1)
-    random = torch.Generator().manual_seed(seed)
-    placement = draw_placement(1, Augmentation(translation_px=3), random)
+    placement = draw_placement(Augmentation(translation_px=3), seeded(1, seed))
     spacing, centre = np.array([0.9, 1.6]), np.array([4.3, 5.1])
     batch = batch_of(image, labels, spacing_mm=(0.9, 1.6), centre_px=(4.3, 5.1), mean=0.4)
     images, found = resample(batch, placement, crop)
@@ -139,7 +143,7 @@ def test_label_and_image_stay_aligned() -> None:
     image = np.maximum(
         disc((70, 90), (8.0, -12.0), 14.0, (1.3, 1.1)), disc((70, 90), (-15.0, 20.0), 9.0, (1.3, 1.1))
     )
-    placement = draw_placement(16, Augmentation(translation_px=10), torch.Generator().manual_seed(4))
+    placement = draw_placement(Augmentation(translation_px=10), seeded(16, 4))
     batch = batch_of(image, image > 0.5, spacing_mm=(1.3, 1.1), n=16)
     images, labels = resample(batch, placement, CROP)
     assert labels is not None
@@ -157,7 +161,7 @@ def test_outside_the_slice_lies_the_darkest_level() -> None:
 
 def test_placements_fill_their_ranges_and_nothing_more() -> None:
     ranges = Augmentation(translation_px=40, rotation_deg=90, scale=(0.7, 1.4), flip_p=0.25)
-    drawn = draw_placement(4000, ranges, torch.Generator().manual_seed(0))
+    drawn = draw_placement(ranges, seeded(4000, 0))
     for values, low, high in (
         (drawn.translation_px[:, 0], -40, 40),
         (drawn.translation_px[:, 1], -40, 40),
@@ -175,12 +179,27 @@ def test_placements_fill_their_ranges_and_nothing_more() -> None:
     assert (torch.corrcoef(turned) - torch.eye(6)).abs().max() < 0.06  # drawn independently
 
 
+def test_the_views_of_a_part_are_those_of_the_whole_batch(tmp_path: Path) -> None:
+    """Several processes share a batch whose slices differ in size, and all intensity steps are drawn."""
+    bank = slice_bank(write_cohort(tmp_path / "in").subjects, tmp_path / "banks")
+    samples = np.linspace(0, len(bank) - 1, 12).astype(np.int64)
+    ranges = Augmentation(translation_px=2, noise_p=0.5, blur_p=0.5, gamma_p=0.5, solarise_p=0.5)
+    crop = Crop(size_px=24, spacing_mm=1.0)
+
+    def views(keep: np.ndarray | None) -> torch.Tensor:
+        return make_views(bank, samples, crop, ranges, (1, 2), CPU, with_labels=False, keep=keep).images
+
+    whole = views(None)
+    for keep in (np.arange(6), np.arange(6, 12), np.array([1, 2, 7, 8])):
+        torch.testing.assert_close(views(keep), whole[keep], rtol=0, atol=1e-5)
+
+
 def test_slices_of_several_sizes_come_out_as_each_would_alone(tmp_path: Path) -> None:
     bank = slice_bank(write_cohort(tmp_path / "in").subjects, tmp_path / "banks")
     samples = np.array([0, 13, len(bank) - 1, 5])
     assert len({(int(r["rows"]), int(r["columns"])) for r in bank.index[samples]}) == 3
     crop = Crop(size_px=24, spacing_mm=1.0)
-    placement = draw_placement(4, Augmentation(translation_px=2), torch.Generator().manual_seed(2))
+    placement = draw_placement(Augmentation(translation_px=2), seeded(4, 2))
     images, labels = resample(gather(bank, samples, crop, CPU, with_labels=True), placement, crop)
     assert labels is not None
     for place, sample in enumerate(samples):

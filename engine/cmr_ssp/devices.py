@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from datetime import timedelta
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 
 from cmr_ssp.errors import DeviceError
+from cmr_ssp.team import Team
+
+_PATIENCE = timedelta(hours=12)  # of processes that wait while the first builds a bank or validates
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -48,10 +53,45 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device))
 
 
-def make_fabric(device: torch.device, precision: str) -> Fabric:
-    """Return lightning-fabric for one device; jobs of several devices start from the command line."""
-    index = [device.index or 0] if device.type == "cuda" else 1
-    return Fabric(accelerator=device.type, devices=index, precision=choose_precision(precision, device))
+def make_fabric(
+    device: torch.device, precision: str, team: Team | None = None, *, freezes: bool = False
+) -> Fabric:
+    """Return lightning-fabric for one device, or for this process's device in a team.
+
+    With a team it has to be launched, which runs the command line again for every other device.
+
+    Parameters
+    ----------
+    device : torch.device
+        Or, for a team, any of its kind.
+    precision : str
+        As in a recipe.
+    team : Team, optional
+        Those that train together.
+    freezes : bool
+        Whether parts of the network have no gradient at times, which a team has to be told.
+
+    Raises
+    ------
+    DeviceError
+        Where this machine has fewer devices.
+    """
+    precision = choose_precision(precision, device)
+    if team is None or team.count == 1:
+        index = [device.index or 0] if device.type == "cuda" else 1
+        return Fabric(accelerator=device.type, devices=index, precision=precision)
+    most = {"cuda": torch.cuda.device_count(), "cpu": team.devices}.get(device.type, 1)
+    if team.devices > most:
+        remedy = f"Ask for {most} at most, or choose another device."
+        raise DeviceError.of(f"--devices {team.devices}", f"this machine has {most} of {device.type}", remedy)
+    strategy = DDPStrategy(timeout=_PATIENCE, find_unused_parameters=freezes)
+    return Fabric(
+        accelerator=device.type,
+        devices=team.devices,
+        num_nodes=team.machines,
+        strategy=strategy,
+        precision=precision,
+    )
 
 
 def describe_machine(device: torch.device, precision: str) -> Mapping[str, str | int]:

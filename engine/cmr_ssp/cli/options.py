@@ -44,6 +44,13 @@ MaxMinutes = Annotated[
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Parameter(help="Where to compute; auto takes the best there is.")
 ]
+Devices = Annotated[
+    int | None,
+    Parameter(
+        help="Processes that train together, one a device; torchrun and SLURM tell it themselves.",
+        validator=Number(gte=1),
+    ),
+]
 Phases = Annotated[str, Parameter(help="Labelled phases to use, separated by commas.")]
 
 

@@ -24,6 +24,7 @@ from cmr_ssp.events import (
     RunStarted,
     UpdateFinished,
 )
+from cmr_ssp.team import process_number
 
 
 class ProgressReport:
@@ -89,7 +90,8 @@ def reporting(console: Console) -> Iterator[tuple[ProgressReport, Cancel]]:
         console.print("stopping after this step ...")
         signal.signal(signal.SIGINT, before)
 
-    before = signal.signal(signal.SIGINT, stop)
+    # A terminal's Ctrl-C reaches all processes of a team; the first one tells the others when to stop.
+    before = signal.signal(signal.SIGINT, stop if process_number() == 0 else signal.SIG_IGN)
     try:
         with report.progress:
             yield report, cancel
@@ -97,9 +99,14 @@ def reporting(console: Console) -> Iterator[tuple[ProgressReport, Cancel]]:
         signal.signal(signal.SIGINT, before)
 
 
+def training_console() -> Console:
+    """Return the console of a command that several processes may run at once: the first alone speaks."""
+    return Console(highlight=False, quiet=process_number() > 0)
+
+
 def exit_if_stopped(outcome: Outcome) -> None:
     """End with the code of an interrupted command, so that a script does not go on without the result."""
-    if outcome is Outcome.STOPPED:
+    if outcome is Outcome.STOPPED and process_number() == 0:
         sys.exit(130)
 
 

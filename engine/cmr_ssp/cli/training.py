@@ -16,6 +16,7 @@ from rich.prompt import Confirm
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.cli.options import (
     Device,
+    Devices,
     Folder,
     LabelFolder,
     MaxMinutes,
@@ -29,7 +30,7 @@ from cmr_ssp.cli.options import (
     open_labelled,
     parse_phases,
 )
-from cmr_ssp.cli.progress import exit_if_stopped, reporting
+from cmr_ssp.cli.progress import exit_if_stopped, reporting, training_console
 from cmr_ssp.errors import RecipeError
 from cmr_ssp.recipes import (
     PRETRAINING,
@@ -41,6 +42,7 @@ from cmr_ssp.recipes import (
 )
 from cmr_ssp.subjects import Split
 from cmr_ssp.subjects.split_file import read_split
+from cmr_ssp.team import process_number
 
 
 def pretrain(
@@ -53,6 +55,7 @@ def pretrain(
     split: SplitFile = None,
     seed: Annotated[int | None, Parameter(help="Of weights, order and augmentation.")] = None,
     device: Device = "auto",
+    devices: Devices = None,
     max_minutes: MaxMinutes = None,
     resume: Resume = False,
 ) -> None:
@@ -64,7 +67,7 @@ def pretrain(
     from cmr_ssp.devices import choose_device
     from cmr_ssp.runs import Run
 
-    console = Console(highlight=False)
+    console = training_console()
 
     def usual() -> str:
         return "mim/cpu-small" if choose_device(device).type == "cpu" else "mim/gpu-8gb"
@@ -77,7 +80,7 @@ def pretrain(
             cast("PretrainRecipe | None", asked),
             Run(run),
             split=_split(split),
-            settings=jobs.Settings(device, max_minutes),
+            settings=jobs.Settings(device, max_minutes, devices=devices, from_command_line=True),
             resume=resume,
             on_event=report,
             cancel=cancel,
@@ -115,6 +118,7 @@ def finetune(
         ),
     ] = False,
     device: Device = "auto",
+    devices: Devices = None,
     max_minutes: MaxMinutes = None,
     resume: Resume = False,
 ) -> None:
@@ -126,7 +130,7 @@ def finetune(
     from cmr_ssp.devices import choose_device
     from cmr_ssp.runs import Run, load_checkpoint
 
-    console = Console(highlight=False)
+    console = training_console()
     source = Run(pretrained) if pretrained is not None else None
 
     def usual() -> str:
@@ -149,7 +153,7 @@ def finetune(
             pretrained=source,
             budget=budget,
             split=_split(split),
-            settings=jobs.Settings(device, max_minutes),
+            settings=jobs.Settings(device, max_minutes, devices=devices, from_command_line=True),
             resume=resume,
             on_event=report,
             cancel=cancel,
@@ -183,7 +187,9 @@ def _with_seed(settings: list[str] | None, seed: int | None) -> list[str]:
 
 
 def _agreed(console: Console, tests: Sequence[str]) -> bool:
-    """Ask whether test subjects may be trained on."""
+    """Ask whether test subjects may be trained on; the first process of a team asks for all."""
+    if process_number():
+        return True
     console.print(
         f"{', '.join(tests)} of the test set: if this run trains on them, it is never tested on them."
     )

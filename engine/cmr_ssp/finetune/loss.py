@@ -31,7 +31,9 @@ class SegmentationCriterion:
             reduction="none",
         )
 
-    def __call__(self, outputs: Sequence[Tensor], labels: Tensor, drawn: Tensor) -> Tensor:
+    def __call__(
+        self, outputs: Sequence[Tensor], labels: Tensor, drawn: Tensor, n_drawn: float | None = None
+    ) -> Tensor:
         """Return the mean loss.
 
         Parameters
@@ -42,22 +44,28 @@ class SegmentationCriterion:
             At full resolution.
         drawn : Tensor of bool, shape (batch, structure)
             Which structures somebody drew.
+        n_drawn : float, optional
+            What the sum of Dices is divided by; as many as are drawn here unless given.
         """
+        if n_drawn is None:
+            n_drawn = max(1.0, float(drawn.sum()))
         halving = [0.5**level for level in range(len(outputs))]
         total = outputs[0].new_zeros((), dtype=torch.float32)
         for weight, logits in zip(halving, outputs, strict=True):
             small = functional.interpolate(labels[:, None], size=logits.shape[2:], mode="nearest-exact")
-            total = total + weight / sum(halving) * self._at_one_resolution(logits.float(), small, drawn)
+            total = total + weight / sum(halving) * self._at_one_resolution(
+                logits.float(), small, drawn, n_drawn
+            )
         return total
 
-    def _at_one_resolution(self, logits: Tensor, labels: Tensor, drawn: Tensor) -> Tensor:
+    def _at_one_resolution(self, logits: Tensor, labels: Tensor, drawn: Tensor, n_drawn: float) -> Tensor:
         settings = self._settings
         log_p = functional.log_softmax(logits, dim=1)
         if not bool(drawn.all()):
             log_p = merge_into_background(log_p, drawn)
         cross_entropy = functional.nll_loss(log_p, labels[:, 0].long())
         dice: Tensor = self._dice(logits, labels).flatten(1)[:, : N_CLASSES - 1]
-        mean_dice = (dice * drawn).sum() / drawn.sum().clamp_min(1)
+        mean_dice = (dice * drawn).sum() / n_drawn
         return settings.cross_entropy * cross_entropy + settings.dice * mean_dice
 
 

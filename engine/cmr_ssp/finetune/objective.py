@@ -61,13 +61,22 @@ class SegmentationObjective(Objective):
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the loss on freshly augmented labelled slices."""
-        recipe = self._recipe
+        recipe, processes = self._recipe, self.processes
         views = make_views(
-            self._bank, samples, recipe.crop, recipe.augmentation, seed, self._device, with_labels=True
+            self._bank,
+            samples,
+            recipe.crop,
+            recipe.augmentation,
+            seed,
+            self._device,
+            with_labels=True,
+            keep=processes.part(len(samples)),
         )
         images = views.images.contiguous(memory_format=torch.channels_last)
         assert views.labels is not None
-        return self._criterion(network(images), views.labels, views.drawn)
+        # The Dice is a mean over what somebody drew in the whole batch, in whichever process.
+        n_drawn = max(1.0, float(self._bank.drawn(samples).sum())) / processes.count
+        return self._criterion(network(images), views.labels, views.drawn, n_drawn)
 
     def validate(self, cancel: Cancel | None = None) -> dict[str, float]:
         """Return the mean 3D Dice of the validation subjects in their own grid, in all and by structure."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from lightning_fabric import Fabric
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, RecipeError, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, WeightsTransferred, ignore_events
 from cmr_ssp.finetune import SegmentationObjective
 from cmr_ssp.jobs.budget import LabelBudget, Labelled, run_split
-from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import trained_on_test
 from cmr_ssp.jobs.preparing import (
     Settings,
@@ -20,6 +18,7 @@ from cmr_ssp.jobs.preparing import (
     require_unchanged,
     resolved,
     seen,
+    training_job,
 )
 from cmr_ssp.pretrain import METHODS
 from cmr_ssp.recipes import SegmentationRecipe
@@ -73,11 +72,11 @@ def finetune(
         With everything that is wrong with cohort, labels, recipe or run.
     """
 
-    def prepare_and_train() -> Outcome:
-        job = _Finetuning(cohort, run, split, Workplace.of(settings, on_event, cancel))
+    def prepare_and_train(work: Workplace) -> Outcome:
+        job = _Finetuning(cohort, run, split, work)
         return job.resume(recipe) if resume else job.start(recipe, pretrained, budget or LabelBudget())
 
-    return guarded(prepare_and_train, on_event, run, resume=resume)
+    return training_job(prepare_and_train, run, settings, on_event, cancel, resume=resume)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +99,8 @@ class _Finetuning:
         if given_up:
             split = Split({**split.roles, **dict.fromkeys(given_up, Role.TRAIN)}, split.seed)
             self.work.on_event(Noticed(trained_on_test(given_up)))
-        recipe = resolved(recipe, self.work.device)
-        objective, fabric, provenance = self._prepare(recipe, labelled, source)
+        recipe, fabric = self.work.launched(resolved(recipe, self.work.device, self.work.team))
+        objective, provenance = self._prepare(recipe, labelled, source)
         if source is not None and pretrained is not None:
             parts = _transferred(source)
             report = transfer_weights(source.network, objective.network, parts, str(pretrained.last))
@@ -110,7 +109,7 @@ class _Finetuning:
             provenance = replace(provenance, pretrained_from=newest, ancestors=tuple(before))
         provenance = replace(provenance, trained_on_test=given_up)
         recipe = self.work.fitted(recipe, objective, fabric)
-        self.run.write_description(recipe, split)
+        self.work.describe(self.run, recipe, split)
         return self.work.train(objective, recipe, self.run, provenance, fabric, resume=False)
 
     def resume(self, asked: SegmentationRecipe | None) -> Outcome:
@@ -121,10 +120,12 @@ class _Finetuning:
         recipe = self.run.same_recipe(stored, asked, fitted=self.work.settings.max_minutes is not None)
         chosen = {name: tuple(Phase(phase) for phase in before.phases[name]) for name in before.training}
         labelled = Labelled(chosen, tuple(before.validation))
-        objective, fabric, now = self._prepare(recipe, labelled, None)
+        recipe, fabric = self.work.launched(recipe)
+        objective, now = self._prepare(recipe, labelled, None)
         require_unchanged(self.run, before.training, now.training)
         require_unchanged(self.run, before.validation, now.validation)
-        leave_behind(self.run)  # labels may have been corrected from this state
+        if self.work.processes.first:
+            leave_behind(self.run)  # labels may have been corrected from this state
         return self.work.train(objective, recipe, self.run, before, fabric, resume=True)
 
     def _prepare(
@@ -132,11 +133,11 @@ class _Finetuning:
         recipe: SegmentationRecipe,
         labelled: Labelled,
         source: Checkpoint | None,
-    ) -> tuple[SegmentationObjective, Fabric, Provenance]:
+    ) -> tuple[SegmentationObjective, Provenance]:
         chosen, validation = labelled.training, labelled.validation
         training = list(chosen)
         bank = self.work.bank(self.cohort.select([*training, *validation]).subjects)
-        fabric = self.work.seed(recipe)
+        self.work.seed(recipe)
         samples = np.concatenate([bank.samples([name], phases) for name, phases in chosen.items()])
         if not len(samples):
             what = f"the labels of {', '.join(training)} hold nothing at the phases that were asked for"
@@ -150,7 +151,7 @@ class _Finetuning:
             phases={name: [str(phase) for phase in phases] for name, phases in chosen.items()},
             machine=self.work.machine(recipe.precision),
         )
-        return objective, fabric, provenance
+        return objective, provenance
 
 
 def _transferred(source: Checkpoint) -> tuple[str, ...]:

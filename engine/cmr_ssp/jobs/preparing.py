@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,16 +12,18 @@ import torch
 from lightning_fabric import Fabric
 
 from cmr_ssp.devices import choose_device, choose_precision, describe_machine, make_fabric
-from cmr_ssp.errors import CohortError, Problem, RunError
-from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStarted
+from cmr_ssp.errors import CohortError, DeviceError, Problem, RecipeError, RunError
+from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStarted, ignore_events
+from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import unsure_of_heart
-from cmr_ssp.recipes import Recipe
+from cmr_ssp.recipes import DinoRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.runs import Provenance, Run, SeenSubjects
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split
-from cmr_ssp.training import Objective, TrainingLength, fit_updates, train
+from cmr_ssp.team import Team, process_number
+from cmr_ssp.training import ALONE, Objective, Processes, TrainingLength, fit_updates, train
 
 _R = TypeVar("_R", bound=Recipe)
 
@@ -38,11 +40,19 @@ class Settings:
         Fit the number of updates to this time, everything included.
     bank_folder : Path or None
         Where slice banks are kept; the user's cache folder unless given.
+    devices : int or None
+        Processes that train together on each machine; as many as torchrun or SLURM started, or one, unless
+        given.
+    from_command_line : bool
+        Whether the command line of this process may be run again for the other devices. Only `cmr-ssp`
+        says so: anywhere else, as in napari, this would start the whole program again.
     """
 
     device: str = "auto"
     max_minutes: float | None = None
     bank_folder: Path | None = None
+    devices: int | None = None
+    from_command_line: bool = False
 
 
 def split_for(cohort: Cohort, *candidates: Split | None) -> Split:
@@ -82,10 +92,12 @@ def require_unchanged(run: Run, before: SeenSubjects, now: SeenSubjects) -> None
         raise RunError.of(run.folder, what, "Put them back, or start another run.")
 
 
-def resolved(recipe: _R, device: torch.device) -> _R:
+def resolved(recipe: _R, device: torch.device, team: Team | None = None) -> _R:
     """Write down the precision and the number of threads that will be used, so that resuming repeats them."""
     precision = choose_precision(recipe.precision, device)
-    threads = recipe.threads or torch.get_num_threads()
+    # Processes of one machine share its processors; torchrun has seen to that already.
+    shared = team.devices if team is not None and not team.started else 1
+    threads = recipe.threads or max(1, torch.get_num_threads() // shared)
     return recipe.model_copy(update={"precision": precision, "threads": threads})
 
 
@@ -98,30 +110,63 @@ class Workplace:
     cancel: Cancel
     device: torch.device
     started: float
+    team: Team
+    processes: Processes
 
     @classmethod
     def of(cls, settings: Settings | None, on_event: OnEvent, cancel: Cancel | None) -> Workplace:
         """Choose the device; the clock of `max_minutes` starts here."""
         settings = settings or Settings()
         device = choose_device(settings.device)
-        return cls(settings, on_event, cancel or Cancel(), device, time.perf_counter())
+        team = Team.of(settings.devices)
+        if team.number:
+            on_event = ignore_events  # the first one speaks for all
+        return cls(settings, on_event, cancel or Cancel(), device, time.perf_counter(), team, ALONE)
+
+    def launched(self, recipe: _R) -> tuple[_R, Fabric]:
+        """Start the other processes, where several devices are asked for; all have the first one's recipe.
+
+        Raises
+        ------
+        DeviceError
+            Where they cannot be started from here.
+        RecipeError
+            Where the batch cannot be divided among them.
+        """
+        _require_divisible(recipe, self.team)
+        if self.team.count > 1 and not (self.team.started or self.settings.from_command_line):
+            remedy = "Use `cmr-ssp pretrain` or `cmr-ssp finetune` with --devices."
+            what = "several processes can be started from the command line alone"
+            raise DeviceError.of(f"{self.team.devices} devices", what, remedy)
+        fabric = make_fabric(self.device, recipe.precision, self.team, freezes=_freezes(recipe))
+        fabric.launch()
+        self.device, self.processes = fabric.device, Processes(fabric)
+        return self.processes.from_first(recipe), fabric
 
     def bank(self, subjects: Sequence[Subject]) -> SliceBank:
-        """Return the slice bank of these subjects, with progress."""
+        """Return the slice bank of these subjects, with progress; the others open what the first built."""
 
         def report(done: int, total: int) -> None:
             self.on_event(Preparing("subjects in the slice bank", done, total))
 
+        if not self.processes.first:
+            self.processes.wait()
         bank = slice_bank(subjects, self.settings.bank_folder, report, self.cancel)
+        if self.processes.first:
+            self.processes.wait()
         for subject_id in bank.unsure_of_heart:
             self.on_event(Noticed(unsure_of_heart(subject_id)))
         return bank
 
-    def seed(self, recipe: Recipe) -> Fabric:
-        """Set threads and the seed that initialises the network; return the fabric."""
+    def seed(self, recipe: Recipe) -> None:
+        """Set threads and the seed that initialises the network."""
         torch.set_num_threads(recipe.threads or 1)
         torch.manual_seed(recipe.seed)
-        return make_fabric(self.device, recipe.precision)
+
+    def describe(self, run: Run, recipe: Recipe, split: Split) -> None:
+        """Write down what is about to be run."""
+        if self.processes.first:
+            run.write_description(recipe, split)
 
     def fitted(self, recipe: _R, objective: Objective, fabric: Fabric) -> _R:
         """Return the recipe cut or stretched to the minutes that are left."""
@@ -149,7 +194,63 @@ class Workplace:
 
     def machine(self, precision: str) -> dict[str, str | int]:
         """Describe the hardware for the run's record."""
-        return dict(describe_machine(self.device, precision))
+        return dict(describe_machine(self.device, precision)) | {"processes": self.team.count}
+
+
+def training_job(
+    body: Callable[[Workplace], Outcome],
+    run: Run,
+    settings: Settings | None,
+    on_event: OnEvent,
+    cancel: Cancel | None,
+    *,
+    resume: bool,
+) -> Outcome:
+    """Train, guarded; of several processes the first alone works in the run's folder and reports.
+
+    Raises
+    ------
+    CmrSspError
+        What went wrong, after it was reported.
+    """
+
+    def prepare_and_train() -> Outcome:
+        work = Workplace.of(settings, on_event, cancel)
+        try:
+            outcome = body(work)
+            work.processes.wait()  # a process that ends early would look like one that failed
+        except RuntimeError as error:
+            if work.processes.count > 1 and _is_lost(error):
+                what = f"lost the others ({str(error).splitlines()[0]})"
+                remedy = "See what the first that ended said; then continue with --resume."
+                raise DeviceError.of(f"process {work.team.number}", what, remedy) from error
+            raise
+        return outcome
+
+    if process_number():
+        return guarded(prepare_and_train, ignore_events)
+    return guarded(prepare_and_train, on_event, run, resume=resume)
+
+
+def _is_lost(error: RuntimeError) -> bool:
+    """Tell whether a process could not reach another; the libraries have no error of their own for it."""
+    text = str(error).lower()
+    return any(word in text for word in ("gloo", "nccl", "connection closed", "connection reset"))
+
+
+def _require_divisible(recipe: Recipe, team: Team) -> None:
+    parts = {"batch_size": recipe.batch_size, "micro_batch": recipe.micro_batch or team.count}
+    for name, size in parts.items():
+        if size % team.count:
+            what = f"{size} slices cannot be divided among {team.count} processes"
+            raise RecipeError.of(name, what, f"Choose a multiple of {team.count}, or other --devices.")
+
+
+def _freezes(recipe: Recipe) -> bool:
+    """Tell whether a part of the network is frozen for a while."""
+    if isinstance(recipe, DinoRecipe):
+        return recipe.frozen_epochs > 0
+    return isinstance(recipe, SegmentationRecipe) and recipe.freeze_encoder > 0
 
 
 def seen(bank: SliceBank, ids: Sequence[str]) -> dict[str, str]:

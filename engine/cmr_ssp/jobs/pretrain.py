@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from cmr_ssp.errors import RecipeError, RunError
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
-from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.preparing import (
     Settings,
     Workplace,
@@ -13,6 +12,7 @@ from cmr_ssp.jobs.preparing import (
     resolved,
     seen,
     split_for,
+    training_job,
     with_role,
 )
 from cmr_ssp.pretrain import make_objective
@@ -57,11 +57,10 @@ def pretrain(
         With everything that is wrong with cohort, recipe or run.
     """
 
-    def prepare_and_train() -> Outcome:
-        work = Workplace.of(settings, on_event, cancel)
+    def prepare_and_train(work: Workplace) -> Outcome:
         return _pretrain(cohort, recipe, run, split, work, resume=resume)
 
-    return guarded(prepare_and_train, on_event, run, resume=resume)
+    return training_job(prepare_and_train, run, settings, on_event, cancel, resume=resume)
 
 
 def _pretrain(
@@ -78,15 +77,16 @@ def _pretrain(
     split = run.split() if resume else split_for(cohort, asked_split)
     subjects = with_role(cohort, split, Role.TRAIN, Role.VALIDATION)
     require(subjects, cohort, "no subject may be trained on", "Give some the role train in the split.")
+    recipe, fabric = work.launched(recipe)
     bank = work.bank(subjects)
     training, validating = (
         [subject.id for subject in with_role(cohort, split, role)] for role in (Role.TRAIN, Role.VALIDATION)
     )
-    fabric = work.seed(recipe)
+    work.seed(recipe)
     objective = make_objective(bank, bank.samples(training), bank.samples(validating), recipe, work.device)
     if before is None:
         recipe = work.fitted(recipe, objective, fabric)
-        run.write_description(recipe, split)
+        work.describe(run, recipe, split)
     provenance = Provenance(
         pretraining=seen(bank, training),
         validation=seen(bank, validating),
@@ -107,4 +107,4 @@ def _recipe(
         raise RunError.of(run.folder, "is no pretraining run", "Continue it with `cmr-ssp finetune`.")
     if asked is None:
         raise RecipeError.of(run.folder, "has no recipe", "Give a preset or a recipe.")
-    return resolved(asked, work.device)
+    return resolved(asked, work.device, work.team)

@@ -1,6 +1,16 @@
 """The U-Net and the heads of pretraining, encoder and decoder apart so that each can be transferred."""
 
 from cmr_ssp.networks.heads import PooledEncoder, ProjectionHead, PrototypeHead
+from cmr_ssp.networks.norms import share_norms
 from cmr_ssp.networks.unet import Decoder, Encoder, UNet, fold_norms
 
-__all__ = ["Decoder", "Encoder", "PooledEncoder", "ProjectionHead", "PrototypeHead", "UNet", "fold_norms"]
+__all__ = [
+    "Decoder",
+    "Encoder",
+    "PooledEncoder",
+    "ProjectionHead",
+    "PrototypeHead",
+    "UNet",
+    "fold_norms",
+    "share_norms",
+]

@@ -11,6 +11,7 @@ from torch.nn import functional
 from cmr_ssp.networks import Encoder, PooledEncoder, ProjectionHead
 from cmr_ssp.pretrain.objective import PretrainObjective
 from cmr_ssp.recipes import ContrastiveRecipe, PretrainRecipe
+from cmr_ssp.training import ALONE, Processes
 
 
 def contrastive_loss(features: Tensor, positives: Tensor, temperature: float) -> Tensor:
@@ -63,11 +64,18 @@ class ContrastiveObjective(PretrainObjective):
         return np.asarray(samples[:, None] == samples)
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
-        """Return the loss of two freshly augmented views of each slice."""
-        features = network(self.views(samples, seed, augmentation=self._recipe.augmentation, n_views=2))
+        """Return the loss of two freshly augmented views of each slice, compared with all processes'."""
+        return self._compared(network, samples, seed, self.processes)
+
+    def _compared(
+        self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...], processes: Processes
+    ) -> Tensor:
+        keep, augmentation = processes.part(len(samples)), self._recipe.augmentation
+        part = network(self.views(samples, seed, augmentation=augmentation, n_views=2, keep=keep))
+        features = processes.gathered(part, n_views=2)
         positives = torch.from_numpy(self.positives(np.tile(samples, 2))).to(self._device)
         return contrastive_loss(features, positives, self._recipe.temperature)
 
     def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the loss of two views that are the same every time."""
-        return self.loss(self.network, samples, seed)
+        return self._compared(self.network, samples, seed, ALONE)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from cmr_ssp.networks import Encoder, PooledEncoder, PrototypeHead
 from cmr_ssp.pretrain.objective import PretrainObjective
 from cmr_ssp.recipes import DinoRecipe, PretrainRecipe
-from cmr_ssp.training import TrainingLength
+from cmr_ssp.training import ALONE, Processes, TrainingLength
 
 _N_GLOBAL = 2
 _COLLAPSED = 0.02  # of what the outputs could tell at most; a network that learns is far above
@@ -134,13 +134,13 @@ class DinoObjective(PretrainObjective):
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the loss of two global and some local views of each slice."""
-        student, teacher = network(self._views(samples, seed))
+        student, teacher = network(self._views(samples, seed, self.processes))
         self._listen(teacher)
         return self._loss(student, teacher)
 
     def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the loss of views that are the same every time."""
-        return self._loss(*self.network(self._views(samples, seed)))
+        return self._loss(*self.network(self._views(samples, seed, ALONE)))
 
     @torch.no_grad()
     def after_update(self, update: int, length: TrainingLength) -> None:
@@ -149,7 +149,8 @@ class DinoObjective(PretrainObjective):
         momentum = 1 - (1 - teacher.momentum) * (math.cos(math.pi * progress) + 1) / 2
         self._pair.move_teacher(momentum, buffers=teacher.buffers_follow)
         if self._n_said:
-            self._pair.centre.lerp_(self._said / self._n_said, 1 - teacher.centre_momentum)
+            said = self.processes.mean(self._said / self._n_said)
+            self._pair.centre.lerp_(said, 1 - teacher.centre_momentum)
 
     def observed(self) -> dict[str, float]:
         """Return the teacher's mean entropy and how much its words tell of a slice (both in nats)."""
@@ -182,16 +183,17 @@ class DinoObjective(PretrainObjective):
         self._said = self._said + outputs.sum(dim=0)
         self._n_said += len(outputs)
         words = teacher_word(outputs, self._pair.centre, self._temperature)
-        entropy = _entropy(words).mean()
-        self._pair.watched.copy_(torch.stack((entropy, _entropy(words.mean(dim=0)) - entropy)))
+        entropy = self.processes.mean(_entropy(words).mean())
+        mean_word = self.processes.mean(words.mean(dim=0))
+        self._pair.watched.copy_(torch.stack((entropy, _entropy(mean_word) - entropy)))
 
-    def _views(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> list[Tensor]:
+    def _views(self, samples: NDArray[np.int64], seed: tuple[int, ...], processes: Processes) -> list[Tensor]:
         """Return the views, each (batch, 1, size, size): two global ones first, then the local ones."""
         ranges, views, crop = self._recipe.augmentation, self._recipe.views, self._recipe.crop
         blurred = ranges.model_copy(update={"blur_p": 1.0, "blur_sigma_px": views.blur_sigma_px})
         solarised = ranges.model_copy(update={"solarise_p": views.solarise_p})
         made = [
-            self.views(samples, (*seed, place), augmentation=augmentation)
+            self.views(samples, (*seed, place), augmentation=augmentation, keep=processes.part(len(samples)))
             for place, augmentation in enumerate((blurred, solarised))
         ]
         if not views.n_local:
@@ -203,6 +205,7 @@ class DinoObjective(PretrainObjective):
             augmentation=ranges.model_copy(update=shift_and_zoom),
             crop=crop.model_copy(update={"size_px": views.local_size_px}),
             n_views=views.n_local,
+            keep=processes.part(len(samples)),
         )
         return [*made, *local.chunk(views.n_local)]
 

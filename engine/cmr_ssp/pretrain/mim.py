@@ -43,14 +43,19 @@ class MimObjective(PretrainObjective):
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the error over the hidden patches of freshly augmented slices."""
-        images = self.views(samples, seed, augmentation=self._recipe.augmentation)
-        return self._masked_loss(network, images, (*seed, _MASK_STREAM))
+        keep = self.processes.part(len(samples))
+        images = self.views(samples, seed, augmentation=self._recipe.augmentation, keep=keep)
+        mask = self._mask(len(samples), (*seed, _MASK_STREAM))
+        return self._masked_loss(network, images, mask if keep is None else mask[keep])
 
     def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the error on slices that are not augmented."""
-        return self._masked_loss(self.network, self.views(samples, seed, augmentation=None), seed)
+        images = self.views(samples, seed, augmentation=None)
+        return self._masked_loss(self.network, images, self._mask(len(samples), seed))
 
-    def _masked_loss(self, network: nn.Module, images: Tensor, seed: tuple[int, ...]) -> Tensor:
-        size = self._recipe.crop.size_px
-        mask = draw_patch_mask(len(images), size, self._recipe.mask, generator(*seed)).to(self._device)
+    def _mask(self, n: int, seed: tuple[int, ...]) -> Tensor:
+        return draw_patch_mask(n, self._recipe.crop.size_px, self._recipe.mask, generator(*seed))
+
+    def _masked_loss(self, network: nn.Module, images: Tensor, mask: Tensor) -> Tensor:
+        mask = mask.to(self._device)
         return masked_mse(network(images.masked_fill(mask, 0.0))[0], images, mask)

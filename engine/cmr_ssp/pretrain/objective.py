@@ -72,8 +72,9 @@ class PretrainObjective(Objective):
         augmentation: Augmentation | None,
         crop: Crop | None = None,
         n_views: int = 1,
+        keep: NDArray[np.int64] | None = None,
     ) -> Tensor:
-        """Return views of each slice, channels last, shape (n_views * batch, 1, size, size)."""
+        """Return views of each slice or of those kept, channels last, shape (n_views * n, 1, size, size)."""
         views = make_views(
             self._bank,
             samples,
@@ -83,6 +84,7 @@ class PretrainObjective(Objective):
             self._device,
             with_labels=False,
             n_views=n_views,
+            keep=keep,
         )
         return views.images.contiguous(memory_format=torch.channels_last)
 

@@ -1,7 +1,7 @@
 """Intensity steps of the augmentation, batched; each draws for every image from the generator it is given.
 
 Images have the shape (batch, 1, row, column) and are standardised; they are changed in place and returned.
-The generator lies on the CPU except for the noise itself, which is drawn where the images are.
+Numbers are drawn on the CPU, except for the noise itself, which is drawn where the images are.
 """
 
 from __future__ import annotations
@@ -13,35 +13,38 @@ from torch import Tensor
 from torch.nn import functional
 
 from cmr_ssp.recipes import Augmentation
-from cmr_ssp.samples.seeding import generator as make_generator
+from cmr_ssp.samples.seeding import Draws, generator
 
 
-def augment_intensities(images: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+def augment_intensities(images: Tensor, ranges: Augmentation, draws: Draws) -> Tensor:
     """Apply noise, blur, multiplication, shift and gamma, in this order (method page, Augmentation)."""
-    images = add_noise(images, ranges.noise_sd, ranges.noise_p, generator)
-    images = blur(images, ranges.blur_sigma_px, ranges.blur_p, generator)
-    images = multiply(images, ranges.multiply, ranges.multiply_p, generator)
-    images = shift(images, ranges.shift, ranges.shift_p, generator)
-    return adjust_gamma(images, ranges.gamma, ranges.gamma_p, generator)
+    images = add_noise(images, ranges.noise_sd, ranges.noise_p, draws)
+    images = blur(images, ranges.blur_sigma_px, ranges.blur_p, draws)
+    images = multiply(images, ranges.multiply, ranges.multiply_p, draws)
+    images = shift(images, ranges.shift, ranges.shift_p, draws)
+    return adjust_gamma(images, ranges.gamma, ranges.gamma_p, draws)
 
 
-def add_noise(images: Tensor, largest_sd: float, p: float, generator: torch.Generator) -> Tensor:
+def add_noise(images: Tensor, largest_sd: float, p: float, draws: Draws) -> Tensor:
     """Add Gaussian noise whose deviation is drawn up to `largest_sd`."""
-    chosen = _chosen(images, p, generator)
-    sd = torch.rand(len(images), generator=generator) * largest_sd
-    seed = int(torch.randint(2**62, (1,), generator=generator))
+    coins = draws.rand_whole() < p
+    sd = draws.rand() * largest_sd
+    seed = int(torch.randint(2**62, (1,), generator=draws.generator))
+    chosen = draws.kept(coins).nonzero()[:, 0]
     if not len(chosen):
         return images
-    picked = images[chosen]
-    noise = torch.empty_like(picked).normal_(generator=make_generator(seed, device=images.device))
-    images[chosen] = picked + noise * _per_image(sd, images)[chosen]
+    shape = (int(coins.sum()), *images.shape[1:])
+    noise = torch.empty(shape, device=images.device).normal_(generator=generator(seed, device=images.device))
+    noise = noise[draws.kept(coins.cumsum(0) - 1)[chosen].to(images.device)]
+    chosen = chosen.to(images.device)
+    images[chosen] = images[chosen] + noise * _per_image(sd, images)[chosen]
     return images
 
 
-def blur(images: Tensor, sigma_px: tuple[float, float], p: float, generator: torch.Generator) -> Tensor:
+def blur(images: Tensor, sigma_px: tuple[float, float], p: float, draws: Draws) -> Tensor:
     """Blur with a Gaussian whose width is drawn for each axis."""
-    chosen = _chosen(images, p, generator)
-    sigma = _uniform((len(images), 2), sigma_px, generator).to(images.device)[chosen]
+    chosen = _coins(p, draws).nonzero()[:, 0].to(images.device)
+    sigma = _uniform(sigma_px, draws, 2).to(images.device)[chosen]
     if not len(chosen):
         return images
     radius = math.ceil(4 * sigma_px[1])
@@ -56,24 +59,24 @@ def blur(images: Tensor, sigma_px: tuple[float, float], p: float, generator: tor
     return images
 
 
-def multiply(images: Tensor, factor: tuple[float, float], p: float, generator: torch.Generator) -> Tensor:
+def multiply(images: Tensor, factor: tuple[float, float], p: float, draws: Draws) -> Tensor:
     """Multiply by a drawn factor (the factor itself, not 1 + it)."""
-    factors = _uniform((len(images),), factor, generator)
-    factors[~_coins(len(images), p, generator)] = 1.0
+    factors = _uniform(factor, draws)
+    factors[~_coins(p, draws)] = 1.0
     return images.mul_(_per_image(factors, images))
 
 
-def shift(images: Tensor, by: tuple[float, float], p: float, generator: torch.Generator) -> Tensor:
+def shift(images: Tensor, by: tuple[float, float], p: float, draws: Draws) -> Tensor:
     """Add a drawn constant."""
-    shifts = _uniform((len(images),), by, generator)
-    shifts[~_coins(len(images), p, generator)] = 0.0
+    shifts = _uniform(by, draws)
+    shifts[~_coins(p, draws)] = 0.0
     return images.add_(_per_image(shifts, images))
 
 
-def adjust_gamma(images: Tensor, gamma: tuple[float, float], p: float, generator: torch.Generator) -> Tensor:
+def adjust_gamma(images: Tensor, gamma: tuple[float, float], p: float, draws: Draws) -> Tensor:
     """Raise to a drawn power on each image's own range."""
-    powers = _uniform((len(images),), gamma, generator)
-    powers[~_coins(len(images), p, generator)] = 1.0
+    powers = _uniform(gamma, draws)
+    powers[~_coins(p, draws)] = 1.0
     low, high = images.amin(dim=(1, 2, 3), keepdim=True), images.amax(dim=(1, 2, 3), keepdim=True)
     span = (high - low).clamp_min(1e-7)
     # x ** p = 2 ** (p log2 x), which takes a third of the time of pow; at 0 it is 2 ** -inf.
@@ -81,7 +84,7 @@ def adjust_gamma(images: Tensor, gamma: tuple[float, float], p: float, generator
     return images.mul_(span).add_(low)
 
 
-def solarise(images: Tensor, highest: Tensor, p: float, generator: torch.Generator) -> Tensor:
+def solarise(images: Tensor, highest: Tensor, p: float, draws: Draws) -> Tensor:
     """Turn what lies above the mean upside down: a value becomes the cine's highest less itself.
 
     Parameters
@@ -95,21 +98,17 @@ def solarise(images: Tensor, highest: Tensor, p: float, generator: torch.Generat
     """
     if not p:
         return images
-    chosen = _per_image(_coins(len(images), p, generator), images) & (images > 0)
+    chosen = _per_image(_coins(p, draws), images) & (images > 0)
     return torch.where(chosen, highest[:, None, None, None] - images, images)
 
 
-def _coins(n: int, p: float, generator: torch.Generator) -> Tensor:
-    return torch.rand(n, generator=generator) < p
+def _coins(p: float, draws: Draws) -> Tensor:
+    return draws.rand() < p
 
 
-def _chosen(images: Tensor, p: float, generator: torch.Generator) -> Tensor:
-    return _coins(len(images), p, generator).nonzero()[:, 0].to(images.device)
-
-
-def _uniform(shape: tuple[int, ...], bounds: tuple[float, float], generator: torch.Generator) -> Tensor:
+def _uniform(bounds: tuple[float, float], draws: Draws, *shape: int) -> Tensor:
     low, high = bounds
-    return torch.rand(shape, generator=generator) * (high - low) + low
+    return draws.rand(*shape) * (high - low) + low
 
 
 def _per_image(values: Tensor, images: Tensor) -> Tensor:

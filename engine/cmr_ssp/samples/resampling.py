@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from cmr_ssp.recipes import Augmentation, Crop
 from cmr_ssp.samples.bank import SliceBank
+from cmr_ssp.samples.seeding import Draws
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,10 +70,11 @@ def gather(
     device: torch.device,
     *,
     with_labels: bool,
+    canvas: tuple[int, int] | None = None,
 ) -> SliceBatch:
-    """Copy slices from the bank to the device."""
+    """Copy slices from the bank to the device, onto a canvas that holds them all."""
     records = bank.index[samples]
-    shape = (len(samples), 1, int(records["rows"].max()), int(records["columns"].max()))
+    shape = (len(samples), 1, *(canvas or canvas_of(bank, samples)))
     levels = torch.zeros(shape, dtype=torch.float16)
     labels = torch.zeros(shape, dtype=torch.uint8) if with_labels else None
     for place, sample in enumerate(samples):
@@ -98,18 +100,24 @@ def gather(
     )
 
 
-def draw_placement(n: int, ranges: Augmentation, generator: torch.Generator) -> Placement:
+def canvas_of(bank: SliceBank, samples: NDArray[np.int64]) -> tuple[int, int]:
+    """Return the rows and columns that hold any of the slices."""
+    records = bank.index[samples]
+    return int(records["rows"].max()), int(records["columns"].max())
+
+
+def draw_placement(ranges: Augmentation, draws: Draws) -> Placement:
     """Draw one placement a slice, on the CPU."""
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return torch.rand(n, *shape, generator=generator) * (high - low) + low
+        return draws.rand(*shape) * (high - low) + low
 
     rotation = np.deg2rad(ranges.rotation_deg)
     return Placement(
         uniform(-ranges.translation_px, ranges.translation_px, 2),
         uniform(-rotation, rotation),
         uniform(*ranges.scale),
-        torch.where(torch.rand(n, 2, generator=generator) < ranges.flip_p, -1.0, 1.0),
+        torch.where(draws.rand(2) < ranges.flip_p, -1.0, 1.0),
     )
 
 

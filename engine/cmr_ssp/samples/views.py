@@ -12,8 +12,8 @@ from torch import Tensor
 from cmr_ssp.recipes import Augmentation, Crop
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.intensity import augment_intensities, solarise
-from cmr_ssp.samples.resampling import draw_placement, gather, no_placement, resample
-from cmr_ssp.samples.seeding import generator
+from cmr_ssp.samples.resampling import canvas_of, draw_placement, gather, no_placement, resample
+from cmr_ssp.samples.seeding import Draws, generator
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +45,7 @@ def make_views(
     *,
     with_labels: bool,
     n_views: int = 1,
+    keep: NDArray[np.int64] | None = None,
 ) -> Views:
     """Make one view of each sample, or several: first one of each, then the next of each.
 
@@ -64,17 +65,23 @@ def make_views(
         Whether labels come along.
     n_views : int
         Of each sample.
+    keep : ndarray of int, optional
+        Places in `samples` whose views are wanted, the same as if all were made; all unless given.
     """
-    random = generator(*seed)
-    batch = gather(bank, samples, crop, device, with_labels=with_labels)
-    n = n_views * len(samples)
-    placement = no_placement(n) if augmentation is None else draw_placement(n, augmentation, random)
+    n = len(samples)
+    kept = samples if keep is None else samples[keep]
+    places = None if keep is None else (np.arange(n_views)[:, None] * n + keep).ravel()
+    draws = Draws(generator(*seed), n_views * n, places)
+    batch = gather(bank, kept, crop, device, with_labels=with_labels, canvas=canvas_of(bank, samples))
+    if augmentation is None:
+        placement = no_placement(n_views * len(kept))
+    else:
+        placement = draw_placement(augmentation, draws)
     images, labels = resample(batch, placement, crop)
     if augmentation is not None:
-        images = augment_intensities(images, augmentation, random)
+        images = augment_intensities(images, augmentation, draws)
         assert batch.highest is not None
-        images = solarise(
-            images, (batch.highest - batch.mean).repeat(n_views), augmentation.solarise_p, random
-        )
-    drawn = torch.from_numpy(bank.drawn(np.tile(samples, n_views))).to(device)
+        highest = (batch.highest - batch.mean).repeat(n_views)
+        images = solarise(images, highest, augmentation.solarise_p, draws)
+    drawn = torch.from_numpy(bank.drawn(np.tile(kept, n_views))).to(device)
     return Views(images, labels, drawn)

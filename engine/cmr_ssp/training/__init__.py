@@ -3,6 +3,7 @@
 from cmr_ssp.training.fitting import fit_updates
 from cmr_ssp.training.loop import train
 from cmr_ssp.training.order import TrainingLength
+from cmr_ssp.training.processes import ALONE, Processes
 from cmr_ssp.training.stepper import Objective
 
-__all__ = ["Objective", "TrainingLength", "fit_updates", "train"]
+__all__ = ["ALONE", "Objective", "Processes", "TrainingLength", "fit_updates", "train"]

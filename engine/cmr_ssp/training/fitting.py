@@ -47,9 +47,11 @@ def fit_updates(
             raise Cancelled
         float(loss)  # waits for the device
         times.append(time.perf_counter() - begin)
-        if time.perf_counter() - started > seconds / 4 and len(times) > 1:
+        late = time.perf_counter() - started > seconds / 4 and len(times) > 1
+        if stepper.processes.agree(late):
             break
     objective.network.load_state_dict(before)
     left = seconds * (1 - _RESERVE) - (time.perf_counter() - started)
     updates = max(1, int(left / statistics.median(times[-_TIMED_STEPS:])))
+    updates = stepper.processes.from_first(updates)
     return recipe.model_copy(update={"updates": updates, "epochs": None})

@@ -92,6 +92,7 @@ class _Loop:
         self._provenance, self._on_event = provenance, on_event
         self._length = TrainingLength.of(recipe, len(objective.samples))
         self._stepper = Stepper(objective, recipe, self._length, fabric)
+        self._processes = self._stepper.processes
         self._tally = _Tally()
         self._scores: dict[str, float] = {}
         self._durations: deque[float] = deque(maxlen=50)
@@ -147,7 +148,7 @@ class _Loop:
     def _conclude(self, cancel: Cancel) -> None:
         """Validate, record, and write the checkpoints; without validation the loss chooses the best."""
         tally = self._tally
-        validated = self._objective.validate(cancel)
+        validated = self._validated(cancel)
         self._objective.network.train()
         score = next(iter(validated.values()), -tally.since_save_sum / tally.since_save_count)
         tally.since_save_sum, tally.since_save_count = 0.0, 0
@@ -157,6 +158,19 @@ class _Loop:
             self._save(self._run.best)
         self._save()
 
+    def _validated(self, cancel: Cancel) -> dict[str, float]:
+        """Measure in the first process, while the others wait."""
+        validated: dict[str, float] = {}
+        stopped = False
+        if self._processes.first:
+            try:
+                validated = self._objective.validate(cancel)
+            except Cancelled:
+                stopped = True
+        if self._processes.agree(stopped):
+            raise Cancelled
+        return validated
+
     def _write_row(self, validated: dict[str, float]) -> None:
         tally = self._tally
         if tally.loss_count:
@@ -165,9 +179,10 @@ class _Loop:
         tally.loss_sum, tally.loss_count = 0.0, 0
         epoch = self._length.epoch(tally.update - 1) + 1
         rate = self._stepper.optimiser.param_groups[0]["lr"]
-        self._run.append_history(
-            {"epoch": epoch, "update": tally.update, "learning_rate": rate} | self._scores
-        )
+        if self._processes.first:
+            self._run.append_history(
+                {"epoch": epoch, "update": tally.update, "learning_rate": rate} | self._scores
+            )
         self._on_event(EpochFinished(epoch, tally.update, self._scores))
         self._warn()
 
@@ -180,6 +195,8 @@ class _Loop:
             self._on_event(Noticed(Problem(str(self._run.folder), concern, remedy)))
 
     def _save(self, path: Path | None = None) -> None:
+        if not self._processes.first:
+            return
         path = path or self._run.last
         checkpoint = Checkpoint(
             self._objective.network.state_dict(),
@@ -199,10 +216,12 @@ class _Loop:
         self._stepper.optimiser.load_state_dict(dict(checkpoint.optimiser))
         self._tally = _Tally(**checkpoint.tally)
         self._scores = dict(checkpoint.scores)
-        rows = [row for row in self._run.read_history() if int(row["update"]) <= self._tally.update]
-        self._run.write_history(rows)
-        if self._tally.update < self._length.updates:
-            self._run.scores.unlink(missing_ok=True)  # of weights that are about to change
+        if self._processes.first:
+            rows = [row for row in self._run.read_history() if int(row["update"]) <= self._tally.update]
+            self._run.write_history(rows)
+            if self._tally.update < self._length.updates:
+                self._run.scores.unlink(missing_ok=True)  # of weights that are about to change
+        self._processes.wait()  # nobody may read a checkpoint that the first has already replaced
 
     def _seconds_left(self) -> float | None:
         if len(self._durations) < 5:

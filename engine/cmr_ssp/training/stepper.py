@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cmr_ssp.events import Cancel
+from cmr_ssp.networks import share_norms
 from cmr_ssp.recipes import Recipe
 from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import TrainingLength, batch_order
+from cmr_ssp.training.processes import ALONE, Processes
 
 
 class Objective(ABC):
@@ -25,14 +27,21 @@ class Objective(ABC):
         What is trained, and what a checkpoint keeps.
     samples : ndarray of int
         The slice samples it trains on.
+    processes : Processes
+        Those that share every batch; the loop sets it.
     """
 
     network: nn.Module
     samples: NDArray[np.int64]
+    processes: Processes = ALONE
 
     @abstractmethod
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
-        """Return the mean loss of the samples; `network` is `self.network` behind the precision's wrapper."""
+        """Return the mean loss of the samples; `network` is `self.network` behind the precision's wrapper.
+
+        Where several processes share the batch, `samples` are those of all of them, each makes the views of
+        its own part, and the mean of what they return is the loss.
+        """
 
     def before_update(self, update: int, length: TrainingLength) -> None:  # noqa: B027 - may stay empty
         """Prepare the network for a 0-based update."""
@@ -75,6 +84,9 @@ class Stepper:
 
     def __init__(self, objective: Objective, recipe: Recipe, length: TrainingLength, fabric: Fabric) -> None:
         self._objective, self._recipe, self._length, self._fabric = objective, recipe, length, fabric
+        self.processes = objective.processes = Processes(fabric)
+        if self.processes.count > 1:
+            share_norms(objective.network)
         network = objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = make_optimiser(network, recipe.optimiser)
         self._network, self.optimiser = fabric.setup(network, optimiser)
@@ -91,12 +103,14 @@ class Stepper:
         buffers = [buffer.clone() for buffer in self._network.buffers()] if len(parts) > 1 else []
         total = torch.zeros((), device=self._fabric.device)
         for place, micro in enumerate(parts):
-            if cancel.requested:
+            if self.processes.agree(cancel.requested):
                 self._undo(buffers)
                 return None
-            loss = self._objective.loss(self._network, micro, (recipe.seed, update, place))
-            share = len(micro) / len(samples)
-            self._fabric.backward(loss * share)
+            # The processes' gradients are averaged once, with those of the last micro-batch.
+            with self._fabric.no_backward_sync(self._network, enabled=place + 1 < len(parts)):
+                loss = self._objective.loss(self._network, micro, (recipe.seed, update, place))
+                share = len(micro) / len(samples)
+                self._fabric.backward(loss * share)
             total += loss.detach() * share
         if recipe.optimiser.max_gradient_norm is not None:
             self._fabric.clip_gradients(
@@ -105,7 +119,7 @@ class Stepper:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._objective.after_update(update, self._length)
-        return total
+        return self.processes.mean(total)
 
     def _undo(self, buffers: list[Tensor]) -> None:
         """Forget the gradients, and put the buffers back where there are any."""

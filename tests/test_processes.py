@@ -1,0 +1,136 @@
+"""Two processes that share every batch end where one process does; what cannot be shared is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from cmr_ssp import jobs
+from cmr_ssp.errors import DeviceError, RecipeError
+from cmr_ssp.files import open_cohort
+from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.subjects import Cohort
+from cmr_ssp.team import Team, process_number
+from cohort_helpers import write_beating_cohort
+from files_helpers import save
+from two_processes import RECIPES, SPLIT, recipe_of, train_all
+
+HERE = Path(__file__).parent
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8", "RANK": "5"}
+SLURM = {"SLURM_NTASKS": "6", "SLURM_NNODES": "3", "SLURM_PROCID": "2", "SLURM_JOB_NAME": "train"}
+LAUNCHED = {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three subjects; in one frame of the one that is trained on nobody drew the RV."""
+    folder = write_beating_cohort(tmp_path_factory.mktemp("data") / "cohort", "abc")
+    drawn = nib.load(folder / "a_ES_gt.nii.gz")
+    labels = np.asarray(drawn.dataobj)
+    save(folder / "a_ES_gt.nii.gz", labels * (labels != 3), drawn.affine)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("one")
+    train_all(cohort, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("two")
+    path = os.pathsep.join([str(HERE), *sys.path])
+    program = [sys.executable, str(HERE / "two_processes.py"), str(cohort), str(folder), "2"]
+    ended = subprocess.run(
+        program,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the launcher was tried on Linux alone")
+@pytest.mark.parametrize("method", RECIPES)
+def test_two_processes_end_with_the_weights_of_one(one: Path, two: Path, method: str) -> None:
+    ours, theirs = (load_checkpoint(Run(folder / method).last) for folder in (one, two))
+    assert theirs.provenance.machine["processes"] == 2
+    assert theirs.tally["update"] == 6
+    assert list(ours.network) == list(theirs.network)
+    for name, tensor in ours.network.items():
+        torch.testing.assert_close(theirs.network[name], tensor, rtol=0, atol=1e-5, msg=name)
+    rows, others = (Run(folder / method).read_history() for folder in (one, two))
+    assert len(rows) == len(others)
+    for row, other in zip(rows, others, strict=True):
+        assert list(row) == list(other)
+        for name, value in row.items():
+            assert other[name] == value or float(other[name]) == pytest.approx(float(value), abs=1e-4), name
+
+
+# ---- what is refused ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def listed(cohort: Path) -> Cohort:
+    return open_cohort(cohort)
+
+
+def test_only_the_command_line_starts_processes(listed: Cohort, tmp_path: Path) -> None:
+    settings = jobs.Settings("cpu", bank_folder=tmp_path / "banks", devices=2)
+    with pytest.raises(DeviceError, match="command line"):
+        jobs.pretrain(listed, recipe_of("mim"), Run(tmp_path / "run"), split=SPLIT, settings=settings)
+    assert not (tmp_path / "banks").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [({"batch_size": 4}, "batch_size"), ({"batch_size": 6, "micro_batch": 2}, "micro_batch")],
+)
+def test_a_batch_that_cannot_be_divided_is_refused(
+    listed: Cohort, tmp_path: Path, changes: dict[str, int], name: str
+) -> None:
+    settings = jobs.Settings("cpu", devices=3, from_command_line=True)
+    recipe = recipe_of("mim", **{"micro_batch": None} | changes)
+    with pytest.raises(RecipeError, match=rf"{name}.*3 processes"):
+        jobs.pretrain(listed, recipe, Run(tmp_path / "run"), split=SPLIT, settings=settings)
+
+
+# ---- who started us -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("about", "team"),
+    [
+        ({}, Team()),
+        (TORCHRUN, Team(4, 2, 5, started=True)),
+        (SLURM, Team(2, 3, 2, started=True)),
+        (SLURM | {"SLURM_JOB_NAME": "bash"}, Team()),
+        ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, Team()),
+        (LAUNCHED, Team(2, 1, 1, started=True)),
+    ],
+)
+def test_the_surroundings_tell_the_team(
+    monkeypatch: pytest.MonkeyPatch, about: dict[str, str], team: Team
+) -> None:
+    for name in TORCHRUN | SLURM | LAUNCHED:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in about.items():
+        monkeypatch.setenv(name, value)
+    assert Team.of() == team
+    assert process_number() == team.number
+    if team.started:
+        with pytest.raises(DeviceError, match="were started"):
+            Team.of(team.devices + 1)
+    else:
+        assert Team.of(3) == Team(3)
