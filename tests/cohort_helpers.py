@@ -58,7 +58,7 @@ COMMON: dict[str, Any] = {
     "threads": 1,
     "network": {"channels": (3, 4)},
     "crop": {"size_px": 16, "spacing_mm": 4.0},
-    "augmentation": {"translation_px": 2},
+    "augmentation": {"translation_px": 2, "blur_sigma_px": (0.5, 1.5)},
     "optimiser": {"name": "adamw", "learning_rate": 0.01},
 }
 
@@ -75,7 +75,9 @@ HEADS: dict[str, dict[str, Any]] = {
     "pcl": {"head": {"hidden": 6, "outputs": 5}, "threshold": 0.3},
     "dino": {
         "head": {"hidden": 6, "bottleneck": 4, "outputs": 7},
+        "freeze_last_layer": 0.2,
         "views": {"n_local": 2, "local_size_px": 8, "local_translation_px": 2},
+        "augmentation": {"translation_px": 2, "blur_sigma_px": (0.5, 1.5)},
     },
 }
 """What each method's recipe needs to be tiny."""

@@ -353,7 +353,7 @@ def test_validation_subjects_choose_the_best_checkpoint_of_larger_budgets(
 ) -> None:
     module = sys.modules["cmr_ssp.jobs.budget"]
     monkeypatch.setattr(module, "VALIDATION_FROM", 3)
-    monkeypatch.setattr(module, "_VALIDATION_SHARE", 2)
+    monkeypatch.setattr(module, "_ONE_IN", 2)
     split = Split(dict(SPLIT.roles) | {"d": Role.VALIDATION, "e": Role.VALIDATION})
     # subjects asked for: a number counts those that validate
     for asked, n_training, n_validating in ((2, 2, 0), (3, 2, 1), (None, 3, 2), (["a", "b", "c"], 3, 2)):

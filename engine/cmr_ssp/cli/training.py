@@ -103,6 +103,9 @@ def finetune(
     ] = None,
     seed: Annotated[int | None, Parameter(help="Of draw, weights, order, augmentation; 0.")] = None,
     phases: Phases = "ED,ES",
+    validation: Annotated[
+        bool, Parameter(help="From ten subjects on, one in five only chooses the best checkpoint.")
+    ] = True,
     vendors: Annotated[
         str | None, Parameter(help="Only subjects of these scanner vendors, as in Siemens,Philips.")
     ] = None,
@@ -141,7 +144,9 @@ def finetune(
     asked = _asked(run, preset, recipe, _with_seed(settings, seed), methods, usual, resume=resume)
     cohort, wanted = open_labelled(folder, labels, console), parse_phases(phases)
     makers = None if vendors is None else [vendor.strip() for vendor in vendors.split(",")]
-    budget = jobs.LabelBudget(_subjects(subjects, wanted), seed or 0, wanted, train_on_test, makers)
+    budget = jobs.LabelBudget(
+        _subjects(subjects, wanted), seed or 0, wanted, train_on_test, makers, validation
+    )
     if not (resume or train_on_test) and sys.stdin.isatty():
         tests = jobs.test_subjects(budget, cohort, _split(split), source)
         budget = replace(budget, allow_test=bool(tests) and _agreed(console, tests))

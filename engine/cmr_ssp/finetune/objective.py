@@ -57,7 +57,9 @@ class SegmentationObjective(Objective):
 
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Freeze the encoder during the first part of the training, if the recipe says so."""
-        self._unet.encoder.requires_grad_(update / length.updates >= self._recipe.freeze_encoder)
+        free = update / length.updates >= self._recipe.freeze_encoder
+        self._unet.encoder.requires_grad_(free)
+        self._unet.encoder.train(free)  # frozen norms neither look at the batch nor move
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the loss on freshly augmented labelled slices."""

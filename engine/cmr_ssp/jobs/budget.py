@@ -18,7 +18,7 @@ LabelledPhases = Mapping[str, tuple[Phase, ...]]
 VALIDATION_FROM = 10
 """Smaller label budgets cannot spare subjects for validation."""
 
-_VALIDATION_SHARE = 5  # one in so many of a budget validates
+_ONE_IN = 5  # one in so many of a budget validates
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +55,14 @@ class LabelBudget:
         training subjects of the run and of all that come from it.
     vendors : sequence of str, optional
         Only subjects of these scanner vendors, whatever the case of the letters.
+    validates : bool
+        Whether some of the labels may choose the best checkpoint.
 
     Notes
     -----
     With ten subjects or more, the split's validation subjects choose the best checkpoint: all of them, or
-    where a number is asked for, as many as leave four fifths of it for training. Below ten none does.
+    where a number is asked for, as many as leave four fifths of it for training. Below ten none does. With
+    `validates` off nobody does, and a number is that of training subjects alone, as in the paper.
     """
 
     subjects: int | Sequence[str] | Mapping[str, Sequence[Phase]] | None = None
@@ -67,6 +70,7 @@ class LabelBudget:
     phases: Sequence[Phase] = tuple(Phase)
     allow_test: bool = False
     vendors: Sequence[str] | None = None
+    validates: bool = True
 
     def choose(self, cohort: Cohort, split: Split) -> Labelled:
         """Return the labelled phases of the budget by subject id, and who validates.
@@ -76,7 +80,7 @@ class LabelBudget:
         CohortError
             Naming every subject that is missing, not labelled, or not for training.
         """
-        validators = self._drawable(cohort, split, Role.VALIDATION)
+        validators = self._drawable(cohort, split, Role.VALIDATION) if self.validates else ()
         if self.subjects is None or isinstance(self.subjects, int):
             return self._drawn(cohort, split, validators)
         named = self.subjects
@@ -105,10 +109,10 @@ class LabelBudget:
         assert isinstance(asked, int)
         n_validating = len(validators) if asked >= VALIDATION_FROM else 0
         if self.subjects is not None:
-            n_validating = min(n_validating, asked // _VALIDATION_SHARE)
+            n_validating = min(n_validating, asked // _ONE_IN)
             if not 0 < asked - n_validating <= len(pool):
                 what = f"{asked} labelled subjects were asked for, {len(pool)} may train"
-                raise CohortError.of(cohort.root, what, f"Ask for 1 to {len(pool)}.")
+                raise CohortError.of(cohort.root, what, f"Ask for 1 to {len(pool) + n_validating}.")
         n_training = min(asked - n_validating, len(pool))
         chosen = draw_subjects((s.id for s in pool), n_training, self.seed)
         validating = draw_subjects((s.id for s in validators), n_validating, self.seed)

@@ -249,7 +249,7 @@ def _require_divisible(recipe: Recipe, team: Team) -> None:
 def _freezes(recipe: Recipe) -> bool:
     """Tell whether a part of the network is frozen for a while."""
     if isinstance(recipe, DinoRecipe):
-        return recipe.frozen_epochs > 0
+        return recipe.freeze_last_layer > 0
     return isinstance(recipe, SegmentationRecipe) and recipe.freeze_encoder > 0
 
 

@@ -1,6 +1,12 @@
 """The U-Net and the heads of pretraining, encoder and decoder apart so that each can be transferred."""
 
-from cmr_ssp.networks.heads import PooledEncoder, ProjectionHead, PrototypeHead
+from cmr_ssp.networks.heads import (
+    PooledEncoder,
+    ProjectionHead,
+    PrototypeHead,
+    leave_statistics_alone,
+    pooled_features,
+)
 from cmr_ssp.networks.norms import share_norms
 from cmr_ssp.networks.unet import Decoder, Encoder, UNet, fold_norms
 
@@ -12,5 +18,7 @@ __all__ = [
     "PrototypeHead",
     "UNet",
     "fold_norms",
+    "leave_statistics_alone",
+    "pooled_features",
     "share_norms",
 ]

@@ -40,6 +40,10 @@ class PrototypeHead(nn.Module):
             nn.Linear(hidden, bottleneck),
         )
         self.prototypes = nn.Linear(bottleneck, outputs, bias=False)
+        for layer in self.perceptron:
+            if isinstance(layer, nn.Linear):  # as in the authors' code
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the cosine to every prototype, shape (batch, output), for pooled features."""
@@ -62,11 +66,19 @@ class PooledEncoder(nn.Module):
         super().__init__()
         self.encoder, self.head = encoder, head
 
-    def pooled(self, images: Tensor) -> Tensor:
-        """Return the mean of the lowest resolution, shape (batch, channel)."""
-        return torch.mean(self.encoder(images)[-1], dim=(2, 3))
-
     def forward(self, images: Tensor) -> Tensor:
         """Return the head's outputs for images (batch, 1, row, column)."""
-        outputs: Tensor = self.head(self.pooled(images))
+        outputs: Tensor = self.head(pooled_features(self.encoder, images))
         return outputs
+
+
+def pooled_features(encoder: Encoder, images: Tensor) -> Tensor:
+    """Return the mean of an encoder's lowest resolution, shape (batch, channel)."""
+    return torch.mean(encoder(images)[-1], dim=(2, 3))
+
+
+def leave_statistics_alone(network: nn.Module) -> None:
+    """Let batch norms go on normalising by the batch in training, without moving their running statistics."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.momentum = 0.0

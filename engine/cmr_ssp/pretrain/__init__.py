@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from cmr_ssp.pretrain.simclr import SimclrObjective
 from cmr_ssp.recipes import PretrainRecipe
 from cmr_ssp.samples.bank import SliceBank
 
-METHODS: dict[str, type[PretrainObjective]] = {
+METHODS: dict[str, type[PretrainObjective[Any]]] = {
     "simclr": SimclrObjective,
     "pcl": PclObjective,
     "dino": DinoObjective,
@@ -40,6 +42,6 @@ def make_objective(
     validation_samples: NDArray[np.int64],
     recipe: PretrainRecipe,
     device: torch.device,
-) -> PretrainObjective:
+) -> PretrainObjective[Any]:
     """Return the objective of a recipe's method; see `PretrainObjective` for the parameters."""
     return METHODS[recipe.method](bank, samples, validation_samples, recipe, device)

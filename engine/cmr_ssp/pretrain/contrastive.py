@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -10,8 +12,10 @@ from torch.nn import functional
 
 from cmr_ssp.networks import Encoder, PooledEncoder, ProjectionHead
 from cmr_ssp.pretrain.objective import PretrainObjective
-from cmr_ssp.recipes import ContrastiveRecipe, PretrainRecipe
+from cmr_ssp.recipes import ContrastiveRecipe
 from cmr_ssp.training import ALONE, Processes
+
+ContrastiveT = TypeVar("ContrastiveT", bound=ContrastiveRecipe)
 
 
 def contrastive_loss(features: Tensor, positives: Tensor, temperature: float) -> Tensor:
@@ -42,17 +46,15 @@ def contrastive_loss(features: Tensor, positives: Tensor, temperature: float) ->
         return an_anchor.sum() / (n_positives > 0).sum().clamp_min(1)
 
 
-class ContrastiveObjective(PretrainObjective):
+class ContrastiveObjective(PretrainObjective[ContrastiveT]):
     """Trains the encoder to tell which of a batch's views belong together, two views a slice."""
 
     transferred = ("encoder",)
 
-    def make_network(self, recipe: PretrainRecipe) -> nn.Module:
+    def make_network(self) -> nn.Module:
         """Return the encoder with the projection head."""
-        assert isinstance(recipe, ContrastiveRecipe)
-        self._recipe = recipe
-        self.validation_batch = recipe.batch_size
-        channels, head = recipe.network.channels, recipe.head
+        self.validation_batch = self._recipe.batch_size
+        channels, head = self._recipe.network.channels, self._recipe.head
         projection = ProjectionHead(channels[-1], head.hidden, head.outputs)
         return PooledEncoder(Encoder(channels), projection)
 
@@ -76,6 +78,6 @@ class ContrastiveObjective(PretrainObjective):
         positives = torch.from_numpy(self.positives(np.tile(samples, 2))).to(self._device)
         return contrastive_loss(features, positives, self._recipe.temperature)
 
-    def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
-        """Return the loss of two views that are the same every time."""
-        return self._compared(self.network, samples, seed, ALONE)
+    def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
+        """Return the negative loss of two views that are the same every time."""
+        return {"validation_negative_loss": -float(self._compared(self.network, samples, seed, ALONE))}

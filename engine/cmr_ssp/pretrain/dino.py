@@ -11,9 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cmr_ssp.networks import Encoder, PooledEncoder, PrototypeHead
+from cmr_ssp.networks import (
+    Encoder,
+    PooledEncoder,
+    PrototypeHead,
+    leave_statistics_alone,
+    pooled_features,
+)
 from cmr_ssp.pretrain.objective import PretrainObjective
-from cmr_ssp.recipes import DinoRecipe, PretrainRecipe
+from cmr_ssp.recipes import DinoRecipe
 from cmr_ssp.training import ALONE, Processes, TrainingLength
 
 _N_GLOBAL = 2
@@ -65,6 +71,8 @@ class DinoNetwork(nn.Module):
         self.encoder, self.head = student.encoder, student.head
         self.teacher = deepcopy(student) if recipe.teacher.starts_as_copy else _student(recipe)
         self.teacher.requires_grad_(False)
+        if recipe.teacher.buffers_follow:
+            leave_statistics_alone(self.teacher)
         self.register_buffer("centre", torch.zeros(recipe.head.outputs))
         self.register_buffer("watched", torch.zeros(2))  # entropy, information; kept to resume exactly
 
@@ -74,9 +82,9 @@ class DinoNetwork(nn.Module):
         The views, each (batch, 1, row, column), begin with the two global ones; the others are of one size.
         """
         together = torch.cat(views[:_N_GLOBAL])
-        pooled = [self.encoder(together)[-1].mean(dim=(2, 3))]
+        pooled = [pooled_features(self.encoder, together)]
         if len(views) > _N_GLOBAL:
-            pooled.append(self.encoder(torch.cat(views[_N_GLOBAL:]))[-1].mean(dim=(2, 3)))
+            pooled.append(pooled_features(self.encoder, torch.cat(views[_N_GLOBAL:])))
         student = self.head(torch.cat(pooled))
         with torch.no_grad():
             teacher = self.teacher(together)
@@ -103,15 +111,14 @@ def _student(recipe: DinoRecipe) -> PooledEncoder:
     )
 
 
-class DinoObjective(PretrainObjective):
+class DinoObjective(PretrainObjective[DinoRecipe]):
     """Trains the encoder to say the same of a small part of a slice as of the whole."""
 
     transferred = ("encoder",)
 
-    def make_network(self, recipe: PretrainRecipe) -> nn.Module:
+    def make_network(self) -> nn.Module:
         """Return student and teacher with their heads."""
-        assert isinstance(recipe, DinoRecipe)
-        self._recipe = recipe
+        recipe = self._recipe
         self._pair = DinoNetwork(recipe)
         self._temperature = recipe.teacher.first_temperature
         self._said = torch.zeros(recipe.head.outputs)  # sum of the teacher's outputs since the last update
@@ -120,12 +127,12 @@ class DinoObjective(PretrainObjective):
         return self._pair
 
     def before_update(self, update: int, length: TrainingLength) -> None:
-        """Set the teacher's temperature, and freeze the last layer in the first epochs."""
+        """Set the teacher's temperature, and freeze the last layer in the first part of the training."""
         teacher, progress = self._recipe.teacher, update / length.updates
         warm = min(1.0, progress / teacher.warmup) if teacher.warmup else 1.0
         first, last = teacher.first_temperature, teacher.temperature
         self._temperature = first + warm * (last - first)
-        frozen = length.epoch(update) < self._recipe.frozen_epochs
+        frozen = progress < self._recipe.freeze_last_layer
         head = self._pair.head
         assert isinstance(head, PrototypeHead)
         head.prototypes.requires_grad_(not frozen)
@@ -136,11 +143,27 @@ class DinoObjective(PretrainObjective):
         """Return the loss of two global and some local views of each slice."""
         student, teacher = network(self._views(samples, seed, self.processes))
         self._listen(teacher)
-        return self._loss(student, teacher)
+        temperatures = (self._recipe.temperature, self._temperature)
+        return dino_loss(student, teacher, self._pair.centre, temperatures)
 
-    def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
-        """Return the loss of views that are the same every time."""
-        return self._loss(*self.network(self._views(samples, seed, ALONE)))
+    def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
+        """Return what the teacher's words tell of a slice, and the negative loss; the views stay the same.
+
+        The loss alone would choose a collapse, or the time when the teacher was still cold.
+        """
+        student, teacher = self.network(self._views(samples, seed, ALONE))
+        last, centre = self._recipe.teacher.temperature, self._pair.centre
+        entropy, of_mean = _entropies(teacher_word(teacher.flatten(0, 1), centre, last), ALONE)
+        loss = dino_loss(student, teacher, centre, (self._recipe.temperature, last))
+        return {
+            "validation_teacher_information": float(of_mean - entropy),
+            "validation_negative_loss": -float(loss),
+        }
+
+    def rank(self, mean_loss: float) -> float:
+        """Return what the teacher's words told of the last batch, since a collapse has a low loss too."""
+        del mean_loss
+        return float(self._pair.watched[1])
 
     @torch.no_grad()
     def after_update(self, update: int, length: TrainingLength) -> None:
@@ -168,10 +191,6 @@ class DinoObjective(PretrainObjective):
             return "DINO has collapsed: the teacher says the same of every slice"
         return None
 
-    def _loss(self, student: Tensor, teacher: Tensor) -> Tensor:
-        temperatures = (self._recipe.temperature, self._temperature)
-        return dino_loss(student, teacher, self._pair.centre, temperatures)
-
     @torch.no_grad()
     def _listen(self, teacher: Tensor) -> None:
         """Remember what moves the centre, and what shows a collapse.
@@ -183,9 +202,8 @@ class DinoObjective(PretrainObjective):
         self._said = self._said + outputs.sum(dim=0)
         self._n_said += len(outputs)
         words = teacher_word(outputs, self._pair.centre, self._temperature)
-        entropy = self.processes.mean(_entropy(words).mean())
-        mean_word = self.processes.mean(words.mean(dim=0))
-        self._pair.watched.copy_(torch.stack((entropy, _entropy(mean_word) - entropy)))
+        entropy, of_mean = _entropies(words, self.processes)
+        self._pair.watched.copy_(torch.stack((entropy, of_mean - entropy)))
 
     def _views(self, samples: NDArray[np.int64], seed: tuple[int, ...], processes: Processes) -> list[Tensor]:
         """Return the views, each (batch, 1, size, size): two global ones first, then the local ones."""
@@ -193,7 +211,9 @@ class DinoObjective(PretrainObjective):
         blurred = ranges.model_copy(update={"blur_p": 1.0, "blur_sigma_px": views.blur_sigma_px})
         solarised = ranges.model_copy(update={"solarise_p": views.solarise_p})
         made = [
-            self.views(samples, (*seed, place), augmentation=augmentation, keep=processes.part(len(samples)))
+            self.views(
+                samples, (*seed, 1 + place), augmentation=augmentation, keep=processes.part(len(samples))
+            )
             for place, augmentation in enumerate((blurred, solarised))
         ]
         if not views.n_local:
@@ -201,13 +221,18 @@ class DinoObjective(PretrainObjective):
         shift_and_zoom = {"translation_px": views.local_translation_px, "scale": views.local_scale}
         local = self.views(
             samples,
-            (*seed, _N_GLOBAL),
+            (*seed, 1 + _N_GLOBAL),
             augmentation=ranges.model_copy(update=shift_and_zoom),
             crop=crop.model_copy(update={"size_px": views.local_size_px}),
             n_views=views.n_local,
             keep=processes.part(len(samples)),
         )
         return [*made, *local.chunk(views.n_local)]
+
+
+def _entropies(words: Tensor, processes: Processes) -> tuple[Tensor, Tensor]:
+    """Return the mean entropy of words (n, output) and the entropy of the mean word, of all processes."""
+    return processes.mean(_entropy(words).mean()), _entropy(processes.mean(words.mean(dim=0)))
 
 
 def _entropy(p: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from cmr_ssp.networks import UNet
 from cmr_ssp.pretrain.objective import PretrainObjective
-from cmr_ssp.recipes import MimRecipe, PretrainRecipe
+from cmr_ssp.recipes import MimRecipe
 from cmr_ssp.samples.patch_mask import draw_patch_mask
 from cmr_ssp.samples.seeding import generator
 
@@ -29,17 +29,14 @@ def masked_mse(prediction: Tensor, images: Tensor, mask: Tensor) -> Tensor:
     return (prediction.float() - images.float())[mask].square().mean()
 
 
-class MimObjective(PretrainObjective):
+class MimObjective(PretrainObjective[MimRecipe]):
     """Trains encoder and decoder to rebuild what the mask hides."""
 
     transferred = ("encoder", "decoder")
-    measure = "validation_negative_error"
 
-    def make_network(self, recipe: PretrainRecipe) -> nn.Module:
+    def make_network(self) -> nn.Module:
         """Return the U-Net with one output and no deep supervision."""
-        assert isinstance(recipe, MimRecipe)
-        self._recipe = recipe
-        return UNet(recipe.network.channels, 1, deep_supervision=False)
+        return UNet(self._recipe.network.channels, 1, deep_supervision=False)
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the error over the hidden patches of freshly augmented slices."""
@@ -48,10 +45,11 @@ class MimObjective(PretrainObjective):
         mask = self._mask(len(samples), (*seed, _MASK_STREAM))
         return self._masked_loss(network, images, mask if keep is None else mask[keep])
 
-    def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
-        """Return the error on slices that are not augmented."""
+    def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
+        """Return the negative error on slices that are not augmented."""
         images = self.views(samples, seed, augmentation=None)
-        return self._masked_loss(self.network, images, self._mask(len(samples), seed))
+        error = self._masked_loss(self.network, images, self._mask(len(samples), seed))
+        return {"validation_negative_error": -float(error)}
 
     def _mask(self, n: int, seed: tuple[int, ...]) -> Tensor:
         return draw_patch_mask(n, self._recipe.crop.size_px, self._recipe.mask, generator(*seed))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -16,10 +16,12 @@ from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.views import make_views
 from cmr_ssp.training import Objective
 
-_VALIDATION_STREAM = 2  # apart from the streams that train
+_VALIDATION_STREAM = 1 << 31  # no update has this number
+
+RecipeT = TypeVar("RecipeT", bound=PretrainRecipe)
 
 
-class PretrainObjective(Objective):
+class PretrainObjective(Objective, Generic[RecipeT]):
     """A method of pretraining: its network with heads, its views and loss, and what is transferred.
 
     Parameters
@@ -37,9 +39,6 @@ class PretrainObjective(Objective):
     transferred: ClassVar[tuple[str, ...]]
     """The parts of the network that fine-tuning starts from; never a head."""
 
-    measure: ClassVar[str] = "validation_negative_loss"
-    """What `validate` calls the negative of the loss."""
-
     validation_batch: int = 32
     """Slices that are measured at once."""
 
@@ -48,21 +47,24 @@ class PretrainObjective(Objective):
         bank: SliceBank,
         samples: NDArray[np.int64],
         validation_samples: NDArray[np.int64],
-        recipe: PretrainRecipe,
+        recipe: RecipeT,
         device: torch.device,
     ) -> None:
         self.samples = samples
         self._validation_samples = validation_samples
-        self._bank, self._base_recipe, self._device = bank, recipe, device
-        self.network = self.make_network(recipe).to(device)
+        self._bank, self._recipe, self._device = bank, recipe, device
+        self.network = self.make_network().to(device)
 
     @abstractmethod
-    def make_network(self, recipe: PretrainRecipe) -> nn.Module:
+    def make_network(self) -> nn.Module:
         """Return the network; its parts that are transferred are called as in the U-Net."""
 
     @abstractmethod
-    def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
-        """Return the mean loss of validation slices; changes nothing."""
+    def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
+        """Return the means over validation slices of what is measured; changes nothing.
+
+        The first one chooses the best checkpoint: higher is better.
+        """
 
     def views(
         self,
@@ -78,7 +80,7 @@ class PretrainObjective(Objective):
         views = make_views(
             self._bank,
             samples,
-            crop or self._base_recipe.crop,
+            crop or self._recipe.crop,
             augmentation,
             seed,
             self._device,
@@ -90,14 +92,15 @@ class PretrainObjective(Objective):
 
     @torch.inference_mode()
     def validate(self, cancel: Cancel | None = None) -> dict[str, float]:
-        """Return the negative loss on validation slices, drawn in the same way every time."""
+        """Return what is measured on validation slices, drawn in the same way every time."""
         cancel, samples = cancel or Cancel(), self._validation_samples
-        if len(samples) < min(2, self.validation_batch):
-            return {}
+        totals: dict[str, float] = {}
+        if not len(samples):
+            return totals
         self.network.eval()
-        total = 0.0
         for number, piece in enumerate(np.array_split(samples, -(-len(samples) // self.validation_batch))):
             cancel.check()
-            seed = (self._base_recipe.seed, _VALIDATION_STREAM, number)
-            total += float(self.validation_loss(piece, seed)) * len(piece)
-        return {self.measure: -total / len(samples)}
+            seed = (self._recipe.seed, _VALIDATION_STREAM, number)
+            for name, value in self.measure(piece, seed).items():
+                totals[name] = totals.get(name, 0.0) + value * len(piece) / len(samples)
+        return totals

@@ -37,12 +37,11 @@ def alike_positions(
     return np.asarray(np.abs(mine - theirs) * limit.denominator < limit.numerator * whole)
 
 
-class PclObjective(ContrastiveObjective):
+class PclObjective(ContrastiveObjective[PclRecipe]):
     """Trains the encoder to tell from which height of the heart a slice is."""
 
     def positives(self, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which views are of alike places, of whichever subjects."""
-        assert isinstance(self._recipe, PclRecipe)
         records = self._bank.index[samples]
         slices, n_slices = (records[name].astype(np.int64) for name in ("slice", "n_slices"))
         exact = self._recipe.positions == "exact"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cmr_ssp.pretrain.contrastive import ContrastiveObjective
+from cmr_ssp.recipes import SimclrRecipe
 
 
-class SimclrObjective(ContrastiveObjective):
+class SimclrObjective(ContrastiveObjective[SimclrRecipe]):
     """Trains the encoder to find the other view of a slice among all of the batch's."""

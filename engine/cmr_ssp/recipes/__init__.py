@@ -2,7 +2,7 @@
 
 from cmr_ssp.recipes.load import PRETRAINING, load_recipe, parse_recipe, preset_names, recipe_yaml
 from cmr_ssp.recipes.matching import matching_preset
-from cmr_ssp.recipes.models import Augmentation, Crop, Network, Optimiser, Recipe, Schedule
+from cmr_ssp.recipes.models import Augmentation, Crop, Network, Optimiser, Recipe, Schedule, blur_radius_px
 from cmr_ssp.recipes.pretraining import (
     ContrastiveRecipe,
     DinoHead,
@@ -36,6 +36,7 @@ __all__ = [
     "SegmentationLoss",
     "SegmentationRecipe",
     "SimclrRecipe",
+    "blur_radius_px",
     "load_recipe",
     "matching_preset",
     "parse_recipe",

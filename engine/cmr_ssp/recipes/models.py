@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -152,6 +153,11 @@ class Schedule(Settings):
     )
 
 
+def blur_radius_px(sigma_px: float) -> int:
+    """Return how far a Gaussian of this width is followed."""
+    return math.ceil(4 * sigma_px)
+
+
 class Recipe(Settings):
     """All settings of a run: what every method shares."""
 
@@ -198,6 +204,16 @@ class Recipe(Settings):
             )
         if self.micro_batch is not None and self.batch_size % self.micro_batch:
             faults.append(f"batch_size {self.batch_size} is no multiple of micro_batch {self.micro_batch}")
+        if self.schedule.lowest and self.schedule.name != "cosine":
+            faults.append("schedule.lowest is of a cosine only")
+        if self.optimiser.name == "sgd" and self.optimiser.nesterov and not self.optimiser.momentum:
+            faults.append("optimiser.nesterov needs an optimiser.momentum above 0")
+        if (self.micro_batch or self.batch_size) == 1 and self.crop.size_px == self.network.divisor:
+            faults.append(
+                "batch_size 1 with one pixel at the lowest resolution leaves nothing to normalise by"
+            )
+        if blur_radius_px(max(self.augmentation.blur_sigma_px)) >= self.crop.size_px:
+            faults.append(f"augmentation.blur_sigma_px is too wide for crop.size_px {self.crop.size_px}")
         if self.schedule.lowest > self.optimiser.learning_rate:
             faults.append(f"schedule.lowest {self.schedule.lowest} is above optimiser.learning_rate")
         faults += self._more_faults()

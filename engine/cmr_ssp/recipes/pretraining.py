@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cmr_ssp.recipes.models import Count, Fraction, Positive, Recipe, Settings
+from cmr_ssp.recipes.models import Count, Fraction, Positive, Recipe, Settings, blur_radius_px
 
 
 class PretrainRecipe(Recipe):
@@ -72,7 +72,7 @@ class PclRecipe(ContrastiveRecipe):
     """Positional contrastive learning: slices from alike places in the heart belong together."""
 
     method: Literal["pcl"] = "pcl"
-    threshold: Annotated[float, Field(gt=0, le=1)] = Field(
+    threshold: Annotated[float, Field(ge=0.001, le=1)] = Field(
         0.1,
         title="Threshold",
         description="Relative positions that differ by less belong together",
@@ -89,7 +89,9 @@ class DinoHead(Settings):
 
     hidden: Count = Field(2048, title="Hidden width")
     bottleneck: Count = Field(256, title="Bottleneck", description="Width before the last layer")
-    outputs: Count = Field(8192, title="Outputs", description="Classes that the network makes up")
+    outputs: Annotated[int, Field(ge=2)] = Field(
+        8192, title="Outputs", description="Classes that the network makes up"
+    )
 
 
 class DinoViews(Settings):
@@ -123,8 +125,10 @@ class Teacher(Settings):
         description="Part of the training until the temperature is reached",
         json_schema_extra={"unit": "share"},
     )
-    momentum: Fraction = Field(0.996, title="Momentum", description="At the start; rises to 1 by a cosine")
-    centre_momentum: Fraction = Field(0.9, title="Momentum of the centre")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.996, title="Momentum", description="At the start; rises to 1 by a cosine"
+    )
+    centre_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, title="Momentum of the centre")
     starts_as_copy: bool = Field(
         True, title="Starts as a copy", description="Else from other random weights, as the paper's did"
     )
@@ -141,8 +145,11 @@ class DinoRecipe(PretrainRecipe):
     views: DinoViews = Field(DinoViews(), title="Views")
     temperature: Positive = Field(0.1, title="Temperature", description="Of the student")
     teacher: Teacher = Field(Teacher(), title="Teacher")
-    frozen_epochs: Annotated[int, Field(ge=0)] = Field(
-        1, title="Last layer frozen", description="For so many epochs", json_schema_extra={"unit": "epochs"}
+    freeze_last_layer: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.01,
+        title="Last layer frozen",
+        description="First part of the training with the last layer frozen",
+        json_schema_extra={"unit": "share"},
     )
 
     def _more_faults(self) -> list[str]:
@@ -152,6 +159,14 @@ class DinoRecipe(PretrainRecipe):
         size, divisor = self.views.local_size_px, self.network.divisor
         if self.views.n_local and size % divisor:
             faults.append(f"views.local_size_px {size} does not divide by {divisor}")
+        if self.views.n_local and size > self.crop.size_px:
+            faults.append(f"views.local_size_px {size} is above crop.size_px {self.crop.size_px}")
+        widest = max(self.views.blur_sigma_px)
+        if blur_radius_px(widest) >= self.crop.size_px:
+            faults.append(f"views.blur_sigma_px {widest} is too wide for crop.size_px {self.crop.size_px}")
+        smallest = size if self.views.n_local else self.crop.size_px
+        if blur_radius_px(max(self.augmentation.blur_sigma_px)) >= smallest:
+            faults.append(f"augmentation.blur_sigma_px is too wide for a view of {smallest} px")
         return faults + [
             f"views.{name}: {low} is above {high}; write the smaller bound first"
             for name, (low, high) in (

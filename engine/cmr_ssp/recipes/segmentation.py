@@ -48,3 +48,11 @@ class SegmentationRecipe(Recipe):
         json_schema_extra={"unit": "share"},
     )
     prediction: Prediction = Field(Prediction(), title="Prediction")
+
+    def _more_faults(self) -> list[str]:
+        faults = []
+        if not self.loss.cross_entropy and not self.loss.dice:
+            faults.append("loss.cross_entropy and loss.dice are both 0")
+        if self.method == "scratch" and self.freeze_encoder:
+            faults.append("freeze_encoder would keep random weights; from scratch there is nothing to keep")
+        return faults

@@ -126,6 +126,7 @@ def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, can
                 records.append(_append(file, prepared))
                 fingerprints.append(prepared.fingerprint)
             on_progress(number + 1, len(subjects))
+            cancel.check()  # the other subjects may be prepared already
         file.flush()
         os.fsync(file.fileno())
     if problems:

@@ -6,13 +6,11 @@ Numbers are drawn on the CPU, except for the noise itself, which is drawn where 
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cmr_ssp.recipes import Augmentation
+from cmr_ssp.recipes import Augmentation, blur_radius_px
 from cmr_ssp.samples.seeding import Draws, generator
 
 
@@ -47,7 +45,7 @@ def blur(images: Tensor, sigma_px: tuple[float, float], p: float, draws: Draws) 
     sigma = _uniform(sigma_px, draws, 2).to(images.device)[chosen]
     if not len(chosen):
         return images
-    radius = math.ceil(4 * sigma_px[1])
+    radius = blur_radius_px(sigma_px[1])
     steps = torch.arange(-radius, radius + 1, device=images.device)
     kernels = torch.exp(-0.5 * (steps / sigma[:, :, None]) ** 2)
     kernels /= kernels.sum(dim=-1, keepdim=True)

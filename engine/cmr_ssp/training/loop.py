@@ -6,8 +6,9 @@ import math
 import statistics
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 
@@ -38,6 +39,7 @@ class _Tally:
     since_save_sum: float = 0.0
     since_save_count: int = 0
     best: float | None = None
+    precision: dict[str, Any] = field(default_factory=dict)  # the scale of gradients in half precision
 
 
 def train(
@@ -114,6 +116,7 @@ class _Loop:
         tally, length = self._tally, self._length
         self._objective.network.train()
         if self._is_due() and tally.since_save_count:  # it was stopped during the validation
+            self._objective.before_update(tally.update - 1, length)  # as it was left
             self._conclude(cancel)
         while tally.update < length.updates:
             started = time.perf_counter()
@@ -150,7 +153,9 @@ class _Loop:
         tally = self._tally
         validated = self._validated(cancel)
         self._objective.network.train()
-        score = next(iter(validated.values()), -tally.since_save_sum / tally.since_save_count)
+        score = next(
+            iter(validated.values()), self._objective.rank(tally.since_save_sum / tally.since_save_count)
+        )
         tally.since_save_sum, tally.since_save_count = 0.0, 0
         self._write_row(validated)
         if tally.best is None or score > tally.best:
@@ -198,6 +203,7 @@ class _Loop:
         if not self._processes.first:
             return
         path = path or self._run.last
+        self._tally.precision = self._stepper.precision_state()
         checkpoint = Checkpoint(
             self._objective.network.state_dict(),
             self._stepper.optimiser.state_dict(),
@@ -215,6 +221,7 @@ class _Loop:
         self._objective.network.load_state_dict(checkpoint.network)
         self._stepper.optimiser.load_state_dict(dict(checkpoint.optimiser))
         self._tally = _Tally(**checkpoint.tally)
+        self._stepper.restore_precision(self._tally.precision)
         self._scores = dict(checkpoint.scores)
         if self._processes.first:
             rows = [row for row in self._run.read_history() if int(row["update"]) <= self._tally.update]

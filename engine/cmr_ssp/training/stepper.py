@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,6 +58,10 @@ class Objective(ABC):
     def concern(self) -> str | None:
         """Return what the user should know about how the training goes, None where all is well."""
         return None
+
+    def rank(self, mean_loss: float) -> float:
+        """Return how good the network is where nothing is validated: higher is better."""
+        return -mean_loss
 
     def validate(self, cancel: Cancel) -> dict[str, float]:
         """Return what is measured on validation subjects; empty where there are none.
@@ -120,6 +126,15 @@ class Stepper:
         self.optimiser.zero_grad(set_to_none=True)
         self._objective.after_update(update, self._length)
         return self.processes.mean(total)
+
+    def precision_state(self) -> dict[str, Any]:
+        """Return what the precision remembers between updates: in half precision, the scale of gradients."""
+        return dict(self._fabric.strategy.precision.state_dict())
+
+    def restore_precision(self, state: Mapping[str, Any]) -> None:
+        """Take up what `precision_state` returned."""
+        if state:
+            self._fabric.strategy.precision.load_state_dict(dict(state))
 
     def _undo(self, buffers: list[Tensor]) -> None:
         """Forget the gradients, and put the buffers back where there are any."""
