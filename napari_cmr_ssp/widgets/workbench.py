@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.events import Event, Outcome, Preparing
 from cmr_ssp.files.dicom import DicomFolder
+from cmr_ssp.recipes import PRETRAINING
 from cmr_ssp.subjects import CineStack, Cohort, SortOptions, Subject
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
@@ -44,12 +45,12 @@ class Workbench(QWidget):
     napari_viewer : Viewer
         Where exams are shown; napari passes it.
     preferences : Preferences, optional
-        Read from napari's settings unless given.
+        Read from napari's settings, whenever a job starts, unless given.
     """
 
     def __init__(self, napari_viewer: Viewer, preferences: Preferences | None = None) -> None:
         super().__init__()
-        self.preferences = preferences or read_preferences()
+        self._preferences = preferences
         self.session = Session()
         self.scene = Scene(napari_viewer)
         # Reading must not wait for a training, so it has a thread of its own.
@@ -58,7 +59,7 @@ class Workbench(QWidget):
         self._then_anyway: set[Job] = set()
         self._is_open = True
         self.data = DataPanel(self.session)
-        self.train = TrainPanel(self.session, self.preferences)
+        self.train = TrainPanel(self.session, lambda: self.preferences)
         self.runs = RunsPanel()
         self.reconstructions = ReconstructionPanel()
         self.place = QLabel()
@@ -70,6 +71,15 @@ class Workbench(QWidget):
         # The runs are listed with torch loaded, which a folder that is opened meanwhile must not wait for.
         loading = Job("Load torch", preload, is_silent=True)
         self._submit(self.trainer, loading, lambda _: self.refresh_runs())
+
+    @property
+    def preferences(self) -> Preferences:
+        """Device, threads and workspace as they are set now."""
+        return self._preferences or read_preferences()
+
+    @preferences.setter
+    def preferences(self, preferences: Preferences) -> None:
+        self._preferences = preferences
 
     # what the user asks for
 
@@ -122,7 +132,7 @@ class Workbench(QWidget):
             self._refuse("cohort", "none is open", "Open the run's cohort under Data.")
             return
         plan = work.TrainingPlan(self.session.cohort, self.session.split, None, run.folder, {})
-        self.start_training(plan, pretrains=run.method == "mim")
+        self.start_training(plan, pretrains=run.method in PRETRAINING)
 
     def segment_shown(self, run: RunSummary) -> None:
         """Segment all frames of the shown exam."""
