@@ -221,7 +221,7 @@ def test_what_is_missing_is_said_before_anything_starts(bench: Workbench) -> Non
     bench.train.name.setText("../elsewhere")
     bench.train.start.click()
     assert "no name for a folder" in bench.train.about.text()
-    assert not bench.trainer.is_busy
+    assert not bench.desk.trainer.is_busy
 
 
 def test_the_copied_command_trains_the_same(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_closing_the_window_during_a_job_keeps_what_it_did(bench: Workbench, wai
     app.aboutToQuit.emit()
     assert time.perf_counter() - began < 5
     assert state(run) == "stopped"
-    assert not bench.trainer.is_busy
+    assert not bench.desk.trainer.is_busy
 
 
 def test_the_docks_cross_stops_the_job_too(bench: Workbench, wait: Wait) -> None:

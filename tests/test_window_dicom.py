@@ -88,7 +88,7 @@ def bench(make_napari_viewer: Any, tmp_path: Path, folder: Path, wait: Wait) -> 
 
 
 def idle(bench: Workbench) -> bool:
-    return not bench.reader.is_busy and not bench._then
+    return bench.desk.is_idle
 
 
 def row_of(bench: Workbench, name: str) -> int:

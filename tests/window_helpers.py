@@ -14,7 +14,7 @@ Wait = Callable[[Callable[[], object]], None]
 
 
 def idle(bench: Workbench) -> bool:
-    return not bench.trainer.is_busy and not bench.reader.is_busy and not bench._then
+    return bench.desk.is_idle
 
 
 def ask(bench: Workbench, recipe: Recipe, *, pretrains: bool) -> Path:

@@ -14,10 +14,16 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 _REDRAW_MS = 300
 _SMOOTHING = 0.9
 _LOSS, _SCORE = "#56B4E9", "#E69F00"
-_HEIGHT_PX = 110
+_HEIGHT_PX, _LEAST_HEIGHT_PX = 110, 64
 _MOST_POINTS = 4000
-_SCORES = {"validation_dice": "validation Dice", "teacher_information": "information (nats)"}
-"""What may be drawn below the loss; a training has one of them at most."""
+_SCORES = {
+    "validation_dice": ("Dice", "Mean Dice of the validation subjects"),
+    "teacher_information": (
+        "nats",
+        "How much the words of DINO's teacher tell of a slice; 0 when it says the same of every slice",
+    ),
+}
+"""Label and meaning of what may be drawn below the loss; a training has one of them at most."""
 
 
 class Curves(QWidget):
@@ -70,7 +76,9 @@ class Curves(QWidget):
     def _take_score(self, update: int, scores: Mapping[str, float]) -> None:
         name = next((name for name in _SCORES if math.isfinite(scores.get(name, math.nan))), None)
         if name is not None:
-            self._plots[1].setLabel("left", _SCORES[name])
+            label, about = _SCORES[name]
+            self._plots[1].setLabel("left", label)
+            self._plots[1].setToolTip(about)
             self.scored_at.append(update)
             self.scores.append(scores[name])
 
@@ -104,7 +112,9 @@ class Curves(QWidget):
 
     def _plot(self, title: str) -> pyqtgraph.PlotWidget:
         plot = pyqtgraph.PlotWidget(parent=self, background=None)
-        plot.setFixedHeight(_HEIGHT_PX)
+        plot.setCacheMode(plot.CacheModeFlag.CacheNone)  # the ground changes with the theme
+        plot.setMinimumHeight(_LEAST_HEIGHT_PX)
+        plot.setMaximumHeight(_HEIGHT_PX)
         plot.setLabel("left", title)
         plot.getAxis("left").setWidth(52)
         plot.setMenuEnabled(False)
