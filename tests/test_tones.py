@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.events import EpochFinished, UpdateFinished
 from qtpy.QtGui import QPalette
-from qtpy.QtWidgets import QStyleOptionViewItem, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QStyleOptionViewItem, QVBoxLayout, QWidget
 from tone_helpers import GROUNDS, components, contrast
 
 from napari_cmr_ssp.models.text_table import TONE_ROLE, TextTable, Tone
+from napari_cmr_ssp.widgets.curves import Curves
 from napari_cmr_ssp.widgets.tables import table_of
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
@@ -55,3 +57,23 @@ def test_text_from_outside_gets_no_tone(qtbot: Any) -> None:
     outside = 'style="color:error"'
     label.setText(problem_html([Problem("where", outside, "do")]))
     assert "style=&quot;color:error&quot;" in label.text()
+
+
+def test_curves_stand_on_the_ground_of_the_theme(qtbot: Any) -> None:
+    around = QWidget()
+    qtbot.addWidget(around)
+    curves = Curves()
+    QVBoxLayout(around).addWidget(curves)
+    around.show()
+    curves.take(UpdateFinished(1, 2, 1.0, None))
+    curves.take(EpochFinished(1, 1, {"teacher_information": 0.5, "teacher_entropy": 2.0}))
+    curves.take(EpochFinished(1, 2, {"teacher_information": float("nan")}))
+    curves.redraw()
+    assert curves.scores == [0.5]
+    for plot in curves._plots:
+        assert plot.isVisible()
+        for ground, text in GROUNDS:
+            around.setStyleSheet(f"QWidget {{ background-color: {ground}; color: {text}; }}")
+            QApplication.processEvents()
+            assert plot.grab().toImage().pixelColor(2, 2).name() == ground
+    assert "teacher" in curves._plots[1].toolTip()

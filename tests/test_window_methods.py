@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from cmr_ssp.errors import CmrSspError
-from cmr_ssp.events import EpochFinished, UpdateFinished
 from cmr_ssp.recipes import PRETRAINING, load_recipe
 from cohort_helpers import mim, pretraining, segmentation, write_beating_cohort
 from qtpy.QtCore import Qt
@@ -178,22 +177,6 @@ def test_only_masked_image_modelling_rebuilds(bench: Workbench, wait: Wait) -> N
     show(bench, "a", wait)
     panel.rebuild.click()
     wait(lambda: "mean squared error" in panel.result.text())
-
-
-def test_curves_stand_on_the_ground_of_the_theme(bench: Workbench, qtbot: Any) -> None:
-    curves, grounds = bench.train.curves, []
-    curves.take(UpdateFinished(1, 2, 1.0, None))
-    curves.take(EpochFinished(1, 1, {"teacher_information": 0.5, "teacher_entropy": float("nan")}))
-    plot = curves._plots[1]
-    assert curves.scores == [0.5]
-    assert "teacher" in plot.toolTip()
-    plot.show()
-    for theme in ("dark", "light", "dark"):
-        bench.scene._viewer.theme = theme
-        around = bench.palette().window().color().name()
-        grounds.append((plot.grab().toImage().pixelColor(2, 2).name(), around))
-    assert all(ground == around for ground, around in grounds), grounds
-    assert len({around for _, around in grounds}) == 2
 
 
 def test_preferences_are_those_of_the_moment(
