@@ -96,7 +96,7 @@ def main() -> None:
         print(f"widget opened in {time.perf_counter() - began:.2f} s")
         watch = Stopwatch()
         bench.open_cohort(folder / "cohort")
-        until(lambda: bench.session.cohort is not None and not bench.trainer.is_busy)
+        until(lambda: bench.session.cohort is not None and not bench.desk.trainer.is_busy)
         bench.session.tick_drawn(2, 0)
         bench.show_exam(bench.session.subjects[0])
         until(lambda: bench.session.exam is not None)

@@ -54,7 +54,7 @@ class Studio:
 
         def calm() -> bool:  # a job that ends may start the next only when its signal arrives
             nonlocal calm_since
-            if bench.trainer.is_busy or bench.reader.is_busy or bench._then:
+            if not bench.desk.is_idle:
                 calm_since = time.monotonic()
             return time.monotonic() - calm_since > 0.3
 

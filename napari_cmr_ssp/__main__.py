@@ -34,7 +34,7 @@ def open_workbench(viewer: Any, cohort: Path | None, workspace: Path | None, run
     preferences = read_preferences()
     if workspace is not None:
         preferences = replace(preferences, workspace=workspace)
-    bench = Workbench(viewer, preferences)
+    bench = Workbench(viewer, None if workspace is None else preferences)
     viewer.window.add_dock_widget(bench, name="Cardiac MR workbench", area="right")
     if run is not None:
         _show_when_read(bench, preferences.runs / run)

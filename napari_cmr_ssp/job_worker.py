@@ -137,11 +137,11 @@ class JobWorker(QObject):
 
     def _loop(self) -> None:
         while (job := self._waiting.get()) is not None:
-            self._emit(self.started, job)
+            self._emit("started", job)
             result = self._do(job)
             with self._lock:
                 self._unfinished.remove(job)
-            self._emit(self.ended, job, result)
+            self._emit("ended", job, result)
             del job, result  # which may hold a cine, until the next job comes
 
     def _do(self, job: Job) -> JobResult:
@@ -151,7 +151,7 @@ class JobWorker(QObject):
         def tell(event: Event) -> None:
             if isinstance(event, JobEnded):
                 reported.append(event)
-            self._emit(self.told, job, event)
+            self._emit("told", job, event)
 
         try:
             if job.cancel.requested:
@@ -167,10 +167,10 @@ class JobWorker(QObject):
             result = replace(result, problems=(*result.problems, *_remove(job.run_folder)))
         return result
 
-    def _emit(self, signal: Signal, *arguments: object) -> None:
+    def _emit(self, signal: str, *arguments: object) -> None:
         if not self._closed:
             with suppress(RuntimeError):  # the window was deleted in between
-                signal.emit(*arguments)
+                getattr(self, signal).emit(*arguments)
 
 
 def _remove(folder: Path | None) -> tuple[Problem, ...]:

@@ -14,7 +14,7 @@ from cmr_ssp.events import Cancel, OnEvent, Preparing
 from cmr_ssp.files import open_cohort
 from cmr_ssp.files.dicom import DicomFolder, SortOptions
 from cmr_ssp.files.dicom_exams import list_series, sort_anew
-from cmr_ssp.recipes import MimRecipe, Recipe, SegmentationRecipe
+from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.subjects import Cohort, Split, Subject
 
 from napari_cmr_ssp.exams import read_exam
@@ -138,7 +138,7 @@ def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -
             "cancel": cancel,
         }
         if pretrains:
-            assert recipe is None or isinstance(recipe, MimRecipe)
+            assert recipe is None or isinstance(recipe, PretrainRecipe)
             return jobs.pretrain(plan.cohort, recipe, run, **alike)
         assert recipe is None or isinstance(recipe, SegmentationRecipe)
         pretrained = Run(plan.pretrained) if plan.pretrained is not None else None

@@ -315,7 +315,12 @@ def test_presets_and_settings_and_the_matching_preset(call: Call, folder: Path, 
     assert f"1 updates on {5 * FRAMES * SLICES} slices, cpu" in said.out
     recipe = load_checkpoint(Run(first).last).recipe
     assert (recipe.seed, recipe.updates, recipe.batch_size) == (4, 1, 1)
-    assert call("finetune", folder, "--from", first, "--subjects", "1", "--run", second, *few).code == 0
+    said = call("finetune", folder, "--from", first, "--subjects", "1", "--run", second, *few)
+    assert said.code == 0
+    n_shared = sum(
+        name.startswith(("encoder", "decoder")) for name in load_checkpoint(Run(first).last).network
+    )
+    assert f"pretrained weights: {n_shared} tensors loaded, " in said.out
     found = load_checkpoint(Run(second).last).recipe
     assert (found.method, found.network, found.crop) == ("finetune", recipe.network, recipe.crop)
 

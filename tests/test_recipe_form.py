@@ -7,10 +7,20 @@ from typing import Any
 
 import pytest
 from cmr_ssp.errors import RecipeError
-from cmr_ssp.recipes import MimRecipe, SegmentationRecipe, load_recipe, preset_names
+from cmr_ssp.recipes import (
+    PRETRAINING,
+    DinoRecipe,
+    MimRecipe,
+    PclRecipe,
+    SegmentationRecipe,
+    SimclrRecipe,
+    load_recipe,
+    preset_names,
+)
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QWidget
+from tone_helpers import GROUNDS, components, contrast
 
 from napari_cmr_ssp.widgets.recipe_form import RecipeForm
 from napari_cmr_ssp.widgets.setting_fields import SettingFields
@@ -47,7 +57,7 @@ def said(form: RecipeForm, key: str) -> str:
 # what the models declare
 
 
-@pytest.mark.parametrize("model", [MimRecipe, SegmentationRecipe])
+@pytest.mark.parametrize("model", [MimRecipe, SimclrRecipe, PclRecipe, DinoRecipe, SegmentationRecipe])
 def test_every_setting_has_a_title_of_its_own_and_a_unit_where_its_key_has_one(model: Any) -> None:
     found = list(settings_of(model))
     assert len({(setting.group, setting.title) for setting in found}) == len(found)
@@ -82,9 +92,14 @@ def test_numbers_are_shown_short_and_exact(value: Any, text: str) -> None:
 def test_presets_of_the_methods_come_in_order_and_the_demo_last(make_form: MakeForm) -> None:
     form = make_form("scratch", "finetune")
     names = [form._combo.itemText(i) for i in range(form._combo.count())]
-    assert sorted(names) == [name for name in preset_names() if not name.startswith("mim/")]
+    assert sorted(names) == [name for name in preset_names() if name.partition("/")[0] not in PRETRAINING]
     assert names[0] == form.preset == "scratch/cpu-small"
     assert names[-2:] == ["scratch/demo", "finetune/demo"]
+    for method in PRETRAINING:
+        names = [name for name in preset_names() if name.startswith(f"{method}/")]
+        form = make_form(method)
+        assert {form._combo.itemText(i) for i in range(form._combo.count())} == set(names)
+        assert form.preset == f"{method}/cpu-small"
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -294,7 +309,7 @@ def test_what_was_corrected_is_said_no_more(make_form: MakeForm, qtbot: Any) -> 
     assert form.problems == ()
 
 
-@pytest.mark.parametrize(("ground", "text"), [("#262930", "#f0f1f2"), ("#efebe9", "#1b1b1b")])
+@pytest.mark.parametrize(("ground", "text"), GROUNDS)
 def test_the_red_can_be_read_on_any_theme(make_form: MakeForm, ground: str, text: str) -> None:
     form = make_form()
     around = QWidget()
@@ -308,18 +323,3 @@ def test_the_red_can_be_read_on_any_theme(make_form: MakeForm, ground: str, text
     assert shown.red() > 1.3 * max(shown.green(), shown.blue())
     assert contrast(shown.getRgbF(), components(ground)) > 4.5
     around.close()
-
-
-def components(colour: str) -> tuple[float, ...]:
-    return tuple(int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-
-
-def contrast(one: tuple[float, ...], other: tuple[float, ...]) -> float:
-    """Return the contrast ratio of WCAG 2."""
-    high, low = sorted((luminance(one), luminance(other)), reverse=True)
-    return (high + 0.05) / (low + 0.05)
-
-
-def luminance(colour: tuple[float, ...]) -> float:
-    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in colour[:3]]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ import pytest
 import torch
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.evaluation import read_scores
-from cmr_ssp.recipes import Recipe
 from cmr_ssp.subjects import Role, Split
 from cohort_helpers import FRAMES, mim, segmentation, write_beating_cohort
 from files_helpers import fingerprint
@@ -21,6 +19,7 @@ from npe2 import PluginManifest
 from qtpy.QtCore import QCoreApplication, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QMessageBox
+from window_helpers import Wait, ask, idle, show, state, train
 
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.widgets.workbench import Workbench
@@ -28,8 +27,6 @@ from napari_cmr_ssp.widgets.workbench import Workbench
 IDS = "abcdefgh"
 PATIENCE_MS = 60_000
 ENDLESS = 100_000
-
-Wait = Callable[[Callable[[], object]], None]
 
 
 @pytest.fixture(scope="module")
@@ -60,40 +57,8 @@ def wait(qtbot: Any) -> Wait:
     return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE_MS)
 
 
-def idle(bench: Workbench) -> bool:
-    return not bench.trainer.is_busy and not bench.reader.is_busy and not bench._then
-
-
-def ask(bench: Workbench, recipe: Recipe, *, pretrains: bool) -> Path:
-    """Fill in the form, press Start, and return the run's folder."""
-    bench.train.stage.setCurrentIndex(0 if pretrains else 1)
-    bench.train.form.set_value(recipe)
-    folder = bench.train.plan().run_folder
-    bench.train.start.click()
-    return folder
-
-
-def train(bench: Workbench, recipe: Recipe, wait: Wait, *, pretrains: bool) -> Path:
-    """Train to the end."""
-    folder = ask(bench, recipe, pretrains=pretrains)
-    wait(lambda: idle(bench) and bench.job_bar.title.text().startswith(("Finished", "Failed")))
-    assert bench.job_bar.title.text().startswith("Finished"), bench.job_bar.problems.text()
-    return folder
-
-
-def show(bench: Workbench, subject: str, wait: Wait) -> None:
-    assert bench.session.cohort is not None
-    bench.show_exam(bench.session.cohort.subject(subject))
-    wait(lambda: bench.session.exam is not None and bench.session.exam.subject.id == subject)
-
-
 def layer(bench: Workbench, name: str) -> Any:
     return bench.scene._viewer.layers[name]
-
-
-def state(run: Path) -> str:
-    found: str = json.loads((run / "state.json").read_text())["state"]
-    return found
 
 
 def test_manifest_offers_the_widget_and_its_preferences() -> None:
@@ -256,7 +221,7 @@ def test_what_is_missing_is_said_before_anything_starts(bench: Workbench) -> Non
     bench.train.name.setText("../elsewhere")
     bench.train.start.click()
     assert "no name for a folder" in bench.train.about.text()
-    assert not bench.trainer.is_busy
+    assert not bench.desk.trainer.is_busy
 
 
 def test_the_copied_command_trains_the_same(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
@@ -316,7 +281,7 @@ def test_closing_the_window_during_a_job_keeps_what_it_did(bench: Workbench, wai
     app.aboutToQuit.emit()
     assert time.perf_counter() - began < 5
     assert state(run) == "stopped"
-    assert not bench.trainer.is_busy
+    assert not bench.desk.trainer.is_busy
 
 
 def test_the_docks_cross_stops_the_job_too(bench: Workbench, wait: Wait) -> None:

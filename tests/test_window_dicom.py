@@ -31,12 +31,13 @@ from dicom_helpers import (
 from files_helpers import fingerprint
 from qtpy.QtCore import Qt
 
+from napari_cmr_ssp.models.text_table import TONE_ROLE, Tone
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.widgets.sorting_dialog import SortingDialog
 from napari_cmr_ssp.widgets.workbench import Workbench
 
 GOOD, TWO, UNEQUAL, GAP, SHIFTED = "e1", "e2", "e3", "e4", "e5"
-TIP, BRUSH = Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.ForegroundRole
+TIP = Qt.ItemDataRole.ToolTipRole
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -87,7 +88,7 @@ def bench(make_napari_viewer: Any, tmp_path: Path, folder: Path, wait: Wait) -> 
 
 
 def idle(bench: Workbench) -> bool:
-    return not bench.reader.is_busy and not bench._then
+    return bench.desk.is_idle
 
 
 def row_of(bench: Workbench, name: str) -> int:
@@ -149,7 +150,8 @@ def test_other_series_are_greyed_with_their_reason(bench: Workbench, wait: Wait)
         assert reason in verdict
         assert reason in model.index(row, 0).data(TIP)
         assert not model.flags(model.index(row, 0)) & Qt.ItemFlag.ItemIsSelectable
-        assert model.index(row, 0).data(BRUSH) != model.index(0, 0).data(BRUSH)
+        assert model.index(row, 0).data(TONE_ROLE) == Tone.FAINT
+    assert model.index(0, 0).data(TONE_ROLE) is None
     assert not bench.data.series.choose.isVisible(), "there is nothing to choose"
 
 
@@ -207,7 +209,8 @@ def test_unequal_frames_are_resampled_once_chosen(bench: Workbench, wait: Wait) 
     assert [row[1] for row in rows] == ["6", "3", "6", "6"]
     assert rows[0][3:] == ["0", "40", "80", "120", "160", "200"]
     assert rows[1][3:] == ["0", "80", "160", "", "", ""]
-    assert [dialog.slices.index(row, 0).data(BRUSH) is None for row in range(4)] == [True, False, True, True]
+    tones = [dialog.slices.index(row, 0).data(TONE_ROLE) for row in range(4)]
+    assert tones == [None, Tone.WARNING, None, None]
     choose(dialog, bench, "unequal_frames", "resample", wait)
     assert texts(dialog.slice_table)[1][1] == "3, resampled to 6"
     assert "4 slices x 6 frames" in dialog.verdict.text()

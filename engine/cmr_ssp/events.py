@@ -47,6 +47,13 @@ class WeightsTransferred:
     left_out: tuple[str, ...]
     missing: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """Return how many tensors those are."""
+        return (
+            f"{len(self.loaded)} tensors loaded, {len(self.left_out)} left out, "
+            f"{len(self.missing)} not in the pretraining"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class UpdateFinished:

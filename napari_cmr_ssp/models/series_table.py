@@ -7,9 +7,8 @@ from typing import Any
 
 from cmr_ssp.files.dicom import DicomFolder, DicomSeries
 from qtpy.QtCore import QModelIndex, QObject, Qt
-from qtpy.QtGui import QBrush, QColor
 
-from napari_cmr_ssp.models.text_table import AMBER, GREY, TextTable
+from napari_cmr_ssp.models.text_table import TONE_ROLE, TextTable, Tone
 
 _COLUMNS = ("Images", "Slices x frames", "Short-axis cine")
 
@@ -50,13 +49,13 @@ class SeriesTable(TextTable):
         return Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return text, tool tip or colour of a cell."""
+        """Return text, tool tip or tone of a cell."""
         series = self.series[index.row()]
         if role == Qt.ItemDataRole.ToolTipRole:
             about = series.reason or self.rows[index.row()][2]
             return f"<p>{html.escape(series.description)}: {html.escape(about)}</p>"
-        if role == Qt.ItemDataRole.ForegroundRole and series.reason is not None:
-            return QBrush(QColor(AMBER if series.choices else GREY))
+        if role == TONE_ROLE and series.reason is not None:
+            return Tone.WARNING if series.choices else Tone.FAINT
         return super().data(index, role)
 
 

@@ -8,9 +8,8 @@ from typing import Any
 from cmr_ssp.files.dicom import DicomSeries, SliceTimes, SortOptions
 from cmr_ssp.files.dicom.fitting import commonest
 from qtpy.QtCore import QModelIndex, QObject, Qt
-from qtpy.QtGui import QBrush, QColor
 
-from napari_cmr_ssp.models.text_table import AMBER, TextTable
+from napari_cmr_ssp.models.text_table import TONE_ROLE, TextTable, Tone
 
 _FACTS = ("Slice at", "Frames", "Acquired")
 _MISSING = {"refuse": "missing", "skip": "missing: left out", "interpolate": "missing: interpolated"}
@@ -43,9 +42,9 @@ class SliceTable(TextTable):
         return super().headerData(section, orientation, role)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return text or colour of a cell."""
-        if role == Qt.ItemDataRole.ForegroundRole and self._odd[index.row()]:
-            return QBrush(QColor(AMBER))
+        """Return text or tone of a cell."""
+        if role == TONE_ROLE and self._odd[index.row()]:
+            return Tone.WARNING
         return super().data(index, role)
 
 

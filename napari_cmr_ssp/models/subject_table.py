@@ -9,9 +9,8 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.subjects import Role, Subject
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
-from qtpy.QtGui import QBrush, QColor
 
-from napari_cmr_ssp.models.text_table import GREY
+from napari_cmr_ssp.models.text_table import TONE_ROLE, Tone
 from napari_cmr_ssp.session import Session
 
 _FACTS = ("Subject", "Vendor", "Group", "Role")
@@ -110,8 +109,8 @@ class SubjectTable(QAbstractTableModel):
         return True
 
     def _about_refused(self, subject: Subject, role: int) -> Any:
-        if role == Qt.ItemDataRole.ForegroundRole:
-            return QBrush(QColor(GREY))
+        if role == TONE_ROLE:
+            return Tone.FAINT
         if role == Qt.ItemDataRole.ToolTipRole:
             return "<br>".join(html.escape(problem.what) for problem in self.reasons(subject)) or None
         return None

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
-GREY = "#8a8f98"
-"""Of what cannot be chosen; readable on dark and on light."""
-
-AMBER = "#b8860b"
-"""Of what has to be known; readable on dark and on light."""
+TONE_ROLE = Qt.ItemDataRole.UserRole + 1
+"""Asks a model for the `Tone` of a cell, None for plain text."""
 
 _ROOT = QModelIndex()
+
+
+class Tone(StrEnum):
+    """What the colour of a text means; the view knows the colour, which depends on the theme."""
+
+    ERROR = "error"
+    WARNING = "warning"  # has to be known
+    FAINT = "faint"  # cannot be chosen
 
 
 class TextTable(QAbstractTableModel):

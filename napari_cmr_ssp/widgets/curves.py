@@ -1,8 +1,9 @@
-"""Loss and validation Dice of the running training."""
+"""Loss of the running training, and what else is measured of it."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pyqtgraph
 from cmr_ssp.events import EpochFinished, Event, RunStarted, UpdateFinished
@@ -12,9 +13,17 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 _REDRAW_MS = 300
 _SMOOTHING = 0.9
-_LOSS, _DICE = "#56B4E9", "#E69F00"
-_HEIGHT_PX = 110
+_LOSS, _SCORE = "#56B4E9", "#E69F00"
+_HEIGHT_PX, _LEAST_HEIGHT_PX = 110, 64
 _MOST_POINTS = 4000
+_SCORES = {
+    "validation_dice": ("Dice", "Mean Dice of the validation subjects"),
+    "teacher_information": (
+        "nats",
+        "How much the words of DINO's teacher tell of a slice; 0 when it says the same of every slice",
+    ),
+}
+"""Label and meaning of what may be drawn below the loss; a training has one of them at most."""
 
 
 class Curves(QWidget):
@@ -24,15 +33,15 @@ class Curves(QWidget):
         super().__init__(parent)
         self.updates: list[int] = []
         self.losses: list[float] = []
-        self.validated_at: list[int] = []
-        self.validation: list[float] = []
+        self.scored_at: list[int] = []
+        self.scores: list[float] = []
         self._smooth: list[float] = []
-        self._plots = [self._plot("loss"), self._plot("validation Dice")]
+        self._plots = [self._plot("loss"), self._plot("")]
         faint = pyqtgraph.mkPen(_LOSS + "55", width=1)
         self._loss = self._plots[0].plot(pen=faint)
         self._smooth_loss = self._plots[0].plot(pen=pyqtgraph.mkPen(_LOSS, width=2))
-        self._dice = self._plots[1].plot(pen=pyqtgraph.mkPen(_DICE, width=2), symbol="o", symbolSize=5)
-        self._dice.setSymbolBrush(_DICE)
+        self._scores = self._plots[1].plot(pen=pyqtgraph.mkPen(_SCORE, width=2), symbol="o", symbolSize=5)
+        self._scores.setSymbolBrush(_SCORE)
         for plot in self._plots:
             plot.hide()
         layout = QVBoxLayout(self)
@@ -57,18 +66,25 @@ class Curves(QWidget):
                 if len(self.losses) > _MOST_POINTS:  # more than a plot has pixels, and slow to draw
                     for values in (self.updates, self.losses, self._smooth):
                         del values[::2]
-            case EpochFinished(_, update, scores) if "validation_dice" in scores:
-                if math.isfinite(scores["validation_dice"]):
-                    self.validated_at.append(update)
-                    self.validation.append(scores["validation_dice"])
+            case EpochFinished(_, update, scores):
+                self._take_score(update, scores)
             case _:
                 return
         if not self._timer.isActive():
             self._timer.start()
 
+    def _take_score(self, update: int, scores: Mapping[str, float]) -> None:
+        name = next((name for name in _SCORES if math.isfinite(scores.get(name, math.nan))), None)
+        if name is not None:
+            label, about = _SCORES[name]
+            self._plots[1].setLabel("left", label)
+            self._plots[1].setToolTip(about)
+            self.scored_at.append(update)
+            self.scores.append(scores[name])
+
     def clear(self) -> None:
         """Forget the run before."""
-        for values in (self.updates, self.losses, self._smooth, self.validated_at, self.validation):
+        for values in (self.updates, self.losses, self._smooth, self.scored_at, self.scores):
             values.clear()
 
     def redraw(self) -> None:
@@ -77,9 +93,9 @@ class Curves(QWidget):
             return
         self._loss.setData(self.updates, self.losses)
         self._smooth_loss.setData(self.updates, self._smooth)
-        self._dice.setData(self.validated_at, self.validation)
+        self._scores.setData(self.scored_at, self.scores)
         self._plots[0].setVisible(bool(self.losses))
-        self._plots[1].setVisible(bool(self.validation))
+        self._plots[1].setVisible(bool(self.scores))
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Draw what came while nobody looked."""
@@ -96,7 +112,9 @@ class Curves(QWidget):
 
     def _plot(self, title: str) -> pyqtgraph.PlotWidget:
         plot = pyqtgraph.PlotWidget(parent=self, background=None)
-        plot.setFixedHeight(_HEIGHT_PX)
+        plot.setCacheMode(plot.CacheModeFlag.CacheNone)  # the ground changes with the theme
+        plot.setMinimumHeight(_LEAST_HEIGHT_PX)
+        plot.setMaximumHeight(_HEIGHT_PX)
         plot.setLabel("left", title)
         plot.getAxis("left").setWidth(52)
         plot.setMenuEnabled(False)

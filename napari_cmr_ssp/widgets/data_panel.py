@@ -30,6 +30,7 @@ from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.series_view import SeriesView
 from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
 from napari_cmr_ssp.widgets.texts import problem_html
+from napari_cmr_ssp.widgets.tones import ToneLabel
 
 _MANY = 40
 
@@ -62,8 +63,7 @@ class DataPanel(QWidget):
         self.summary.setWordWrap(True)
         layout.addWidget(self.summary)
         self.problems = QCollapsible("Warnings")
-        self._problem_text = QLabel()
-        self._problem_text.setWordWrap(True)
+        self._problem_text = ToneLabel()
         self.problems.addWidget(self._problem_text)
         layout.addWidget(self.problems)
         self.filter = QLineEdit()

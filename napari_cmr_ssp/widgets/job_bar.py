@@ -7,12 +7,21 @@ from collections.abc import Iterable
 from datetime import timedelta
 
 from cmr_ssp.errors import Problem
-from cmr_ssp.events import Event, Noticed, Outcome, Preparing, RunStarted, UpdateFinished
+from cmr_ssp.events import (
+    Event,
+    Noticed,
+    Outcome,
+    Preparing,
+    RunStarted,
+    UpdateFinished,
+    WeightsTransferred,
+)
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_cmr_ssp.job_worker import Job, JobResult
 from napari_cmr_ssp.widgets.texts import problem_html
+from napari_cmr_ssp.widgets.tones import ToneLabel
 
 _IDLE = "No job is running."
 _ENDINGS = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.FAILED: "Failed"}
@@ -34,8 +43,10 @@ class JobBar(QWidget):
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.problems = QLabel()
-        self.problems.setWordWrap(True)
+        self.weights = QLabel()
+        self.weights.setWordWrap(True)
+        self.weights.hide()
+        self.problems = ToneLabel()
         self.problems.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.problems.hide()
         self.progress = QProgressBar()
@@ -53,6 +64,7 @@ class JobBar(QWidget):
         layout.addWidget(self.title)
         layout.addWidget(self.progress)
         layout.addWidget(self.note)
+        layout.addWidget(self.weights)
         layout.addLayout(buttons)
         layout.addWidget(self.problems)
         self._job: Job | None = None
@@ -64,6 +76,7 @@ class JobBar(QWidget):
         self._job, self._notices = job, []
         self.title.setText(job.title)
         self.note.setText("Starting ...")
+        self.weights.hide()
         self.progress.setRange(0, 0)
         self._show_running(True)
 
@@ -77,6 +90,8 @@ class JobBar(QWidget):
             case UpdateFinished(update, updates, loss, seconds_left):
                 left = "" if seconds_left is None else f", {timedelta(seconds=round(seconds_left))} left"
                 self._advance(update, updates, f"Update {update} of {updates}, loss {loss:.3f}{left}")
+            case WeightsTransferred():
+                self._show_weights(event)
             case Noticed(problem):
                 self._notices.append(problem)
 
@@ -103,6 +118,7 @@ class JobBar(QWidget):
         self.show_problems(())
         if self._job is None:
             self.title.setText(_IDLE)
+            self.weights.hide()
 
     def show_waiting(self, n_waiting: int) -> None:
         """Say how many jobs wait behind the one that runs."""
@@ -115,6 +131,16 @@ class JobBar(QWidget):
         self.progress.setRange(0, total)
         self.progress.setValue(done)
         self.note.setText(html.escape(note))
+
+    def _show_weights(self, event: WeightsTransferred) -> None:
+        self.weights.setText(f"Pretrained weights: {event}.")
+        names = [
+            f"<p>{title}: {html.escape(', '.join(tensors))}</p>"
+            for title, tensors in (("Left out", event.left_out), ("Missing", event.missing))
+            if tensors
+        ]
+        self.weights.setToolTip("".join(names))
+        self.weights.show()
 
     def _show_running(self, running: bool) -> None:
         self.progress.setVisible(running)

@@ -14,7 +14,7 @@ from napari_cmr_ssp.widgets.setting_fields import SettingFields, form_layout
 from napari_cmr_ssp.widgets.setting_row import ProblemLabel
 from napari_cmr_ssp.widgets.settings import differences, nested
 
-_LAST_PRESET = "demo"
+_FIRST_PRESET, _LAST_PRESET = "cpu-small", "demo"
 _TYPING_MS = 250
 
 
@@ -177,9 +177,13 @@ class RecipeForm(QWidget):
 
 
 def _offered(methods: Sequence[str]) -> list[str]:
-    """Return the presets of some methods, in their order; those of the demo last."""
-    names = [name for method in methods for name in preset_names() if name.startswith(f"{method}/")]
-    return sorted(names, key=lambda name: name.endswith(f"/{_LAST_PRESET}"))
+    """Return the presets of some methods, in their order: the usual one first, those of the demo last."""
+
+    def place(name: str) -> tuple[bool, int, bool]:
+        method, _, size = name.partition("/")
+        return size == _LAST_PRESET, methods.index(method), size != _FIRST_PRESET
+
+    return sorted((name for name in preset_names() if name.partition("/")[0] in methods), key=place)
 
 
 def _summary(n_problems: int, n_changed: int) -> str:

@@ -30,6 +30,10 @@ _PARTS = {INPUT: "Input", MASKED: "Masked", REBUILT: "Rebuilt", ERROR: "Error"}
 
 
 _HINT = "Double click a subject under Data, then rebuild one of its frames."
+_NO_RUN = (
+    "There is no run to rebuild with: only masked image modelling (MIM) learns to rebuild hidden patches. "
+    "Pretrain with it under Train."
+)
 
 
 class ReconstructionPanel(QWidget):
@@ -41,7 +45,7 @@ class ReconstructionPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.run = QComboBox()
-        self.run.setToolTip("A pretraining run")
+        self.run.setToolTip("A pretraining by masked image modelling (MIM)")
         self.hidden = QSlider(Qt.Orientation.Horizontal)
         self.hidden.setRange(5, 95)
         self.hidden.setValue(60)
@@ -80,7 +84,7 @@ class ReconstructionPanel(QWidget):
         self._show_percent()
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
-        """Offer the pretraining runs."""
+        """Offer the runs that learnt to rebuild: those of masked image modelling."""
         chosen = self.run.currentData()
         self.run.clear()
         for run in runs:
@@ -88,10 +92,12 @@ class ReconstructionPanel(QWidget):
                 self.run.addItem(run.name, str(run.folder))
         self.run.setCurrentIndex(max(0, self.run.findData(chosen)))
         self.rebuild.setEnabled(self.run.count() > 0)
+        if self.result.text() in (_HINT, _NO_RUN):
+            self.result.setText(self._hint)
 
     def clear(self) -> None:
         """Forget the reconstruction of an exam that is no longer shown."""
-        self.result.setText(_HINT)
+        self.result.setText(self._hint)
         for button in self.parts.values():
             button.setEnabled(False)
 
@@ -109,6 +115,10 @@ class ReconstructionPanel(QWidget):
             f"Frame {found.frame}: mean squared error over hidden pixels <b>{mean:.3f}</b> (1 is what "
             f"guessing the mean of the cine gives).<table>{rows}</table>"
         )
+
+    @property
+    def _hint(self) -> str:
+        return _HINT if self.run.count() else _NO_RUN
 
     def _show_percent(self) -> None:
         self.percent.setText(f"{self.hidden.value()} %")

@@ -9,11 +9,12 @@ from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.files.dicom import DicomFolder
 from cmr_ssp.subjects import Subject
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QAbstractItemView, QLabel, QPushButton, QTableView, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractItemView, QPushButton, QTableView, QVBoxLayout, QWidget
 
 from napari_cmr_ssp.models.series_table import SeriesTable, may_be_cine, needs_choice
 from napari_cmr_ssp.widgets.tables import table_of, wrap_texts
 from napari_cmr_ssp.widgets.texts import coloured
+from napari_cmr_ssp.widgets.tones import ToneLabel
 
 _LEAST_PX, _MOST_PX = 76, 132
 _WAYS = {
@@ -32,8 +33,7 @@ class SeriesView(QWidget):
         super().__init__(parent)
         self.subject: Subject | None = None
         self.model = SeriesTable(self)
-        self.about = QLabel()
-        self.about.setWordWrap(True)
+        self.about = ToneLabel()
         self.table = series_view_of(self.model)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.table.setMinimumHeight(_LEAST_PX)

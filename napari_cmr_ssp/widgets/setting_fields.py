@@ -15,7 +15,8 @@ from napari_cmr_ssp.widgets.section import INDENT_PX, Section
 from napari_cmr_ssp.widgets.setting_row import SettingRow
 from napari_cmr_ssp.widgets.settings import COUNTS, Setting, flattened, key_of, settings_of, without_key
 
-_FEW = (*COUNTS, "batch_size", "optimiser.learning_rate", "mask.patch_px", "mask.hidden")
+_FEW_OF_A_METHOD = ("mask.patch_px", "mask.hidden", "temperature", "threshold")
+_FEW = (*COUNTS, "batch_size", "optimiser.learning_rate", *_FEW_OF_A_METHOD)
 _SPACING_PX = 4
 
 

@@ -10,12 +10,12 @@ from qtpy.QtCore import QEvent, QObject, Qt, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_cmr_ssp.models.text_table import Tone
 from napari_cmr_ssp.widgets.settings import Setting, as_text, from_text
+from napari_cmr_ssp.widgets.tones import colour
 
 _LARGEST = 2**53
 """Of whole numbers where the model sets no limit: Qt's own spin boxes stop at 99."""
-
-_MIDDLE_GREY = 128
 
 
 class SettingRow(QWidget):
@@ -95,8 +95,7 @@ class ProblemLabel(QLabel):
         around = self.parentWidget()
         if around is None:
             return
-        is_dark = around.palette().windowText().color().lightness() > _MIDDLE_GREY
-        style = f"color: {'#ff8a80' if is_dark else '#b00020'}"
+        style = f"color: {colour(Tone.ERROR, around.palette())}"
         if style != self.styleSheet():
             self.setStyleSheet(style)
 

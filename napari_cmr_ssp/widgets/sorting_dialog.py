@@ -24,6 +24,7 @@ from napari_cmr_ssp.models.slice_table import SliceTable
 from napari_cmr_ssp.widgets.series_view import series_view_of
 from napari_cmr_ssp.widgets.tables import fit_columns, selected_rows, selection_of, table_of
 from napari_cmr_ssp.widgets.texts import coloured, problem_html
+from napari_cmr_ssp.widgets.tones import ToneLabel
 
 _SIZE_PX = (720, 540)
 _SERIES_PX = 110
@@ -73,8 +74,7 @@ class SortingDialog(QDialog):
         self.slices = SliceTable(self)
         self.slice_table = table_of(self.slices)
         fit_columns(self.slice_table)
-        self.verdict = QLabel("Reading ...")
-        self.verdict.setWordWrap(True)
+        self.verdict = ToneLabel("Reading ...")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         open_button = buttons.addButton("Open exam", QDialogButtonBox.ButtonRole.AcceptRole)
         assert open_button is not None

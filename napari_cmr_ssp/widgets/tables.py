@@ -7,6 +7,8 @@ from pathlib import Path
 from qtpy.QtCore import QAbstractItemModel, QItemSelectionModel, QModelIndex
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
+from napari_cmr_ssp.widgets.tones import ToneDelegate
+
 _ROW_PX = 24
 # napari's themes leave the boxes of tables to the system, whose dark ones cannot be seen on dark.
 _TICK_STYLE = f"""
@@ -24,6 +26,7 @@ def table_of(model: QAbstractItemModel) -> QTableView:
     table.setModel(model)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setItemDelegate(ToneDelegate(table))
     table.setStyleSheet(_TICK_STYLE)
     table.setWordWrap(False)
     rows, columns = table.verticalHeader(), table.horizontalHeader()

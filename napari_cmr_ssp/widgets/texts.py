@@ -1,4 +1,4 @@
-"""Problems as rich text, short enough for a panel."""
+"""Problems as rich text for a `ToneLabel`, short enough for a panel."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from pathlib import Path
 
 from cmr_ssp.errors import Problem, Severity
 
-from napari_cmr_ssp.models.text_table import AMBER
+from napari_cmr_ssp.widgets.tones import style_of
 
-_COLOURS = {Severity.ERROR: "#e5534b", Severity.WARNING: AMBER}
 _SHOWN = 6
 
 
@@ -25,10 +24,10 @@ def problem_html(problems: Iterable[Problem], most: int = _SHOWN) -> str:
 
 def coloured(text: str, severity: Severity) -> str:
     """Return plain text as rich text in the colour of a severity."""
-    return f'<span style="color:{_COLOURS[severity]}">{html.escape(text)}</span>'
+    return f"<span {style_of(severity)}>{html.escape(text)}</span>"
 
 
 def _line(problem: Problem) -> str:
     where = html.escape(Path(problem.where).name or problem.where)
     what, remedy = html.escape(problem.what), html.escape(problem.remedy)
-    return f'<span style="color:{_COLOURS[problem.severity]}"><b>{where}</b>: {what}.</span> {remedy}'
+    return f"<span {style_of(problem.severity)}><b>{where}</b>: {what}.</span> {remedy}"

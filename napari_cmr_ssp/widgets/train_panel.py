@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-import shlex
-import subprocess
-import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmr_ssp.errors import CmrSspError, RecipeError
-from cmr_ssp.recipes import Recipe, load_recipe, matching_preset
+from cmr_ssp.recipes import PRETRAINING, Recipe, load_recipe, matching_preset
 from cmr_ssp.subjects import Role, Split
-from cmr_ssp.subjects.split_file import read_split, write_split
-from qtpy.QtCore import Signal
+from cmr_ssp.subjects.split_file import read_split
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
     QHBoxLayout,
-    QLabel,
     QLineEdit,
     QPushButton,
     QScrollArea,
@@ -29,31 +26,56 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cmr_ssp.methods import METHODS
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.curves import Curves
 from napari_cmr_ssp.widgets.recipe_form import RecipeForm
 from napari_cmr_ssp.widgets.texts import problem_html
+from napari_cmr_ssp.widgets.tones import ToneLabel
+from napari_cmr_ssp.widgets.train_command import command_line
 from napari_cmr_ssp.work import TrainingPlan, new_run_folder
 
 if TYPE_CHECKING:
     from cmr_ssp.runs import RunSummary
 
-_PRETRAIN, _FINETUNE = "Pretrain on all slices, without labels (MIM)", "Train on the ticked labels"
+_PRETRAIN, _FINETUNE = "Pretrain on all slices, without labels", "Train on the ticked labels"
 _NAME = re.compile(r"\w[\w.-]{0,99}")
 _FROM_SCRATCH = "nothing: from scratch"
+_TRAINING = ("scratch", "finetune")
 
 
 class TrainPanel(QWidget):
-    """Pretraining and fine-tuning. Emits `start_asked` with a `TrainingPlan`."""
+    """Pretraining and fine-tuning. Emits `start_asked` with a `TrainingPlan`.
+
+    Every method has a form of its own, made when it is first looked at: what was set for one method is there
+    when it is come back to, and nothing of it is in the recipe of another.
+
+    Parameters
+    ----------
+    session : Session
+        Gives cohort, split and ticks.
+    preferences : callable
+        Returns the preferences as they are now.
+    parent : QWidget, optional
+        Of the panel.
+    """
 
     start_asked = Signal(object)
 
-    def __init__(self, session: Session, preferences: Preferences, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, session: Session, preferences: Callable[[], Preferences], parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self._session, self._runs, self._device = session, preferences.runs, preferences.device
+        self._session, self._preferences = session, preferences
         self._promised: set[Path] = set()
         self._name_is_typed = False
+        self._follows_source = True
+        self.method = QComboBox()
+        for key, words in METHODS.items():
+            self.method.addItem(words.title, key)
+            tip = f"<p>{words.learns}</p>"  # rich text wraps
+            self.method.setItemData(self.method.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.stage = QComboBox()
         self.stage.addItems([_PRETRAIN, _FINETUNE])
         self.source = QComboBox()
@@ -65,15 +87,15 @@ class TrainPanel(QWidget):
         self.minutes.setSuffix(" min")
         self.minutes.setSpecialValueText("as the recipe says")
         self.minutes.setToolTip("Fit the number of updates to this time, from the measured speed")
-        self.forms = {"mim": RecipeForm(("mim",)), "labels": RecipeForm(("scratch", "finetune"))}
-        self.about = QLabel()
-        self.about.setWordWrap(True)
+        self._forms: dict[tuple[str, ...], RecipeForm] = {}
+        self.about = ToneLabel()
         self.start = QPushButton("Start")
         self.copy = QPushButton("Copy command")
         self.copy.setToolTip("The same on the command line")
         self.curves = Curves()
         self._lay_out()
         self.stage.currentIndexChanged.connect(self._show_stage)
+        self.method.currentIndexChanged.connect(self._show_stage)
         self.source.currentIndexChanged.connect(self._follow_source)
         self.name.textEdited.connect(self._keep_name)
         self.start.clicked.connect(self._start)
@@ -91,7 +113,24 @@ class TrainPanel(QWidget):
     @property
     def form(self) -> RecipeForm:
         """The settings of the chosen stage."""
-        return self.forms["mim" if self.pretrains else "labels"]
+        methods = (str(self.method.currentData()),) if self.pretrains else _TRAINING
+        if methods not in self._forms:
+            form = self._forms[methods] = RecipeForm(methods)
+            form.changed.connect(self._follow_again)
+            self._column.addWidget(form)
+        return self._forms[methods]
+
+    @property
+    def _method(self) -> str:
+        """The method of the recipe that is asked for."""
+        if self.pretrains:
+            return str(self.method.currentData())
+        return "scratch" if self._pretrained is None else "finetune"
+
+    @property
+    def _runs(self) -> Path:
+        """Where new runs go."""
+        return self._preferences().runs
 
     @property
     def _pretrained(self) -> Path | None:
@@ -106,8 +145,9 @@ class TrainPanel(QWidget):
         self.source.clear()
         self.source.addItem(_FROM_SCRATCH, None)
         for run in runs:
-            if run.method == "mim" and run.has_checkpoint:
-                self.source.addItem(f"{run.name} ({run.update} updates)", str(run.folder))
+            if run.method in PRETRAINING and run.has_checkpoint:
+                about = f"{METHODS[run.method].short}, {run.update} updates"
+                self.source.addItem(f"{run.name} ({about})", str(run.folder))
         self.source.setCurrentIndex(max(0, self.source.findData(chosen)))
         self.source.blockSignals(False)
         if self.source.currentData() != chosen:
@@ -132,17 +172,19 @@ class TrainPanel(QWidget):
             raise CmrSspError.of(
                 "labels", "none is ticked", "Tick labelled phases, or draw some, under Data."
             )
-        name = self.name.text().strip()
+        if not self._follows_source:
+            self._fit()
+        name, runs = self.name.text().strip(), self._runs
         if not _NAME.fullmatch(name):
             remedy = "Give a name of letters, digits, '-', '_' and '.'."
             raise CmrSspError.of("run", f"'{name}' is no name for a folder", remedy)
-        if (self._runs / name).exists() or self._runs / name in self._promised:
+        if (runs / name).exists() or runs / name in self._promised:
             raise CmrSspError.of("run", f"'{name}' is taken", "Choose another name, or resume it under Runs.")
         return TrainingPlan(
             cohort=self._session.cohort,
             split=self._session.split,
             recipe=self.form.value(),
-            run_folder=self._runs / name,
+            run_folder=runs / name,
             ticks=self._session.ticks,
             pretrained=self._pretrained,
             max_minutes=self.minutes.value() or None,
@@ -151,25 +193,14 @@ class TrainPanel(QWidget):
     def command_line(self) -> str:
         """Return the same as a command; the split is written beside the runs, for the command to read."""
         plan = self.plan()
-        split = plan.run_folder.with_name(f"{plan.run_folder.name}-split.yaml")
-        write_split(split, plan.split)
-        words = ["cmr-ssp", "pretrain" if self.pretrains else "finetune", str(plan.cohort.root)]
-        words += ["--run", str(plan.run_folder), "--split", str(split), *self.form.command_line_settings()]
-        if plan.pretrained is not None:
-            words += ["--from", str(plan.pretrained)]
-        if not self.pretrains:
-            ticked = (f"{name}:{'+'.join(sorted(phases))}" for name, phases in plan.ticks.items())
-            words += ["--subjects", ",".join(ticked)]
-        if plan.max_minutes is not None:
-            words += ["--max-minutes", f"{plan.max_minutes:g}"]
-        if self._device != "auto":
-            words += ["--device", self._device]
-        return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
+        settings, device = self.form.command_line_settings(), self._preferences().device
+        return command_line(plan, settings, device, pretrains=self.pretrains)
 
     def _lay_out(self) -> None:
         rows = QFormLayout()
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.addRow("Stage", self.stage)
+        rows.addRow("Method", self.method)
         rows.addRow("Start from", self.source)
         rows.addRow("Run name", self.name)
         rows.addRow("Time", self.minutes)
@@ -178,8 +209,8 @@ class TrainPanel(QWidget):
         column = QVBoxLayout(inside)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(rows)
-        for form in self.forms.values():
-            column.addWidget(form)
+        self._column = QVBoxLayout()
+        column.addLayout(self._column)
         column.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -195,23 +226,40 @@ class TrainPanel(QWidget):
 
     def _show_stage(self) -> None:
         self._rows.setRowVisible(self.source, not self.pretrains)
-        for form in self.forms.values():
-            form.setVisible(form is self.form)
+        self._rows.setRowVisible(self.method, self.pretrains)
+        self.method.setToolTip(self.method.currentData(Qt.ItemDataRole.ToolTipRole))
+        shown = self.form
+        for form in self._forms.values():
+            form.setVisible(form is shown)
         self._follow_source()
+
+    def _follow_again(self) -> None:
+        """Fit the recipe once what kept it from being fitted is corrected."""
+        if not self._follows_source and not self.form.problems:
+            self._follow_source()
 
     def _follow_source(self) -> None:
         """Fit recipe and run name to where training starts from."""
-        source = self._pretrained
-        method = "mim" if self.pretrains else "scratch" if source is None else "finetune"
+        self._name_is_typed = False
+        self._offer_name()
         try:
-            self.form.set_value(self._fitting(method, source))
+            self._fit()
         except CmrSspError as error:
             self.about.setText(problem_html(error.problems))
             return
-        self._inherit_split(source)
-        self._name_is_typed = False
-        self._offer_name()
         self._show_about()
+
+    def _fit(self) -> None:
+        """Fit recipe and split to where training starts from; what cannot be now is tried again later."""
+        self._follows_source = True  # showing the recipe tells of a change
+        if self.pretrains:
+            return
+        try:
+            self.form.set_value(self._fitting(self._method, self._pretrained))
+            self._inherit_split(self._pretrained)
+        except CmrSspError:
+            self._follows_source = False
+            raise
 
     def _inherit_split(self, source: Path | None) -> None:
         """Take the split of the pretraining, so that its test subjects stay unseen by what starts from it."""
@@ -224,9 +272,7 @@ class TrainPanel(QWidget):
 
     def _offer_name(self) -> None:
         if not self._name_is_typed:
-            source, promised = self._pretrained, self._promised
-            method = "mim" if self.pretrains else "scratch" if source is None else "finetune"
-            self.name.setText(new_run_folder(self._runs, method, promised).name)
+            self.name.setText(new_run_folder(self._runs, self._method, self._promised).name)
 
     def _keep_name(self) -> None:
         self._name_is_typed = True

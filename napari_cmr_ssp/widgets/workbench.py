@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cmr_ssp.errors import CmrSspError, Problem
-from cmr_ssp.events import Event, Outcome, Preparing
 from cmr_ssp.files.dicom import DicomFolder
+from cmr_ssp.recipes import PRETRAINING
 from cmr_ssp.subjects import CineStack, Cohort, SortOptions, Subject
 from qtpy.QtCore import QCoreApplication, QEvent
 from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cmr_ssp import work
 from napari_cmr_ssp.exams import Exam
-from napari_cmr_ssp.job_worker import Job, JobResult, JobWorker, Work, preload
+from napari_cmr_ssp.job_worker import Job, preload
 from napari_cmr_ssp.preferences import Preferences, read_preferences
 from napari_cmr_ssp.scene import Scene, Viewer
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.data_panel import DataPanel
 from napari_cmr_ssp.widgets.job_bar import JobBar
+from napari_cmr_ssp.widgets.job_desk import JobDesk
 from napari_cmr_ssp.widgets.reconstruction_panel import ReconstructionPanel
 from napari_cmr_ssp.widgets.runs_panel import RunsPanel
 from napari_cmr_ssp.widgets.sorting_dialog import SortingDialog
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from cmr_ssp.prediction import Reconstruction
     from cmr_ssp.runs import RunSummary
 
-Then = Callable[[Any], None]
-"""Takes what a job's work returned, in the GUI thread; only called where it did not fail, or in part."""
-
 
 class Workbench(QWidget):
     """Pick subjects and phases, pretrain and fine-tune in the background, see the overlay and its Dice.
@@ -44,54 +42,60 @@ class Workbench(QWidget):
     napari_viewer : Viewer
         Where exams are shown; napari passes it.
     preferences : Preferences, optional
-        Read from napari's settings unless given.
+        Read from napari's settings, whenever a job starts, unless given.
     """
 
     def __init__(self, napari_viewer: Viewer, preferences: Preferences | None = None) -> None:
         super().__init__()
-        self.preferences = preferences or read_preferences()
+        self._preferences = preferences
         self.session = Session()
         self.scene = Scene(napari_viewer)
-        # Reading must not wait for a training, so it has a thread of its own.
-        self.trainer, self.reader = JobWorker("jobs"), JobWorker("reading")
-        self._then: dict[Job, Then] = {}
-        self._then_anyway: set[Job] = set()
         self._is_open = True
         self.data = DataPanel(self.session)
-        self.train = TrainPanel(self.session, self.preferences)
+        self.train = TrainPanel(self.session, lambda: self.preferences)
         self.runs = RunsPanel()
         self.reconstructions = ReconstructionPanel()
         self.place = QLabel()
         self.place.setIndent(6)
         self.place.setWordWrap(True)  # else a long text keeps the dock from getting narrow
         self.job_bar = JobBar()
+        self.desk = JobDesk(self.job_bar, self)
         self._lay_out()
         self._connect()
         # The runs are listed with torch loaded, which a folder that is opened meanwhile must not wait for.
         loading = Job("Load torch", preload, is_silent=True)
-        self._submit(self.trainer, loading, lambda _: self.refresh_runs())
+        self.desk.compute(loading, lambda _: self.refresh_runs())
+
+    @property
+    def preferences(self) -> Preferences:
+        """Device, threads and workspace as they are set now."""
+        return self._preferences or read_preferences()
+
+    @preferences.setter
+    def preferences(self, preferences: Preferences) -> None:
+        self._preferences = preferences
 
     # what the user asks for
 
     def open_cohort(self, folder: Path) -> None:
         """List a cohort in the background and show it."""
         self.job_bar.clear()
-        self._do(self.reader, f"Open {folder.name}", work.opening(folder), self._take_cohort)
+        self.desk.read(Job(f"Open {folder.name}", work.opening(folder)), self._take_cohort)
 
     def open_phantoms(self) -> None:
         """Open the phantom cohort, which is made the first time."""
         self.job_bar.clear()
-        self._do(self.reader, "Phantom cohort", work.opening_phantoms(), self._take_cohort)
+        self.desk.read(Job("Phantom cohort", work.opening_phantoms()), self._take_cohort)
 
     def show_exam(self, subject: Subject) -> None:
         """Read an exam in the background and show it."""
         self.job_bar.clear()
-        self._do(self.reader, f"Read {subject.id}", work.reading(subject), self._take_exam)
+        self.desk.read(Job(f"Read {subject.id}", work.reading(subject)), self._take_exam)
 
     def list_series(self, subject: Subject) -> None:
         """List what the DICOM exam of a subject holds."""
         job = Job(f"Series of {subject.id}", work.listing_series(subject), is_silent=True)
-        self._submit(self.reader, job, lambda found: self._take_series(subject, found))
+        self.desk.read(job, lambda found: self._take_series(subject, found))
 
     def ask_how_to_open(self, subject: Subject) -> None:
         """Let the user choose how a DICOM exam is sorted."""
@@ -106,7 +110,7 @@ class Workbench(QWidget):
         """Open a DICOM exam with chosen options, and show it."""
         self.job_bar.clear()
         doing = work.sorting(subject, options)
-        self._do(self.reader, f"Open {subject.id}", doing, lambda found: self._take_sorted(*found))
+        self.desk.read(Job(f"Open {subject.id}", doing), lambda found: self._take_sorted(*found))
 
     def start_training(self, plan: work.TrainingPlan, *, pretrains: bool) -> None:
         """Queue a training."""
@@ -114,7 +118,7 @@ class Workbench(QWidget):
         title = f"{'Resume' if plan.resumes else verb} {plan.run_folder.name}"
         doing = work.training(plan, self.preferences, pretrains=pretrains)
         job = Job(title, doing, plan.run_folder, plan.resumes)
-        self._submit(self.trainer, job)
+        self.desk.compute(job)
 
     def resume(self, run: RunSummary) -> None:
         """Continue a run."""
@@ -122,7 +126,7 @@ class Workbench(QWidget):
             self._refuse("cohort", "none is open", "Open the run's cohort under Data.")
             return
         plan = work.TrainingPlan(self.session.cohort, self.session.split, None, run.folder, {})
-        self.start_training(plan, pretrains=run.method == "mim")
+        self.start_training(plan, pretrains=run.method in PRETRAINING)
 
     def segment_shown(self, run: RunSummary) -> None:
         """Segment all frames of the shown exam."""
@@ -146,7 +150,7 @@ class Workbench(QWidget):
             return
         scoring = work.scoring(run.folder, self.session.cohort, self.preferences)
         job = Job(f"Score {run.name}", scoring)
-        self._submit(self.trainer, job, lambda _: self._show_scored(run), even_if_failed=True)
+        self.desk.compute(job, lambda _: self._show_scored(run), even_if_failed=True)
 
     def rebuild(self, run: Path, seed: int, hidden: float) -> None:
         """Rebuild the shown frame from a part of it."""
@@ -155,8 +159,8 @@ class Workbench(QWidget):
             self._refuse("exam", "none is shown", "Double click a subject under Data.")
             return
         frame = self.scene.frame
-        job = work.rebuilding(run, exam.subject, frame, seed, hidden, self.preferences)
-        self._do(self.trainer, f"Rebuild frame {frame}", job, lambda found: self._take_rebuilt(exam, found))
+        doing = work.rebuilding(run, exam.subject, frame, seed, hidden, self.preferences)
+        self.desk.compute(Job(f"Rebuild frame {frame}", doing), lambda found: self._take_rebuilt(exam, found))
 
     def refresh_runs(self, choose: Path | None = None, then: Callable[[], None] | None = None) -> None:
         """List the runs of the workspace, choose one, and go on."""
@@ -170,22 +174,19 @@ class Workbench(QWidget):
                 then()
 
         listing = work.listing(self.preferences.runs)
-        self._submit(self.reader, Job("List runs", listing, is_silent=True), take)
+        self.desk.read(Job("List runs", listing, is_silent=True), take)
 
     def show_scores(self, run: RunSummary) -> None:
         """Read what a run scored so far."""
         job = Job(f"Scores of {run.name}", work.scores_of(run.folder), is_silent=True)
-        self._submit(self.reader, job, lambda scores: self.runs.show_scores(run.name, scores))
+        self.desk.read(job, lambda scores: self.runs.show_scores(run.name, scores))
 
     def close_down(self) -> None:
         """Stop jobs and wait a little; what they did so far is on disk."""
         if self._is_open:
             self._is_open = False
             self.scene.close()
-            for worker in (self.reader, self.trainer):  # all are asked before one is waited for
-                worker.stop_all()
-            for worker in (self.reader, self.trainer):
-                worker.close()
+            self.desk.close()
 
     def event(self, event: QEvent | None) -> bool:
         """Notice that the dock's cross was pressed: napari takes the widget out without closing it."""
@@ -214,7 +215,7 @@ class Workbench(QWidget):
                 dialog.take(options, found)
 
         job = Job(f"Sort {subject.id}", work.listing_series(subject, options), is_silent=True)
-        self._submit(self.reader, job, take)
+        self.desk.read(job, take)
 
     def _take_sorted(self, subject: Subject, stack: CineStack) -> None:
         places = [each.place for each in (*self.session.subjects, *self.session.refused)]
@@ -261,62 +262,17 @@ class Workbench(QWidget):
         doing = work.segmenting(run.folder, subjects, self.preferences, keep, output)
         whom = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
         job = Job(f"Segment {whom} by {run.name}", doing)
-        self._submit(self.trainer, job, lambda _: self._take_segmented(run, found), even_if_failed=True)
+        self.desk.compute(job, lambda _: self._take_segmented(run, found), even_if_failed=True)
 
-    # jobs
+    def _run_ended(self, folder: Path) -> None:
+        self.train.release(folder)
+        self.refresh_runs(folder)
 
-    def _do(self, worker: JobWorker, title: str, doing: Work, then: Then | None = None) -> None:
-        self._submit(worker, Job(title, doing), then)
-
-    def _submit(
-        self, worker: JobWorker, job: Job, then: Then | None = None, *, even_if_failed: bool = False
-    ) -> None:
-        if then is not None:
-            self._then[job] = then
-        if even_if_failed:
-            self._then_anyway.add(job)
-        worker.submit(job)
-        self.job_bar.show_waiting(self.trainer.n_waiting)
-
-    def _started(self, job: Job) -> None:
-        if not job.is_silent:
-            self.job_bar.start(job)
-            self.job_bar.show_waiting(self.trainer.n_waiting)
-
-    def _told(self, job: Job, event: Event) -> None:
-        if not job.is_silent:
-            self.job_bar.take(event)
-        if job.run_folder is not None:
-            self.train.curves.take(event)
-
-    def _ended(self, job: Job, result: JobResult) -> None:
-        if not job.is_silent:
-            self.job_bar.end(job, result)
-        if job.run_folder is not None:
-            self.train.release(job.run_folder)
-            self.refresh_runs(job.run_folder)
-        self._finish(job, result)
-
-    def _reading(self, job: Job) -> None:
-        if not job.is_silent:
-            self.place.setText(f"{job.title} ...")
-
-    def _read_so_far(self, job: Job, event: Event) -> None:
-        if isinstance(event, Preparing):
-            self.place.setText(f"{job.title}: {event.done} of {event.total} {event.what}")
-
-    def _read(self, job: Job, result: JobResult) -> None:
-        if not job.is_silent:
+    def _show_reading(self, text: str) -> None:
+        if text:
+            self.place.setText(text)
+        else:
             self.scene.tell_place()
-        if result.outcome is Outcome.FAILED:
-            self.job_bar.show_problems(result.problems)
-        self._finish(job, result)
-
-    def _finish(self, job: Job, result: JobResult) -> None:
-        then = self._then.pop(job, None)
-        if then is not None and (result.outcome is not Outcome.FAILED or job in self._then_anyway):
-            then(result.value)
-        self._then_anyway.discard(job)
 
     def _refuse(self, where: str, what: str, remedy: str) -> None:
         self.job_bar.show_problems([Problem(where, what, remedy)])
@@ -354,13 +310,9 @@ class Workbench(QWidget):
         self.reconstructions.rebuild_asked.connect(self.rebuild)
         self.reconstructions.part_chosen.connect(self.scene.show_part)
         self.scene.moved.connect(self._show_place)
-        self.job_bar.stop_asked.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
-        self.trainer.started.connect(self._started)
-        self.trainer.told.connect(self._told)
-        self.trainer.ended.connect(self._ended)
-        self.reader.started.connect(self._reading)
-        self.reader.told.connect(self._read_so_far)
-        self.reader.ended.connect(self._read)
+        self.desk.run_told.connect(self.train.curves.take)
+        self.desk.run_ended.connect(self._run_ended)
+        self.desk.reading.connect(self._show_reading)
         self.scene.follow_theme(self.train.curves.set_colours)
         app = QCoreApplication.instance()
         if app is not None:

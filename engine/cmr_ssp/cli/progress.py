@@ -23,6 +23,7 @@ from cmr_ssp.events import (
     Preparing,
     RunStarted,
     UpdateFinished,
+    WeightsTransferred,
 )
 from cmr_ssp.team import process_number
 
@@ -59,6 +60,8 @@ class ProgressReport:
                     highlight=False,
                 )
                 self._advance("training", 0, event.updates, "")
+            case WeightsTransferred():
+                self._console.print(f"pretrained weights: {event}", highlight=False)
             case UpdateFinished(update, updates, loss, seconds_left):
                 left = "" if seconds_left is None else f", {timedelta(seconds=round(seconds_left))} left"
                 self._advance("training", update, updates, f"loss {loss:.4f}{left}")

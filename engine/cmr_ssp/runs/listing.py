@@ -45,7 +45,7 @@ class RunSummary:
     name : str
         The directory's name.
     method : str
-        ``mim``, ``scratch`` or ``finetune``; empty where it failed before anybody knew.
+        A pretraining method, ``scratch`` or ``finetune``; empty where it failed before anybody knew.
     state : RunState
         What has become of it.
     update : int

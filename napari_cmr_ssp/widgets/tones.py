@@ -1,0 +1,76 @@
+"""Colours with a meaning that can be read on the theme's ground: 4.5 to 1 or more, as WCAG 2 asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cmr_ssp.errors import Severity
+from qtpy.QtCore import QEvent, QModelIndex
+from qtpy.QtGui import QBrush, QColor, QPalette, QShowEvent
+from qtpy.QtWidgets import QLabel, QStyledItemDelegate, QWidget
+
+from napari_cmr_ssp.models.text_table import TONE_ROLE, Tone
+
+_MIDDLE_GREY = 128
+_ON_DARK = {Tone.ERROR: "#ff8a80", Tone.WARNING: "#f0b840", Tone.FAINT: "#9da2ab"}
+_ON_LIGHT = {Tone.ERROR: "#a0001c", Tone.WARNING: "#6b4500", Tone.FAINT: "#50555c"}
+_TONES = {Severity.ERROR: Tone.ERROR, Severity.WARNING: Tone.WARNING}
+
+
+def colour(tone: Tone, palette: QPalette) -> str:
+    """Return the colour of a tone beside text of a palette's colour."""
+    is_dark = palette.windowText().color().lightness() > _MIDDLE_GREY
+    return (_ON_DARK if is_dark else _ON_LIGHT)[tone]
+
+
+def style_of(severity: Severity) -> str:
+    """Return the attribute that a `ToneLabel` turns into the colour of a severity.
+
+    No text from outside can look like it, since `html.escape` takes the quotes.
+    """
+    return f'style="color:{_TONES[severity]}"'
+
+
+class ToneLabel(QLabel):
+    """Rich text whose tones follow the theme."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWordWrap(True)
+        self._source = ""
+        self.setText(text)
+
+    def setText(self, text: str | None) -> None:  # noqa: N802 - Qt's name
+        """Show text in which tones stand as `style_of` writes them."""
+        self._source = text or ""
+        self._colour()
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Follow the theme."""
+        super().changeEvent(event)
+        if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+            self._colour()
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Take the theme of the window that it was put into."""
+        super().showEvent(event)
+        self._colour()
+
+    def _colour(self) -> None:
+        text = self._source
+        for tone in Tone:
+            text = text.replace(f'style="color:{tone}"', f'style="color:{colour(tone, self.palette())}"')
+        if text != self.text():
+            super().setText(text)
+
+
+class ToneDelegate(QStyledItemDelegate):
+    """Gives the cells of a table the tone that its model asks for."""
+
+    def initStyleOption(self, option: Any, index: QModelIndex) -> None:  # noqa: N802 - Qt's name
+        """Colour the text; selected rows keep the theme's own."""
+        super().initStyleOption(option, index)
+        tone = index.data(TONE_ROLE)
+        if tone is not None:
+            brush = QBrush(QColor(colour(Tone(tone), option.widget.palette())))
+            option.palette.setBrush(QPalette.ColorRole.Text, brush)
