@@ -1,7 +1,8 @@
 """Kill a pretraining or fine-tuning many times and compare its end with that of a run left alone.
 
 `cmr-ssp` trains on a small synthetic cohort in a process of its own, which gets SIGKILL at random moments
-and is resumed until it ends. Final checkpoint, best checkpoint and history have to be the same byte for byte. The figure is the number of methods whose runs differ.
+and is resumed until it ends. Final checkpoint, best checkpoint and history have to be the same byte for byte.
+The figure is the number of methods whose runs differ.
 """
 
 from __future__ import annotations
