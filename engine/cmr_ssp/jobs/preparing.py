@@ -221,8 +221,8 @@ def training_job(
             work.processes.wait()  # a process that ends early would look like one that failed
         except RuntimeError as error:
             if work.processes.count > 1 and _is_lost(error):
-                what = f"lost the others ({str(error).splitlines()[0]})"
-                remedy = "See what the first that ended said; then continue with --resume."
+                what = "lost another process, which ended or cannot be reached"
+                remedy = "See what that one said; then continue with --resume."
                 raise DeviceError.of(f"process {work.team.number}", what, remedy) from error
             raise
         return outcome
