@@ -45,6 +45,7 @@ class ContrastiveObjective(PretrainObjective):
     """Trains the encoder to tell which of a batch's views belong together, two views a slice."""
 
     transferred = ("encoder",)
+    n_views = 2
 
     def make_network(self, recipe: PretrainRecipe) -> nn.Module:
         """Return the encoder with the projection head."""
@@ -64,8 +65,10 @@ class ContrastiveObjective(PretrainObjective):
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the loss of two freshly augmented views of each slice."""
-        features = network(self.views(samples, seed, augmentation=self._recipe.augmentation, n_views=2))
-        positives = torch.from_numpy(self.positives(np.tile(samples, 2))).to(self._device)
+        features = network(
+            self.views(samples, seed, augmentation=self._recipe.augmentation, n_views=self.n_views)
+        )
+        positives = torch.from_numpy(self.positives(np.tile(samples, self.n_views))).to(self._device)
         return contrastive_loss(features, positives, self._recipe.temperature)
 
     def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:

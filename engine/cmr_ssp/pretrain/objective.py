@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -40,6 +40,9 @@ class PretrainObjective(Objective):
     measure: ClassVar[str] = "validation_negative_loss"
     """What `validate` calls the negative of the loss."""
 
+    n_views: ClassVar[int] = 1
+    """Views of a slice that the network takes."""
+
     validation_batch: int = 32
     """Slices that are measured at once."""
 
@@ -63,6 +66,11 @@ class PretrainObjective(Objective):
     @abstractmethod
     def validation_loss(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the mean loss of validation slices; changes nothing."""
+
+    def inputs(self, n: int) -> Any:
+        """Return images as the network takes them for `n` slices, of the right size and without content."""
+        size = self._base_recipe.crop.size_px
+        return torch.zeros(n * self.n_views, 1, size, size, device=self._device)
 
     def views(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from cmr_ssp.events import Cancel
 from cmr_ssp.recipes import Recipe
+from cmr_ssp.runs import Run
 from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import TrainingLength, batch_order
 
@@ -46,6 +48,14 @@ class Objective(ABC):
 
     def concern(self) -> str | None:
         """Return what the user should know about how the training goes, None where all is well."""
+        return None
+
+    def record(self, run: Run, update: int, length: TrainingLength) -> Path | None:
+        """Keep in the run how the network does after so many updates, if that is due; return the file.
+
+        What is kept after an update is a function of the network alone, and the network stays as it is.
+        """
+        del run, update, length
         return None
 
     def validate(self, cancel: Cancel) -> dict[str, float]:
