@@ -30,7 +30,7 @@ from napari_cmr_ssp.widgets.train_panel import TrainPanel
 if TYPE_CHECKING:
     from cmr_ssp.jobs import SegmentedSubject
     from cmr_ssp.prediction import Reconstruction
-    from cmr_ssp.runs import RunSummary
+    from cmr_ssp.runs import Records, RunSummary
 
 Then = Callable[[Any], None]
 """Takes what a job's work returned, in the GUI thread; only called where it did not fail, or in part."""
@@ -158,6 +158,11 @@ class Workbench(QWidget):
         job = work.rebuilding(run, exam.subject, frame, seed, hidden, self.preferences)
         self._do(self.trainer, f"Rebuild frame {frame}", job, lambda found: self._take_rebuilt(exam, found))
 
+    def show_records(self, run: Path) -> None:
+        """Show what a run rebuilt over its training."""
+        self.job_bar.clear()
+        self._do(self.reader, f"Records of {run.name}", work.records_of(run), self._take_records)
+
     def refresh_runs(self, choose: Path | None = None, then: Callable[[], None] | None = None) -> None:
         """List the runs of the workspace, choose one, and go on."""
 
@@ -249,6 +254,11 @@ class Workbench(QWidget):
         if found is not None and self.session.exam is exam:
             self.scene.show_reconstruction(exam, found)
             self.reconstructions.show_result(found)
+
+    def _take_records(self, records: Records) -> None:
+        self.session.exam = None
+        self.scene.show_records(records)
+        self.reconstructions.show_records(records)
 
     def _segment(self, run: RunSummary, subjects: Sequence[Subject], output: Path | None) -> None:
         found: list[SegmentedSubject] = []
@@ -352,6 +362,7 @@ class Workbench(QWidget):
         self.runs.score_asked.connect(self.score)
         self.runs.resume_asked.connect(self.resume)
         self.reconstructions.rebuild_asked.connect(self.rebuild)
+        self.reconstructions.records_asked.connect(self.show_records)
         self.reconstructions.part_chosen.connect(self.scene.show_part)
         self.scene.moved.connect(self._show_place)
         self.job_bar.stop_asked.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
