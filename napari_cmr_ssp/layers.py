@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from cmr_ssp.prediction import Reconstruction
+    from cmr_ssp.runs import Records
 
 LayerData = tuple[Any, dict[str, Any], str]
 """Pixels, keyword arguments and kind of a layer, as napari takes them from readers."""
@@ -91,7 +92,6 @@ def rebuilt_layers(found: Reconstruction, slice_mm: float) -> list[LayerData]:
     """
     slices, spacing = found.slices, found.spacing_mm
     shape = (1, slices[-1] - slices[0] + 1, *found.image.shape[1:])
-    limits = _contrast_limits(found.image)
     place = {
         "axis_labels": AXES,
         "units": UNITS,
@@ -99,20 +99,57 @@ def rebuilt_layers(found: Reconstruction, slice_mm: float) -> list[LayerData]:
         "translate": (float(found.frame), slices[0] * slice_mm, *found.origin_mm),
     }
 
-    def layer(name: str, planes: NDArray[np.float32], **look: object) -> LayerData:
+    def whole(planes: NDArray[np.float32]) -> NDArray[np.float32]:
         pixels = np.full(shape, np.nan, np.float32)
         pixels[0, np.subtract(slices, slices[0])] = planes
-        about = {"name": name, "metadata": {"part": name}, "visible": name == MASKED}
-        return pixels, about | place | look, "image"
+        return pixels
 
+    planes = {ERROR: found.error, REBUILT: found.composed, MASKED: found.masked, INPUT: found.image}
+    return _looks({name: whole(part) for name, part in planes.items()}, place, MASKED)
+
+
+def record_layers(records: Records) -> list[LayerData]:
+    """Return what masked image modelling made of the same slices over a training.
+
+    Parameters
+    ----------
+    records : Records
+        Of a run; the first axis of the layers counts them, the second one their slices.
+    """
+    slices = records.slices
+    image, rebuilt = slices.images.astype(np.float32), records.rebuilt.astype(np.float32)
+    image, mask = np.broadcast_to(image, rebuilt.shape), np.broadcast_to(slices.masks, rebuilt.shape)
+    error = np.where(mask, np.abs(rebuilt - image), np.float32(0))
+    spacing = slices.spacing_mm
+    place = {
+        "axis_labels": ("record", *AXES[1:]),
+        "units": ("pixel", "pixel", "mm", "mm"),
+        "scale": (1.0, 1.0, spacing, spacing),
+    }
+    parts = {
+        ERROR: error,
+        REBUILT: np.where(mask, rebuilt, image),
+        MASKED: np.where(mask, np.float32(0), image),
+        INPUT: image,
+    }
+    return _looks(parts, place, REBUILT)
+
+
+def _looks(
+    parts: Mapping[str, NDArray[np.float32]], place: Mapping[str, object], first: str
+) -> list[LayerData]:
+    """Return the parts of a reconstruction as layers of one look, of which the first is seen."""
+    limits = _contrast_limits(parts[INPUT][np.isfinite(parts[INPUT])])
     grey: dict[str, object] = {"colormap": "gray", "contrast_limits": limits}
-    error_limits = (0.0, max(1e-6, float(np.percentile(found.error, 99.5))))
-    error: dict[str, object] = {"colormap": "inferno", "contrast_limits": error_limits}
+    highest = max(1e-6, float(np.nanpercentile(parts[ERROR], 99.5)))
+    error: dict[str, object] = {"colormap": "inferno", "contrast_limits": (0.0, highest)}
+
+    def about(name: str) -> dict[str, object]:
+        return {"name": name, "metadata": {"part": name}, "visible": name == first}
+
     return [
-        layer(ERROR, found.error, **error),
-        layer(REBUILT, found.composed, **grey),
-        layer(MASKED, found.masked, **grey),
-        layer(INPUT, found.image, **grey),
+        (pixels, about(name) | dict(place) | (error if name == ERROR else grey), "image")
+        for name, pixels in parts.items()
     ]
 
 

@@ -13,10 +13,18 @@ from numpy.typing import NDArray
 from psygnal import Signal
 
 from napari_cmr_ssp.exams import Exam
-from napari_cmr_ssp.layers import LayerData, image_layer, rebuilt_layers, segmentation_layer, source_metadata
+from napari_cmr_ssp.layers import (
+    LayerData,
+    image_layer,
+    rebuilt_layers,
+    record_layers,
+    segmentation_layer,
+    source_metadata,
+)
 
 if TYPE_CHECKING:
     from cmr_ssp.prediction import Reconstruction
+    from cmr_ssp.runs import Records
 
 _SLOWEST_FPS, _FASTEST_FPS = 5, 30
 _BEAT_S = 1.0
@@ -59,6 +67,7 @@ class Scene:
         self._phases: Mapping[int, Phase] = {}
         self._subject = ""
         self._altered = ""
+        self._records: Records | None = None
         self._on_theme: Callable[[], None] | None = None
         viewer.dims.events.current_step.connect(self.tell_place)
 
@@ -114,6 +123,7 @@ class Scene:
 
     def clear(self) -> None:
         """Take our layers away."""
+        self._records = None
         for layer in self._ours("image", "reference", "prediction", "reconstruction"):
             self._take_away(layer)
         self.tell_place()
@@ -149,6 +159,26 @@ class Scene:
         for layer in self._ours("prediction", "reference"):
             layer.visible = False
         self._go_to(found.frame, self.slice)
+
+    def show_records(self, records: Records) -> None:
+        """Show the same slices rebuilt over a training, in place of the exam; start at the last record."""
+        self.clear()
+        for layer in record_layers(records):
+            self._add(layer, "reconstruction")
+        self._records = records
+        axis = len(self._viewer.dims.point) - 4
+        self._viewer.dims.set_point((axis, axis + 1), (len(records.updates) - 1, 0))
+        self._viewer.reset_view()
+        self.tell_place()
+
+    def _recorded_place(self, records: Records) -> str:
+        layer = self._ours("reconstruction")[0]
+        step, number = (round(at) for at in layer.world_to_data(self._viewer.dims.point)[-4:-2])
+        step = min(max(step, 0), len(records.updates) - 1)
+        number = min(max(number, 0), len(records.slices.places) - 1)
+        subject, frame, slice_ = records.slices.places[number]
+        error = records.mean_error[step, number]
+        return f"Update {records.updates[step]}: {subject}, frame {frame}, slice {slice_} · error {error:.3f}"
 
     def show_part(self, name: str) -> None:
         """Show one of the layers of a reconstruction and hide the others."""
@@ -193,6 +223,9 @@ class Scene:
 
     def tell_place(self) -> None:
         """Say which subject, frame, phase and slice is shown, or nothing."""
+        if self._records is not None and self._ours("reconstruction"):
+            self.moved.emit(self._recorded_place(self._records))
+            return
         if not self._ours("image"):
             self.moved.emit("")
             return

@@ -122,6 +122,17 @@ def scores_of(run: Path) -> Work:
     return work
 
 
+def records_of(run: Path) -> Work:
+    """Read what a run rebuilt over its training."""
+
+    def work(*_: object) -> object:
+        from cmr_ssp.runs import Run, read_records
+
+        return read_records(Run(run))
+
+    return work
+
+
 def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -> Work:
     """Pretrain or train on the ticked labels, or resume either."""
 

@@ -272,6 +272,33 @@ def test_reconstructions_lie_over_the_frame_that_was_asked_for(bench: Workbench,
     assert not layer(bench, "MIM masked input").visible
 
 
+def test_records_of_a_training_stand_in_for_the_exam(bench: Workbench, wait: Wait) -> None:
+    train(bench, mim(records_every=2), wait, pretrains=True)
+    show(bench, "c", wait)
+    bench.reconstructions.over.click()
+    wait(lambda: "MIM reconstruction" in bench.scene._viewer.layers and idle(bench))
+    viewer = bench.scene._viewer
+    assert {each.name for each in viewer.layers} == {
+        f"MIM {part}" for part in ("input", "masked input", "reconstruction", "error")
+    }
+    from cmr_ssp.runs import Run, read_records
+
+    records = read_records(Run(Path(bench.reconstructions.run.currentData())))
+    rebuilt, mask = layer(bench, "MIM reconstruction").data, records.slices.masks
+    assert viewer.dims.nsteps[:2] == rebuilt.shape[:2] == (len(records.updates), len(mask))
+    np.testing.assert_array_equal(rebuilt[1][mask], records.rebuilt[1][mask])
+    np.testing.assert_array_equal(rebuilt[1][~mask], records.slices.images[~mask])
+    viewer.dims.set_current_step((0, 1), (1, 2))
+    subject, frame, slice_ = records.slices.places[2]
+    place = f"Update {records.updates[1]}: {subject}, frame {frame}, slice {slice_} · error"
+    assert bench.place.text().startswith(place)
+    bench.reconstructions.parts["MIM masked input"].click()
+    assert [each.name for each in viewer.layers if each.visible] == ["MIM masked input"]
+    show(bench, "c", wait)
+    assert {each.name for each in viewer.layers} <= {"c", "c reference"}
+    assert bench.place.text().startswith("c: frame")
+
+
 def test_closing_the_window_during_a_job_keeps_what_it_did(bench: Workbench, wait: Wait) -> None:
     run = ask(bench, mim(updates=ENDLESS), pretrains=True)
     wait(lambda: len(bench.train.curves.losses) > 3)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 
+import psutil
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
@@ -92,6 +95,29 @@ def make_fabric(
         strategy=strategy,
         precision=precision,
     )
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Return the bytes of a device's memory that a training may take; None where it does not tell.
+
+    What this process holds of a GPU is not free, but what it merely reserves is.
+    """
+    if device.type == "cuda":
+        unused, _ = torch.cuda.mem_get_info(device)
+        return int(unused) + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    if device.type == "cpu":
+        return min([int(psutil.virtual_memory().available), *_left_to_container()])
+    return None
+
+
+def _left_to_container() -> list[int]:
+    """Return what a container's limit leaves; nothing where there is none."""
+    folder = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):
+        limit, used = (int((folder / f"memory.{name}").read_text()) for name in ("max", "current"))
+        about = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        return [max(0, limit - used + int(about.get("inactive_file", 0)))]  # files' pages are given back
+    return []
 
 
 def describe_machine(device: torch.device, precision: str) -> Mapping[str, str | int]:

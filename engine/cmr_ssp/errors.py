@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Self
 
@@ -28,12 +29,15 @@ class Problem:
         What the user can do about it, as an imperative sentence.
     severity : Severity
         A warning lets the work go on.
+    suggestion : Mapping of str to int
+        Settings of a recipe with which it should work; empty where there are none to name.
     """
 
     where: str
     what: str
     remedy: str
     severity: Severity = Severity.ERROR
+    suggestion: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.remedy}"

@@ -30,13 +30,14 @@ class Preparing:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """Training is about to start: where, on what, for how long."""
+    """Training is about to start: where, on what, for how long, and with how much of the device's memory."""
 
     folder: Path
     device: str
     precision: str
     samples: int
     updates: int
+    memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,14 @@ class CheckpointWritten:
 
 
 @dataclass(frozen=True, slots=True)
+class ReconstructionReady:
+    """A record of what masked image modelling rebuilds lies on disk."""
+
+    path: Path
+    update: int
+
+
+@dataclass(frozen=True, slots=True)
 class Noticed:
     """Something the user should know that stops nothing."""
 
@@ -104,6 +113,7 @@ Event = (
     | UpdateFinished
     | EpochFinished
     | CheckpointWritten
+    | ReconstructionReady
     | Noticed
     | JobEnded
 )

@@ -23,7 +23,7 @@ from napari_cmr_ssp.layers import ERROR, INPUT, MASKED, REBUILT
 
 if TYPE_CHECKING:
     from cmr_ssp.prediction import Reconstruction
-    from cmr_ssp.runs import RunSummary
+    from cmr_ssp.runs import Records, RunSummary
 
 
 _PARTS = {INPUT: "Input", MASKED: "Masked", REBUILT: "Rebuilt", ERROR: "Error"}
@@ -37,9 +37,14 @@ _NO_RUN = (
 
 
 class ReconstructionPanel(QWidget):
-    """Emits `rebuild_asked` (run folder, seed of the mask, hidden share) and `part_chosen` (layer name)."""
+    """Shows what a pretraining learnt, now and over its training.
+
+    Emits `rebuild_asked` (run folder, seed of the mask, hidden share), `records_asked` (run folder) and
+    `part_chosen` (layer name).
+    """
 
     rebuild_asked = Signal(object, int, float)
+    records_asked = Signal(object)
     part_chosen = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -55,6 +60,8 @@ class ReconstructionPanel(QWidget):
         self.seed.setRange(0, 99999)
         self.seed.setToolTip("Another seed hides other patches")
         self.rebuild = QPushButton("Rebuild shown frame")
+        self.over = QPushButton("Over the training")
+        self.over.setToolTip("The same few slices, rebuilt again and again while the run trained")
         self.parts = {name: QPushButton(title) for name, title in _PARTS.items()}
         compare = QHBoxLayout()
         group = QButtonGroup(self)
@@ -76,11 +83,13 @@ class ReconstructionPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.addLayout(rows)
         layout.addWidget(self.rebuild)
+        layout.addWidget(self.over)
         layout.addLayout(compare)
         layout.addWidget(self.result)
         layout.addStretch(1)
         self.hidden.valueChanged.connect(self._show_percent)
         self.rebuild.clicked.connect(self._ask)
+        self.over.clicked.connect(self._ask_for_records)
         self._show_percent()
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
@@ -91,7 +100,8 @@ class ReconstructionPanel(QWidget):
             if run.method == "mim" and run.has_checkpoint:
                 self.run.addItem(run.name, str(run.folder))
         self.run.setCurrentIndex(max(0, self.run.findData(chosen)))
-        self.rebuild.setEnabled(self.run.count() > 0)
+        for button in (self.rebuild, self.over):
+            button.setEnabled(self.run.count() > 0)
         if self.result.text() in (_HINT, _NO_RUN):
             self.result.setText(self._hint)
 
@@ -101,11 +111,27 @@ class ReconstructionPanel(QWidget):
         for button in self.parts.values():
             button.setEnabled(False)
 
-    def show_result(self, found: Reconstruction) -> None:
-        """Say how large the error is."""
+    def show_records(self, records: Records) -> None:
+        """Say how the error fell."""
+        self._offer(REBUILT)
+        rows = "".join(
+            f"<tr><td>update {update}&nbsp;&nbsp;</td><td>{error:.3f}</td></tr>"
+            for update, error in zip(records.updates, records.mean_error.mean(axis=1), strict=True)
+        )
+        whose = "of validation" if records.slices.role == "validation" else "that also train"
+        self.result.setText(
+            f"{len(records.slices.places)} slices {whose}, always with the same patches hidden: mean squared "
+            f"error over hidden pixels. The slider record goes through them.<table>{rows}</table>"
+        )
+
+    def _offer(self, part: str) -> None:
         for button in self.parts.values():
             button.setEnabled(True)
-        self.parts[MASKED].setChecked(True)
+        self.parts[part].setChecked(True)
+
+    def show_result(self, found: Reconstruction) -> None:
+        """Say how large the error is."""
+        self._offer(MASKED)
         rows = "".join(
             f"<tr><td>slice {slice_}&nbsp;&nbsp;</td><td>{error:.3f}</td></tr>"
             for slice_, error in zip(found.slices, found.mean_error, strict=True)
@@ -127,3 +153,8 @@ class ReconstructionPanel(QWidget):
         folder = self.run.currentData()
         if folder is not None:
             self.rebuild_asked.emit(Path(folder), self.seed.value(), self.hidden.value() / 100)
+
+    def _ask_for_records(self) -> None:
+        folder = self.run.currentData()
+        if folder is not None:
+            self.records_asked.emit(Path(folder))

@@ -31,7 +31,7 @@ from napari_cmr_ssp.widgets.train_panel import TrainPanel
 if TYPE_CHECKING:
     from cmr_ssp.jobs import SegmentedSubject
     from cmr_ssp.prediction import Reconstruction
-    from cmr_ssp.runs import RunSummary
+    from cmr_ssp.runs import Records, RunSummary
 
 
 class Workbench(QWidget):
@@ -162,6 +162,10 @@ class Workbench(QWidget):
         doing = work.rebuilding(run, exam.subject, frame, seed, hidden, self.preferences)
         self.desk.compute(Job(f"Rebuild frame {frame}", doing), lambda found: self._take_rebuilt(exam, found))
 
+    def show_records(self, run: Path) -> None:
+        """Show what a run rebuilt over its training."""
+        self.desk.read(Job(f"Records of {run.name}", work.records_of(run)), self._take_records)
+
     def refresh_runs(self, choose: Path | None = None, then: Callable[[], None] | None = None) -> None:
         """List the runs of the workspace, choose one, and go on."""
 
@@ -251,6 +255,11 @@ class Workbench(QWidget):
             self.scene.show_reconstruction(exam, found)
             self.reconstructions.show_result(found)
 
+    def _take_records(self, records: Records) -> None:
+        self.session.exam = None
+        self.scene.show_records(records)
+        self.reconstructions.show_records(records)
+
     def _segment(self, run: RunSummary, subjects: Sequence[Subject], output: Path | None) -> None:
         found: list[SegmentedSubject] = []
         exam = self.session.exam
@@ -308,6 +317,7 @@ class Workbench(QWidget):
         self.runs.score_asked.connect(self.score)
         self.runs.resume_asked.connect(self.resume)
         self.reconstructions.rebuild_asked.connect(self.rebuild)
+        self.reconstructions.records_asked.connect(self.show_records)
         self.reconstructions.part_chosen.connect(self.scene.show_part)
         self.scene.moved.connect(self._show_place)
         self.desk.run_told.connect(self.train.curves.take)

@@ -56,7 +56,7 @@ class ProgressReport:
             case RunStarted():
                 self._console.print(
                     f"{event.updates} updates on {event.samples} slices, {event.device}, {event.precision} "
-                    f"-> {event.folder}",
+                    f"-> {event.folder}, about {event.memory_bytes / 2**30:.1f} GiB of memory",
                     highlight=False,
                 )
                 self._advance("training", 0, event.updates, "")

@@ -55,6 +55,11 @@ class SegmentationObjective(Objective):
         ).to(device)
         self.network: nn.Module = self._unet
 
+    def inputs(self, n: int) -> Tensor:
+        """Return images as the network takes them for `n` slices, of the right size and without content."""
+        size = self._recipe.crop.size_px
+        return torch.zeros(n, 1, size, size, device=self._device)
+
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Freeze the encoder during the first part of the training, if the recipe says so."""
         free = update / length.updates >= self._recipe.freeze_encoder

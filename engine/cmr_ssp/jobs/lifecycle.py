@@ -57,18 +57,26 @@ def _problems(error: BaseException) -> tuple[Problem, ...]:
 
 def _named(error: BaseException) -> BaseException:
     """Return running out of memory as an error with a way out, everything else as it is."""
-    text = str(error)
-    exhausted = isinstance(error, MemoryError | torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "allocate memory" in text
-    )
-    if not exhausted:
+    if not is_exhausted(error):
         return error
+    release_memory(error)
+    remedy = "Use a smaller batch_size or preset, or --device cpu."
+    return DeviceError.of("memory", "the device has too little of it", remedy)
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Tell whether memory ran out; the libraries do not agree on an error for it."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    )
+
+
+def release_memory(error: BaseException) -> None:
+    """Let go of what the work held that ran out of memory."""
     error.__traceback__ = None  # its frames hold the tensors
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
-    remedy = "Use --set micro_batch=4 or a smaller batch_size, a smaller preset, or --device cpu."
-    return DeviceError.of("memory", "the device has too little of it for this recipe", remedy)
 
 
 def _unforeseen(error: BaseException) -> Problem:

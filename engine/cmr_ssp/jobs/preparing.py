@@ -14,7 +14,8 @@ from lightning_fabric import Fabric
 from cmr_ssp.devices import choose_device, choose_precision, describe_machine, make_fabric
 from cmr_ssp.errors import CohortError, DeviceError, Problem, RecipeError, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStarted, ignore_events
-from cmr_ssp.jobs.lifecycle import guarded
+from cmr_ssp.jobs.estimating import at_once, estimate_memory, may_not_fit, out_of_memory
+from cmr_ssp.jobs.lifecycle import guarded, is_exhausted, release_memory
 from cmr_ssp.jobs.notices import unsure_of_heart
 from cmr_ssp.recipes import DinoRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.runs import Provenance, Run, SeenSubjects
@@ -23,7 +24,15 @@ from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split
 from cmr_ssp.team import Team, process_number
-from cmr_ssp.training import ALONE, Objective, Processes, TrainingLength, fit_updates, train
+from cmr_ssp.training import (
+    ALONE,
+    MemoryNeed,
+    Objective,
+    Processes,
+    TrainingLength,
+    fit_updates,
+    train,
+)
 
 _R = TypeVar("_R", bound=Recipe)
 
@@ -173,7 +182,11 @@ class Workplace:
         if self.settings.max_minutes is None:
             return recipe
         left = 60 * self.settings.max_minutes - (time.perf_counter() - self.started)
-        return fit_updates(objective, recipe, left, fabric, self.cancel)
+        try:
+            return fit_updates(objective, recipe, left, fabric, self.cancel)
+        except (MemoryError, RuntimeError) as error:
+            self._explain(error, recipe, None)
+            raise
 
     def train(
         self,
@@ -187,10 +200,26 @@ class Workplace:
     ) -> Outcome:
         """Announce the run and train."""
         length = TrainingLength.of(recipe, len(objective.samples))
-        self.on_event(
-            RunStarted(run.folder, str(self.device), recipe.precision, len(objective.samples), length.updates)
-        )
-        return train(objective, recipe, run, provenance, fabric, self.on_event, self.cancel, resume=resume)
+        need = None
+        try:
+            need = estimate_memory(recipe, self.device)
+            memory, samples = need.of(at_once(recipe)), len(objective.samples)
+            device, precision = str(self.device), recipe.precision
+            self.on_event(RunStarted(run.folder, device, precision, samples, length.updates, memory))
+            if (warning := may_not_fit(recipe, need, self.device)) is not None:
+                self.on_event(Noticed(warning))
+            return train(
+                objective, recipe, run, provenance, fabric, self.on_event, self.cancel, resume=resume
+            )
+        except (MemoryError, RuntimeError) as error:
+            self._explain(error, recipe, need)
+            raise
+
+    def _explain(self, error: BaseException, recipe: Recipe, need: MemoryNeed | None) -> None:
+        """Raise what a recipe should be changed to, where memory ran out."""
+        if is_exhausted(error):
+            release_memory(error)  # before it is asked how much is free
+            raise out_of_memory(recipe, need, self.device) from error
 
     def machine(self, precision: str) -> dict[str, str | int]:
         """Describe the hardware for the run's record."""

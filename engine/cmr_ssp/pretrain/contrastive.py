@@ -50,6 +50,7 @@ class ContrastiveObjective(PretrainObjective[ContrastiveT]):
     """Trains the encoder to tell which of a batch's views belong together, two views a slice."""
 
     transferred = ("encoder",)
+    n_views = 2
 
     def make_network(self) -> nn.Module:
         """Return the encoder with the projection head."""
@@ -73,9 +74,9 @@ class ContrastiveObjective(PretrainObjective[ContrastiveT]):
         self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...], processes: Processes
     ) -> Tensor:
         keep, augmentation = processes.part(len(samples)), self._recipe.augmentation
-        part = network(self.views(samples, seed, augmentation=augmentation, n_views=2, keep=keep))
-        features = processes.gathered(part, n_views=2)
-        positives = torch.from_numpy(self.positives(np.tile(samples, 2))).to(self._device)
+        part = network(self.views(samples, seed, augmentation=augmentation, n_views=self.n_views, keep=keep))
+        features = processes.gathered(part, n_views=self.n_views)
+        positives = torch.from_numpy(self.positives(np.tile(samples, self.n_views))).to(self._device)
         return contrastive_loss(features, positives, self._recipe.temperature)
 
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:

@@ -126,6 +126,12 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
         self._is_due = False
         return self._pair
 
+    def inputs(self, n: int) -> list[Tensor]:
+        """Return empty views of both sizes, as the network takes them."""
+        views = self._recipe.views
+        sizes = _N_GLOBAL * [self._recipe.crop.size_px] + views.n_local * [views.local_size_px]
+        return [torch.zeros(n, 1, size, size, device=self._device) for size in sizes]
+
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Set the teacher's temperature, and freeze the last layer in the first part of the training."""
         teacher, progress = self._recipe.teacher, update / length.updates

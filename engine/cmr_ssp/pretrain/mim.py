@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cmr_ssp.devices import autocast
 from cmr_ssp.networks import UNet
 from cmr_ssp.pretrain.objective import PretrainObjective
 from cmr_ssp.recipes import MimRecipe
+from cmr_ssp.runs import Run
+from cmr_ssp.runs.records import RecordedSlices, has_records, write_record, write_slices
 from cmr_ssp.samples.patch_mask import draw_patch_mask
 from cmr_ssp.samples.seeding import generator
+from cmr_ssp.training import TrainingLength
 
 _MASK_STREAM = 1  # apart from the stream that augments
+_RECORD_STREAM = 3
+_N_RECORDED, _N_RECORDS = 8, 20
 
 
 def masked_mse(prediction: Tensor, images: Tensor, mask: Tensor) -> Tensor:
@@ -57,3 +66,69 @@ class MimObjective(PretrainObjective[MimRecipe]):
     def _masked_loss(self, network: nn.Module, images: Tensor, mask: Tensor) -> Tensor:
         mask = mask.to(self._device)
         return masked_mse(network(images.masked_fill(mask, 0.0))[0], images, mask)
+
+    @torch.inference_mode()
+    def record(self, run: Run, update: int, length: TrainingLength) -> Path | None:
+        """Rebuild a few slices, the same with the same patches hidden every time.
+
+        Validation slices, or training slices where nobody validates; the first record is of a network that
+        learnt nothing.
+        """
+        every = self._recipe.records_every or -(-length.updates // _N_RECORDS)
+        if update % every and update != length.updates:
+            return None
+        role, of = (
+            ("validation", self._validation_samples)
+            if len(self._validation_samples)
+            else ("train", self.samples)
+        )
+        chosen = spread_slices(self._bank.index, of, self._recipe.seed)
+        seed = (self._recipe.seed, _RECORD_STREAM)
+        images, mask = self.views(chosen, seed, augmentation=None), self._mask(len(chosen), seed)
+        if not has_records(run):
+            write_slices(run, self._about(chosen, role, images, mask))
+        self.network.eval()
+        with autocast(self._device):
+            rebuilt = self.network(images.masked_fill(mask.to(self._device), 0.0))[0]
+        return write_record(run, update, _half(rebuilt))
+
+    def _about(self, chosen: NDArray[np.int64], role: str, images: Tensor, mask: Tensor) -> RecordedSlices:
+        places = tuple(
+            (self._bank.subject_ids[record["subject"]], int(record["frame"]), int(record["slice"]))
+            for record in self._bank.index[chosen]
+        )
+        spacing_mm = self._recipe.crop.spacing_mm
+        return RecordedSlices(_half(images), mask[:, 0].numpy(), places, role, spacing_mm)
+
+
+def spread_slices(index: NDArray[np.void], samples: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """Return a handful of samples, spread over subjects, slices and frames; the seed draws them.
+
+    Parameters
+    ----------
+    index : structured ndarray of `SLICE`
+        Of the whole bank.
+    samples : ndarray of int
+        Those to choose from.
+    seed : int
+        Of the draw.
+    """
+    random = np.random.default_rng((seed, _RECORD_STREAM))
+    subjects = random.permutation(np.unique(index["subject"][samples]))
+    parts = (np.arange(_N_RECORDED) + 0.5) / _N_RECORDED
+    chosen = []
+    for subject, *at in zip(
+        np.resize(subjects, _N_RECORDED), *map(random.permutation, (parts, parts)), strict=True
+    ):
+        left = samples[index["subject"][samples] == subject]
+        for axis, part in zip(("slice", "frame"), at, strict=True):
+            there = np.unique(index[axis][left])
+            left = left[index[axis][left] == there[int(part * len(there))]]
+        chosen.append(left[0])
+    return np.unique(chosen)
+
+
+def _half(images: Tensor) -> NDArray[np.float16]:
+    """Return images (slice, 1, row, column) as they are kept: (slice, row, column), half precision."""
+    most = float(np.finfo(np.float16).max)
+    return images[:, 0].float().clamp(-most, most).cpu().numpy().astype(np.float16)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -39,6 +39,9 @@ class PretrainObjective(Objective, Generic[RecipeT]):
     transferred: ClassVar[tuple[str, ...]]
     """The parts of the network that fine-tuning starts from; never a head."""
 
+    n_views: ClassVar[int] = 1
+    """Views of a slice that the network takes."""
+
     validation_batch: int = 32
     """Slices that are measured at once."""
 
@@ -65,6 +68,11 @@ class PretrainObjective(Objective, Generic[RecipeT]):
 
         The first one chooses the best checkpoint: higher is better.
         """
+
+    def inputs(self, n: int) -> Any:
+        """Return images as the network takes them for `n` slices, of the right size and without content."""
+        size = self._recipe.crop.size_px
+        return torch.zeros(n * self.n_views, 1, size, size, device=self._device)
 
     def views(
         self,

@@ -29,6 +29,12 @@ class MimRecipe(PretrainRecipe):
 
     method: Literal["mim"] = "mim"
     mask: PatchMask = Field(PatchMask(), title="Mask")
+    records_every: Count | None = Field(
+        None,
+        title="Record every",
+        description="Updates between reconstructions of the same few slices that the run keeps",
+        json_schema_extra={"none": "about 20 in all"},
+    )
 
     def _more_faults(self) -> list[str]:
         size, patch = self.crop.size_px, self.mask.patch_px

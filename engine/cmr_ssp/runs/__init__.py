@@ -5,6 +5,7 @@ from cmr_ssp.runs.claim import Record, claimed, is_claimed, no_record
 from cmr_ssp.runs.lineage import leave_behind, lineage
 from cmr_ssp.runs.listing import RunState, RunSummary, list_runs
 from cmr_ssp.runs.provenance import Provenance, SeenSubjects
+from cmr_ssp.runs.records import Records, read_records
 from cmr_ssp.runs.run import Run
 from cmr_ssp.runs.scores import store_scores, stored_scores
 from cmr_ssp.runs.transfer import TransferReport, transfer_weights
@@ -13,6 +14,7 @@ __all__ = [
     "Checkpoint",
     "Provenance",
     "Record",
+    "Records",
     "Run",
     "RunState",
     "RunSummary",
@@ -26,6 +28,7 @@ __all__ = [
     "list_runs",
     "load_checkpoint",
     "no_record",
+    "read_records",
     "save_checkpoint",
     "store_scores",
     "stored_scores",

@@ -26,7 +26,9 @@ LOCK = ".lock"
 """Lies in a run directory while a job works in it."""
 
 _WITHOUT_CHECKPOINT = {LOCK, "state.json", "recipe.yaml", "split.yaml", "history.csv"}
-_LEFTOVER = re.compile(r"\.(last|best|state|recipe|split|history|scores|earlier)\.[a-z]+\.[0-9a-f]{8}\.tmp")
+_LEFTOVER = re.compile(
+    r"\.(last|best|state|recipe|split|history|scores|earlier|slices|update-\d+)\.[a-z]+\.[0-9a-f]{8}\.tmp"
+)
 _RUNNING = "running"
 _HISTORY_COLUMNS = ["epoch", "update", "learning_rate", "loss"]
 
@@ -65,6 +67,11 @@ class Run:
         return self.folder / "history.csv"
 
     @property
+    def records(self) -> Path:
+        """Folder of what masked image modelling rebuilt over the training."""
+        return self.folder / "records"
+
+    @property
     def scores(self) -> Path:
         """What was scored with the newest checkpoint, one row a subject, phase and structure."""
         return self.folder / "scores.csv"
@@ -90,7 +97,7 @@ class Run:
 
     def clear_leftovers(self) -> None:
         """Remove what a process left behind that was killed while it wrote."""
-        for path in self.folder.glob(".*.tmp"):
+        for path in (*self.folder.glob(".*.tmp"), *self.records.glob(".*.tmp")):
             if _LEFTOVER.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 

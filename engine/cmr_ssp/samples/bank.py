@@ -157,6 +157,11 @@ class BankedCine:
     drawn: tuple[frozenset[Structure], ...]
 
 
+def empty_bank() -> SliceBank:
+    """Return a bank without slices, for what has to be known before there are any."""
+    return SliceBank(Path(), np.empty(0, SLICE), (), (), np.empty(0, np.uint8))
+
+
 def open_bank(folder: Path) -> SliceBank:
     """Open a bank that `build_bank` wrote; no pixel is read."""
     about = json.loads((folder / "bank.json").read_text())

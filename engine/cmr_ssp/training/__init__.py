@@ -2,8 +2,18 @@
 
 from cmr_ssp.training.fitting import fit_updates
 from cmr_ssp.training.loop import train
+from cmr_ssp.training.memory import MemoryNeed, memory_need
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.processes import ALONE, Processes
 from cmr_ssp.training.stepper import Objective
 
-__all__ = ["ALONE", "Objective", "Processes", "TrainingLength", "fit_updates", "train"]
+__all__ = [
+    "ALONE",
+    "MemoryNeed",
+    "Objective",
+    "Processes",
+    "TrainingLength",
+    "fit_updates",
+    "memory_need",
+    "train",
+]

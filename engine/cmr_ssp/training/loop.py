@@ -21,10 +21,12 @@ from cmr_ssp.events import (
     Noticed,
     OnEvent,
     Outcome,
+    ReconstructionReady,
     UpdateFinished,
 )
 from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint, save_checkpoint
+from cmr_ssp.runs.records import forget_records
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.stepper import Objective, Stepper
 
@@ -118,18 +120,29 @@ class _Loop:
         if self._is_due() and tally.since_save_count:  # it was stopped during the validation
             self._objective.before_update(tally.update - 1, length)  # as it was left
             self._conclude(cancel)
+        self._record()
         while tally.update < length.updates:
             started = time.perf_counter()
             loss = self._stepper.step(tally.update, cancel)
             if loss is None:
                 raise Cancelled
             self._count(float(loss))
+            self._record()
             if self._is_due():
                 self._conclude(cancel)
             elif length.ends_epoch(tally.update - 1):
                 self._write_row({})
             self._durations.append(time.perf_counter() - started)
             self._on_event(UpdateFinished(tally.update, length.updates, float(loss), self._seconds_left()))
+
+    def _record(self) -> None:
+        """Keep a reconstruction where one is due; one that is there already is made again, all the same."""
+        if not self._processes.first:
+            return
+        path = self._objective.record(self._run, self._tally.update, self._length)
+        self._objective.network.train()
+        if path is not None:
+            self._on_event(ReconstructionReady(path, self._tally.update))
 
     def _is_due(self) -> bool:
         """Whether a validation follows the last update."""
@@ -226,6 +239,7 @@ class _Loop:
         if self._processes.first:
             rows = [row for row in self._run.read_history() if int(row["update"]) <= self._tally.update]
             self._run.write_history(rows)
+            forget_records(self._run, after=self._tally.update)
             if self._tally.update < self._length.updates:
                 self._run.scores.unlink(missing_ok=True)  # of weights that are about to change
         self._processes.wait()  # nobody may read a checkpoint that the first has already replaced

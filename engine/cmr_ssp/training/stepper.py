@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from cmr_ssp.events import Cancel
 from cmr_ssp.networks import share_norms
 from cmr_ssp.recipes import Recipe
+from cmr_ssp.runs import Run
 from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import TrainingLength, batch_order
 from cmr_ssp.training.processes import ALONE, Processes
@@ -62,6 +64,14 @@ class Objective(ABC):
     def rank(self, mean_loss: float) -> float:
         """Return how good the network is where nothing is validated: higher is better."""
         return -mean_loss
+
+    def record(self, run: Run, update: int, length: TrainingLength) -> Path | None:
+        """Keep in the run how the network does after so many updates, if that is due; return the file.
+
+        What is kept after an update is a function of the network alone, and the network stays as it is.
+        """
+        del run, update, length
+        return None
 
     def validate(self, cancel: Cancel) -> dict[str, float]:
         """Return what is measured on validation subjects; empty where there are none.

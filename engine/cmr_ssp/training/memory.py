@@ -1,0 +1,96 @@
+"""What a training needs of a device's memory, from a few slices that go through its network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+
+from cmr_ssp.recipes import Optimiser
+
+_FEW = 2  # slices; batch norm needs two
+_TRANSIENT = 2  # largest tensors that a pass works on besides what it keeps
+_LIBRARIES = 64 << 20  # kernels and buffers of a first step, as measured
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryNeed:
+    """What training takes.
+
+    Attributes
+    ----------
+    fixed_bytes : int
+        Whatever the batch: weights, gradients, the optimiser's state, and the libraries' own.
+    slice_bytes : int
+        For every slice that is looked at in one go.
+    """
+
+    fixed_bytes: int
+    slice_bytes: int
+
+    def of(self, slices: int) -> int:
+        """Return the bytes for so many slices at once."""
+        return self.fixed_bytes + slices * self.slice_bytes
+
+    def most_slices(self, memory_bytes: int) -> int:
+        """Return how many slices at once fit; below 1 where none does."""
+        return (memory_bytes - self.fixed_bytes) // max(1, self.slice_bytes)
+
+
+def memory_need(
+    network: nn.Module,
+    inputs: Callable[[int], Any],
+    optimiser: Optimiser,
+    device: torch.device,
+    precision: str,
+) -> MemoryNeed:
+    """Measure what a network keeps between its two passes, with two slices and with three.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Its running statistics move: give a network that nobody trains.
+    inputs : callable
+        Returns what the network takes for a number of slices.
+    optimiser : Optimiser
+        Decides what is remembered of every weight.
+    device : torch.device
+        Where the network lies.
+    precision : str
+        As in a recipe, but not ``auto``.
+    """
+    few, largest_of_few = _kept_bytes(network, inputs(_FEW), device, precision)
+    more, largest = _kept_bytes(network, inputs(_FEW + 1), device, precision)
+    states = 2 if optimiser.name == "adamw" else int(optimiser.momentum > 0)
+    weights = sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
+    trained = sum(tensor.nbytes for tensor in network.parameters() if tensor.requires_grad)
+    a_slice = more - few
+    copies = max(0, few - _FEW * a_slice)  # of the weights in lower precision
+    fixed = _LIBRARIES + weights + trained * (1 + states) + copies
+    return MemoryNeed(fixed, a_slice + _TRANSIENT * (largest - largest_of_few))
+
+
+def _kept_bytes(network: nn.Module, inputs: Any, device: torch.device, precision: str) -> tuple[int, int]:
+    """Return what a forward pass keeps for the backward pass, in all and of the largest tensor."""
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
+    kept: dict[int, Tensor] = {}  # the tensors live on, so that no address is used twice
+
+    def keep(tensor: Tensor) -> Tensor:
+        address = tensor.untyped_storage().data_ptr()
+        if address not in own:
+            kept[address] = tensor
+        return tensor
+
+    kind = torch.float16 if precision == "16-mixed" else torch.bfloat16
+    with (
+        torch.autocast(device.type, kind, enabled=precision.endswith("mixed")),
+        saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
+        outputs = network(inputs)
+    sizes = [tensor.untyped_storage().nbytes() for tensor in kept.values()]
+    del outputs
+    return sum(sizes), max(sizes)

@@ -1,0 +1,144 @@
+"""How much memory a training needs, and what is said where there is not enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cmr_ssp import jobs
+from cmr_ssp.errors import DeviceError, Problem
+from cmr_ssp.events import JobEnded, Noticed, RunStarted
+from cmr_ssp.files import open_cohort
+from cmr_ssp.jobs import estimating
+from cmr_ssp.jobs.estimating import at_once, estimate_memory, what_fits
+from cmr_ssp.recipes import Recipe, SegmentationRecipe, load_recipe, parse_recipe
+from cmr_ssp.runs import Run
+from cmr_ssp.subjects import Cohort
+from cmr_ssp.training import MemoryNeed
+from cmr_ssp.training.memory import memory_need
+from cohort_helpers import write_beating_cohort
+from torch import nn
+from training_helpers import recipe as mim
+
+CPU = torch.device("cpu")
+MIB = 2**20
+
+
+def of(method: str, **changes: Any) -> Recipe:
+    tree = mim().model_dump() | {"method": method} | changes
+    del tree["mask"], tree["records_every"]
+    return parse_recipe(
+        {**tree, **({"head": {"hidden": 8, "outputs": 4}} if method == "simclr" else {})}, "test"
+    )
+
+
+def test_what_is_kept_is_counted_exactly() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.LeakyReLU(0.01, inplace=True)
+    )
+    settings = mim().optimiser.model_copy(update={"name": "adamw"})
+    need = memory_need(network, lambda n: torch.zeros(n, 1, 16, 16), settings, CPU, "32-true")
+    pixels = 16 * 16 * 4
+    # the image, the convolution's output for the norm, the norm's output; two of the largest in passing
+    assert need.slice_bytes == pixels * (1 + 8 + 8) + 2 * 8 * pixels
+    weights = sum(p.nbytes for p in network.parameters())
+    assert need.of(0) - 64 * MIB - 4 * weights in range(1024)  # buffers and the norm's statistics
+
+
+@pytest.mark.parametrize(
+    "name", ["mim/cpu-small", "simclr/cpu-small", "dino/cpu-small", "finetune/cpu-small"]
+)
+def test_an_estimate_leaves_no_trace_and_grows_with_what_is_looked_at_at_once(name: str) -> None:
+    recipe = load_recipe(name)
+    before = torch.get_rng_state()
+    need = estimate_memory(recipe, CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert 100 * MIB < need.of(at_once(recipe)) < 300 * MIB  # 180 to 250 were measured
+    single = estimate_memory(recipe.model_copy(update={"precision": "32-true"}), CPU)
+    assert single.slice_bytes >= need.slice_bytes
+
+
+def test_what_fits_is_a_divisor_and_never_more_than_half() -> None:
+    need, recipe = MemoryNeed(100, 10), mim(batch_size=24)
+    assert what_fits(recipe, need, 200) == {"micro_batch": 8}  # 0.9 * 200 holds 8
+    assert what_fits(recipe, need, 190) == {"micro_batch": 6}
+    assert what_fits(recipe, need, 10**9) == {"micro_batch": 12}  # the estimate was wrong
+    assert what_fits(recipe, need, None) == what_fits(recipe, None, 5) == {"micro_batch": 12}
+    assert what_fits(recipe, need, 100) == what_fits(mim(batch_size=1), need, 10**9) == {}
+    assert what_fits(of("simclr", batch_size=8), need, 200) == {"batch_size": 4}
+    assert what_fits(of("simclr", batch_size=8, micro_batch=8), need, 200) == {
+        "batch_size": 4,
+        "micro_batch": 4,
+    }
+    assert what_fits(of("simclr", batch_size=3), need, 10**9) == {}  # one slice alone has no other
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    return open_cohort(write_beating_cohort(tmp_path_factory.mktemp("cohort"), "abc"))
+
+
+def exhausted(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
+def train(cohort: Cohort, recipe: Recipe, folder: Path, told: list[Any], **settings: Any) -> None:
+    work: Callable[..., Any] = jobs.finetune if isinstance(recipe, SegmentationRecipe) else jobs.pretrain
+    work(cohort, recipe, Run(folder / "run"), settings=jobs.Settings("cpu", **settings), on_event=told.append)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "setting"),
+    [
+        (mim(), {"micro_batch": 2}),
+        (mim(micro_batch=2), {"micro_batch": 1}),
+        (of("simclr"), {"batch_size": 2}),
+        (of("scratch"), {"micro_batch": 2}),
+        (mim(batch_size=1), {}),
+    ],
+    ids=["mim", "mim again", "simclr", "scratch", "nothing smaller"],
+)
+@pytest.mark.parametrize("minutes", [None, 1.0])
+def test_running_out_of_memory_names_what_would_fit(
+    cohort: Cohort,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    recipe: Recipe,
+    setting: dict[str, int],
+    minutes: float | None,
+) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr("cmr_ssp.training.stepper.Stepper.step", exhausted)
+    with pytest.raises(DeviceError) as caught:
+        train(cohort, recipe, tmp_path, told, max_minutes=minutes)
+    (problem,) = caught.value.problems
+    assert problem.suggestion == setting and told[-1] == JobEnded(told[-1].outcome, (problem,))
+    for key, value in setting.items():
+        assert f"--set {key}={value}" in problem.remedy
+    assert setting or "smaller preset" in problem.remedy
+    monkeypatch.undo()
+    changed = type(recipe).model_validate(recipe.model_dump() | setting)
+    train(cohort, changed, tmp_path / "again", told)
+    assert told[-1].problems == ()
+
+
+def shortages(told: list[Any]) -> list[Problem]:
+    notices = (event.problem for event in told if isinstance(event, Noticed))
+    return [problem for problem in notices if "may need" in problem.what]
+
+
+def test_the_need_is_told_and_a_device_too_small_is_warned_of(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Any] = []
+    train(cohort, mim(), tmp_path / "large", told)
+    (started,) = [event for event in told if isinstance(event, RunStarted)]
+    need = estimate_memory(mim(), CPU)
+    assert started.memory_bytes == need.of(4) and not shortages(told)
+    monkeypatch.setattr(estimating, "free_memory", lambda device: int((need.of(2) + 1000) / 0.9))
+    train(cohort, mim(batch_size=400), tmp_path / "small", told)
+    (problem,) = shortages(told)
+    assert problem.suggestion == {"micro_batch": 2} and "--set micro_batch=2" in problem.remedy
