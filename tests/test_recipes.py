@@ -182,7 +182,16 @@ PAPER = {
 }
 """Supplementary table A and the authors' published configuration, by method."""
 
-OURS = {"method", "updates", "seed", "threads", "checkpoint_every", "crop.centre", "schedule.power"}
+OURS = {
+    "method",
+    "updates",
+    "seed",
+    "threads",
+    "checkpoint_every",
+    "records_every",
+    "crop.centre",
+    "schedule.power",
+}
 """Settings that the paper does not have, or not for this method."""
 
 
