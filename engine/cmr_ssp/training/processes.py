@@ -10,8 +10,6 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cmr_ssp.events import Cancel, Cancelled
-
 _T = TypeVar("_T")
 
 
@@ -68,17 +66,6 @@ class Processes:
         averaged = value.detach().clone()
         torch.distributed.all_reduce(averaged)
         return averaged / self.count
-
-    def check(self, cancel: Cancel) -> None:
-        """Leave the work in all processes at once where the first was asked to stop.
-
-        Raises
-        ------
-        Cancelled
-            Then.
-        """
-        if self.agree(cancel.requested):
-            raise Cancelled
 
     def agree(self, answer: bool) -> bool:
         """Return what the first process answers."""
