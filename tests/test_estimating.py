@@ -138,6 +138,7 @@ def test_the_need_is_told_and_a_device_too_small_is_warned_of(
     (started,) = [event for event in told if isinstance(event, RunStarted)]
     need = estimate_memory(mim(), CPU)
     assert started.memory_bytes == need.of(4) and not shortages(told)
+    assert 0 < started.seconds < 60
     monkeypatch.setattr(estimating, "free_memory", lambda device: int((need.of(2) + 1000) / 0.9))
     train(cohort, mim(batch_size=400), tmp_path / "small", told)
     (problem,) = shortages(told)

@@ -38,6 +38,7 @@ class RunStarted:
     samples: int
     updates: int
     memory_bytes: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,7 +56,8 @@ class ProgressReport:
             case RunStarted():
                 self._console.print(
                     f"{event.updates} updates on {event.samples} slices, {event.device}, {event.precision} "
-                    f"-> {event.folder}, about {event.memory_bytes / 2**30:.1f} GiB of memory",
+                    f"-> {event.folder}, about {event.memory_bytes / 2**30:.1f} GiB of memory "
+                    f"and {timedelta(seconds=round(event.seconds))}",
                     highlight=False,
                 )
                 self._advance("training", 0, event.updates, "")

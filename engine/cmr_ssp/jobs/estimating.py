@@ -15,8 +15,9 @@ from cmr_ssp.finetune import SegmentationObjective
 from cmr_ssp.pretrain import METHODS, PretrainObjective
 from cmr_ssp.recipes import ContrastiveRecipe, PretrainRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.samples.bank import empty_bank
-from cmr_ssp.training import MemoryNeed, memory_need
+from cmr_ssp.training import MemoryNeed, memory_need, there_and_back
 
+_TIMED = 8  # slices
 _CAUTION = 0.9  # of the free memory: the estimate is one
 
 
@@ -32,6 +33,20 @@ def estimate_memory(recipe: Recipe, device: torch.device) -> MemoryNeed:
         objective = _objective(recipe, device)
         network = objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return memory_need(network.train(), objective.inputs, recipe.optimiser, device, precision)
+
+
+def estimate_seconds(recipe: Recipe, device: torch.device, updates: int) -> float:
+    """Return about how long so many updates take, from a few slices that go both ways through the network.
+
+    Views, optimiser and validations are not in it; with this computer's present load, they hardly count.
+    """
+    precision = choose_precision(recipe.precision, device)
+    with torch.random.fork_rng():
+        objective = _objective(recipe, device)
+        network = objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        there_and_back(network.train(), objective.inputs(_TIMED), device, precision)  # kernels are chosen
+        seconds = there_and_back(network, objective.inputs(_TIMED), device, precision)
+    return seconds / _TIMED * recipe.batch_size * updates
 
 
 def _objective(recipe: Recipe, device: torch.device) -> PretrainObjective[Any] | SegmentationObjective:

@@ -14,7 +14,7 @@ from lightning_fabric import Fabric
 from cmr_ssp.devices import choose_device, choose_precision, describe_machine, make_fabric
 from cmr_ssp.errors import CohortError, DeviceError, Problem, RecipeError, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStarted, ignore_events
-from cmr_ssp.jobs.estimating import at_once, estimate_memory, may_not_fit, out_of_memory
+from cmr_ssp.jobs.estimating import at_once, estimate_memory, estimate_seconds, may_not_fit, out_of_memory
 from cmr_ssp.jobs.lifecycle import guarded, is_exhausted, release_memory
 from cmr_ssp.jobs.notices import unsure_of_heart
 from cmr_ssp.recipes import DinoRecipe, Recipe, SegmentationRecipe
@@ -203,9 +203,10 @@ class Workplace:
         need = None
         try:
             need = estimate_memory(recipe, self.device)
-            memory, samples = need.of(at_once(recipe)), len(objective.samples)
+            memory, samples = need.of(at_once(recipe) // self.team.count), len(objective.samples)
             device, precision = str(self.device), recipe.precision
-            self.on_event(RunStarted(run.folder, device, precision, samples, length.updates, memory))
+            seconds = estimate_seconds(recipe, self.device, length.updates) / self.team.count
+            self.on_event(RunStarted(run.folder, device, precision, samples, length.updates, memory, seconds))
             if (warning := may_not_fit(recipe, need, self.device)) is not None:
                 self.on_event(Noticed(warning))
             return train(

@@ -2,7 +2,7 @@
 
 from cmr_ssp.training.fitting import fit_updates
 from cmr_ssp.training.loop import train
-from cmr_ssp.training.memory import MemoryNeed, memory_need
+from cmr_ssp.training.memory import MemoryNeed, memory_need, there_and_back
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.processes import ALONE, Processes
 from cmr_ssp.training.stepper import Objective
@@ -15,5 +15,6 @@ __all__ = [
     "TrainingLength",
     "fit_updates",
     "memory_need",
+    "there_and_back",
     "train",
 ]

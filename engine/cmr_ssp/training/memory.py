@@ -1,7 +1,8 @@
-"""What a training needs of a device's memory, from a few slices that go through its network."""
+"""What a training needs of memory and time, from a few slices that go through its network."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +75,24 @@ def memory_need(
     return MemoryNeed(fixed, a_slice + _TRANSIENT * (largest - largest_of_few))
 
 
+def there_and_back(network: nn.Module, inputs: Any, device: torch.device, precision: str) -> float:
+    """Return the seconds of a forward and a backward pass."""
+    started = time.perf_counter()
+    with _autocast(device, precision):
+        outputs = network(inputs)
+    several = (outputs,) if isinstance(outputs, Tensor) else outputs
+    total = sum(output.float().mean() for output in several if output.requires_grad)
+    assert isinstance(total, Tensor)
+    total.backward()  # type: ignore[no-untyped-call]
+    float(total.detach())  # waits for the device
+    return time.perf_counter() - started
+
+
+def _autocast(device: torch.device, precision: str) -> torch.autocast:
+    kind = torch.float16 if precision == "16-mixed" else torch.bfloat16
+    return torch.autocast(device.type, kind, enabled=precision.endswith("mixed"))
+
+
 def _kept_bytes(network: nn.Module, inputs: Any, device: torch.device, precision: str) -> tuple[int, int]:
     """Return what a forward pass keeps for the backward pass, in all and of the largest tensor."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
@@ -85,9 +104,8 @@ def _kept_bytes(network: nn.Module, inputs: Any, device: torch.device, precision
             kept[address] = tensor
         return tensor
 
-    kind = torch.float16 if precision == "16-mixed" else torch.bfloat16
     with (
-        torch.autocast(device.type, kind, enabled=precision.endswith("mixed")),
+        _autocast(device, precision),
         saved_tensors_hooks(keep, lambda tensor: tensor),
     ):
         outputs = network(inputs)
