@@ -19,6 +19,7 @@ from cmr_ssp.recipes import (
 )
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QWidget
 from tone_helpers import GROUNDS, components, contrast
 
@@ -234,8 +235,7 @@ def test_the_form_fits_a_narrow_dock(make_form: MakeForm) -> None:
             section.expand(animate=False)
         form.show()
         form.resize(380, 1200)
-        QApplication.processEvents()
-        assert form.width() == 380
+        assert QTest.qWaitFor(lambda form=form: form.width() == 380, 2000)
         for row in fields(form).rows.values():
             if row.isVisibleTo(form):
                 right = row.mapTo(form, QPoint(row.width(), 0)).x()
