@@ -1,9 +1,9 @@
 """How much of a pretraining's time is the network's, for every method at its ``cpu-small`` preset.
 
-The whole loop runs (events, history, a checkpoint every so many updates). What is spent on making views, the
-slices' way from the bank included, is measured inside it, and so is what the loop does around the step.
-Time is that of the thread, so that other work on the machine does not count; all torch work is on it with
-``--threads 1``. With more threads it is that of the clock.
+The whole loop runs (events, history, checkpoints spread over the updates between two of them). What is spent
+on making views, the slices' way from the bank included, is measured inside it, and so is what the loop does
+around the step. Time is that of the thread, so that other work on the machine does not count; all torch work
+is on it with ``--threads 1``. With more threads it is that of the clock.
 """
 
 from __future__ import annotations
@@ -64,10 +64,16 @@ class Watch:
             if event.update == WARM_UP:
                 self.views_s = self.steps_s = 0.0
 
-    @property
-    def share(self) -> float:
-        """The network's part of the loop's time: the steps without the views."""
-        return (self.steps_s - self.views_s) / (self._ends[-1] - self._ends[WARM_UP - 1])
+    def share(self, checkpoint_every: int) -> float:
+        """Return the network's part of the loop's time: the steps without the views.
+
+        The last update's checkpoints are spread over those between two of them.
+        """
+        ends = np.array(self._ends[WARM_UP - 1 :])
+        *updates, last = np.diff(ends)
+        usual = float(np.median(updates))
+        whole = sum(updates) + usual + max(0.0, last - usual) * (len(updates) + 1) / checkpoint_every
+        return (self.steps_s - self.views_s) / whole
 
 
 _STEP = Stepper.step
@@ -89,7 +95,7 @@ def network_share(method: str, bank: SliceBank, updates: int, clock: Callable[[]
         run = Run(Path(folder))
         fabric = make_fabric(CPU, choose_precision(recipe.precision, CPU))
         train(objective, recipe, run, Provenance(), fabric, watch.listen, Cancel())
-    return watch.share
+    return watch.share(recipe.checkpoint_every)
 
 
 def main() -> None:

@@ -256,7 +256,7 @@ def test_opening_reads_no_pixel_and_training_cannot_change_the_file(cohort: Coho
     folder = slice_bank(cohort.subjects, banks).folder
     before = fingerprint(folder)
     bank = open_bank(folder)
-    assert isinstance(bank._bytes, np.memmap)
+    assert isinstance(bank._bytes.base, np.memmap)
     image = bank.image(0)
     assert np.shares_memory(image, bank._bytes)
     image[:] = 1

@@ -168,4 +168,5 @@ def open_bank(folder: Path) -> SliceBank:
     index = np.load(folder / "index.npy", allow_pickle=False)
     # Copy on write: torch wants writable memory, the file stays as it is.
     pixels = np.memmap(folder / "slices.bin", dtype=np.uint8, mode="c")
-    return SliceBank(folder, index, tuple(about["subject_ids"]), tuple(about["fingerprints"]), pixels)
+    plain = np.asarray(pixels)  # still mapped; slicing numpy's own class for it takes several times as long
+    return SliceBank(folder, index, tuple(about["subject_ids"]), tuple(about["fingerprints"]), plain)
