@@ -142,6 +142,28 @@ def test_dicom_and_its_nifti_twin_are_the_same_cine(real_data: Path, tmp_path: P
     assert np.array_equal(open_cine(out).load(), twin.load())
 
 
+def test_mnms_of_two_vendors(real_data: Path) -> None:
+    cohort = open_cohort(real_data / "mnms_vendors")
+    assert (cohort.layout, len(cohort.subjects), cohort.problems) == ("M&Ms", 80, ())
+    assert Counter(subject.vendor for subject in cohort.subjects) == {"Siemens": 40, "Philips": 40}
+    assert all(subject.phases == (Phase.ED, Phase.ES) for subject in cohort.subjects)
+    assert check_pixels(cohort) == ()
+    for subject in cohort.subjects:
+        assert read_segmentation(subject, Phase.ED).drawn == frozenset(Structure)
+        assert ejection_fraction(subject) > 10, subject.id
+
+
+def test_whole_cines_without_labels(real_data: Path) -> None:
+    cohort = open_cohort(real_data / "acdc_cines")
+    assert (len(cohort.subjects), cohort.problems) == (50, ())
+    assert not any(subject.labels for subject in cohort.subjects)
+    stacks = [open_stack(subject) for subject in cohort.subjects]
+    assert {stack.frame_spacing_s for stack in stacks} == {None}  # the files say 0, which is no time
+    assert (min(s.n_frames for s in stacks), max(s.n_frames for s in stacks)) == (12, 35)
+    assert sum(stack.n_frames * stack.grid.shape[0] for stack in stacks) == 9324
+    assert check_pixels(cohort) == ()
+
+
 def test_a_folder_of_several_data_sets(real_data: Path) -> None:
     with pytest.raises(CohortError, match="several data sets"):
         open_cohort(real_data)

@@ -94,8 +94,24 @@ def distance_mm(subject: Subject) -> float:
     return float(np.hypot(*(found - drawn)))
 
 
-def test_the_labelled_heart_of_patients_is_near(real_data: Path) -> None:
-    distances = [distance_mm(subject) for subject in open_cohort(real_data / "acdc").subjects]
-    assert len(distances) == 50
-    assert np.median(distances) <= 13.0
-    assert np.percentile(distances, 90) <= 27.0
+@pytest.mark.parametrize(
+    ("folder", "n_subjects", "median_mm", "tenth_mm"),
+    [("acdc", 50, 13.0, 27.0), ("mnms_vendors", 80, 10.0, 16.0)],
+)
+def test_the_labelled_heart_of_patients_is_near(
+    real_data: Path, folder: str, n_subjects: int, median_mm: float, tenth_mm: float
+) -> None:
+    """At the median and for nine subjects in ten."""
+    distances = [distance_mm(subject) for subject in open_cohort(real_data / folder).subjects]
+    assert len(distances) == n_subjects
+    assert np.median(distances) <= median_mm
+    assert np.percentile(distances, 90) <= tenth_mm
+
+
+def test_whole_cines_of_patients_have_a_sure_heart(real_data: Path) -> None:
+    """All frames of ACDC: in 48 of 50 subjects the motion is clear enough."""
+    sure = 0
+    for subject in open_cohort(real_data / "acdc_cines").subjects:
+        stack = open_stack(subject)
+        sure += find_heart(standardise(stack.load()).levels, stack.grid.spacing_mm[1:]).sure
+    assert sure >= 45
