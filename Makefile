@@ -29,7 +29,7 @@ demo: install
 	$(BIN)/cmr-ssp demo --headless --out demo
 
 test: lint docs
-	$(DISPLAYED) $(BIN)/pytest
+	$(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile
 
 lint: install
 	$(BIN)/ruff check .
