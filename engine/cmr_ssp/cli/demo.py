@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +15,9 @@ from rich.table import Table
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
+from cmr_ssp.cli import demo_folder
 from cmr_ssp.cli.overlays import Panel, save_overlays
 from cmr_ssp.cli.progress import ProgressReport, exit_if_stopped, reporting
-from cmr_ssp.errors import OutputError
 from cmr_ssp.evaluation import Score, mean_dice, scores_csv
 from cmr_ssp.events import Cancel, Outcome
 from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation
@@ -28,7 +27,6 @@ from cmr_ssp.subjects import Cohort
 _SUBJECTS = 16
 _LABELLED = 2
 _SHOWN = 3
-_MARK = "demo.txt"
 _SEGMENTED = "segmented"
 _AFTER_MIM = "after MIM"
 _WINDOW = "napari_cmr_ssp"
@@ -47,7 +45,20 @@ def demo(
     result where there is a display.
     """
     console = Console(highlight=False)
-    _clear(out)
+    demo_folder.clear(out)
+    try:
+        results = _make(out, console)
+    finally:  # also of a demo that was stopped or failed: the next one finds its list
+        if out.is_dir():
+            demo_folder.record(out)
+    console.print(_table(results))
+    console.print(f"cohort, runs, scores.csv and overlays.png -> {out}")
+    if not headless and len(results) > 1:
+        _open_window(out, console)
+
+
+def _make(out: Path, console: Console) -> Results:
+    """Write the cohort, train, and write what came of it."""
     with console.status(f"making {_SUBJECTS} phantom subjects ..."):
         write_phantom_cohort(out / "cohort", _SUBJECTS, seed=1)
     cohort = open_cohort(out / "cohort")
@@ -57,10 +68,7 @@ def demo(
     rows = [f"{method},{line}" for method, scores in results.items() for line in _lines(scores)]
     write_text(out / "scores.csv", "method,subject,phase,structure,dice,role\n" + "\n".join(rows) + "\n")
     _draw(cohort, results, out)
-    console.print(_table(results))
-    console.print(f"cohort, runs, scores.csv and overlays.png -> {out}")
-    if not headless and len(results) > 1:
-        _open_window(out, console)
+    return results
 
 
 def _open_window(out: Path, console: Console) -> None:
@@ -76,15 +84,6 @@ def _open_window(out: Path, console: Console) -> None:
 
 def _has_display() -> bool:
     return not sys.platform.startswith("linux") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
-
-
-def _clear(out: Path) -> None:
-    """Remove an earlier demo; never a folder that holds something else."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not (out / _MARK).exists():
-            raise OutputError.of(out, "exists and holds no earlier demo", "Choose another --out folder.")
-        shutil.rmtree(out)
-    write_text(out / _MARK, "Made by `cmr-ssp demo`, which may remove this folder.\n")
 
 
 def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: Cancel) -> Results:
