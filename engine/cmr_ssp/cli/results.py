@@ -34,6 +34,13 @@ def segment(
     labels: Annotated[
         Literal["mnms", "acdc"], Parameter(help="Numbers in the files: LV 1, MYO 2, RV 3, or ACDC's.")
     ] = "mnms",
+    replace: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Write over segmentations of other exams and over edited ones; the old file stays as .bak.",
+        ),
+    ] = False,
     device: Device = "auto",
 ) -> None:
     """Segment every frame of cines, in the geometry of each source file."""
@@ -42,11 +49,19 @@ def segment(
 
     console = Console(highlight=False)
     with reporting(console) as (report, cancel):
-        outcome = jobs.segment(
-            Run(run), cines, output, numbering=labels, device=device, on_event=report, cancel=cancel
+        done = jobs.segment(
+            Run(run),
+            cines,
+            output,
+            numbering=labels,
+            replace=replace,
+            device=device,
+            on_event=report,
+            cancel=cancel,
         )
-    exit_if_stopped(outcome)
-    console.print(f"-> {output}")
+    for cine, file in done.files:
+        console.print(f"{cine} -> {file}", markup=False, soft_wrap=True)
+    exit_if_stopped(done.outcome)
 
 
 def evaluate(

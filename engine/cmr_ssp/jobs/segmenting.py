@@ -25,10 +25,11 @@ Drawings = Mapping[Phase, Segmentation]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
-    """A run's network, what the run knows of subjects, and the checkpoints that it is or came from."""
+    """A run's network, what the run knows of subjects, its checkpoint, and all that it is or came from."""
 
     segmenter: Segmenter
     split: Split
+    checkpoint: str
     lineage: frozenset[str]
 
     @classmethod
@@ -43,7 +44,8 @@ class Scorer:
         split = run.split()
         segmenter = load_segmenter(run.last, choose_device(device))
         torch.set_num_threads(segmenter.recipe.threads or torch.get_num_threads())
-        return cls(segmenter, split, frozenset(lineage(run, segmenter.provenance)))
+        checkpoint, *ancestors = lineage(run, segmenter.provenance)
+        return cls(segmenter, split, checkpoint, frozenset([checkpoint, *ancestors]))
 
     def segment(
         self,
