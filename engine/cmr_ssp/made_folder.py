@@ -83,7 +83,7 @@ class MadeFolder:
         if not folder.is_symlink() and not folder.exists():
             return [], []
         if folder.is_symlink() or not folder.is_dir():
-            raise OutputError.of(folder, f"exists and is no folder of {_a(self.noun)}", self.remedy)
+            raise OutputError.of(folder, f"exists and holds no earlier {self.noun}", self.remedy)
         made = self._listed(folder / self.list_name)
         files, folders = _inside(folder)
         if (files or folders) and made is None:
@@ -147,7 +147,3 @@ def _rows(content: bytes) -> Iterator[tuple[bytes, str]]:
 
 def _name(folder: Path, path: Path) -> bytes:
     return os.fsencode(path.relative_to(folder).as_posix())
-
-
-def _a(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

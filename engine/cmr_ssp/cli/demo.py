@@ -18,7 +18,7 @@ from cmr_ssp.atomic import write_text
 from cmr_ssp.cli import demo_folder
 from cmr_ssp.cli.overlays import Panel, save_overlays
 from cmr_ssp.cli.progress import ProgressReport, exit_if_stopped, reporting
-from cmr_ssp.evaluation import Score, mean_dice, scores_csv
+from cmr_ssp.evaluation import SCORE_COLUMNS, Score, mean_dice, scores_csv
 from cmr_ssp.events import Cancel, Outcome
 from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation
 from cmr_ssp.files.phantom import write_phantom_cohort
@@ -66,7 +66,7 @@ def _make(out: Path, console: Console) -> Results:
         results = _train_and_score(cohort, out, report, cancel)
     exit_if_stopped(Outcome.STOPPED if cancel.requested else Outcome.FINISHED)
     rows = [f"{method},{line}" for method, scores in results.items() for line in _lines(scores)]
-    write_text(out / "scores.csv", "method,subject,phase,structure,dice,role\n" + "\n".join(rows) + "\n")
+    write_text(out / "scores.csv", "\n".join([",".join(("method", *SCORE_COLUMNS)), *rows, ""]))
     _draw(cohort, results, out)
     return results
 

@@ -16,7 +16,7 @@ from cmr_ssp.atomic import write_text
 from cmr_ssp.cli.options import Folder, LabelFolder, SplitFile, open_labelled, require_replaceable
 from cmr_ssp.cli.progress import show_problem
 from cmr_ssp.errors import LabelError, OutputError, RecipeError
-from cmr_ssp.evaluation import find_ed_es, frame_volumes, volumes_csv
+from cmr_ssp.evaluation import VOLUMES_BEGIN, find_ed_es, frame_volumes, volumes_csv
 from cmr_ssp.exports import (
     CaseNames,
     Corrections,
@@ -33,6 +33,7 @@ from cmr_ssp.exports import (
 from cmr_ssp.exports.moments import check_moments, check_targets
 from cmr_ssp.files import open_cine
 from cmr_ssp.files.edited import import_labels, read_label_volumes
+from cmr_ssp.files.label_marks import LabelMark, read_mark
 from cmr_ssp.files.nifti import stem_of
 from cmr_ssp.subjects import CineStack, Cohort, Segmentation
 from cmr_ssp.subjects.split_file import read_split
@@ -148,11 +149,14 @@ def volumes(
     """Measure the volume of each structure in each frame, in ml, and flag ED and ES."""
     if not segmentations:
         raise LabelError.of(csv, "no label file was named that it could be made from", "Name at least one.")
-    require_replaceable(csv, volumes_csv(()))
+    require_replaceable(csv, VOLUMES_BEGIN)
     rows = []
     for path in segmentations:
         found = read_label_volumes(path, NUMBERINGS[labels] if labels else None)
-        rows += frame_volumes(found.labels, found.grid.spacing_mm, stem_of(path).removesuffix("_seg"))
+        mark, name = read_mark(path) or LabelMark(labels=""), stem_of(path).removesuffix("_seg")
+        rows += frame_volumes(
+            found.labels, found.grid.spacing_mm, name, cine=mark.cine, checkpoint=mark.checkpoint
+        )
     write_text(csv, volumes_csv(rows))
     Console(highlight=False).print(f"{len(rows)} frames -> {csv}", soft_wrap=True)
 

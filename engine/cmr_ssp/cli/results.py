@@ -22,7 +22,7 @@ from cmr_ssp.cli.options import (
     require_replaceable,
 )
 from cmr_ssp.cli.progress import exit_if_stopped, reporting
-from cmr_ssp.evaluation import Score, mean_dice, scores_csv
+from cmr_ssp.evaluation import SCORES_BEGIN, Score, mean_dice, scores_csv
 
 
 def segment(
@@ -68,7 +68,7 @@ def evaluate(
     run: Annotated[Path, Parameter(help="Run of `cmr-ssp finetune`.")],
     folder: Folder,
     *,
-    csv: Annotated[Path, Parameter(help="Table to write: subject, phase, structure, dice, role.")],
+    csv: Annotated[Path, Parameter(help="Table to write, one row a subject, phase and structure.")],
     phases: Phases = "ED,ES",
     labels: LabelFolder = None,
     device: Device = "auto",
@@ -78,7 +78,7 @@ def evaluate(
     from cmr_ssp.runs import Run
 
     console = Console(highlight=False)
-    require_replaceable(csv, scores_csv(()))
+    require_replaceable(csv, SCORES_BEGIN)
     cohort = open_labelled(folder, labels, console)
     with reporting(console) as (report, cancel):
         found = jobs.evaluate(

@@ -25,7 +25,7 @@ from cmr_ssp.events import (
     UpdateFinished,
 )
 from cmr_ssp.recipes import Recipe
-from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint, save_checkpoint
+from cmr_ssp.runs import Checkpoint, Provenance, Run, data_id, load_checkpoint, run_id, save_checkpoint
 from cmr_ssp.runs.records import forget_records
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.stepper import Objective, Stepper
@@ -100,6 +100,7 @@ class _Loop:
         self._tally = _Tally()
         self._scores: dict[str, float] = {}
         self._durations: deque[float] = deque(maxlen=50)
+        self._ids = {"run": run_id(recipe, provenance), "data": data_id(provenance)}
         self._warned = False
 
     def run(self, cancel: Cancel, *, resume: bool) -> Outcome:
@@ -199,7 +200,7 @@ class _Loop:
         rate = self._stepper.optimiser.param_groups[0]["lr"]
         if self._processes.first:
             self._run.append_history(
-                {"epoch": epoch, "update": tally.update, "learning_rate": rate} | self._scores
+                {"epoch": epoch, "update": tally.update} | self._ids | {"learning_rate": rate} | self._scores
             )
         self._on_event(EpochFinished(epoch, tally.update, self._scores))
         self._warn()
