@@ -147,8 +147,9 @@ class Run:
         return read_split(path)
 
     def write_state(self, outcome: Outcome | None, problems: Sequence[Problem] = ()) -> None:
-        """Record how the job ended; None while it runs."""
-        state = {"state": outcome or _RUNNING, "problems": [str(problem) for problem in problems]}
+        """Record how the job ended; None while it runs. Folders are not named: people may be in their names."""
+        kept = [str(problem.without_paths()) for problem in problems]
+        state = {"state": outcome or _RUNNING, "problems": kept}
         write_text(self.folder / "state.json", json.dumps(state, indent=1))
 
     def read_state(self) -> tuple[Outcome | None, tuple[str, ...]]:
