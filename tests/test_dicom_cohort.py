@@ -83,7 +83,7 @@ def test_an_id_belongs_to_the_images_wherever_they_lie(coded: Path, tmp_path: Pa
 
 
 def test_two_exams_opened_one_after_the_other_have_two_ids(coded: Path) -> None:
-    """Whoever opens them in whatever order, alone or together: else the second's results replace the first's."""
+    """In whatever order, alone or together: else the results of the second replace those of the first."""
     together = ids(coded)
     alone = [ids(coded / name) for name in ("p02", "p01", "p02", "p03")]
     assert alone == [{name: together[name]} for name in ("p02", "p01", "p02", "p03")]

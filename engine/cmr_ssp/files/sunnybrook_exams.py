@@ -2,8 +2,8 @@
 
 Images and contours lie in two folders side by side. They belong together by the name of the patient's folder
 (``SC-HF-I-1`` is ``SC-HF-I-01``), or by the columns ``PatientID`` and ``OriginalID`` of a CSV beside the two.
-Subjects are called by the codes of the public data; a folder of another name may be named after a person, and
-its subject is called by `exam_id`. Nobody drew the RV; which of the two frames is ED is told by the larger LV.
+Subjects are called by the codes of the public data; a folder of any other name may be named after a person,
+and its subject is called by `exam_id`. Nobody drew the RV; the frame with the larger LV is ED.
 """
 
 from __future__ import annotations

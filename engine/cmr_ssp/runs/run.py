@@ -147,7 +147,7 @@ class Run:
         return read_split(path)
 
     def write_state(self, outcome: Outcome | None, problems: Sequence[Problem] = ()) -> None:
-        """Record how the job ended; None while it runs. Folders are not named: people may be in their names."""
+        """Record how the job ended, without folders, which may be named after people; None while it runs."""
         kept = [str(problem.without_paths()) for problem in problems]
         state = {"state": outcome or _RUNNING, "problems": kept}
         write_text(self.folder / "state.json", json.dumps(state, indent=1))
