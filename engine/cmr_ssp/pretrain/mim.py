@@ -74,8 +74,9 @@ class MimObjective(PretrainObjective[MimRecipe]):
         Validation slices, or training slices where nobody validates; the first record is of a network that
         learnt nothing.
         """
-        every = self._recipe.records_every or -(-length.updates // _N_RECORDS)
-        if update % every and update != length.updates:
+        every = self._recipe.records_every
+        due = update % every == 0 if every else length.ends_share(update, _N_RECORDS)
+        if not (due or update in (0, length.updates)):
             return None
         role, of = (
             ("validation", self._validation_samples)
