@@ -65,7 +65,7 @@ class MimObjective(PretrainObjective[MimRecipe]):
 
     def _masked_loss(self, network: nn.Module, images: Tensor, mask: Tensor) -> Tensor:
         mask = mask.to(self._device)
-        return masked_mse(network(images.masked_fill(mask, 0.0))[0], images, mask)
+        return masked_mse(network(images.masked_fill(mask, 0.0)), images, mask)
 
     @torch.inference_mode()
     def record(self, run: Run, update: int, length: TrainingLength) -> Path | None:
@@ -90,7 +90,7 @@ class MimObjective(PretrainObjective[MimRecipe]):
             write_slices(run, self._about(chosen, role, images, mask))
         self.network.eval()
         with autocast(self._device):
-            rebuilt = self.network(images.masked_fill(mask.to(self._device), 0.0))[0]
+            rebuilt = self.network(images.masked_fill(mask.to(self._device), 0.0))
         return write_record(run, update, _half(rebuilt))
 
     def _about(self, chosen: NDArray[np.int64], role: str, images: Tensor, mask: Tensor) -> RecordedSlices:
