@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cmr_ssp.atomic import keep_copy
 from cmr_ssp.errors import OutputError, Problem, Severity
+from cmr_ssp.files import exam_id
 from cmr_ssp.files.dicom import may_be_exam
 from cmr_ssp.files.label_marks import Kept, cine_digest
 from cmr_ssp.files.nifti import SUFFIXES, stem_of
@@ -81,15 +82,15 @@ def _target(cine: Path, stack: CineStack, output: Path, taken: Collection[Path],
         return output
     if not may_be_exam(cine):
         return output / f"{stem_of(cine)}{_ENDING}"
-    return _exam_target(stack, output, taken)  # the folder of an exam may be named after a person
+    return _exam_target(cine, stack, output, taken)  # the folder of an exam may be named after a person
 
 
-def _exam_target(stack: CineStack, folder: Path, taken: Collection[Path]) -> Path:
+def _exam_target(cine: Path, stack: CineStack, folder: Path, taken: Collection[Path]) -> Path:
     """Return the file that an exam has already, else the first that no other exam has."""
-    digest = ""
+    digest, name = "", exam_id(cine)  # copies that were altered alike may share their identifiers
     path = folder
-    for number in count(1):
-        path = folder / f"exam-{number:03d}{_ENDING}"
+    for each in chain([name], (f"{name}-{number}" for number in count(2))):
+        path = folder / f"{each}{_ENDING}"
         if path in taken:
             continue
         digest = digest or (_digest(stack) if path.exists() else "")
