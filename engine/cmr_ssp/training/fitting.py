@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import statistics
 import time
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from lightning_fabric import Fabric
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 
 from cmr_ssp.events import Cancel, Cancelled
 from cmr_ssp.recipes import Recipe
