@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
-from cmr_ssp.anatomy import Phase
+from cmr_ssp.anatomy import Phase, phase_named
 from cmr_ssp.cli.terminal import Terminal
-from cmr_ssp.errors import OutputError, RecipeError
+from cmr_ssp.errors import OutputError
 
 if TYPE_CHECKING:
     from cmr_ssp.subjects import Cohort
@@ -74,13 +74,10 @@ def parse_phases(text: str) -> list[Phase]:
 
     Raises
     ------
-    RecipeError
+    LabelError
         Where a phase is neither ED nor ES.
     """
-    try:
-        return list(dict.fromkeys(Phase(part.strip().upper()) for part in text.split(",")))
-    except ValueError:
-        raise RecipeError.of("--phases", f"'{text}' is no list of phases", "Write ED, ES or ED,ES.") from None
+    return list(dict.fromkeys(map(phase_named, text.split(","))))
 
 
 def require_replaceable(path: Path, beginning: str) -> None:
