@@ -25,21 +25,38 @@ def test_there_is_something_to_run() -> None:
     assert "README.md" in SNIPPETS
 
 
-@pytest.mark.parametrize("page", SNIPPETS)
-def test_python_of_the_documentation_runs(
-    page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """As it stands, in a folder that holds FOLDER and CINE.nii.gz; the presets are made tiny."""
+def tiny(name: str) -> str:
+    """Return a recipe of a preset's method that trains in a second."""
+    method = name.partition("/")[0]
+    return recipe_yaml(mim() if method == "mim" else segmentation(method=method))
 
-    def tiny(name: str) -> str:
-        method = name.partition("/")[0]
-        return recipe_yaml(mim() if method == "mim" else segmentation(method=method))
 
-    monkeypatch.setattr(load, "_preset_text", tiny)
-    write_beating_cohort(tmp_path / "FOLDER", "abcdefgh")
-    shutil.copy(tmp_path / "FOLDER" / "a.nii.gz", tmp_path / "CINE.nii.gz")
-    monkeypatch.chdir(tmp_path)
-    exec(compile(SNIPPETS[page], page, "exec"), {"__name__": "__main__"})
+def run(page: str, folder: Path) -> None:
+    """Run a page's Python as it stands, in `folder`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(load, "_preset_text", tiny)
+        patch.chdir(folder)
+        exec(compile(SNIPPETS[page], page, "exec"), {"__name__": "__main__"})
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with FOLDER and CINE.nii.gz, and the runs that README's Python leaves."""
+    path = tmp_path_factory.mktemp("place")
+    write_beating_cohort(path / "FOLDER", "abcdefgh")
+    shutil.copy(path / "FOLDER" / "a.nii.gz", path / "CINE.nii.gz")
+    run("README.md", path)
+    return path
+
+
+def test_python_of_readme_runs(place: Path) -> None:
+    assert (place / "segmented" / "CINE_seg.nii.gz").is_file()
+    assert (place / "runs" / "tuned" / "scores.csv").is_file()
+
+
+@pytest.mark.parametrize("page", [page for page in SNIPPETS if page != "README.md"])
+def test_python_of_the_documentation_runs(page: str, place: Path) -> None:
+    run(page, place)
 
 
 @pytest.mark.parametrize("page", SNIPPETS)
