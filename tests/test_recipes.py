@@ -174,7 +174,6 @@ PAPER = {
         "teacher.momentum": 0.996,
         "teacher.centre_momentum": 0.9,
         "teacher.starts_as_copy": False,
-        "teacher.buffers_follow": False,
         "head.hidden": 2048,
         "head.bottleneck": 256,
         "head.outputs": 8192,
@@ -218,7 +217,6 @@ def test_the_paper_s_presets_have_every_number_of_its_table(method: str) -> None
         "pcl": {"positions"},
         "dino": {
             "teacher.starts_as_copy",
-            "teacher.buffers_follow",
             "views.local_scale",
             "views.local_translation_px",
         },
@@ -249,6 +247,7 @@ def test_corrected_differs_from_paper_in_what_is_named_alone(method: str, differ
         ("dino", ["schedule.warmup=1.5"], "schedule.warmup"),
         ("dino", ["head.outputs=1"], "head.outputs"),
         ("dino", ["teacher.momentum=1"], "teacher.momentum"),
+        ("dino", ["teacher.buffers_follow=true"], "teacher.buffers_follow' no longer exists"),
         ("dino", ["views.local_size_px=512"], "views.local_size_px"),
         ("dino", ["views.blur_sigma_px=[1, 70]"], "views.blur_sigma_px"),
         ("dino", ["augmentation.blur_sigma_px=[1, 35]"], "augmentation.blur_sigma_px"),

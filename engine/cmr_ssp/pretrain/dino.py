@@ -15,7 +15,6 @@ from cmr_ssp.networks import (
     Encoder,
     PooledEncoder,
     PrototypeHead,
-    leave_statistics_alone,
     pooled_features,
 )
 from cmr_ssp.pretrain.objective import PretrainObjective
@@ -71,8 +70,6 @@ class DinoNetwork(nn.Module):
         self.encoder, self.head = student.encoder, student.head
         self.teacher = deepcopy(student) if recipe.teacher.starts_as_copy else _student(recipe)
         self.teacher.requires_grad_(False)
-        if recipe.teacher.buffers_follow:
-            leave_statistics_alone(self.teacher)
         self.register_buffer("centre", torch.zeros(recipe.head.outputs))
         self.register_buffer("watched", torch.zeros(2))  # entropy, information; kept to resume exactly
 
@@ -91,17 +88,11 @@ class DinoNetwork(nn.Module):
         return student.unflatten(0, (len(views), -1)), teacher.unflatten(0, (_N_GLOBAL, -1))
 
     @torch.no_grad()
-    def move_teacher(self, momentum: float, *, buffers: bool) -> None:
-        """Bring the teacher a step closer to the student, its running statistics too if asked."""
-        student = {
-            f"{part}.{name}": tensor
-            for part in ("encoder", "head")
-            for name, tensor in getattr(self, part).state_dict(keep_vars=True).items()
-        }
-        parameters = dict(self.teacher.named_parameters())
-        for name, tensor in self.teacher.state_dict(keep_vars=True).items():
-            if name in parameters or (buffers and tensor.is_floating_point()):
-                tensor.lerp_(student[name].detach(), 1 - momentum)
+    def move_teacher(self, momentum: float) -> None:
+        """Bring the teacher's weights a step closer to the student's; its running statistics are its own."""
+        student = (*self.encoder.parameters(), *self.head.parameters())
+        for mine, theirs in zip(self.teacher.parameters(), student, strict=True):
+            mine.lerp_(theirs.detach(), 1 - momentum)
 
 
 def _student(recipe: DinoRecipe) -> PooledEncoder:
@@ -176,7 +167,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
         """Move teacher and centre; the momentum rises to 1 by a cosine, per update."""
         teacher, progress = self._recipe.teacher, update / length.updates
         momentum = 1 - (1 - teacher.momentum) * (math.cos(math.pi * progress) + 1) / 2
-        self._pair.move_teacher(momentum, buffers=teacher.buffers_follow)
+        self._pair.move_teacher(momentum)
         if self._n_said:
             said = self.processes.mean(self._said / self._n_said)
             self._pair.centre.lerp_(said, 1 - teacher.centre_momentum)

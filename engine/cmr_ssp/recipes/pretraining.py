@@ -138,9 +138,6 @@ class Teacher(Settings):
     starts_as_copy: bool = Field(
         True, title="Starts as a copy", description="Else from other random weights, as the paper's did"
     )
-    buffers_follow: bool = Field(
-        True, title="Norms follow", description="Whether running statistics follow the student's too"
-    )
 
 
 class DinoRecipe(PretrainRecipe):
