@@ -47,6 +47,9 @@ class Objective(ABC):
         its own part, and the mean of what they return is the loss.
         """
 
+    def begin_batch(self, samples: NDArray[np.int64]) -> None:  # noqa: B027 - may stay empty
+        """Look at the whole batch, of all processes, before the losses of its micro-batches."""
+
     def before_update(self, update: int, length: TrainingLength) -> None:  # noqa: B027 - may stay empty
         """Prepare the network for a 0-based update."""
 
@@ -114,6 +117,7 @@ class Stepper:
         self._objective.before_update(update, self._length)
         self._set_learning_rate(update)
         samples = self._batch(update)
+        self._objective.begin_batch(samples)
         parts = np.split(samples, len(samples) // (recipe.micro_batch or len(samples)))
         # A forward pass moves the running statistics of batch norm, even where its update never happens.
         buffers = [buffer.clone() for buffer in self._network.buffers()] if len(parts) > 1 else []
