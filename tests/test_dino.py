@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from cmr_ssp.files import open_cohort
 from cmr_ssp.pretrain import DinoObjective, make_objective
-from cmr_ssp.pretrain.dino import dino_loss
+from cmr_ssp.pretrain.dino import dino_loss, teacher_temperature
+from cmr_ssp.recipes import Teacher, load_recipe
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.samples.intensity import solarise
@@ -154,9 +156,27 @@ def test_the_temperature_warms_up_and_the_last_layer_thaws(bank: SliceBank) -> N
         found[update] = (made._temperature, bool(last.requires_grad))
     temperatures = {update: temperature for update, (temperature, _) in found.items()}
     assert temperatures == pytest.approx(
-        {0: 0.02, 15: 0.03, 19: 0.02 + 0.02 * 19 / 30, 20: 0.02 + 0.02 * 2 / 3, 30: 0.04, 99: 0.04}
+        {0: 0.02, **{n: 0.02 + 0.02 * n / 29 for n in (15, 19, 20)}, 30: 0.04, 99: 0.04}
     )
     assert [free for _, free in found.values()] == [False, False, False, True, True, True]
+
+
+def test_the_paper_s_temperature_climbs_every_epoch_as_the_authors_does() -> None:
+    """Theirs is ``linspace(0.02, 0.04, 30)``, one value an epoch, and 0.04 from then on."""
+    teacher = load_recipe("dino/paper").teacher  # type: ignore[attr-defined]
+    length = TrainingLength(updates_per_epoch=7, updates=700)
+    found = [teacher_temperature(teacher, update, length) for update in range(700)]
+    theirs = np.concatenate((np.linspace(0.02, 0.04, 30), np.full(70, 0.04)))
+    np.testing.assert_allclose(found, np.repeat(theirs, 7), rtol=1e-12)
+
+
+@pytest.mark.parametrize("per", ["epoch", "update"])
+@pytest.mark.parametrize("updates", [1, 2, 3])
+def test_the_temperature_of_a_short_training(per: Literal["epoch", "update"], updates: int) -> None:
+    teacher, length = Teacher(warmup_per=per), TrainingLength(updates_per_epoch=2, updates=updates)
+    found = [teacher_temperature(teacher, update, length) for update in range(updates)]
+    assert found == sorted(found) and set(found) <= {0.02, 0.04}
+    assert updates == 1 or found[-1] == 0.04
 
 
 def test_the_views_are_two_global_and_some_local_ones(bank: SliceBank) -> None:

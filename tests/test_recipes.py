@@ -171,6 +171,7 @@ PAPER = {
         "teacher.temperature": 0.04,
         "teacher.first_temperature": 0.02,
         "teacher.warmup": 30 / 100,
+        "teacher.warmup_per": "epoch",
         "teacher.momentum": 0.996,
         "teacher.centre_momentum": 0.9,
         "teacher.starts_as_copy": False,

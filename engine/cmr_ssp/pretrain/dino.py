@@ -18,7 +18,7 @@ from cmr_ssp.networks import (
     pooled_features,
 )
 from cmr_ssp.pretrain.objective import PretrainObjective
-from cmr_ssp.recipes import DinoRecipe
+from cmr_ssp.recipes import DinoRecipe, Teacher
 from cmr_ssp.training import ALONE, Processes, TrainingLength
 
 _N_GLOBAL = 2
@@ -50,6 +50,28 @@ def dino_loss(student: Tensor, teacher: Tensor, centre: Tensor, temperatures: tu
 def teacher_word(teacher: Tensor, centre: Tensor, temperature: float) -> Tensor:
     """Return the teacher's probabilities, centred and sharpened."""
     return functional.softmax((teacher.float() - centre) / temperature, dim=-1)
+
+
+def teacher_temperature(settings: Teacher, update: int, length: TrainingLength) -> float:
+    """Return the temperature at a 0-based update: it climbs evenly until the warm-up's last step.
+
+    Parameters
+    ----------
+    settings : Teacher
+        The temperatures, how long the warm-up is, and whether its steps are epochs or updates.
+    update : int
+        Counts from 0.
+    length : TrainingLength
+        Of the whole training.
+    """
+    if settings.warmup_per == "epoch":
+        step, steps = length.epoch(update), round(settings.warmup * length.epochs)
+    else:
+        step, steps = update, round(settings.warmup * length.updates)
+    if step >= steps:
+        return settings.temperature
+    first, last = settings.first_temperature, settings.temperature
+    return first + (last - first) * step / max(1, steps - 1)
 
 
 class DinoNetwork(nn.Module):
@@ -126,9 +148,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Set the teacher's temperature, and freeze the last layer in the first part of the training."""
         teacher, progress = self._recipe.teacher, update / length.updates
-        warm = min(1.0, progress / teacher.warmup) if teacher.warmup else 1.0
-        first, last = teacher.first_temperature, teacher.temperature
-        self._temperature = first + warm * (last - first)
+        self._temperature = teacher_temperature(teacher, update, length)
         frozen = progress < self._recipe.freeze_last_layer
         head = self._pair.head
         assert isinstance(head, PrototypeHead)

@@ -13,6 +13,7 @@ from cmr_ssp.recipes.pretraining import (
     PretrainRecipe,
     Projection,
     SimclrRecipe,
+    Teacher,
 )
 from cmr_ssp.recipes.segmentation import Prediction, SegmentationLoss, SegmentationRecipe
 
@@ -36,6 +37,7 @@ __all__ = [
     "SegmentationLoss",
     "SegmentationRecipe",
     "SimclrRecipe",
+    "Teacher",
     "blur_radius_px",
     "load_recipe",
     "matching_preset",

@@ -131,6 +131,9 @@ class Teacher(Settings):
         description="Part of the training until the temperature is reached",
         json_schema_extra={"unit": "share"},
     )
+    warmup_per: Literal["epoch", "update"] = Field(
+        "update", title="Warm-up changes every", description="When the temperature changes"
+    )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.996, title="Momentum", description="At the start; rises to 1 by a cosine"
     )

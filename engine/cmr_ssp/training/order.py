@@ -29,6 +29,11 @@ class TrainingLength:
         updates = recipe.updates if recipe.updates is not None else (recipe.epochs or 0) * per_epoch
         return cls(per_epoch, updates)
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs are begun."""
+        return math.ceil(self.updates / self.updates_per_epoch)
+
     def epoch(self, update: int) -> int:
         """Return the 0-based epoch of a 0-based update."""
         return update // self.updates_per_epoch
@@ -41,7 +46,7 @@ class TrainingLength:
         """Return how much of the training lies before a 0-based update, 0 to 1."""
         if per == "update":
             return update / self.updates
-        return self.epoch(update) / math.ceil(self.updates / self.updates_per_epoch)
+        return self.epoch(update) / self.epochs
 
 
 def batch_order(samples: NDArray[np.int64], batch_size: int, epoch: int, seed: int) -> NDArray[np.int64]:
