@@ -92,6 +92,7 @@ SHARED = {
 
 SEGMENTATION = {
     "epochs": 1000,
+    "validate_at": "checkpoint",
     "batch_size": 32,
     "precision": "32-true",
     "optimiser.momentum": 0.99,
@@ -110,6 +111,7 @@ SEGMENTATION = {
 }
 CONTRASTIVE = {
     "epochs": 100,
+    "validate_at": "epoch",
     "optimiser.learning_rate": 0.1,
     "optimiser.momentum": 0.9,
     "optimiser.nesterov": False,
@@ -123,6 +125,7 @@ PAPER = {
     "finetune": SEGMENTATION | {"optimiser.learning_rate": 0.005},
     "mim": {
         "epochs": 100,
+        "validate_at": "epoch",
         "batch_size": 128,
         "precision": "16-mixed",
         "optimiser.learning_rate": 0.01,
@@ -144,6 +147,7 @@ PAPER = {
     },
     "dino": {
         "epochs": 100,
+        "validate_at": "never",
         "batch_size": 64,
         "precision": "16-mixed",
         "optimiser.learning_rate": 0.03 * 64 / 256,

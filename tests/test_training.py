@@ -391,6 +391,55 @@ def test_without_validation_the_lowest_loss_is_the_best(tmp_path: Path) -> None:
     assert load_checkpoint(run.best).scores["loss"] == min(by_update.values())
 
 
+@pytest.mark.parametrize(
+    ("validate_at", "validated"), [("checkpoint", [4, 7]), ("epoch", [2, 4, 6, 7]), ("never", [])]
+)
+def test_validation_happens_where_the_recipe_says(
+    tmp_path: Path, validate_at: str, validated: list[int]
+) -> None:
+    """Epochs of two updates, a checkpoint every four; the first validation is the best."""
+    heard, measured = list[Event](), list[int]()
+
+    def scores() -> dict[str, float]:
+        measured.append(len(objective.seen))
+        return {"score": -float(measured[-1])}
+
+    objective = Line(n_samples=8, scores=scores)
+    settings = {"updates": 7, "checkpoint_every": 4, "validate_at": validate_at}
+    run_training(tmp_path, objective, recipe(**settings), on_event=heard.append)
+    assert measured == validated
+    run = Run(tmp_path)
+    rows = {int(row["update"]): row.get("score", "") for row in run.read_history()}
+    assert [update for update, score in rows.items() if score] == validated
+    saved = [
+        event.update for event in heard if isinstance(event, CheckpointWritten) and event.path == run.last
+    ]
+    assert set(saved) == {0, 4, 7} | {*validated[:1]}
+    if validated:
+        assert load_checkpoint(run.best).tally["update"] == validated[0]
+    else:
+        assert load_checkpoint(run.best).tally["best"] is not None  # the loss chose
+
+
+@pytest.mark.parametrize("validate_at", ["epoch", "never"])
+@pytest.mark.parametrize("update", [1, 3, 4, 6, 9])
+def test_a_stopped_run_continues_bit_for_bit_wherever_it_validates(
+    tmp_path: Path, validate_at: str, update: int
+) -> None:
+    settings = SETTINGS | {"validate_at": validate_at}
+
+    def objective() -> Line:
+        made = objective_of(scores=lambda: {"score": float(next(made.network.parameters()).sum())})
+        return made
+
+    run_training(tmp_path / "whole", objective(), recipe(**settings))
+    cancel = Cancel()
+    listen, parts = cancelling_at(update, cancel), tmp_path / "parts"
+    run_training(parts, objective(), recipe(**settings), on_event=listen, cancel=cancel)
+    run_training(parts, objective(), recipe(**settings), resume=True)
+    assert contents(parts) == contents(tmp_path / "whole")
+
+
 def test_history_means_are_over_the_updates_since_the_row_before(tmp_path: Path) -> None:
     heard: list[Event] = []
     run_training(tmp_path, Line(n_samples=8), recipe(updates=5, checkpoint_every=3), on_event=heard.append)

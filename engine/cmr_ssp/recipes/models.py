@@ -189,7 +189,12 @@ class Recipe(Settings):
         json_schema_extra={"none": "automatic"},
     )
     checkpoint_every: Count = Field(
-        200, title="Checkpoint every", description="Updates between two validations and checkpoints"
+        200, title="Checkpoint every", description="Updates between two checkpoints"
+    )
+    validate_at: Literal["checkpoint", "epoch", "never"] = Field(
+        "checkpoint",
+        title="Validate at",
+        description="When validation subjects are measured: every checkpoint, the end of every epoch, never",
     )
     network: Network = Field(Network(), title="Network")
     crop: Crop = Field(Crop(), title="Crop")

@@ -6,6 +6,7 @@ import math
 import statistics
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class _Tally:
     update: int = 0
     loss_sum: float = 0.0  # since the last row of the history
     loss_count: int = 0
-    since_save_sum: float = 0.0
+    since_save_sum: float = 0.0  # since the network was compared with the best one
     since_save_count: int = 0
     best: float | None = None
     precision: dict[str, Any] = field(default_factory=dict)  # the scale of gradients in half precision
@@ -117,7 +118,7 @@ class _Loop:
     def _train(self, cancel: Cancel) -> None:
         tally, length = self._tally, self._length
         self._objective.network.train()
-        if self._is_due() and tally.since_save_count:  # it was stopped during the validation
+        if self._is_compared() and tally.since_save_count:  # it was stopped during the validation
             self._objective.before_update(tally.update - 1, length)  # as it was left
             self._conclude(cancel)
         self._record()
@@ -128,7 +129,7 @@ class _Loop:
                 raise Cancelled
             self._count(float(loss))
             self._record()
-            if self._is_due():
+            if self._is_saved() or self._is_compared():
                 self._conclude(cancel)
             elif length.ends_epoch(tally.update - 1):
                 self._write_row({})
@@ -144,10 +145,16 @@ class _Loop:
         if path is not None:
             self._on_event(ReconstructionReady(path, self._tally.update))
 
-    def _is_due(self) -> bool:
-        """Whether a validation follows the last update."""
+    def _is_saved(self) -> bool:
+        """Whether a checkpoint follows the last update."""
         update = self._tally.update
         return update % self._recipe.checkpoint_every == 0 or update == self._length.updates
+
+    def _is_compared(self) -> bool:
+        """Whether the network is validated and compared with the best one after the last update."""
+        if self._recipe.validate_at == "epoch":
+            return self._length.ends_epoch(self._tally.update - 1)
+        return self._is_saved()
 
     def _count(self, loss: float) -> None:
         tally = self._tally
@@ -162,19 +169,28 @@ class _Loop:
         tally.since_save_count += 1
 
     def _conclude(self, cancel: Cancel) -> None:
-        """Validate, record, and write the checkpoints; without validation the loss chooses the best."""
-        tally = self._tally
-        validated = self._validated(cancel)
+        """Validate, record, and write the checkpoints, as far as they are due."""
+        compared = self._is_compared()
+        validates = compared and self._recipe.validate_at != "never"
+        validated = self._validated(cancel) if validates else {}
         self._objective.network.train()
-        score = next(
-            iter(validated.values()), self._objective.rank(tally.since_save_sum / tally.since_save_count)
-        )
-        tally.since_save_sum, tally.since_save_count = 0.0, 0
+        best = compared and self._is_best(validated)
         self._write_row(validated)
-        if tally.best is None or score > tally.best:
-            tally.best = score
+        if best:
             self._save(self._run.best)
-        self._save()
+        if best or self._is_saved():
+            self._save()
+
+    def _is_best(self, validated: Mapping[str, float]) -> bool:
+        """Compare with the best network so far; where nothing was validated, the loss decides."""
+        tally = self._tally
+        mean_loss = tally.since_save_sum / tally.since_save_count
+        tally.since_save_sum, tally.since_save_count = 0.0, 0
+        score = next(iter(validated.values()), self._objective.rank(mean_loss))
+        if tally.best is not None and score <= tally.best:
+            return False
+        tally.best = score
+        return True
 
     def _validated(self, cancel: Cancel) -> dict[str, float]:
         """Measure in the first process, while the others wait."""
