@@ -29,7 +29,7 @@ from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import batch_order
 from cmr_ssp.training.stepper import Stepper
 from torch import nn
-from training_helpers import Line, cancelling_at, cpu, linear, normalised, recipe, run_training
+from training_helpers import Line, cancelling_at, cpu, linear, measured, normalised, recipe, run_training
 
 # ---- order and length ---------------------------------------------------------------------------
 
@@ -223,7 +223,7 @@ def contents(folder: Path) -> dict[str, Any]:
             checkpoint.tally,
             checkpoint.scores,
         )
-    return found | {"history": run.history.read_text()}
+    return found | {"history": measured(run)}
 
 
 @pytest.fixture(scope="module", params=["sgd", "adamw"])
@@ -295,8 +295,8 @@ def test_validation_that_adds_columns_survives_an_interruption(tmp_path: Path) -
     run_training(tmp_path / "parts", first, recipe(**SETTINGS), on_event=listen, cancel=cancel)
     run_training(tmp_path / "parts", objective_of(scores=validations(1)), recipe(**SETTINGS), resume=True)
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
-    header = (tmp_path / "whole" / "history.csv").read_text().splitlines()[0]
-    assert header == "epoch,update,learning_rate,loss,score,score_LV"
+    header = list(measured(Run(tmp_path / "whole"))[0])
+    assert header == ["epoch", "update", "learning_rate", "loss", "score", "score_LV"]
 
 
 def test_interrupted_in_the_middle_of_an_update_with_micro_batches(tmp_path: Path) -> None:

@@ -63,9 +63,10 @@ class ProgressReport:
                 self._advance("training", 0, event.updates, "")
             case WeightsTransferred():
                 self._console.print(f"pretrained weights: {event}", highlight=False)
-            case UpdateFinished(update, updates, loss, seconds_left):
+            case UpdateFinished(update, updates, loss, seconds_left, speed):
+                fast = "" if speed is None else f", {speed:.{0 if speed >= 10 else 1}f} slices/s"
                 left = "" if seconds_left is None else f", {timedelta(seconds=round(seconds_left))} left"
-                self._advance("training", update, updates, f"loss {loss:.4f}{left}")
+                self._advance("training", update, updates, f"loss {loss:.4f}{fast}{left}")
             case EpochFinished(_, update, scores) if "validation_dice" in scores:
                 self._console.print(f"update {update}: validation Dice {scores['validation_dice']:.3f}")
             case Noticed(problem):

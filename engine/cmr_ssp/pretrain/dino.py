@@ -64,14 +64,12 @@ def teacher_temperature(settings: Teacher, update: int, length: TrainingLength) 
     length : TrainingLength
         Of the whole training.
     """
-    if settings.warmup_per == "epoch":
-        step, steps = length.epoch(update), round(settings.warmup * length.epochs)
-    else:
-        step, steps = update, round(settings.warmup * length.updates)
+    total = length.epochs if settings.warmup_per == "epoch" else length.updates
+    step, steps = length.progress(update, settings.warmup_per) * total, round(settings.warmup * total)
     if step >= steps:
         return settings.temperature
     first, last = settings.first_temperature, settings.temperature
-    return first + (last - first) * step / max(1, steps - 1)
+    return first + (last - first) * min(1.0, step / max(1, steps - 1))
 
 
 class DinoNetwork(nn.Module):

@@ -2,7 +2,16 @@
 
 from cmr_ssp.recipes.load import PRETRAINING, load_recipe, parse_recipe, preset_names, recipe_yaml
 from cmr_ssp.recipes.matching import matching_preset
-from cmr_ssp.recipes.models import Augmentation, Crop, Network, Optimiser, Recipe, Schedule, blur_radius_px
+from cmr_ssp.recipes.models import (
+    Augmentation,
+    Crop,
+    Network,
+    Optimiser,
+    Recipe,
+    Schedule,
+    Seeds,
+    blur_radius_px,
+)
 from cmr_ssp.recipes.pretraining import (
     ContrastiveRecipe,
     DinoHead,
@@ -15,7 +24,7 @@ from cmr_ssp.recipes.pretraining import (
     SimclrRecipe,
     Teacher,
 )
-from cmr_ssp.recipes.segmentation import Prediction, SegmentationLoss, SegmentationRecipe
+from cmr_ssp.recipes.segmentation import Prediction, SegmentationLoss, SegmentationRecipe, SegmentationSeeds
 
 __all__ = [
     "PRETRAINING",
@@ -34,8 +43,10 @@ __all__ = [
     "Projection",
     "Recipe",
     "Schedule",
+    "Seeds",
     "SegmentationLoss",
     "SegmentationRecipe",
+    "SegmentationSeeds",
     "SimclrRecipe",
     "Teacher",
     "blur_radius_px",

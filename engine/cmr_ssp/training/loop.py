@@ -31,6 +31,9 @@ from cmr_ssp.runs.records import forget_records
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.stepper import Objective, Stepper
 
+_TIMED = 5
+"""Updates after which something can be said of the time."""
+
 
 @dataclass(slots=True)
 class _Tally:
@@ -134,7 +137,8 @@ class _Loop:
             elif length.ends_epoch(tally.update - 1):
                 self._write_row({})
             self._durations.append(time.perf_counter() - started)
-            self._on_event(UpdateFinished(tally.update, length.updates, float(loss), self._seconds_left()))
+            left, speed = self._seconds_left(), self._slices_a_second()
+            self._on_event(UpdateFinished(tally.update, length.updates, float(loss), left, speed))
 
     def _record(self) -> None:
         """Keep a reconstruction where one is due; one that is there already is made again, all the same."""
@@ -212,11 +216,12 @@ class _Loop:
             self._scores = mean | self._objective.observed() | validated
         tally.loss_sum, tally.loss_count = 0.0, 0
         epoch = self._length.epoch(tally.update - 1) + 1
-        rate = self._stepper.optimiser.param_groups[0]["lr"]
+        row: dict[str, float] = {"epoch": epoch, "update": tally.update}
+        row |= {"learning_rate": self._stepper.optimiser.param_groups[0]["lr"]} | self._scores
+        if (speed := self._slices_a_second()) is not None:
+            row["slices_a_second"] = round(speed, 2)  # not among the scores: a checkpoint holds no time
         if self._processes.first:
-            self._run.append_history(
-                {"epoch": epoch, "update": tally.update, "learning_rate": rate} | self._scores
-            )
+            self._run.append_history(row)
         self._on_event(EpochFinished(epoch, tally.update, self._scores))
         self._warn()
 
@@ -260,7 +265,12 @@ class _Loop:
                 self._run.scores.unlink(missing_ok=True)  # of weights that are about to change
         self._processes.wait()  # nobody may read a checkpoint that the first has already replaced
 
+    def _slices_a_second(self) -> float | None:
+        if len(self._durations) < _TIMED:
+            return None
+        return self._recipe.batch_size / statistics.median(self._durations)
+
     def _seconds_left(self) -> float | None:
-        if len(self._durations) < 5:
+        if len(self._durations) < _TIMED:
             return None
         return statistics.median(self._durations) * (self._length.updates - self._tally.update)

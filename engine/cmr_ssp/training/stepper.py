@@ -87,7 +87,7 @@ class Objective(ABC):
 
 
 class Stepper:
-    """Takes the updates of a training; all of its randomness is a function of the recipe's seed.
+    """Takes the updates of a training; all of its randomness is a function of the recipe's seed of order.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ class Stepper:
                 return None
             # The processes' gradients are averaged once, with those of the last micro-batch.
             with self._fabric.no_backward_sync(self._network, enabled=place + 1 < len(parts)):
-                loss = self._objective.loss(self._network, micro, (recipe.seed, update, place))
+                loss = self._objective.loss(self._network, micro, (recipe.order_seed, update, place))
                 share = len(micro) / len(samples)
                 self._fabric.backward(loss * share)
             total += loss.detach() * share
@@ -161,7 +161,7 @@ class Stepper:
         epoch = self._length.epoch(update)
         if self._order[0] != epoch:
             recipe = self._recipe
-            order = batch_order(self._objective.samples, recipe.batch_size, epoch, recipe.seed)
+            order = batch_order(self._objective.samples, recipe.batch_size, epoch, recipe.order_seed)
             self._order = (epoch, order)
         batch: NDArray[np.int64] = self._order[1][update % self._length.updates_per_epoch]
         return batch
