@@ -88,7 +88,9 @@ def test_the_order_has_its_own_seed(tmp_path: Path) -> None:
     assert order("weights", seed=0, seeds={"weights": 1}) == plain
 
 
-@pytest.mark.parametrize("setting", ["seed=4294967296", "seeds.order=-1", "seeds.weights=x", "seeds.other=1"])
+@pytest.mark.parametrize(
+    "setting", ["seed=9223372036854775808", "seeds.order=-1", "seeds.weights=x", "seeds.other=1"]
+)
 def test_seeds_that_cannot_be(setting: str) -> None:
     with pytest.raises(RecipeError, match="seed"):
         load_recipe("mim/cpu-small", [setting])

@@ -11,8 +11,8 @@ Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Range = tuple[float, float]
-LARGEST_SEED = 2**32 - 1
-"""Of a seed: numpy's old generator, which draws label budgets, takes no more."""
+LARGEST_SEED = 2**63 - 1
+"""What torch takes."""
 
 
 class Settings(BaseModel):
@@ -196,7 +196,6 @@ class Recipe(Settings):
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
         0, title="Seed", description="Of everything that is drawn"
     )
-    seeds: Seeds = Field(Seeds(), title="Seeds set apart")
     precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true"] = Field(
         "auto", title="Precision", description="auto: bfloat16 where the processor has it"
     )
@@ -219,6 +218,7 @@ class Recipe(Settings):
     augmentation: Augmentation = Field(Augmentation(), title="Augmentation")
     optimiser: Optimiser = Field(Optimiser(), title="Optimiser")
     schedule: Schedule = Field(Schedule(), title="Schedule")
+    seeds: Seeds = Field(Seeds(), title="Seeds set apart")
 
     @property
     def weights_seed(self) -> int:
