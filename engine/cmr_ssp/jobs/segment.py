@@ -9,7 +9,7 @@ from cmr_ssp.anatomy import NUMBERINGS
 from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import CmrSspError, ImageError, OutputError, Problem
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
-from cmr_ssp.files import open_cine, write_segmentation
+from cmr_ssp.files import exam_id, open_cine, write_segmentation
 from cmr_ssp.files.dicom import may_be_exam
 from cmr_ssp.files.nifti import SUFFIXES, stem_of
 from cmr_ssp.jobs.lifecycle import guarded
@@ -39,8 +39,8 @@ def segment(
     cines : sequence of Path
         NIfTI files, or folders or zip archives of DICOM. All frames are segmented; a 3D file has one.
     output : Path
-        A folder, which gets ``<name>_seg.nii.gz`` (``exam-001_seg.nii.gz`` of DICOM, numbered as given), or
-        for a single cine a NIfTI file.
+        A folder, which gets ``<name>_seg.nii.gz`` (of DICOM ``<exam_id>_seg.nii.gz``), or for a single
+        cine a NIfTI file.
     numbering : str
         Numbers of the structures in the files: ``mnms`` (LV 1, MYO 2, RV 3) or ``acdc``.
     device, on_event, cancel
@@ -81,15 +81,15 @@ def _targets(cines: Sequence[Path], output: Path) -> list[Path]:
         return [output]
     if output.name.endswith(SUFFIXES):
         raise OutputError.of(output, f"is one file for {len(cines)} cines", "Give a folder.")
-    targets = [output / f"{_name(cine, number)}_seg.nii.gz" for number, cine in enumerate(cines, start=1)]
+    targets = [output / f"{_name(cine)}_seg.nii.gz" for cine in cines]
     if len(set(targets)) < len(targets):
         raise OutputError.of(output, "several cines have the same name", "Segment them one by one.")
     return targets
 
 
-def _name(cine: Path, number: int) -> str:
+def _name(cine: Path) -> str:
     """Return what to call a cine; the folder of a DICOM exam may be named after a person."""
-    return f"exam-{number:03d}" if may_be_exam(cine) else stem_of(cine)
+    return exam_id(cine) if may_be_exam(cine) else stem_of(cine)
 
 
 def _opened(cines: Sequence[Path]) -> list[CineStack]:

@@ -145,7 +145,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
 
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Set the teacher's temperature, and freeze the last layer in the first part of the training."""
-        teacher, progress = self._recipe.teacher, update / length.updates
+        teacher, progress = self._recipe.teacher, length.progress(update)
         self._temperature = teacher_temperature(teacher, update, length)
         frozen = progress < self._recipe.freeze_last_layer
         head = self._pair.head
@@ -183,7 +183,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
     @torch.no_grad()
     def after_update(self, update: int, length: TrainingLength) -> None:
         """Move teacher and centre; the momentum rises to 1 by a cosine, per update."""
-        teacher, progress = self._recipe.teacher, update / length.updates
+        teacher, progress = self._recipe.teacher, length.progress(update)
         momentum = 1 - (1 - teacher.momentum) * (math.cos(math.pi * progress) + 1) / 2
         self._pair.move_teacher(momentum)
         if self._n_said:
