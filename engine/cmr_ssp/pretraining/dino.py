@@ -17,7 +17,7 @@ from cmr_ssp.networks import (
     PrototypeHead,
     pooled_features,
 )
-from cmr_ssp.pretrain.objective import PretrainObjective
+from cmr_ssp.pretraining.objective import PretrainObjective
 from cmr_ssp.recipes import DinoRecipe, Teacher
 from cmr_ssp.training import ALONE, Processes, TrainingLength
 
