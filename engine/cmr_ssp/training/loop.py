@@ -25,7 +25,7 @@ from cmr_ssp.events import (
     UpdateFinished,
 )
 from cmr_ssp.recipes import Recipe
-from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint, save_checkpoint
+from cmr_ssp.runs import Checkpoint, Provenance, Run, data_id, load_checkpoint, run_id, save_checkpoint
 from cmr_ssp.runs.records import forget_records
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.pacing import Pace, TimeLimit
@@ -110,6 +110,7 @@ class _Loop:
         self._processes = self._stepper.processes
         self._tally = _Tally()
         self._scores: dict[str, float] = {}
+        self._ids = {"run": run_id(recipe, provenance), "data": data_id(provenance)}
         by_epochs = recipe.validate_at == "epoch"
         every = length.updates_per_epoch if by_epochs else recipe.checkpoint_every
         self._limit, self._pace = limit, Pace(limit, every)
@@ -246,8 +247,8 @@ class _Loop:
             self._scores = mean | self._objective.observed() | validated
         tally.loss_sum, tally.loss_count = 0.0, 0
         epoch = self._length.epoch(tally.update - 1) + 1
-        row: dict[str, float] = {"epoch": epoch, "update": tally.update}
-        row |= {"learning_rate": self._stepper.optimiser.param_groups[0]["lr"]} | self._scores
+        rate = self._stepper.optimiser.param_groups[0]["lr"]
+        row = {"epoch": epoch, "update": tally.update} | self._ids | {"learning_rate": rate} | self._scores
         if (speed := self._pace.slices_a_second(self._recipe.batch_size)) is not None:
             row["slices_a_second"] = round(speed, 2)  # not among the scores: a checkpoint holds no time
         if self._processes.first:
