@@ -67,3 +67,13 @@ def test_python_of_the_documentation_passes_the_type_checker(page: str, tmp_path
     command = [sys.executable, "-m", "mypy", "--config-file", config, str(file)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", ["docs/extending.md"])
+def test_files_that_the_documentation_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:engine|tests|napari_cmr_ssp)/[^`]+)`", text)
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    for constant, file in re.findall(r"`([A-Z_]{3,})` (?:in|of)\n? *`([^`]+\.py)`", text):
+        assert re.search(rf"\b{constant}\b", (ROOT / file).read_text()), f"{constant} in {file}"

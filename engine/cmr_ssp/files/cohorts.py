@@ -190,7 +190,9 @@ def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
     problems = []
     if not subject.names_files:
         what = f"'{subject.id}' cannot be a subject's id"
-        problems.append(Problem(where, what, "Use letters, digits, '-' and '_' in ids."))
+        problems.append(
+            Problem(where, what, "Use letters, digits, '-' and '_' in ids, a letter or digit first.")
+        )
     if subject.id in others:
         what = f"a second subject has the id '{subject.id}'"
         problems.append(Problem(where, what, "Rename one of them, or name the folder of one data set only."))
@@ -221,7 +223,7 @@ def _label_problems(label: LabelSource, stack: CineStack) -> list[Problem]:
         return []
     header = read_header(label.source.path)
     problems = label_header_problems(header, label, stack)
-    if problems or np.allclose(header.affine, stack.grid.affine, rtol=1e-3, atol=0.1):
+    if problems or np.allclose(header.affine, stack.grid.affine, rtol=1e-3, atol=0.1, equal_nan=True):
         return problems
     what = "its affine differs from that of its cine; labels are taken voxel by voxel"
     remedy = "Look at one overlay before you trust these labels."

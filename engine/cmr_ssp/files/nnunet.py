@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cmr_ssp.anatomy import Numbering, Phase, Structure
+from cmr_ssp.anatomy import OTHER_STRUCTURES, Numbering, Phase, Structure
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
 from cmr_ssp.files.nifti import is_nifti, stem_of
 from cmr_ssp.files.numbering import SETTINGS, stated_numbering
@@ -154,8 +154,9 @@ def _structures(path: Path, numbers: Mapping[str, int], remedy: str) -> Numberin
     wanted = {name: number for name, number in numbers.items() if number and simple[name] not in _IGNORED}
     unknown = sorted(name for name in wanted if simple[name] not in _STRUCTURES)
     if unknown:
-        what = f"nobody knows which structure '{unknown[0]}' is"
-        raise CohortError.of(path, what, remedy)
+        listed = ", ".join(f"'{name}'" for name in unknown)
+        what = f"its labels hold {listed}, which is none of {', '.join(Structure.__members__)}"
+        raise CohortError.of(path, what, f"If it is another name of one: {remedy} {OTHER_STRUCTURES}")
     numbering = {number: _STRUCTURES[simple[name]] for name, number in wanted.items()}
     if len(numbering) < len(wanted) or not numbering or min(numbering) < 1 or max(numbering) > 255:
         what = "its label numbers are not between 1 and 255, each with a name of its own"

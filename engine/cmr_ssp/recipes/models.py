@@ -178,7 +178,9 @@ class Recipe(Settings):
         description="Slices at once where a batch does not fit in memory",
         json_schema_extra={"none": "whole batch"},
     )
-    seed: Annotated[int, Field(ge=0)] = Field(0, title="Seed", description="Of everything that is drawn")
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = Field(
+        0, title="Seed", description="Of everything that is drawn"
+    )
     precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true"] = Field(
         "auto", title="Precision", description="auto: bfloat16 where the processor has it"
     )

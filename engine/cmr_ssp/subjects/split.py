@@ -9,10 +9,14 @@ from enum import StrEnum
 
 import numpy as np
 
+from cmr_ssp.errors import CohortError
 from cmr_ssp.subjects.subject import Subject
 
 DEFAULT_TEST_FRACTION = 0.25
 """Of the labelled subjects, locked away for the test where nobody says otherwise."""
+
+
+LARGEST_SEED = 2**32 - 1
 
 
 class Role(StrEnum):
@@ -61,6 +65,10 @@ def draw_split(subjects: Iterable[Subject], *, test: float, validation: float = 
     seed : int
         Of the draw.
     """
+    _check_seed(seed)
+    if not (0 <= test <= 1 and 0 <= validation <= 1):
+        what = f"{test} for the test and {validation} for validation are no shares"
+        raise CohortError.of("split", what, "Give numbers from 0 to 1.")
     subjects = sorted(subjects, key=lambda subject: subject.id)
     roles = {subject.id: Role.TRAIN for subject in subjects}
     rng = np.random.default_rng(seed)
@@ -91,5 +99,13 @@ def draw_subjects(ids: Iterable[str], n: int, seed: int) -> tuple[str, ...]:
     drew them: they sorted ``mm1-A0S9V9`` and ``mm2-101``.
     """
     names = np.array(sorted(ids, key=lambda name: (name.isdecimal(), name)))
+    _check_seed(seed)
     np.random.RandomState(seed).shuffle(names)
     return tuple(str(name) for name in names[:n])
+
+
+def _check_seed(seed: int) -> None:
+    """Refuse what numpy's generators do not take."""
+    if not 0 <= seed <= LARGEST_SEED:
+        what = "no subjects can be drawn with it"
+        raise CohortError.of(f"seed {seed}", what, f"Choose a number from 0 to {LARGEST_SEED}.")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from cmr_ssp.files.dicom.planes import Plane, Vector
-from cmr_ssp.files.dicom.sources import FileRef, Reader
+from cmr_ssp.files.dicom.sources import FileRef, Reader, is_named_as_dicom
 from cmr_ssp.subjects import Acquisition
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ _FARTHEST_MM = 1e5
 
 def read_planes(reader: Reader, ref: FileRef) -> list[Plane] | None:
     """Return the planes of a file; none where it is no image, None where it is damaged DICOM."""
-    if not (reader.begins_as_dicom(ref) or _is_named_as_dicom(ref)):
+    if not (reader.begins_as_dicom(ref) or is_named_as_dicom(ref)):
         return []
     try:
         if reader.is_bomb(ref):
@@ -128,10 +128,6 @@ def _raw_text(header: Dataset, name: str) -> str:
     value: Any = header.get_item(name).value
     text = value.decode("latin-1") if isinstance(value, bytes) else str(value or "")
     return text.strip("\0 ")
-
-
-def _is_named_as_dicom(ref: FileRef) -> bool:
-    return (ref.member or ref.path.name).lower().endswith((".dcm", ".ima"))  # very old ones lack a preamble
 
 
 def _read(file: BinaryIO, tags: Sequence[str]) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from cmr_ssp.files.dicom.planes import Plane
 from cmr_ssp.files.dicom.sources import FileRef, Reader, reading
 from cmr_ssp.files.dicom.table import Row
 from cmr_ssp.files.nifti import MAX_VOXELS
+
+if TYPE_CHECKING:
+    from pydicom import FileDataset
 
 Uses = dict[FileRef, list[tuple[int, int, Plane, float]]]
 """By file: slice, frame, plane and weight of everything that it gives."""
@@ -86,6 +89,7 @@ def _decode(reader: Reader, ref: FileRef, where: str) -> NDArray[Any]:
             n_pixels = int(image.Rows) * int(image.Columns) * int(image.get("NumberOfFrames") or 1)
             if n_pixels > MAX_VOXELS:
                 raise ValueError("the header claims more pixels than any cine has")
+            _complete_encoding(image)
             stored: NDArray[Any] = image.pixel_array
     except MemoryError:
         raise
@@ -93,6 +97,16 @@ def _decode(reader: Reader, ref: FileRef, where: str) -> NDArray[Any]:
         what = f"the pixels of one of its images cannot be read ({type(error).__name__})"
         raise ImageError.of(where, what, "Copy or export the exam again.") from error
     return stored
+
+
+def _complete_encoding(image: FileDataset) -> None:
+    """Say how the pixels are stored where the file does not, as very old ones without a preamble."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if "TransferSyntaxUID" not in image.file_meta:
+        implicit, little = image.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
 
 
 def decoder_problems(planes: Sequence[Plane], where: str) -> list[Problem]:

@@ -23,6 +23,7 @@ MAX_ARCHIVE_BYTES = 4 * 2**30
 
 _MAX_MEMBER_BYTES = 2**30
 _HEAD = 1024  # 128 bytes of anything, DICM, and how the rest is stored
+_FIRST_GROUP = b"\x08\x00"  # of a data set without preamble
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _MAX_DEFLATED_BYTES = 2**20  # expands to 1 GiB at most; pydicom inflates such files as a whole
 _PEEKED = 200  # files and folders looked at to tell whether there is any DICOM
@@ -125,6 +126,11 @@ def _check_number(path: Path, n_files: int) -> None:
         raise ImageError.of(path, f"it holds more than {MAX_FILES} files", "Name one exam.")
 
 
+def is_named_as_dicom(ref: FileRef) -> bool:
+    """Tell whether a file's name says that it is DICOM; very old ones have no preamble that does."""
+    return (ref.member or ref.path.name).lower().endswith((".dcm", ".ima"))
+
+
 class Reader:
     """Opens the files of an exam one after the other; an archive stays open in between."""
 
@@ -149,6 +155,10 @@ class Reader:
     def begins_as_dicom(self, ref: FileRef) -> bool:
         """Tell whether a file has DICOM's preamble; False where it cannot be read."""
         return self._head(ref)[128:132] == b"DICM"
+
+    def looks_like_dicom(self, ref: FileRef) -> bool:
+        """Tell whether a file is DICOM, be it of the time before preambles; False where it cannot be read."""
+        return self.begins_as_dicom(ref) or (is_named_as_dicom(ref) and self._head(ref)[:2] == _FIRST_GROUP)
 
     def is_bomb(self, ref: FileRef) -> bool:
         """Tell whether a file is compressed as a whole and may be much larger than it looks."""
@@ -197,7 +207,7 @@ def first_dicom(path: Path) -> FileRef | None:
     """
     refs = map(FileRef, files_below(path, _PEEKED)) if path.is_dir() else iter(_list_members(path)[0])
     with reading() as reader:
-        return next(filter(reader.begins_as_dicom, islice(refs, _PEEKED)), None)
+        return next(filter(reader.looks_like_dicom, islice(refs, _PEEKED)), None)
 
 
 def signature(path: Path) -> tuple[tuple[str, int, int], ...]:
