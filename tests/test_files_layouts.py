@@ -319,6 +319,7 @@ class TestPlainFolder:
         self.labelled(tmp_path)
         labels = np.full(SHAPE, 4, np.uint8)
         save(tmp_path / "anna_ED_gt.nii.gz", labels)
+        (tmp_path / "subjects.csv").write_text("id,ed_frame,es_frame\nanna,4,1\n")
         with pytest.raises(LabelError, match=r"number 4 is unknown .*Only LV, MYO, RV can be segmented"):
             read_segmentation(open_cohort(tmp_path).subject("anna"), ED)
 

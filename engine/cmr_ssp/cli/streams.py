@@ -1,13 +1,15 @@
-"""Standard input and output as they may be: closed, full, broken off, or of another encoding."""
+"""Standard streams as they may be: closed, full, broken off, of another encoding; and Ctrl-C."""
 
 from __future__ import annotations
 
 import errno
 import io
 import os
+import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from types import FrameType
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C, by convention 128 and the number of the signal."""
@@ -36,6 +38,27 @@ def ending_well() -> Iterator[None]:
         with suppress(OSError):
             sys.stderr.write(f"error standard output: {error.strerror}\n")
         sys.exit(1)
+
+
+@contextmanager
+def noticing_interrupts() -> Iterator[Callable[[], bool]]:
+    """Yield what tells whether Ctrl-C was pressed.
+
+    Libraries that are interrupted while they are imported make other errors of it: torch goes on without
+    numpy, which then cannot be loaded a second time.
+    """
+    pressed = False
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _open_closed() -> None:
