@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,10 +13,10 @@ from cyclopts import Parameter
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
+from cmr_ssp.cli import demo_folder
 from cmr_ssp.cli.options import Shown
 from cmr_ssp.cli.progress import ProgressReport, exit_if_stopped, reporting
 from cmr_ssp.cli.terminal import Terminal, make_table
-from cmr_ssp.errors import OutputError
 from cmr_ssp.events import Cancel, Outcome
 
 if TYPE_CHECKING:
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 _SUBJECTS = 16
 _LABELLED = 2
 _SHOWN = 3
-_MARK = "demo.txt"
 _SEGMENTED = "segmented"
 _AFTER_MIM = "after MIM"
 _WINDOW = "napari_cmr_ssp"
@@ -48,10 +46,25 @@ def demo(
     All on synthetic hearts. Writes the cohort, the runs, scores.csv and overlays.png, and opens napari on the
     result where there is a display.
     """
+    demo_folder.clear(out)
+    try:
+        results = _make(out, terminal)
+    finally:  # also of a demo that was stopped or failed: the next one finds its list
+        if out.is_dir():
+            demo_folder.record(out)
+    terminal.show(_table(results))
+    terminal.give(written=out, dice=_mean_dice(results))
+    terminal.note(f"cohort, runs, scores.csv and overlays.png -> {out}")
+    if not headless and len(results) > 1:
+        _open_window(out, terminal)
+
+
+def _make(out: Path, terminal: Terminal) -> Results:
+    """Write the cohort, train, and write what came of it."""
+    from cmr_ssp.evaluation import SCORE_COLUMNS
     from cmr_ssp.files import open_cohort
     from cmr_ssp.files.phantom import write_phantom_cohort
 
-    _clear(out)
     with terminal.console.status(f"making {_SUBJECTS} phantom subjects ..."):
         write_phantom_cohort(out / "cohort", _SUBJECTS, seed=1)
     cohort = open_cohort(out / "cohort")
@@ -59,13 +72,9 @@ def demo(
         results = _train_and_score(cohort, out, report, cancel)
     exit_if_stopped(Outcome.STOPPED if cancel.requested else Outcome.FINISHED)
     rows = [f"{method},{line}" for method, scores in results.items() for line in _lines(scores)]
-    write_text(out / "scores.csv", "method,subject,phase,structure,dice,role\n" + "\n".join(rows) + "\n")
+    write_text(out / "scores.csv", "\n".join([",".join(("method", *SCORE_COLUMNS)), *rows, ""]))
     _draw(cohort, results, out)
-    terminal.show(_table(results))
-    terminal.give(written=out, dice=_mean_dice(results))
-    terminal.note(f"cohort, runs, scores.csv and overlays.png -> {out}")
-    if not headless and len(results) > 1:
-        _open_window(out, terminal)
+    return results
 
 
 def _open_window(out: Path, terminal: Terminal) -> None:
@@ -81,15 +90,6 @@ def _open_window(out: Path, terminal: Terminal) -> None:
 
 def _has_display() -> bool:
     return not sys.platform.startswith("linux") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
-
-
-def _clear(out: Path) -> None:
-    """Remove an earlier demo; never a folder that holds something else."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not (out / _MARK).exists():
-            raise OutputError.of(out, "exists and holds no earlier demo", "Choose another --out folder.")
-        shutil.rmtree(out)
-    write_text(out / _MARK, "Made by `cmr-ssp demo`, which may remove this folder.\n")
 
 
 def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: Cancel) -> Results:

@@ -40,6 +40,13 @@ def segment(
     labels: Annotated[
         Literal["mnms", "acdc"], Parameter(help="Numbers in the files: LV 1, MYO 2, RV 3, or ACDC's.")
     ] = "mnms",
+    replace: Annotated[
+        bool,
+        Parameter(
+            negative=(),
+            help="Write over segmentations of other exams and over edited ones; the old file stays as .bak.",
+        ),
+    ] = False,
     device: Device = "auto",
     terminal: Shown,
 ) -> None:
@@ -48,19 +55,27 @@ def segment(
     from cmr_ssp.runs import Run
 
     with reporting(terminal) as (report, cancel):
-        outcome = jobs.segment(
-            Run(run), cines, output, numbering=labels, device=device, on_event=report, cancel=cancel
+        done = jobs.segment(
+            Run(run),
+            cines,
+            output,
+            numbering=labels,
+            replace=replace,
+            device=device,
+            on_event=report,
+            cancel=cancel,
         )
-    exit_if_stopped(outcome)
-    terminal.note(f"-> {output}")
-    terminal.give(written=output)
+    for cine, file in done.files:
+        terminal.note(f"{cine} -> {file}")
+    exit_if_stopped(done.outcome)
+    terminal.give(written=[file for _, file in done.files])
 
 
 def evaluate(
     run: Annotated[Path, Parameter(help="Run of `cmr-ssp finetune`.")],
     folder: Folder,
     *,
-    csv: Annotated[Path, Parameter(help="Table to write: subject, phase, structure, dice, role.")],
+    csv: Annotated[Path, Parameter(help="Table to write, one row a subject, phase and structure.")],
     phases: Phases = "ED,ES",
     labels: LabelFolder = None,
     device: Device = "auto",
@@ -68,10 +83,10 @@ def evaluate(
 ) -> None:
     """Score a run by 3D Dice in the image's own voxel grid; the mean is over subjects it never saw."""
     from cmr_ssp import jobs
-    from cmr_ssp.evaluation import scores_csv
+    from cmr_ssp.evaluation import SCORES_BEGIN, scores_csv
     from cmr_ssp.runs import Run
 
-    require_replaceable(csv, scores_csv(()))
+    require_replaceable(csv, SCORES_BEGIN)
     cohort = open_labelled(folder, labels, terminal)
     with reporting(terminal) as (report, cancel):
         found = jobs.evaluate(
