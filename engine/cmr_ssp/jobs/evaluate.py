@@ -49,7 +49,7 @@ class Evaluation:
         """Return all scores as a table for pandas, with the columns of the CSV file."""
         import pandas as pd
 
-        unknown = {"dice": ["n/a"], **dict.fromkeys(SPACING_COLUMNS, [""])}
+        unknown = {"dice": ["n/a"], **{column: [""] for column in SPACING_COLUMNS}}
         text = dict.fromkeys(("subject", "cine", "run", "checkpoint"), str)
         table = io.StringIO(scores_csv(self.scores))
         return pd.read_csv(table, dtype=text, na_values=unknown, keep_default_na=False)
