@@ -260,7 +260,7 @@ def test_a_seed_that_nothing_can_be_drawn_with_is_refused(
     for line in (
         f"CLI pretrain {folder} --recipe {recipe} --run {tmp_path}/run --seed={seed}",
         f"CLI finetune {folder} --preset scratch/demo --run {tmp_path}/run --subjects 1 --seed={seed}",
-        f"CLI cohort split {folder} -o {tmp_path}/split.yaml --seed={seed}",
+        f"CLI cohort split {folder} -o {tmp_path}/split.yaml --seed=-1",
     ):
         done = shell(line)
         assert done.returncode == 1
@@ -270,9 +270,9 @@ def test_a_seed_that_nothing_can_be_drawn_with_is_refused(
 
 
 def test_seeds_and_shares_are_checked_where_subjects_are_drawn() -> None:
-    with pytest.raises(CohortError, match="seed 4294967296"):
-        draw_subjects("abc", 2, 2**32)
-    assert len(draw_subjects("abc", 2, 2**32 - 1)) == 2
+    with pytest.raises(CohortError, match="seed -1"):
+        draw_split([], test=0.5, seed=-1)
+    assert len(draw_subjects("abc", 2, 2**64)) == 2
     for share in (float("nan"), -0.1, 1.1):
         with pytest.raises(CohortError, match="no shares"):
             draw_split([], test=share)

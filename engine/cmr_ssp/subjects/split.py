@@ -16,7 +16,8 @@ DEFAULT_TEST_FRACTION = 0.25
 """Of the labelled subjects, locked away for the test where nobody says otherwise."""
 
 
-LARGEST_SEED = 2**32 - 1
+_OLD_SEEDS = 2**32
+"""How many seeds numpy's old generator knows, which the paper's authors drew with."""
 
 
 class Role(StrEnum):
@@ -65,7 +66,8 @@ def draw_split(subjects: Iterable[Subject], *, test: float, validation: float = 
     seed : int
         Of the draw.
     """
-    _check_seed(seed)
+    if seed < 0:
+        raise CohortError.of(f"seed {seed}", "nothing can be drawn with it", "Choose 0 or a number above.")
     if not (0 <= test <= 1 and 0 <= validation <= 1):
         what = f"{test} for the test and {validation} for validation are no shares"
         raise CohortError.of("split", what, "Give numbers from 0 to 1.")
@@ -99,13 +101,5 @@ def draw_subjects(ids: Iterable[str], n: int, seed: int) -> tuple[str, ...]:
     drew them: they sorted ``mm1-A0S9V9`` and ``mm2-101``.
     """
     names = np.array(sorted(ids, key=lambda name: (name.isdecimal(), name)))
-    _check_seed(seed)
-    np.random.RandomState(seed).shuffle(names)
+    np.random.RandomState(seed % _OLD_SEEDS).shuffle(names)
     return tuple(str(name) for name in names[:n])
-
-
-def _check_seed(seed: int) -> None:
-    """Refuse what numpy's generators do not take."""
-    if not 0 <= seed <= LARGEST_SEED:
-        what = "no subjects can be drawn with it"
-        raise CohortError.of(f"seed {seed}", what, f"Choose a number from 0 to {LARGEST_SEED}.")
