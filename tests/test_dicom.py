@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import zipfile
 from pathlib import Path
@@ -275,6 +276,59 @@ def test_temporal_positions_stand_for_trigger_times(tmp_path: Path) -> None:
     stack = open_dicom(save_exam(tmp_path / "exam", images))
     assert np.array_equal(stack.load(), stored())
     assert stack.frame_spacing_s == pytest.approx(FRAME_MS / 1000)
+
+
+OTHER = {"study_seed": "other", "PatientID": "MRN4712", "PatientName": "Roe^Richard"}
+
+
+@pytest.mark.parametrize(
+    "mixed",
+    ["slices", "frames", "frames of one series", "repeated slice", "one frame"],
+)
+def test_people_are_never_stacked_into_one_heart(tmp_path: Path, mixed: str) -> None:
+    series = {"SeriesInstanceUID": "1.2.3.4"} if mixed == "frames of one series" else {}
+    theirs = {
+        "slices": lambda k, t: k >= 2,
+        "frames": lambda k, t: t >= 3 and k < 2,
+        "frames of one series": lambda k, t: t % 2 == 1,
+        "repeated slice": lambda k, t: False,
+        "one frame": lambda k, t: k == 3 and t == 5,
+    }[mixed]
+    images = [
+        image(k, t, series=10 + k, **series, **(OTHER if theirs(k, t) else {}))
+        for k in range(SLICES)
+        for t in range(FRAMES)
+    ]
+    if mixed == "repeated slice":
+        images += [image(1, t, series=30, **OTHER) for t in range(FRAMES)]
+    exam = save_exam(tmp_path / "exam", images)
+    with pytest.raises(ImageError, match="slices would come from 2 people") as caught:
+        open_dicom(exam)
+    found = str(caught.value)
+    assert len(set(re.findall(r"exam-\d{8}", found))) == 2
+    assert not secrets_in(found)
+    assert "Roe" not in found
+
+
+def test_studies_of_one_person_are_no_stack_either(tmp_path: Path) -> None:
+    later = siemens([2, 3], study_seed="later")
+    with pytest.raises(ImageError, match=r"come from 2 studies \(12 images of exam-\d+, 12 images of exam-"):
+        open_dicom(save_exam(tmp_path / "exam", siemens([0, 1]), later))
+
+
+def test_what_a_header_does_not_say_contradicts_nothing(tmp_path: Path) -> None:
+    silent = siemens([2, 3], PatientID=None, PatientName=None, StudyInstanceUID=None)
+    stack = open_dicom(save_exam(tmp_path / "exam", siemens([0, 1]), silent))
+    assert np.array_equal(stack.load(), stored())
+    assert stack.problems == ()
+
+
+def test_another_person_s_images_beside_the_cine_are_pointed_out(tmp_path: Path) -> None:
+    theirs = (image(0, t, orientation=(TO_APEX, ALONG_COLUMN), series=80, **OTHER) for t in range(FRAMES))
+    stack = open_dicom(save_exam(tmp_path / "exam", siemens(), theirs))
+    (problem,) = stack.problems
+    assert problem.severity is Severity.WARNING
+    assert "it holds images of 2 people (24 images of exam-" in problem.what
 
 
 def test_zip(tmp_path: Path) -> None:

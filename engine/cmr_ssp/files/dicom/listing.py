@@ -12,6 +12,7 @@ from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.files.dicom.candidates import LEAST_SLICES, Candidate
 from cmr_ssp.files.dicom.exam_headers import read_exam
 from cmr_ssp.files.dicom.fitting import slice_multiples, warning
+from cmr_ssp.files.dicom.origins import mixed_exam_problems
 from cmr_ssp.files.dicom.pixels import RowLoader, decoder_problems
 from cmr_ssp.files.dicom.series import DicomFolder, DicomSeries, SliceTimes
 from cmr_ssp.files.dicom.sources import signature
@@ -115,7 +116,7 @@ def _candidates(path: Path, where: str) -> tuple[tuple[Candidate, ...], tuple[Pr
         found = read_exam(path, signature(path))
     except ImageError as error:
         raise ImageError(*(replace(problem, where=where) for problem in error.problems)) from None
-    notes = []
+    notes = mixed_exam_problems(found.planes, where)
     if found.n_damaged:
         what = f"{found.n_damaged} of its DICOM files cannot be read and are left out"
         notes.append(warning(where, what, "Copy the exam again if slices or frames are missing."))
