@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cmr_ssp.errors import ImageError, Problem, Severity
-from cmr_ssp.files import open_cine, write_cine, write_segmentation
+from cmr_ssp.files import open_cine, open_cohort, write_cine, write_segmentation
 from cmr_ssp.files.dicom import SortOptions, list_dicom, open_dicom
 from cmr_ssp.files.dicom import sources as dicom_sources
 from cmr_ssp.subjects import Acquisition, CineStack, SliceOrder
@@ -355,7 +355,7 @@ def test_zip_members_that_lead_out_of_it(tmp_path: Path) -> None:
     before = fingerprint(tmp_path)
     stack = open_dicom(path)
     assert np.array_equal(stack.load(), stored())
-    assert "4 files of the archive have names that lead out" in warned(stack)
+    assert "4 of its files left out, because they have names that lead out of the archive" in warned(stack)
     assert fingerprint(tmp_path) == before
     assert not Path("/tmp/cmr-ssp-out").exists()
 
@@ -416,13 +416,73 @@ def test_damaged_files(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None
     content = file.read_bytes()
     stack = open_dicom(exam)
     file.write_bytes(content[:-20])
-    with pytest.raises(ImageError, match="pixels of one of its images cannot be read"):
+    with pytest.raises(ImageError, match="one of its files is not the one that was listed"):
         stack.load()
     assert str(tmp_path) not in " ".join(str(each.message) for each in recwarn)
     file.write_bytes(content[:132] + b"\xff" * 400)
     assert "different numbers of frames" in refused(exam)
     broken = save_exam(tmp_path / "b", siemens(PixelSpacing=[0.0, 0.0]))
-    assert "24 of its DICOM files cannot be read" in refused(broken)
+    assert "24 of its files left out, because they are damaged or cut off" in refused(broken)
+    files = [f"file {number} of 24 (IM{number - 1:04d})" for number in range(1, 6)]
+    assert f"{', '.join(files)} and 19 more" in refused(broken)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("zipped_up", [False, True])
+def test_a_file_that_is_cut_off_is_named(tmp_path: Path, share: float, zipped_up: bool) -> None:
+    """Otherwise its slice lacks a frame, and whoever resamples as advised gets an interpolated cine."""
+    exam = save_exam(tmp_path / "exam", siemens())
+    file = sorted(exam.iterdir())[13]
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
+    found = refused(zipped(exam, tmp_path / "exam.zip") if zipped_up else exam)
+    assert "1 of its files left out, because they are damaged or cut off: file 14 of 24 (IM0013)" in found
+    assert "Copy its damaged files again. If they are lost: Resample" in found
+
+
+def test_a_damaged_file_is_not_named_after_a_person(tmp_path: Path) -> None:
+    exam = save_exam(tmp_path / "exam", siemens())
+    (exam / "IM0003").write_bytes(b"")
+    (exam / "IM0003").rename(exam / "Doe_Jane_19610203.dcm")
+    found = refused(exam)
+    assert "damaged or cut off: file 1 of 24. " in found
+    assert "Doe" not in found
+
+
+def encrypted(path: Path, *names: str) -> Path:
+    """Say of members of an archive that they are encrypted."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        offsets = {info.filename: info.header_offset for info in archive.infolist()}
+    for name in names:
+        content[offsets[name] + 6] |= 1
+        central = content.index(b"PK\1\2")
+        while content[central + 46 : central + 46 + len(name)] != name.encode():
+            central = content.index(b"PK\1\2", central + 4)
+        content[central + 8] |= 1
+    path.write_bytes(content)
+    return path
+
+
+def test_encrypted_members_are_named(tmp_path: Path) -> None:
+    exam = save_exam(tmp_path / "exam", siemens([0, 1, 2]), long_axis())
+    path = encrypted(zipped(exam, tmp_path / "exam.zip"), "exam/IM0020", "exam/IM0021")
+    stack = open_dicom(path)
+    assert np.array_equal(stack.load(), stored([0, 1, 2]))
+    assert "2 of its files left out, because they are encrypted: file 21 of 24 (IM0020), file" in warned(
+        stack
+    )
+
+
+def test_an_encrypted_archive_is_refused_and_listed(tmp_path: Path) -> None:
+    exam = save_exam(tmp_path / "one", siemens())
+    path = zipped(exam, tmp_path / "two.zip")
+    encrypted(path, *(f"exam/{file.name}" for file in exam.iterdir()))
+    assert "24 of its files left out, because they are encrypted" in refused(path)
+    cohort = open_cohort(tmp_path)
+    assert (len(cohort.subjects), len(cohort.refused)) == (1, 1)
+    assert "Unpack the archive with its password" in str(cohort.problems)
+    assert [subject.place for subject in open_cohort(path).refused] == [path]
 
 
 def test_an_exam_that_changes_is_read_again(tmp_path: Path) -> None:

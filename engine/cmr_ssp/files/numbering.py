@@ -10,6 +10,7 @@ import yaml
 
 from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
 from cmr_ssp.errors import CohortError
+from cmr_ssp.files.folders import is_regular
 from cmr_ssp.files.tables import folder_and_above
 from cmr_ssp.plain_yaml import load_yaml
 
@@ -33,7 +34,7 @@ def stated_numbering(folder: Path) -> Numbering | None:
         Where the file cannot be understood.
     """
     for place in folder_and_above(folder, _LEVELS):
-        if (place / SETTINGS).is_file():
+        if is_regular(place / SETTINGS):
             return _read(place / SETTINGS)
     return None
 
