@@ -12,7 +12,7 @@ DISPLAYED := xvfb-run -a -s "-screen 0 1600x1000x24"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages demo test lint docs screenshots clean
+.PHONY: help install system-packages demo test lint docs screenshots lock clean
 
 help:
 	@echo "make demo     pretrain, fine-tune and score on a synthetic cohort; results in demo/"
@@ -20,6 +20,7 @@ help:
 	@echo "make lint     the checks alone: ruff, mypy, import-linter"
 	@echo "make docs     build the documentation into site/"
 	@echo "make screenshots  make the pictures of the window in docs/images"
+	@echo "make lock     write requirements.lock, the hashes of a release"
 	@echo "make install  only set up .venv"
 	@echo "make clean    remove what was built, keep .venv"
 
@@ -29,7 +30,8 @@ demo: install
 	$(BIN)/cmr-ssp demo --headless --out demo
 
 test: lint docs
-	$(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile
+	QT_API=pyqt6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile
+	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m window
 
 lint: install
 	$(BIN)/ruff check .
@@ -43,6 +45,13 @@ docs: install
 screenshots: install
 	$(DISPLAYED) $(BIN)/python docs/screenshots.py $(if $(SUNNYBROOK),--sunnybrook $(SUNNYBROOK)) $(if $(MODEL),--model $(MODEL))
 
+# Every build of torch has other hashes, and the user chooses one: an override that never holds leaves torch out.
+lock: install
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
+	echo "torch ; python_version < '3'" | $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --constraint constraints.txt --override /dev/stdin --extra pyside6 --extra dicom \
+		--no-annotate --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+
 clean:
 	rm -rf site build dist demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
@@ -52,5 +61,5 @@ system-packages:
 
 $(STAMP): pyproject.toml constraints.txt | system-packages
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[pyqt6,test,docs]"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[pyqt6,pyside6,test,docs]"
 	touch $@

@@ -221,7 +221,9 @@ def test_impossible_dimensions(tmp_path: Path, dim: list[int]) -> None:
         open_cine(edit_header(save(tmp_path / "a.nii.gz", pixels(*SHAPE)), dim=dim)).load()
 
 
-@pytest.mark.parametrize("content", [b"", b"not an image", gzip.compress(b"nor this" * 100)])
+@pytest.mark.parametrize(
+    "content", [b"", b"not an image", gzip.compress(b"nor this" * 100)], ids=["empty", "text", "gzip"]
+)
 @pytest.mark.parametrize("suffix", [".nii", ".nii.gz"])
 def test_other_files_under_a_nifti_name(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"a{suffix}"

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
-from cmr_ssp.recipes import Augmentation
+from cmr_ssp.recipes import Augmentation, load_recipe
 from cmr_ssp.samples.intensity import (
     add_noise,
     adjust_gamma,
@@ -17,6 +18,7 @@ from cmr_ssp.samples.intensity import (
 from cmr_ssp.samples.seeding import Draws
 from monai.transforms import AdjustContrast, GaussianSmooth
 from scipy import ndimage
+from scipy.stats import norm
 from torch import Tensor
 
 Step = Callable[[Tensor, float, Draws], Tensor]
@@ -70,15 +72,42 @@ def test_noise_is_gaussian_with_a_deviation_up_to_its_largest() -> None:
     assert float((between - torch.eye(50)).abs().max()) < 0.2  # each image has its own
 
 
-def test_blur_agrees_with_scipy_and_monai() -> None:
+def slow_gaussian(sigma: float, radius: int) -> np.ndarray:
+    """Integrate a Gaussian over each pixel."""
+    edges = norm.cdf(np.arange(-radius, radius + 2) - 0.5, scale=sigma)
+    return np.diff(edges) / np.ptp(edges)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.5])
+def test_blur_integrates_over_pixels_and_reflects(sigma: float) -> None:
     images = noisy(3, 40)
-    for sigma in (0.5, 1.5):
-        found = blur(images.clone(), (sigma, sigma), 1.0, seeded(images))
-        expected = ndimage.gaussian_filter(images.numpy(), (0, 0, sigma, sigma), mode="mirror", radius=6)
-        np.testing.assert_allclose(found, expected, atol=2e-5)
-    monai = torch.stack([GaussianSmooth(1.5, approx="sampled")(image) for image in images])
-    inside = (..., slice(8, -8), slice(8, -8))  # MONAI pads with zeros
-    np.testing.assert_allclose(found[inside], monai[inside], atol=1e-3)
+    found = blur(images.clone(), (sigma, sigma), 1.0, seeded(images))
+    expected = images.numpy()
+    for axis in (2, 3):
+        expected = ndimage.correlate1d(expected, slow_gaussian(sigma, 6), axis, mode="mirror")
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.0, 1.5])
+def test_blur_with_zeros_is_what_the_authors_library_does(sigma: float) -> None:
+    images = noisy(3, 40) + 2
+    found = blur(images.clone(), (sigma, sigma), 1.0, seeded(images), border="zeros")
+    monai = torch.stack([GaussianSmooth(sigma)(image) for image in images])
+    np.testing.assert_allclose(found, monai, atol=1e-3)
+    reflected = blur(images.clone(), (sigma, sigma), 1.0, seeded(images))
+    assert float((reflected - monai).abs().max()) > 0.1  # at the border
+
+
+@pytest.mark.parametrize(("preset", "border"), [("paper", "zeros"), ("corrected", "reflect")])
+def test_the_presets_blur_as_they_say(preset: str, border: Literal["reflect", "zeros"]) -> None:
+    images = noisy(4, 32)
+    off = {"noise_p": 0.0, "multiply_p": 0.0, "shift_p": 0.0, "gamma_p": 0.0, "blur_p": 1.0}
+    ranges = load_recipe(f"mim/{preset}").augmentation
+    found = augment_intensities(images.clone(), ranges.model_copy(update=off), seeded(images))
+    alone = Draws(torch.Generator().manual_seed(0), len(images))
+    alone.rand(), alone.rand(), torch.randint(2**62, (1,), generator=alone.generator)  # what noise draws
+    expected = blur(images.clone(), ranges.blur_sigma_px, 1.0, alone, border=border)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_blur_draws_its_width_for_each_axis() -> None:
@@ -89,8 +118,9 @@ def test_blur_draws_its_width_for_each_axis() -> None:
     np.testing.assert_allclose(spread.sum((1, 2)), 1.0, rtol=1e-5)  # brightness is kept
     rows, columns = ((spread.sum(axis) @ steps**2).sqrt() for axis in (2, 1))
     for widths in (rows, columns):
-        assert 0.45 < float(widths.min()) < 0.55 and 1.45 < float(widths.max()) < 1.51
-        assert float(widths.mean()) == pytest.approx(1.0, abs=0.06)
+        # Integrating over a pixel of width 1 adds its variance, 1/12.
+        assert 0.55 < float(widths.min()) < 0.62 and 1.46 < float(widths.max()) < 1.53
+        assert float(widths.mean()) == pytest.approx(1.04, abs=0.06)
     assert abs(float(torch.corrcoef(torch.stack((rows, columns)))[0, 1])) < 0.15
 
 
@@ -150,7 +180,9 @@ def test_the_steps_follow_the_paper_s_order() -> None:
         gamma=(1.4, 1.4),
     )
     found = augment_intensities(images.clone(), fixed, seeded(images))
-    smooth = ndimage.gaussian_filter(images.numpy(), (0, 0, 1, 1), mode="mirror", radius=4)
+    smooth = images.numpy()
+    for axis in (2, 3):
+        smooth = ndimage.correlate1d(smooth, slow_gaussian(1.0, 4), axis, mode="mirror")
     for image, result in zip(smooth * 2 + 0.3, found.numpy(), strict=True):
         low, span = image.min(), np.ptp(image)
         np.testing.assert_allclose(result, ((image - low) / span) ** 1.4 * span + low, atol=1e-3)

@@ -6,10 +6,13 @@ import re
 import tomllib
 import warnings
 import zipfile
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,14 +61,60 @@ def test_every_dependency_has_a_tested_version(project: dict[str, Any]) -> None:
         *extras["test"],
         *extras["docs"],
         *extras["pyqt6"],
+        *extras["pyside6"],
         *extras["dicom"],
+        *extras["release"],
     ]
-    lines = (ROOT / "constraints.txt").read_text().splitlines()
-    pins = dict(line.split("==") for line in lines if line and not line.startswith("#"))
-    pinned = {name.lower().replace("_", "-") for name in pins}
-    names = {re.match(r"[\w-]+", line)[0].lower().replace("_", "-") for line in asked}  # type: ignore[index]
-    assert names <= pinned
+    pins = _pins()
+    assert {_name(line) for line in asked} <= set(pins)
     assert pins["torch"] == "2.13.0"
+
+
+def test_release_installs_the_tested_versions() -> None:
+    pins, locked = _pins(), _locked()
+    stale = {name: (found, pins[name]) for name, found in locked.items() if found != pins.get(name, found)}
+    assert not stale, "run make lock"
+
+
+def test_release_has_every_dependency_but_torch(project: dict[str, Any]) -> None:
+    extras = project["project"]["optional-dependencies"]
+    asked = {
+        _name(line) for line in [*project["project"]["dependencies"], *extras["pyside6"], *extras["dicom"]]
+    }
+    assert asked - set(_locked()) == {"torch"}, "run make lock"
+
+
+def test_release_checks_every_package_and_names_no_server() -> None:
+    text = (ROOT / "requirements.lock").read_text()
+    for entry in re.split(r"\n(?=[a-z])", text.partition("\n")[2]):
+        assert "--hash=sha256:" in entry or entry.startswith("#"), entry
+    assert not re.search(r"https?:|--index|--find-links|file:", text)
+
+
+def test_no_tested_version_is_below_its_bound(project: dict[str, Any]) -> None:
+    extras = project["project"]["optional-dependencies"]
+    asked = [Requirement(line) for line in chain(project["project"]["dependencies"], *extras.values())]
+    pins = _pins()
+    tested = [(r, pins[canonicalize_name(r.name)]) for r in asked if canonicalize_name(r.name) in pins]
+    assert len(tested) > 30
+    assert not [(str(r), version) for r, version in tested if version not in r.specifier]
+
+
+def _name(requirement: str) -> str:
+    return canonicalize_name(Requirement(requirement).name)
+
+
+def _pins() -> dict[str, str]:
+    """Return the versions of ``constraints.txt``."""
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = (line.split("==") for line in lines if line and not line.startswith("#"))
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def _locked() -> dict[str, str]:
+    """Return the versions of ``requirements.lock``."""
+    text = (ROOT / "requirements.lock").read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)==([^ ]+)", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("module", ["cmr_ssp", "cmr_ssp.files.nifti", "napari_cmr_ssp.layers"])

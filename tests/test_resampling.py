@@ -8,7 +8,14 @@ import pytest
 import torch
 from cmr_ssp.recipes import Augmentation, Crop
 from cmr_ssp.samples.bank_building import slice_bank
-from cmr_ssp.samples.resampling import Placement, draw_placement, gather, no_placement, resample
+from cmr_ssp.samples.resampling import (
+    Placement,
+    crop_to_slice,
+    draw_placement,
+    gather,
+    no_placement,
+    resample,
+)
 from cmr_ssp.samples.seeding import Draws
 from cmr_ssp.samples.views import make_views
 from samples_helpers import batch_of, centroid, disc, placed, write_cohort
@@ -34,13 +41,13 @@ def slow_places(placement: Placement, crop: Crop, spacing: np.ndarray, centre: n
     places = np.empty((2, crop.size_px, crop.size_px))
     for r in range(crop.size_px):
         for c in range(crop.size_px):
-            down, across = (np.array([r, c]) - (crop.size_px - 1) / 2) * placement.flip[0].numpy() * zoom
+            moved = np.array([r, c]) - (crop.size_px - 1) / 2 + placement.translation_px[0].numpy()
+            down, across = moved * placement.flip[0].numpy() * zoom
             turned = (
                 math.cos(angle) * down - math.sin(angle) * across,
                 math.sin(angle) * down + math.cos(angle) * across,
             )
-            moved = np.array(turned) + placement.translation_px[0].numpy() * zoom
-            places[:, r, c] = centre + moved / spacing
+            places[:, r, c] = centre + np.array(turned) / spacing
     return places
 
 
@@ -126,6 +133,23 @@ def test_translation_is_multiplied_by_the_scale_and_moves_the_crop(scale: float)
     # The crop moves by 9 of its own (scaled) pixels, so what it sees moves by 9 the other way.
     found = crop_of(image, placed((9.0, -5.0), scale=scale))
     assert centroid(found) == pytest.approx((-9.0, 5.0), abs=0.05)
+
+
+@pytest.mark.parametrize(("degrees", "flip"), [(90.0, (1.0, 1.0)), (0.0, (-1.0, 1.0)), (40.0, (1.0, -1.0))])
+def test_translation_lies_along_the_crop_s_axes(degrees: float, flip: tuple[float, float]) -> None:
+    image = disc((120, 120), (0.0, 0.0), 6.0, (1.0, 1.0))
+    found = crop_of(image, placed((9.0, -5.0), degrees=degrees, flip=flip))
+    assert centroid(found) == pytest.approx((-9.0, 5.0), abs=0.05)
+
+
+def test_the_centre_stays_within_the_translation_however_the_crop_is_turned() -> None:
+    n = 2000
+    placement = draw_placement(Augmentation(translation_px=40), seeded(n, 0))
+    batch = batch_of(np.zeros((4, 4)), spacing_mm=(1.4, 1.1), centre_px=(100.0, 80.0), n=n)
+    matrix, offset = crop_to_slice(batch, placement, CROP)
+    centre_px = torch.linalg.solve(matrix, batch.centre_px - offset)  # in the crop, from its middle
+    assert float(centre_px.abs().max()) <= 40.001
+    assert float((centre_px.abs() > 39).any(dim=1).float().mean()) == pytest.approx(0.05, abs=0.02)
 
 
 def test_a_disc_stays_round_where_pixels_are_not_square() -> None:
@@ -227,16 +251,17 @@ def test_crops_are_centred_as_the_recipe_says(tmp_path: Path) -> None:
 def test_views_depend_on_the_seed_alone(tmp_path: Path) -> None:
     bank = slice_bank(write_cohort(tmp_path / "in").subjects, tmp_path / "banks")
     samples, crop = np.arange(12), Crop(size_px=16)
+    ranges = Augmentation(translation_px=4)  # a crop beyond its slice is flat
 
     def views(*seed: int) -> torch.Tensor:
-        return make_views(bank, samples, crop, Augmentation(), seed, CPU, with_labels=True).images
+        return make_views(bank, samples, crop, ranges, seed, CPU, with_labels=True).images
 
     first = views(0, 7, 0)
     torch.rand(5)  # the global generator plays no part
     assert torch.equal(first, views(0, 7, 0))
     for other in (views(1, 7, 0), views(0, 8, 0), views(0, 7, 1), views(7, 0, 0)):
         assert (first - other).abs().amax(dim=(1, 2, 3)).min() > 0.01
-    again = make_views(bank, samples, crop, Augmentation(), (0, 7, 0), CPU, with_labels=False)
+    again = make_views(bank, samples, crop, ranges, (0, 7, 0), CPU, with_labels=False)
     assert torch.equal(first, again.images) and again.labels is None
 
 

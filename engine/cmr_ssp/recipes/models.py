@@ -87,6 +87,11 @@ class Augmentation(Settings):
         description="Range of the Gaussian's",
         json_schema_extra={"unit": "px"},
     )
+    blur_border: Literal["reflect", "zeros"] = Field(
+        "reflect",
+        title="Blur beyond the border",
+        description="Mirror the image, or take the cine's mean (zeros) as the paper's authors did",
+    )
     multiply_p: Fraction = Field(1.0, title="Contrast probability")
     multiply: tuple[Positive, Positive] = Field(
         (0.6, 1.5), title="Contrast", description="Range of the factor on the intensities"

@@ -103,8 +103,12 @@ class Run:
 
     def write_description(self, recipe: Recipe, split: Split) -> None:
         """Write the recipe that is being run and the split that it obeys."""
-        write_text(self.folder / "recipe.yaml", recipe_yaml(recipe))
+        self.write_recipe(recipe)
         write_split(self.folder / "split.yaml", split)
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe that is being run; its length changes where a time limit is planned anew."""
+        write_text(self.folder / "recipe.yaml", recipe_yaml(recipe))
 
     def same_recipe(self, stored: _R, asked: _R | None, *, fitted: bool = False) -> _R:
         """Return the stored recipe of a run that is being continued.

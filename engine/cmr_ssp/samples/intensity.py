@@ -6,6 +6,9 @@ Numbers are drawn on the CPU, except for the noise itself, which is drawn where 
 
 from __future__ import annotations
 
+import math
+from typing import Literal
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -17,7 +20,7 @@ from cmr_ssp.samples.seeding import Draws, generator
 def augment_intensities(images: Tensor, ranges: Augmentation, draws: Draws) -> Tensor:
     """Apply noise, blur, multiplication, shift and gamma, in this order (method page, Augmentation)."""
     images = add_noise(images, ranges.noise_sd, ranges.noise_p, draws)
-    images = blur(images, ranges.blur_sigma_px, ranges.blur_p, draws)
+    images = blur(images, ranges.blur_sigma_px, ranges.blur_p, draws, border=ranges.blur_border)
     images = multiply(images, ranges.multiply, ranges.multiply_p, draws)
     images = shift(images, ranges.shift, ranges.shift_p, draws)
     return adjust_gamma(images, ranges.gamma, ranges.gamma_p, draws)
@@ -39,22 +42,37 @@ def add_noise(images: Tensor, largest_sd: float, p: float, draws: Draws) -> Tens
     return images
 
 
-def blur(images: Tensor, sigma_px: tuple[float, float], p: float, draws: Draws) -> Tensor:
-    """Blur with a Gaussian whose width is drawn for each axis."""
+def blur(
+    images: Tensor,
+    sigma_px: tuple[float, float],
+    p: float,
+    draws: Draws,
+    *,
+    border: Literal["reflect", "zeros"] = "reflect",
+) -> Tensor:
+    """Blur with a Gaussian whose width is drawn for each axis.
+
+    Beyond its border an image goes on as its mirror image, or as zeros, which is its cine's mean.
+    """
     chosen = _coins(p, draws).nonzero()[:, 0].to(images.device)
     sigma = _uniform(sigma_px, draws, 2).to(images.device)[chosen]
     if not len(chosen):
         return images
     radius = blur_radius_px(sigma_px[1])
-    steps = torch.arange(-radius, radius + 1, device=images.device)
-    kernels = torch.exp(-0.5 * (steps / sigma[:, :, None]) ** 2)
-    kernels /= kernels.sum(dim=-1, keepdim=True)
+    kernels = _gaussians(sigma, radius)
     picked = images[chosen].transpose(0, 1)  # (1, chosen, row, column): one group an image
-    picked = functional.pad(picked, [radius] * 4, mode="reflect")
+    picked = functional.pad(picked, [radius] * 4, mode="reflect" if border == "reflect" else "constant")
     picked = functional.conv2d(picked, kernels[:, None, 0, :, None], groups=len(chosen))
     picked = functional.conv2d(picked, kernels[:, None, 1, None, :], groups=len(chosen))
     images[chosen] = picked.transpose(0, 1)
     return images
+
+
+def _gaussians(sigma_px: Tensor, radius: int) -> Tensor:
+    """Return Gaussians integrated over each pixel, shape (*sigma_px, 2 * radius + 1), each of sum 1."""
+    edges = torch.arange(-radius, radius + 2, device=sigma_px.device) - 0.5
+    kernels = torch.erf(edges / (sigma_px[..., None] * math.sqrt(2))).diff(dim=-1)
+    return kernels / kernels.sum(dim=-1, keepdim=True)
 
 
 def multiply(images: Tensor, factor: tuple[float, float], p: float, draws: Draws) -> Tensor:

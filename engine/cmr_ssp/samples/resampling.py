@@ -48,7 +48,8 @@ class Placement:
     Attributes
     ----------
     translation_px : Tensor, shape (batch, 2)
-        In pixels of the crop (row, column), before scaling.
+        Along the crop's own rows and columns, in its pixels: what the crop is centred on comes to lie so
+        far from its middle, whichever way the crop is turned.
     rotation : Tensor, shape (batch,)
         In radians.
     scale : Tensor, shape (batch,)
@@ -137,7 +138,7 @@ def crop_to_slice(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[
     turn = torch.stack((torch.stack((cosine, -sine), 1), torch.stack((sine, cosine), 1)), 1)
     zoom_mm = crop.spacing_mm * placement.scale[:, None]
     matrix = (turn * (placement.flip * zoom_mm)[:, None, :]).to(device) / spacing_mm[:, :, None]
-    offset = centre_px + (placement.translation_px * zoom_mm).to(device) / spacing_mm
+    offset = centre_px + (matrix * placement.translation_px.to(device)[:, None, :]).sum(dim=2)
     return matrix, offset
 
 

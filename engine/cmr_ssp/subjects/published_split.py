@@ -16,7 +16,7 @@ import yaml
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import CohortError, Problem
 from cmr_ssp.plain_yaml import load_yaml
-from cmr_ssp.subjects.split import Role, Split
+from cmr_ssp.subjects.split import Role, Split, draw_subjects
 
 _NAMES = {"test": Role.TEST, "train": Role.TRAIN, "valid": Role.VALIDATION}
 _DATA_SETS = ("mm1", "mm2")
@@ -45,14 +45,11 @@ def published_split(vendors: Mapping[str, str], diseases: Mapping[str, str]) -> 
         Where a vendor has fewer subjects than are drawn.
     """
     own = {code for code, disease in diseases.items() if disease not in _PERHAPS_IN_MNMS}
-    test = {f"mm1-{code}" for code in _draw_mnms(vendors)} | {f"mm2-{code}" for code in own & _TEST_MNMS2}
-    everyone = {f"mm1-{code}" for code in vendors} | {f"mm2-{code}" for code in own}
-    rest = np.array(sorted(everyone - test))
-    np.random.RandomState(_VALIDATION_SEED).shuffle(rest)
-    validation = {str(name) for name in rest[: round(len(rest) * _VALIDATION_SHARE)]}
-    roles = dict.fromkeys(everyone, Role.TRAIN) | dict.fromkeys(validation, Role.VALIDATION)
-    roles |= dict.fromkeys(test, Role.TEST)
-    return Split({name.partition("-")[2]: role for name, role in sorted(roles.items())})
+    everyone, test = own | set(vendors), (own & _TEST_MNMS2) | set(_draw_mnms(vendors))
+    rest = everyone - test
+    validation = draw_subjects(rest, round(len(rest) * _VALIDATION_SHARE), _VALIDATION_SEED)
+    roles = dict.fromkeys(sorted(everyone), Role.TRAIN) | dict.fromkeys(validation, Role.VALIDATION)
+    return Split(roles | dict.fromkeys(test, Role.TEST))
 
 
 def _draw_mnms(vendors: Mapping[str, str]) -> list[str]:

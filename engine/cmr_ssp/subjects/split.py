@@ -85,7 +85,11 @@ def _interleaved_strata(subjects: list[Subject], rng: np.random.Generator) -> li
 
 
 def draw_subjects(ids: Iterable[str], n: int, seed: int) -> tuple[str, ...]:
-    """Draw `n` of `ids`: sorted, shuffled with `seed`, first `n`; larger budgets contain smaller ones."""
-    names = np.array(sorted(ids))
+    """Draw `n` of `ids`: sorted, shuffled with `seed`, first `n`; larger budgets contain smaller ones.
+
+    Ids of digits alone come last, so that the subjects of M&Ms and M&Ms-2 are drawn as the paper's authors
+    drew them: they sorted ``mm1-A0S9V9`` and ``mm2-101``.
+    """
+    names = np.array(sorted(ids, key=lambda name: (name.isdecimal(), name)))
     np.random.RandomState(seed).shuffle(names)
     return tuple(str(name) for name in names[:n])
