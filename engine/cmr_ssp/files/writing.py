@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
 from cmr_ssp.atomic import write_bytes
 from cmr_ssp.errors import CmrSspError, OutputError
+from cmr_ssp.files.label_marks import Kept, LabelMark, as_extension, labels_digest, why_kept
 from cmr_ssp.files.nifti import SUFFIXES, is_nifti, read_header
 from cmr_ssp.subjects import CineStack
 
@@ -43,12 +44,17 @@ def write_segmentation(
     labels: NDArray[np.uint8],
     stack: CineStack,
     numbering: str | Numbering = "mnms",
+    *,
+    cine: str = "",
+    checkpoint: str = "",
+    replace: bool = False,
 ) -> None:
     """Write structures with the geometry of the images that they were drawn on.
 
     The slice order of the file is restored, and the header's geometry fields (sform and qform with their
     codes, voxel size, frame spacing, units) are copied as they are. Free text of the source's header is
-    left behind: it may name a patient. The file appears under its name only when it is complete.
+    left behind: it may name a patient. The file appears under its name only when it is complete, and carries
+    digests of labels, cine and checkpoint (`LabelMark`).
 
     Parameters
     ----------
@@ -60,14 +66,20 @@ def write_segmentation(
         What the labels belong to. Where it names no source, the header is made from its grid.
     numbering : str or Numbering
         What the numbers in the file shall mean: ``"mnms"`` (the engine's own), ``"acdc"`` or a mapping.
+    cine : str
+        `cine_digest` of the whole cine, where it is known.
+    checkpoint : str
+        SHA-256 of the checkpoint that segmented it; empty for labels of a person.
+    replace : bool
+        Write over a segmentation of another exam, or one that was edited or drawn: somebody was asked.
 
     Raises
     ------
     OutputError
-        Where the labels do not fit the stack, the file cannot be written, or it exists and was not
-        written by this function.
+        Where the labels do not fit the stack, the file cannot be written, it exists and was not written by
+        this function, or (unless `replace`) holds what cannot be made again.
     """
-    check_target(path, stack.sources, SIGNATURE, "segmentation", "segmented")
+    check_segmentation_target(path, stack, cine, predicts=bool(checkpoint), replace=replace)
     _check_labels(path, labels, stack)
     table = _inverse(path, numbering)
     numbers = table[labels]
@@ -77,7 +89,34 @@ def write_segmentation(
         numbers = numbers[0]
     header = _header(stack, numbers)
     header["descrip"] = _signed(table)
-    write_nifti(path, header, numbers)
+    mark = LabelMark(labels_digest(numbers), cine, checkpoint)
+    write_nifti(path, header, numbers, as_extension(mark))
+
+
+def check_segmentation_target(
+    path: Path, stack: CineStack, cine: str, *, predicts: bool, replace: bool = False
+) -> None:
+    """Refuse to write a segmentation where `write_segmentation` would.
+
+    Raises
+    ------
+    OutputError
+        Naming the file and the ways on.
+    """
+    check_target(path, stack.sources, SIGNATURE, "segmentation", "segmented")
+    kept = None if replace or not path.exists() else why_kept(path, stack.grid, cine, predicts=predicts)
+    if kept is not None:
+        remedy = "Choose another name or folder, or move that file away."
+        if predicts:
+            remedy = f"{remedy[:-1]}; --replace replaces it and keeps a copy."
+        raise OutputError.of(path, kept, remedy)
+
+
+def standing(path: Path, stack: CineStack, cine: str) -> Kept | None:
+    """Return why a prediction must not be written over an existing file unasked, None where it may be."""
+    if not _description(path).startswith(SIGNATURE):
+        return Kept.FOREIGN
+    return why_kept(path, stack.grid, cine, predicts=True)
 
 
 def write_image(path: Path, pixels: NDArray[np.float32], stack: CineStack) -> None:
@@ -105,11 +144,11 @@ def write_image(path: Path, pixels: NDArray[np.float32], stack: CineStack) -> No
     write_nifti(path, _header(stack, volume), volume)
 
 
-def write_nifti(path: Path, header: Any, numbers: NDArray[Any]) -> None:
+def write_nifti(path: Path, header: Any, numbers: NDArray[Any], extension: bytes = bytes(4)) -> None:
     """Write a single-file NIfTI image atomically; the same input gives the same bytes."""
     header["magic"] = header.single_magic
-    header["vox_offset"] = header.single_vox_offset
-    content = header.binaryblock + bytes(4) + numbers.tobytes()
+    header["vox_offset"] = header.sizeof_hdr + len(extension)
+    content = header.binaryblock + extension + numbers.tobytes()
     if path.name.lower().endswith(".gz"):
         content = gzip.compress(content, compresslevel=6, mtime=0)
     write_bytes(path, content)
