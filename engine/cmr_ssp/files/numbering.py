@@ -11,6 +11,7 @@ import yaml
 
 from cmr_ssp.anatomy import NUMBERINGS, OTHER_STRUCTURES, Numbering, Structure
 from cmr_ssp.errors import CohortError
+from cmr_ssp.files.folders import is_regular
 from cmr_ssp.files.tables import folder_and_above
 from cmr_ssp.plain_yaml import load_yaml
 
@@ -34,7 +35,7 @@ def stated_numbering(folder: Path) -> Numbering | None:
         Where the file cannot be understood.
     """
     for place in folder_and_above(folder, _LEVELS):
-        if (place / SETTINGS).is_file():
+        if is_regular(place / SETTINGS):
             return _read(place / SETTINGS)
     return None
 
