@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import zipfile
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cmr_ssp.errors import ImageError, Problem, Severity
-from cmr_ssp.files import open_cine, write_cine, write_segmentation
+from cmr_ssp.files import open_cine, open_cohort, write_cine, write_segmentation
 from cmr_ssp.files.dicom import SortOptions, list_dicom, open_dicom
 from cmr_ssp.files.dicom import sources as dicom_sources
 from cmr_ssp.subjects import Acquisition, CineStack, SliceOrder
@@ -277,6 +278,59 @@ def test_temporal_positions_stand_for_trigger_times(tmp_path: Path) -> None:
     assert stack.frame_spacing_s == pytest.approx(FRAME_MS / 1000)
 
 
+OTHER = {"study_seed": "other", "PatientID": "MRN4712", "PatientName": "Roe^Richard"}
+
+
+@pytest.mark.parametrize(
+    "mixed",
+    ["slices", "frames", "frames of one series", "repeated slice", "one frame"],
+)
+def test_people_are_never_stacked_into_one_heart(tmp_path: Path, mixed: str) -> None:
+    series = {"SeriesInstanceUID": "1.2.3.4"} if mixed == "frames of one series" else {}
+    theirs = {
+        "slices": lambda k, t: k >= 2,
+        "frames": lambda k, t: t >= 3 and k < 2,
+        "frames of one series": lambda k, t: t % 2 == 1,
+        "repeated slice": lambda k, t: False,
+        "one frame": lambda k, t: k == 3 and t == 5,
+    }[mixed]
+    images = [
+        image(k, t, series=10 + k, **series, **(OTHER if theirs(k, t) else {}))
+        for k in range(SLICES)
+        for t in range(FRAMES)
+    ]
+    if mixed == "repeated slice":
+        images += [image(1, t, series=30, **OTHER) for t in range(FRAMES)]
+    exam = save_exam(tmp_path / "exam", images)
+    with pytest.raises(ImageError, match="slices would come from 2 people") as caught:
+        open_dicom(exam)
+    found = str(caught.value)
+    assert len(set(re.findall(r"exam-\d{8}", found))) == 2
+    assert not secrets_in(found)
+    assert "Roe" not in found
+
+
+def test_studies_of_one_person_are_no_stack_either(tmp_path: Path) -> None:
+    later = siemens([2, 3], study_seed="later")
+    with pytest.raises(ImageError, match=r"come from 2 studies \(12 images of exam-\d+, 12 images of exam-"):
+        open_dicom(save_exam(tmp_path / "exam", siemens([0, 1]), later))
+
+
+def test_what_a_header_does_not_say_contradicts_nothing(tmp_path: Path) -> None:
+    silent = siemens([2, 3], PatientID=None, PatientName=None, StudyInstanceUID=None)
+    stack = open_dicom(save_exam(tmp_path / "exam", siemens([0, 1]), silent))
+    assert np.array_equal(stack.load(), stored())
+    assert stack.problems == ()
+
+
+def test_another_person_s_images_beside_the_cine_are_pointed_out(tmp_path: Path) -> None:
+    theirs = (image(0, t, orientation=(TO_APEX, ALONG_COLUMN), series=80, **OTHER) for t in range(FRAMES))
+    stack = open_dicom(save_exam(tmp_path / "exam", siemens(), theirs))
+    (problem,) = stack.problems
+    assert problem.severity is Severity.WARNING
+    assert "it holds images of 2 people (24 images of exam-" in problem.what
+
+
 def test_zip(tmp_path: Path) -> None:
     exam = save_exam(tmp_path / "exam", siemens())
     path = zipped(exam, tmp_path / "exam.zip")
@@ -301,7 +355,7 @@ def test_zip_members_that_lead_out_of_it(tmp_path: Path) -> None:
     before = fingerprint(tmp_path)
     stack = open_dicom(path)
     assert np.array_equal(stack.load(), stored())
-    assert "4 files of the archive have names that lead out" in warned(stack)
+    assert "4 of its files left out, because they have names that lead out of the archive" in warned(stack)
     assert fingerprint(tmp_path) == before
     assert not Path("/tmp/cmr-ssp-out").exists()
 
@@ -362,13 +416,73 @@ def test_damaged_files(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None
     content = file.read_bytes()
     stack = open_dicom(exam)
     file.write_bytes(content[:-20])
-    with pytest.raises(ImageError, match="pixels of one of its images cannot be read"):
+    with pytest.raises(ImageError, match="one of its files is not the one that was listed"):
         stack.load()
     assert str(tmp_path) not in " ".join(str(each.message) for each in recwarn)
     file.write_bytes(content[:132] + b"\xff" * 400)
     assert "different numbers of frames" in refused(exam)
     broken = save_exam(tmp_path / "b", siemens(PixelSpacing=[0.0, 0.0]))
-    assert "24 of its DICOM files cannot be read" in refused(broken)
+    assert "24 of its files left out, because they are damaged or cut off" in refused(broken)
+    files = [f"file {number} of 24 (IM{number - 1:04d})" for number in range(1, 6)]
+    assert f"{', '.join(files)} and 19 more" in refused(broken)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.6, 0.9, 0.99])
+@pytest.mark.parametrize("zipped_up", [False, True])
+def test_a_file_that_is_cut_off_is_named(tmp_path: Path, share: float, zipped_up: bool) -> None:
+    """Otherwise its slice lacks a frame, and whoever resamples as advised gets an interpolated cine."""
+    exam = save_exam(tmp_path / "exam", siemens())
+    file = sorted(exam.iterdir())[13]
+    content = file.read_bytes()
+    file.write_bytes(content[: int(len(content) * share)])
+    found = refused(zipped(exam, tmp_path / "exam.zip") if zipped_up else exam)
+    assert "1 of its files left out, because they are damaged or cut off: file 14 of 24 (IM0013)" in found
+    assert "Copy its damaged files again. If they are lost: Resample" in found
+
+
+def test_a_damaged_file_is_not_named_after_a_person(tmp_path: Path) -> None:
+    exam = save_exam(tmp_path / "exam", siemens())
+    (exam / "IM0003").write_bytes(b"")
+    (exam / "IM0003").rename(exam / "Doe_Jane_19610203.dcm")
+    found = refused(exam)
+    assert "damaged or cut off: file 1 of 24. " in found
+    assert "Doe" not in found
+
+
+def encrypted(path: Path, *names: str) -> Path:
+    """Say of members of an archive that they are encrypted."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        offsets = {info.filename: info.header_offset for info in archive.infolist()}
+    for name in names:
+        content[offsets[name] + 6] |= 1
+        central = content.index(b"PK\1\2")
+        while content[central + 46 : central + 46 + len(name)] != name.encode():
+            central = content.index(b"PK\1\2", central + 4)
+        content[central + 8] |= 1
+    path.write_bytes(content)
+    return path
+
+
+def test_encrypted_members_are_named(tmp_path: Path) -> None:
+    exam = save_exam(tmp_path / "exam", siemens([0, 1, 2]), long_axis())
+    path = encrypted(zipped(exam, tmp_path / "exam.zip"), "exam/IM0020", "exam/IM0021")
+    stack = open_dicom(path)
+    assert np.array_equal(stack.load(), stored([0, 1, 2]))
+    assert "2 of its files left out, because they are encrypted: file 21 of 24 (IM0020), file" in warned(
+        stack
+    )
+
+
+def test_an_encrypted_archive_is_refused_and_listed(tmp_path: Path) -> None:
+    exam = save_exam(tmp_path / "one", siemens())
+    path = zipped(exam, tmp_path / "two.zip")
+    encrypted(path, *(f"exam/{file.name}" for file in exam.iterdir()))
+    assert "24 of its files left out, because they are encrypted" in refused(path)
+    cohort = open_cohort(tmp_path)
+    assert (len(cohort.subjects), len(cohort.refused)) == (1, 1)
+    assert "Unpack the archive with its password" in str(cohort.problems)
+    assert [subject.place for subject in open_cohort(path).refused] == [path]
 
 
 def test_an_exam_that_changes_is_read_again(tmp_path: Path) -> None:

@@ -91,6 +91,16 @@ def test_python_of_the_documentation_passes_the_type_checker(page: str, tmp_path
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("page", ["docs/extending.md"])
+def test_files_that_the_documentation_names_exist(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = re.findall(r"`((?:engine|tests|napari_cmr_ssp)/[^`]+)`", text)
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    for constant, file in re.findall(r"`([A-Z_]{3,})` (?:in|of)\n? *`([^`]+\.py)`", text):
+        assert re.search(rf"\b{constant}\b", (ROOT / file).read_text()), f"{constant} in {file}"
+
+
 # ---- README's commands --------------------------------------------------------------------------
 
 SHIM = '#!/bin/sh\nprintf "%s\\0" "${0##*/}" "$@" "" >> "$CALLS"\n'

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase, Structure
-from cmr_ssp.errors import CohortError, Severity
+from cmr_ssp.errors import CohortError, LabelError, Severity
 from cmr_ssp.files import open_cohort, open_stack, read_segmentation, verified
 from files_helpers import heart, pixels, save
 
@@ -305,6 +305,23 @@ class TestPlainFolder:
         (tmp_path / "cohort.yaml").write_text(content)
         with pytest.raises(CohortError, match=r"cohort\.yaml"):
             open_cohort(tmp_path)
+
+    @pytest.mark.parametrize(
+        "content", ["structures: {LV: 1, LA: 4}", "numbering: {1: LV, 4: LA}", "structures: {LA: 1}"]
+    )
+    def test_other_structures_are_refused_plainly(self, tmp_path: Path, content: str) -> None:
+        save(tmp_path / "a.nii.gz", pixels(*SHAPE))
+        (tmp_path / "cohort.yaml").write_text(content)
+        with pytest.raises(CohortError, match=r"cohort\.yaml: 'LA' is none of .*LV, MYO, RV.*extending\.md"):
+            open_cohort(tmp_path)
+
+    def test_other_numbers_say_that_only_three_structures_can_be_segmented(self, tmp_path: Path) -> None:
+        self.labelled(tmp_path)
+        labels = np.full(SHAPE, 4, np.uint8)
+        save(tmp_path / "anna_ED_gt.nii.gz", labels)
+        (tmp_path / "subjects.csv").write_text("id,ed_frame,es_frame\nanna,4,1\n")
+        with pytest.raises(LabelError, match=r"number 4 is unknown .*Only LV, MYO, RV can be segmented"):
+            read_segmentation(open_cohort(tmp_path).subject("anna"), ED)
 
     @pytest.mark.parametrize("content", ["name,vendor\nanna,GE\n", "id\nanna\nanna\n"])
     def test_a_table_that_cannot_be_used(self, tmp_path: Path, content: str) -> None:

@@ -54,13 +54,16 @@ def test_the_whole_way_with_paths_and_names(folder: Path, tmp_path: Path) -> Non
     tuned = cmr_ssp.finetune(
         cohort, tmp_path / "tuned.yaml", tmp_path / "tuned", pretrained=pretrained, subjects=2, phases=["ed"]
     )
-    cmr_ssp.segment(tuned, folder / "a.nii.gz", str(tmp_path / "out"))
-    found, source = cmr_ssp.open_cine(tmp_path / "out" / "a_seg.nii.gz"), cohort.subject("a")
+    (made,) = cmr_ssp.segment(tuned, folder / "a.nii.gz", str(tmp_path / "out"))
+    assert made == tmp_path / "out" / "a_seg.nii.gz"
+    found, source = cmr_ssp.open_cine(made), cohort.subject("a")
     assert found.shape == cmr_ssp.open_stack(source).shape
     scores = cmr_ssp.evaluate(tuned.folder, cohort, phases="ED")
     table = scores.to_dataframe()
     assert len(table) == len(scores.scores) == 5 * 3
     assert {"subject", "phase", "structure", "dice", "role"} <= set(table.columns)
+    assert table.subject.tolist() == [score.subject for score in scores.scores]
+    assert table.checkpoint.str.len().eq(16).all()
     assert table.dice.mean() == pytest.approx(np.mean([score.dice for score in scores.scores]), abs=1e-4)
 
 

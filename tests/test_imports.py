@@ -60,7 +60,7 @@ def test_pydicom_is_not_needed_until_there_is_dicom() -> None:
 
 def test_every_command_describes_itself_without_torch() -> None:
     # cyclopts imports the module of each command to describe it
-    code = "import sys; from cmr_ssp.cli import app; app(['--help'], result_action='return_value'); "
+    code = "import sys; from cmr_ssp.cli.app import app; app(['--help'], result_action='return_value'); "
     code += "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pretrain" in done.stdout

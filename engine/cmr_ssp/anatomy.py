@@ -39,6 +39,12 @@ def phase_named(name: Phase | str) -> Phase:
         raise LabelError.of(f"'{name}'", what, f"Choose {' or '.join(Phase)}.") from None
 
 
+OTHER_STRUCTURES = (
+    f"Only {', '.join(Structure.__members__)} can be segmented: leave other structures out of the labels. "
+    "docs/extending.md says what more would take."
+)
+"""What to do about labels of anything else."""
+
 COLOURS: Mapping[Structure, str] = MappingProxyType(
     {Structure.LV: "#D55E00", Structure.MYO: "#F0E442", Structure.RV: "#56B4E9"}
 )

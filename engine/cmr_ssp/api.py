@@ -211,10 +211,11 @@ def segment(
     output: PathLike,
     *,
     numbering: str = "mnms",
+    replace: bool = False,
     device: str = "auto",
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
-) -> None:
+) -> tuple[Path, ...]:
     """Segment every frame of cines, and write label files in the geometry of each source.
 
     Parameters
@@ -227,8 +228,15 @@ def segment(
         A folder, or for a single cine a ``.nii.gz`` file.
     numbering : str
         Numbers in the files: ``mnms`` (LV 1, MYO 2, RV 3) or ``acdc``.
+    replace : bool
+        Write over segmentations of other exams, and over those that were edited; a copy stays as ``.bak``.
     device, on_event, cancel
         As for `pretrain`.
+
+    Returns
+    -------
+    tuple of Path
+        The files that were written, in the order of the cines.
 
     Raises
     ------
@@ -238,15 +246,17 @@ def segment(
     from cmr_ssp import jobs
 
     listed = [cines] if isinstance(cines, str | os.PathLike) else cines
-    jobs.segment(
+    done = jobs.segment(
         _run(run),
         [Path(cine) for cine in listed],
         Path(output),
         numbering=numbering,
+        replace=replace,
         device=device,
         on_event=on_event,
         cancel=cancel,
     )
+    return tuple(file for _, file in done.files)
 
 
 def evaluate(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,7 +19,7 @@ from cmr_ssp.team import Team
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-_PATIENCE = timedelta(hours=12)  # of processes that wait while the first builds a bank or validates
+_PATIENCE_S = 15 * 60
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -92,7 +93,7 @@ def make_fabric(
     if team.devices > most:
         remedy = f"Ask for {most} at most, or choose another device."
         raise DeviceError.of(f"--devices {team.devices}", f"this machine has {most} of {device.type}", remedy)
-    strategy = DDPStrategy(timeout=_PATIENCE, find_unused_parameters=freezes)
+    strategy = DDPStrategy(timeout=_patience(), find_unused_parameters=freezes)
     return Fabric(
         accelerator=device.type,
         devices=team.devices,
@@ -100,6 +101,15 @@ def make_fabric(
         strategy=strategy,
         precision=precision,
     )
+
+
+def _patience() -> timedelta:
+    """Return how long a process waits for a partner's part of an update before it gives up.
+
+    ``CMR_SSP_PATIENCE`` overrules it, in seconds.
+    """
+    stated = os.environ.get("CMR_SSP_PATIENCE", "")
+    return timedelta(seconds=int(stated) if stated.isdecimal() else _PATIENCE_S)
 
 
 def free_memory(device: torch.device) -> int | None:

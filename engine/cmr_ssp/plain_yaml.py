@@ -40,3 +40,11 @@ class _PlainLoader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Make a group of settings, unless a key of it is there twice: nobody could tell which counts."""
+        keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = sorted({str(value) for tag, value in keys if keys.count((tag, value)) > 1})
+        if twice:
+            raise yaml.YAMLError(f"'{twice[0]}' is there twice, in line {node.start_mark.line + 1} and below")
+        return super().construct_mapping(node, deep)

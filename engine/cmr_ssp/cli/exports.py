@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+from collections.abc import Iterable, Sequence
+from csv import writer as csv_writer
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,7 +14,7 @@ from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
 from cmr_ssp.atomic import write_text
 from cmr_ssp.cli.options import Folder, LabelFolder, Shown, SplitFile, open_labelled, require_replaceable
 from cmr_ssp.cli.terminal import Terminal
-from cmr_ssp.errors import LabelError, OutputError, RecipeError
+from cmr_ssp.errors import LabelError, OutputError, Problem, RecipeError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,6 +27,7 @@ _IDENTITY = (
     "DICOM segmentations carry the patient's name, id, birth date and study, copied from the source images."
 )
 _LABELS_TXT = "labels.txt"
+_KEY_COLUMNS = ("case", "subject", "phase")
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder to write into.")]
 Replace = Annotated[bool, Parameter(negative=(), help="Write over the files of an earlier export.")]
@@ -120,9 +123,8 @@ def export_cohort(
     from cmr_ssp.subjects.split_file import read_split
 
     del to  # one so far
-    header = "case,subject,phase\n"
     if key is not None:
-        require_replaceable(key, header)
+        require_replaceable(key, _table([_KEY_COLUMNS]))
     cohort = open_labelled(folder, labels, terminal)
     made = export_nnunet(
         cohort,
@@ -137,7 +139,7 @@ def export_cohort(
     for problem in made.problems:
         terminal.problem(problem)
     if key is not None:
-        write_text(key, header + "".join(f"{c.name},{c.subject},{c.phase}\n" for c in made.cases))
+        write_text(key, _table([_KEY_COLUMNS, *((c.name, c.subject, c.phase) for c in made.cases)]))
     terminal.note(f"{len(made.cases)} cases -> {made.folder}")
     terminal.give(written=made.folder, cases=[case.name for case in made.cases])
 
@@ -157,6 +159,7 @@ def volumes(
     if not segmentations:
         raise LabelError.of(csv, "no label file was named that it could be made from", "Name at least one.")
     require_replaceable(csv, VOLUMES_BEGIN)
+    _require_plain_names(segmentations)
     rows = []
     for path in segmentations:
         found = read_label_volumes(path, NUMBERINGS[labels] if labels else None)
@@ -167,6 +170,23 @@ def volumes(
     write_text(csv, volumes_csv(rows))
     terminal.note(f"{len(rows)} frames -> {csv}")
     terminal.give(written=csv, frames=len(rows))
+
+
+def _table(rows: Iterable[Sequence[str]]) -> str:
+    """Return rows as CSV."""
+    text = io.StringIO()
+    csv_writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def _require_plain_names(files: Sequence[Path]) -> None:
+    """Refuse file names that a spreadsheet would compute."""
+    from cmr_ssp.subjects.subject import is_formula
+
+    what, remedy = "its name would be a formula in a table", "Let it begin with a letter or digit."
+    odd = [Problem(str(file), what, remedy) for file in files if is_formula(file.name)]
+    if odd:
+        raise LabelError(*odd)
 
 
 def _volumes(path: Path, stack: CineStack, labels: str | None) -> NDArray[np.uint8]:

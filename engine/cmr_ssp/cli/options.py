@@ -15,6 +15,7 @@ from cmr_ssp.errors import OutputError
 if TYPE_CHECKING:
     from cmr_ssp.subjects import Cohort
 
+
 Shown = Annotated[Terminal, Parameter(parse=False)]
 """Where a command prints; no option, but what ``--quiet``, ``--verbose`` and ``--json`` decide."""
 

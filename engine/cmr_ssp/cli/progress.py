@@ -14,6 +14,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from cmr_ssp.cli.streams import INTERRUPTED
 from cmr_ssp.cli.terminal import Terminal
 from cmr_ssp.events import (
     Cancel,
@@ -174,4 +175,4 @@ def reporting(terminal: Terminal) -> Iterator[tuple[ProgressReport, Cancel]]:
 def exit_if_stopped(outcome: Outcome) -> None:
     """End with the code of an interrupted command, so that a script does not go on without the result."""
     if outcome is Outcome.STOPPED and process_number() == 0:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)

@@ -47,7 +47,7 @@ class Terminal:
     @property
     def can_ask(self) -> bool:
         """Whether somebody can be asked a question."""
-        return not (self.quiet or self.as_json) and sys.stdin is not None and sys.stdin.isatty()
+        return not (self.quiet or self.as_json) and sys.stdin.isatty()
 
     def note(self, text: str) -> None:
         """Print what goes on; not with ``--quiet``."""

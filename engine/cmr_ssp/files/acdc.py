@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
 from cmr_ssp.errors import CmrSspError, Problem, Severity
+from cmr_ssp.files.folders import entries, is_folder, matching, read_text
 from cmr_ssp.files.nifti import read_header
 from cmr_ssp.subjects import FrameSource, LabelSource, Subject
 
@@ -27,19 +28,19 @@ Found = tuple[list[Subject], list[Problem]]
 
 def recognises(folder: Path) -> bool:
     """Tell whether `folder` holds ACDC subjects' folders."""
-    return any(_is_subject(entry) for entry in folder.iterdir() if _FOLDER.fullmatch(entry.name))
+    return any(_is_subject(entry) for entry in entries(folder) if _FOLDER.fullmatch(entry.name))
 
 
 def _is_subject(folder: Path) -> bool:
-    return folder.is_dir() and any(folder.glob(f"{folder.name}_*.nii*"))
+    return bool(matching(folder, f"{folder.name}_*.nii*"))
 
 
 def list_subjects(folder: Path) -> Found:
     """List the subjects in `folder` by names and headers."""
     subjects: list[Subject] = []
     problems: list[Problem] = []
-    for entry in sorted(folder.iterdir()):
-        if not (_FOLDER.fullmatch(entry.name) and entry.is_dir()):
+    for entry in entries(folder):
+        if not (_FOLDER.fullmatch(entry.name) and is_folder(entry)):
             continue
         try:
             subject, found = _subject(entry)
@@ -75,7 +76,7 @@ def _files(folder: Path) -> tuple[dict[int, Path], dict[int, Path], Path | None]
     volumes: dict[int, Path] = {}
     labels: dict[int, Path] = {}
     cine = None
-    for path in sorted(folder.iterdir()):
+    for path in entries(folder):
         if match := _LABEL.search(path.name):
             labels[int(match[1])] = path
         elif match := _FRAME.search(path.name):
@@ -109,7 +110,7 @@ def _labels(
 def _read_info(folder: Path) -> tuple[dict[str, str], list[Problem]]:
     path = folder / "Info.cfg"
     try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_text(path).splitlines()
     except OSError:
         what = "it is missing or unreadable: group and phases of this subject are unknown"
         return {}, [Problem(str(path), what, "Copy Info.cfg from the data set.", Severity.WARNING)]

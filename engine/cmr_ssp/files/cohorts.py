@@ -15,6 +15,7 @@ from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
 from cmr_ssp.files import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook, sunnybrook_exams
 from cmr_ssp.files import folder as plain
 from cmr_ssp.files.dicom.sources import is_zip, may_be_exam
+from cmr_ssp.files.folders import entries, is_folder, unreadable_problems
 from cmr_ssp.files.labels import label_header_problems
 from cmr_ssp.files.nifti import is_nifti, read_header
 from cmr_ssp.files.numbering import stated_numbering
@@ -82,6 +83,7 @@ def open_cohort(folder: Path) -> Cohort:
         stated = stated_numbering(place)
         subjects += [_renumbered(subject, stated) for subject in found if _lies_in(subject, folder)]
         problems += [problem for problem in wrong if place != folder.parent or str(folder) in problem.where]
+    problems += unreadable_problems(place for _, places in layouts for place in places)
     problems += personal_problems(folder, (subject.id for subject in subjects))
     usable: dict[str, Subject] = {}
     refused: list[Subject] = []
@@ -161,14 +163,11 @@ def _below(folder: Path, layouts: Sequence[Layout]) -> list[tuple[Layout, list[P
 
 def subfolders(folder: Path) -> list[Path]:
     """Return the folders in a folder, sorted, hidden ones left out; none where it cannot be read."""
-    try:
-        return sorted(e for e in folder.iterdir() if e.is_dir() and not e.name.startswith("."))
-    except OSError:
-        return []
+    return [entry for entry in entries(folder) if is_folder(entry) and not entry.name.startswith(".")]
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(is_nifti(entry) for entry in folder.iterdir())
+    return any(is_nifti(entry) for entry in entries(folder))
 
 
 def _lies_in(subject: Subject, folder: Path) -> bool:
@@ -190,7 +189,9 @@ def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
     problems = []
     if not subject.names_files:
         what = f"'{subject.id}' cannot be a subject's id"
-        problems.append(Problem(where, what, "Use letters, digits, '-' and '_' in ids."))
+        problems.append(
+            Problem(where, what, "Use letters, digits, '-' and '_' in ids, a letter or digit first.")
+        )
     if subject.id in others:
         what = f"a second subject has the id '{subject.id}'"
         problems.append(Problem(where, what, "Rename one of them, or name the folder of one data set only."))
@@ -221,7 +222,7 @@ def _label_problems(label: LabelSource, stack: CineStack) -> list[Problem]:
         return []
     header = read_header(label.source.path)
     problems = label_header_problems(header, label, stack)
-    if problems or np.allclose(header.affine, stack.grid.affine, rtol=1e-3, atol=0.1):
+    if problems or np.allclose(header.affine, stack.grid.affine, rtol=1e-3, atol=0.1, equal_nan=True):
         return problems
     what = "its affine differs from that of its cine; labels are taken voxel by voxel"
     remedy = "Look at one overlay before you trust these labels."

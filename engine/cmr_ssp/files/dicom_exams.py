@@ -15,7 +15,9 @@ from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
 from cmr_ssp.files import sunnybrook_exams
 from cmr_ssp.files.dicom import DicomFolder, exam_id, list_dicom, may_be_exam, open_dicom
 from cmr_ssp.files.dicom.headers import read_study
-from cmr_ssp.files.dicom.sources import first_dicom, is_zip, reading
+from cmr_ssp.files.dicom.reader import first_dicom, reading
+from cmr_ssp.files.dicom.sources import is_zip
+from cmr_ssp.files.folders import entries, is_folder, is_regular
 from cmr_ssp.files.nifti import is_nifti
 from cmr_ssp.subjects import CineStack, FrameSource, SortOptions, Subject
 
@@ -35,7 +37,7 @@ def recognises(folder: Path) -> bool:
     """Tell whether `folder` holds DICOM exams, one a subfolder or archive, or is one."""
     if is_zip(folder):
         return bool(_exams(folder))
-    if any(is_nifti(entry) for entry in folder.iterdir()):
+    if any(is_nifti(entry) for entry in entries(folder)):
         return False
     exams = _exams(folder)
     return any(exam.is_readable for exam in exams) and not any(
@@ -118,14 +120,19 @@ def _exams(folder: Path) -> list[_Exam]:
     """Return the exams in a folder; the folder itself where its files or series are one exam."""
     if is_zip(folder):
         return _exam(folder)
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    below = [exam for entry in entries if entry.is_dir() or is_zip(entry) for exam in _exam(entry)]
-    loose = any(entry.is_file() and not is_zip(entry) for entry in entries)
-    here = _exam(folder) if loose and not below else []
+    here = [entry for entry in entries(folder) if not entry.name.startswith(".")]
+    below = [exam for entry in here if is_folder(entry) or is_zip(entry) for exam in _exam(entry)]
+    loose = any(is_regular(entry) and not is_zip(entry) for entry in here)
+    alone = _exam(folder) if loose and not below else []
     studies = {(exam.study, exam.person) for exam in below}
-    if len(below) > 1 and len(studies) == 1 and below[0].study and all(e.path.is_dir() for e in below):
+    if (
+        len(below) > 1
+        and len(studies) == 1
+        and below[0].study
+        and all(is_folder(exam.path) for exam in below)
+    ):
         return _exam(folder)  # a folder a series
-    return below or here
+    return below or alone
 
 
 def _exam(path: Path) -> list[_Exam]:
@@ -142,7 +149,7 @@ def _exam(path: Path) -> list[_Exam]:
 
 def _holds_several(path: Path) -> bool:
     """Tell whether a folder is one above exams of several people."""
-    return path.is_dir() and len({exam.person for exam in _exams(path)}) > 1
+    return is_folder(path) and len({exam.person for exam in _exams(path)}) > 1
 
 
 def _ids(exams: Sequence[_Exam]) -> tuple[dict[str, _Exam], list[Problem]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
 from cmr_ssp.errors import CohortError, Problem, Severity
+from cmr_ssp.files.folders import entries, is_regular
 from cmr_ssp.files.gathering import Parts, parts_by_subject, subjects_of
 from cmr_ssp.files.nifti import is_nifti, read_header
 from cmr_ssp.files.phases import find_phases, in_phase_order, label_sources
@@ -29,7 +30,7 @@ _FILE = re.compile(r"(?P<id>.+?)(?P<part>|_gt|_E[DS]|_E[DS]_gt)")
 
 def recognises(folder: Path) -> bool:
     """Tell whether `folder` holds NIfTI images."""
-    return any(is_nifti(entry) for entry in folder.iterdir())
+    return any(is_nifti(entry) for entry in entries(folder))
 
 
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
@@ -48,7 +49,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
 
 
 def _files(folder: Path) -> dict[str, Parts]:
-    return parts_by_subject(sorted(folder.iterdir()), _FILE)
+    return parts_by_subject(entries(folder), _FILE)
 
 
 def _subject(name: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:
@@ -119,7 +120,7 @@ def _unplaced(path: Path, phase: Phase, name: str, *, has_image: bool) -> Proble
 def _rows(folder: Path) -> dict[str, Row]:
     for place in folder_and_above(folder, 1):
         path = place / TABLE
-        if path.is_file():
+        if is_regular(path):
             rows = read_rows(path, "id")
             if rows is None:
                 raise CohortError.of(path, "it has no column 'id'", "Name the first column 'id'.")
@@ -128,7 +129,7 @@ def _rows(folder: Path) -> dict[str, Row]:
 
 
 def _rows_without_files(folder: Path, rows: dict[str, Row], files: dict[str, Parts]) -> list[Problem]:
-    if not (folder / TABLE).is_file():
+    if not is_regular(folder / TABLE):
         return []  # a table above may describe the folders beside this one too
     what = "it names '{}', of which there is no image here"
     remedy = "Correct the id, or remove the row."

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, Problem
+from cmr_ssp.files.folders import entries, is_folder, matching
 from cmr_ssp.files.nifti import is_nifti, stem_of
 from cmr_ssp.subjects import Subject
 
@@ -27,9 +28,9 @@ def parts_by_subject(paths: Iterable[Path], pattern: re.Pattern[str]) -> dict[st
 
 def here_and_in_own_folders(folder: Path, ending: str) -> list[Path]:
     """Return what lies in a folder, and the files in its subfolders that are named after those."""
-    entries = sorted(folder.iterdir())
-    own = [path for e in entries if e.is_dir() for path in sorted(e.glob(f"{e.name}{ending}"))]
-    return [*entries, *own]
+    here = entries(folder)
+    own = [path for e in here if is_folder(e) for path in matching(e, f"{e.name}{ending}")]
+    return [*here, *own]
 
 
 def subjects_of(

@@ -94,6 +94,8 @@ def _unit_size(header: NiftiHeader, size: NDArray[np.float64]) -> tuple[Problem,
 
 
 def _mm(size: NDArray[np.float64]) -> str:
+    if not np.isfinite(size).all():
+        return "no size, since it holds what is not a number"
     return " x ".join(f"{value:.4g}" for value in size) + " mm"
 
 

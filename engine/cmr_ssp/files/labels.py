@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.anatomy import Numbering, Phase, Structure
+from cmr_ssp.anatomy import OTHER_STRUCTURES, Numbering, Phase, Structure
 from cmr_ssp.errors import CmrSspError, LabelError, Problem
 from cmr_ssp.files.nifti import NiftiHeader, read_header
 from cmr_ssp.files.pixels import read_stored
@@ -147,4 +147,5 @@ def _unknown(where: str, numbers: list[int] | list[float], numbering: Numbering)
     listed = ", ".join(f"{number:g}" for number in numbers)
     meanings = ", ".join(f"{number} = {structure.name}" for number, structure in sorted(numbering.items()))
     what = f"structure number {listed} is unknown here ({meanings})"
-    return LabelError.of(where, what, "Correct the labels, or state the numbering of this cohort.")
+    remedy = f"State the numbers in cohort.yaml if they are other ones. {OTHER_STRUCTURES}"
+    return LabelError.of(where, what, remedy)

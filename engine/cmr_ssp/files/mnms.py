@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
 from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.files.folders import entries, is_folder, is_regular
 from cmr_ssp.files.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
 from cmr_ssp.files.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.phases import find_phases, in_phase_order, label_sources
@@ -29,10 +30,10 @@ _NUMBERING = NUMBERINGS["mnms"]
 
 def recognises(folder: Path) -> bool:
     """Tell whether `folder` holds M&Ms files, or subjects' folders with such files."""
-    entries = sorted(folder.iterdir())
-    if any(_part(entry) in ("", "_ED", "_ES") for entry in entries):
+    found = entries(folder)
+    if any(_part(entry) in ("", "_ED", "_ES") for entry in found):
         return True
-    return any(_is_subject(entry) for entry in entries if entry.is_dir())
+    return any(_is_subject(entry) for entry in found if is_folder(entry))
 
 
 def _part(path: Path) -> str | None:
@@ -43,7 +44,7 @@ def _part(path: Path) -> str | None:
 def _is_subject(folder: Path) -> bool:
     parts = ("", "_ED", "_ES")
     return any(
-        (folder / f"{folder.name}_sa{part}{end}").is_file() for part in parts for end in (".nii.gz", ".nii")
+        is_regular(folder / f"{folder.name}_sa{part}{end}") for part in parts for end in (".nii.gz", ".nii")
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
 from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.files.folders import entries, matching
 from cmr_ssp.files.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
 from cmr_ssp.files.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.tables import Row, nearest_table
@@ -29,11 +30,11 @@ _NUMBERING = NUMBERINGS["mnms"]
 
 def recognises(folder: Path) -> bool:
     """Tell whether `folder` holds M&Ms-2 files, or subjects' folders with such files."""
-    for entry in folder.iterdir():
+    for entry in entries(folder):
         if is_nifti(entry):
             if _FILE.fullmatch(stem_of(entry)):
                 return True
-        elif any(_FILE.fullmatch(stem_of(path)) for path in entry.glob(f"{entry.name}_SA_*.nii*")):
+        elif any(_FILE.fullmatch(stem_of(path)) for path in matching(entry, f"{entry.name}_SA_*.nii*")):
             return True
     return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import zlib
 from dataclasses import dataclass
 from functools import lru_cache
@@ -106,16 +107,21 @@ def stem_of(path: Path) -> str:
     return name.removesuffix(".nii") if path.suffix.lower() == ".gz" else name
 
 
-Stamp = tuple[int, int]
+Stamp = tuple[int, int, int]
+"""Size, time of change and time of the change of its entry: another file under the name has another one."""
 
 
 def stamp(path: Path) -> Stamp:
-    """Return size and time of change of a file, which tell whether what was read is still true."""
+    """Return what tells whether that which was read of a file is still true."""
     try:
-        found = path.stat()
+        return stamp_of(path.stat())
     except OSError:
-        return (0, 0)  # whoever reads the file says so
-    return (found.st_size, found.st_mtime_ns)
+        return (0, 0, 0)  # whoever reads the file says so
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    """Return the stamp of a file, open or not, by its status."""
+    return (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def read_header(path: Path) -> NiftiHeader:

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cmr_ssp.anatomy import Numbering, Phase, Structure
+from cmr_ssp.anatomy import OTHER_STRUCTURES, Numbering, Phase, Structure
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
+from cmr_ssp.files.folders import entries, is_folder, read_text
 from cmr_ssp.files.nifti import is_nifti, stem_of
 from cmr_ssp.files.numbering import SETTINGS, stated_numbering
 from cmr_ssp.files.phases import in_phase_order, phases_by_size, structure_voxels
@@ -45,7 +46,7 @@ Case = tuple[str, Path, Path | None]
 
 def recognises(folder: Path) -> bool:
     """Tell whether `folder` holds folders of images as nnU-Net names them."""
-    return any((folder / name).is_dir() for name in _FOLDERS)
+    return any(is_folder(folder / name) for name in _FOLDERS)
 
 
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
@@ -105,7 +106,7 @@ def _cases(folder: Path) -> tuple[dict[tuple[str, str], list[Case]], list[Proble
 
 
 def _niftis(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if is_nifti(path)) if folder.is_dir() else []
+    return [path for path in entries(folder) if is_nifti(path)]
 
 
 def _subject(name: str, cases: list[Case], numbering: Numbering) -> Subject:
@@ -134,7 +135,7 @@ def _numbering(path: Path) -> Numbering:
     """Read what the numbers mean from ``dataset.json``."""
     remedy = f"State it in a {SETTINGS} in this folder: 'structures: {{LV: 3, MYO: 2, RV: 1}}'."
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))["labels"]
+        stated = json.loads(read_text(path))["labels"]
         numbers = dict(_name_and_number(*pair) for pair in stated.items())
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = "it does not say which number in the labels means which structure"
@@ -154,8 +155,9 @@ def _structures(path: Path, numbers: Mapping[str, int], remedy: str) -> Numberin
     wanted = {name: number for name, number in numbers.items() if number and simple[name] not in _IGNORED}
     unknown = sorted(name for name in wanted if simple[name] not in _STRUCTURES)
     if unknown:
-        what = f"nobody knows which structure '{unknown[0]}' is"
-        raise CohortError.of(path, what, remedy)
+        listed = ", ".join(f"'{name}'" for name in unknown)
+        what = f"its labels hold {listed}, which is none of {', '.join(Structure.__members__)}"
+        raise CohortError.of(path, what, f"If it is another name of one: {remedy} {OTHER_STRUCTURES}")
     numbering = {number: _STRUCTURES[simple[name]] for name, number in wanted.items()}
     if len(numbering) < len(wanted) or not numbering or min(numbering) < 1 or max(numbering) > 255:
         what = "its label numbers are not between 1 and 255, each with a name of its own"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
+from cmr_ssp.anatomy import NUMBERINGS, OTHER_STRUCTURES, Numbering, Structure
 from cmr_ssp.errors import CohortError
+from cmr_ssp.files.folders import is_regular
 from cmr_ssp.files.tables import folder_and_above
 from cmr_ssp.plain_yaml import load_yaml
 
@@ -33,7 +35,7 @@ def stated_numbering(folder: Path) -> Numbering | None:
         Where the file cannot be understood.
     """
     for place in folder_and_above(folder, _LEVELS):
-        if (place / SETTINGS).is_file():
+        if is_regular(place / SETTINGS):
             return _read(place / SETTINGS)
     return None
 
@@ -50,7 +52,9 @@ def _read(path: Path) -> Numbering:
             numbering = _by_structure(content["structures"])
         else:
             numbering = _by_number(content.get("numbering", "mnms"))
-    except (OSError, yaml.YAMLError, KeyError, ValueError, TypeError, AttributeError) as error:
+    except CohortError as error:
+        raise CohortError(*(replace(problem, where=str(path)) for problem in error.problems)) from None
+    except (OSError, yaml.YAMLError, KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise CohortError.of(path, "its numbering cannot be understood", _REMEDY) from error
     if not numbering or min(numbering) < 1 or max(numbering) > 255:
         raise CohortError.of(path, "its structure numbers are not between 1 and 255", _REMEDY)
@@ -60,12 +64,19 @@ def _read(path: Path) -> Numbering:
 def _by_number(stated: Any) -> Numbering:
     if isinstance(stated, str):
         return NUMBERINGS[stated]
-    return {int(number): Structure[name] for number, name in stated.items()}
+    return {int(number): _structure(name) for number, name in stated.items()}
+
+
+def _structure(name: Any) -> Structure:
+    if name not in Structure.__members__:
+        what = f"'{name}' is none of the structures {', '.join(Structure.__members__)}"
+        raise CohortError.of(SETTINGS, what, OTHER_STRUCTURES)
+    return Structure[name]
 
 
 def _by_structure(stated: Mapping[str, Any]) -> Numbering:
     """Turn ``{LV: 3, MYO: [2, 4]}`` round; a number of two structures is a ValueError."""
-    lists = {Structure[name]: n if isinstance(n, list) else [n] for name, n in stated.items()}
+    lists = {_structure(name): n if isinstance(n, list) else [n] for name, n in stated.items()}
     numbering = {int(number): structure for structure, numbers in lists.items() for number in numbers}
     if len(numbering) < sum(len(numbers) for numbers in lists.values()):
         raise ValueError("a number stands for two structures")

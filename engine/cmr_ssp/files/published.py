@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cmr_ssp.errors import CohortError, Problem
 from cmr_ssp.files import mnms, mnms2
+from cmr_ssp.files.folders import is_regular, matching
 from cmr_ssp.files.tables import Row, nearest_table, read_rows
 from cmr_ssp.subjects import Split
 from cmr_ssp.subjects.published_split import published_split
@@ -41,7 +42,7 @@ def _column(folder: Path, name: str, key: str, column: str) -> dict[str, str]:
 def _table(folder: Path, key: str) -> dict[str, Row]:
     """Look in the folder, then in those below, then in those above."""
     for depth in range(_DEPTH + 1):
-        for path in sorted(folder.glob("*/" * depth + "*.csv")):
+        for path in filter(is_regular, matching(folder, "*/" * depth + "*.csv")):
             if rows := read_rows(path, key):
                 return rows
     return nearest_table(folder, key, 3)[0]

@@ -108,7 +108,7 @@ def _disagreements(first: NiftiHeader, other: NiftiHeader) -> list[Problem]:
     if other.shape[1:] != first.shape[1:]:
         what = f"its volume has the shape {other.shape[1:]}, that of the first frame {first.shape[1:]}"
         return [Problem(str(other.path), what, remedy)]
-    if not np.allclose(other.affine, first.affine, rtol=1e-3, atol=1e-2):
+    if not np.allclose(other.affine, first.affine, rtol=1e-3, atol=1e-2, equal_nan=True):
         return [Problem(str(other.path), "its affine differs from that of the first frame", remedy)]
     return []
 

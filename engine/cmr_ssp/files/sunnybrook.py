@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Numbering
 from cmr_ssp.errors import CmrSspError, Problem, Severity
+from cmr_ssp.files.folders import entries
 from cmr_ssp.files.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.numbering import stated_numbering
 from cmr_ssp.files.phases import phases_by_size, structure_voxels
@@ -25,14 +26,14 @@ _LABEL = re.compile(r"(?P<id>.+)_frame(?P<frame>\d+)_gt")
 
 def recognises(folder: Path) -> bool:
     """Tell whether `folder` holds such cines."""
-    return any(_CINE.fullmatch(stem_of(entry)) for entry in folder.iterdir() if is_nifti(entry))
+    return any(_CINE.fullmatch(stem_of(entry)) for entry in entries(folder) if is_nifti(entry))
 
 
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     """List the subjects in `folder`; labels are read to tell ED from ES."""
     subjects: list[Subject] = []
     problems: list[Problem] = []
-    paths = sorted(entry for entry in folder.iterdir() if is_nifti(entry))
+    paths = [entry for entry in entries(folder) if is_nifti(entry)]
     numbering = stated_numbering(folder) or NUMBERINGS["acdc"]
     for path in paths:
         match = _CINE.fullmatch(stem_of(path))

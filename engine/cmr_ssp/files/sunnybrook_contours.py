@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.errors import LabelError
+from cmr_ssp.files.folders import is_regular, matching
 
 _FILE = re.compile(r"IM-\d+-(?P<image>\d+)-(?P<kind>[io])contour-manual\.txt", re.IGNORECASE)
 _MAX_BYTES = 2**20
@@ -26,7 +27,7 @@ Contours = dict[int, dict[str, Path]]
 def find_contours(folder: Path) -> Contours:
     """Return the contour files below a folder by image number (from 1) and kind (``i`` or ``o``)."""
     found: Contours = defaultdict(dict)
-    for path in sorted(folder.rglob("*contour-manual.txt")):
+    for path in filter(is_regular, matching(folder, "**/*contour-manual.txt")):
         if match := _FILE.fullmatch(path.name):
             found[int(match["image"])][match["kind"].lower()] = path
     return dict(found)

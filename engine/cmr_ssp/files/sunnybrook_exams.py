@@ -17,7 +17,8 @@ import numpy as np
 from cmr_ssp.anatomy import NUMBERINGS, Structure
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
 from cmr_ssp.files.dicom import exam_id, open_dicom
-from cmr_ssp.files.dicom.sources import first_dicom
+from cmr_ssp.files.dicom.reader import first_dicom
+from cmr_ssp.files.folders import entries, is_folder, matching
 from cmr_ssp.files.phases import phases_by_size
 from cmr_ssp.files.sunnybrook_contours import find_contours, labels_from_contours
 from cmr_ssp.files.tables import nearest_table
@@ -58,7 +59,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
 
 
 def _contour_folders(folder: Path) -> list[Path]:
-    return sorted(place for place in folder.glob(f"*/*/{_CONTOURS}") if place.is_dir())
+    return [place for place in matching(folder, f"*/*/{_CONTOURS}") if is_folder(place)]
 
 
 def _image_folders(folder: Path, contours: Iterable[str], aliases: dict[str, str]) -> dict[str, Path]:
@@ -76,7 +77,7 @@ def _image_folders(folder: Path, contours: Iterable[str], aliases: dict[str, str
 
 
 def _folders(place: Path) -> list[Path]:
-    return sorted(path for path in place.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return [path for path in entries(place) if is_folder(path) and not path.name.startswith(".")]
 
 
 def _has_images(place: Path) -> bool:

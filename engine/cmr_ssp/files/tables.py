@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, CohortError, Problem
+from cmr_ssp.files.folders import is_regular, matching
 
 Row = dict[str, str]
 
@@ -44,7 +45,7 @@ def nearest_table(folder: Path, key: str, levels: int) -> tuple[dict[str, Row], 
     """Read the nearest CSV, in a folder or up to `levels` above it, that has the column `key`."""
     problems: list[Problem] = []
     for place in folder_and_above(folder, levels):
-        for path in sorted(place.glob("*.csv")):
+        for path in filter(is_regular, matching(place, "*.csv")):
             try:
                 rows = read_rows(path, key)
             except CmrSspError as error:

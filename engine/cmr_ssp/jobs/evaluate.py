@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CmrSspError, CohortError, ImageError, Problem
 from cmr_ssp.evaluation import Score, SubjectRole, scores_csv
+from cmr_ssp.evaluation.scores import SPACING_COLUMNS
 from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_stack, verified
 from cmr_ssp.files.label_marks import cine_digest
@@ -50,7 +51,10 @@ class Evaluation:
         """Return all scores as a table for pandas, with the columns of the CSV file."""
         import pandas as pd
 
-        return pd.read_csv(io.StringIO(scores_csv(self.scores)), dtype={"subject": str})
+        unknown = {"dice": ["n/a"], **{column: [""] for column in SPACING_COLUMNS}}
+        text = dict.fromkeys(("subject", "cine", "run", "checkpoint"), str)
+        table = io.StringIO(scores_csv(self.scores))
+        return pd.read_csv(table, dtype=text, na_values=unknown, keep_default_na=False)
 
 
 def evaluate(

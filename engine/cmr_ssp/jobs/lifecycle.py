@@ -88,5 +88,7 @@ def release_memory(error: BaseException) -> None:
 
 
 def _unforeseen(error: BaseException) -> Problem:
+    if isinstance(error, KeyboardInterrupt):
+        return Problem("job", "it was interrupted", "Continue a training with --resume, or start again.")
     remedy = "Please report it with the log; it is a fault of this software or of the machine."
     return Problem("job", f"{type(error).__name__}: {error}", remedy)

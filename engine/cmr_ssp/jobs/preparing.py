@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import psutil
 import torch
 
 from cmr_ssp.devices import choose_device, choose_precision, describe_machine, make_fabric
@@ -68,6 +71,18 @@ class Settings:
     devices: int | None = None
     from_command_line: bool = False
     started: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a time limit that never comes.
+
+        Raises
+        ------
+        RecipeError
+            Where `max_minutes` is no finite number above 0.
+        """
+        if self.max_minutes is not None and not 0 < self.max_minutes < math.inf:
+            what = f"{self.max_minutes} minutes are no time limit"
+            raise RecipeError.of("--max-minutes", what, "Give a number above 0, or leave it out.")
 
 
 def split_for(cohort: Cohort, *candidates: Split | None) -> Split:
@@ -277,7 +292,9 @@ def training_job(
             work.processes.wait()  # a process that ends early would look like one that failed
         except RuntimeError as error:
             if work.processes.count > 1 and _is_lost(error):
-                what = "lost another process, which ended or cannot be reached"
+                if not work.team.started:
+                    _end_partners()
+                what = "lost another process, which ended, was stopped or cannot be reached"
                 remedy = "See what that one said; then continue with --resume."
                 raise DeviceError.of(f"process {work.team.number}", what, remedy) from error
             raise
@@ -288,10 +305,19 @@ def training_job(
     return guarded(prepare_and_train, on_event, run, resume=resume)
 
 
+def _end_partners() -> None:
+    """End the processes that this one started: one that was stopped would stay for ever."""
+    for partner in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            partner.kill()
+
+
 def _is_lost(error: RuntimeError) -> bool:
     """Tell whether a process could not reach another; the libraries have no error of their own for it."""
     text = str(error).lower()
-    return any(word in text for word in ("gloo", "nccl", "connection closed", "connection reset"))
+    return any(
+        word in text for word in ("gloo", "nccl", "connection closed", "connection reset", "timed out")
+    )
 
 
 def _require_divisible(recipe: Recipe, team: Team) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from cmr_ssp.errors import CohortError
 from cmr_ssp.subjects.subject import Subject
 
 DEFAULT_TEST_FRACTION = 0.25
@@ -65,6 +66,11 @@ def draw_split(subjects: Iterable[Subject], *, test: float, validation: float = 
     seed : int
         Of the draw.
     """
+    if seed < 0:
+        raise CohortError.of(f"seed {seed}", "nothing can be drawn with it", "Choose 0 or a number above.")
+    if not (0 <= test <= 1 and 0 <= validation <= 1):
+        what = f"{test} for the test and {validation} for validation are no shares"
+        raise CohortError.of("split", what, "Give numbers from 0 to 1.")
     subjects = sorted(subjects, key=lambda subject: subject.id)
     roles = {subject.id: Role.TRAIN for subject in subjects}
     rng = np.random.default_rng(seed)

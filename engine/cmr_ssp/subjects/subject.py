@@ -96,9 +96,9 @@ class Subject:
 
     @property
     def names_files(self) -> bool:
-        """Whether the id can be part of a file's name without leading it out of its folder."""
+        """Whether the id can name a file without leading it out of its folder, and stand in a table."""
         leads_away = self.id.startswith(".") or ".." in self.id or set(self.id) & set("/\\:\0")
-        return bool(self.id) and not leads_away
+        return bool(self.id) and not leads_away and not is_formula(self.id)
 
     @property
     def place(self) -> Path | None:
@@ -114,3 +114,8 @@ class Subject:
         """Return the labels of `phase`, such as ``"ED"``, or None where nobody drew it."""
         wanted = phase_named(phase)
         return next((label for label in self.labels if label.phase is wanted), None)
+
+
+def is_formula(cell: str) -> bool:
+    """Tell whether spreadsheets would compute a cell of a table instead of showing it."""
+    return cell.startswith(("=", "+", "-", "@", "\t", "\r"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 _T = TypeVar("_T")
+
+_WAIT = timedelta(hours=12)
 
 
 class Processes:
@@ -32,6 +35,9 @@ class Processes:
         self._fabric = fabric
         self.count: int = fabric.world_size if fabric is not None else 1
         self.number: int = fabric.global_rank if fabric is not None else 0
+        # Every other exchange ends when a partner does not answer for minutes; these may take hours.
+        together = self.count > 1 and torch.distributed.is_initialized()
+        self._patient = torch.distributed.new_group(timeout=_WAIT, backend="gloo") if together else None
 
     @property
     def first(self) -> bool:
@@ -85,9 +91,9 @@ class Processes:
         return told
 
     def wait(self) -> None:
-        """Wait until all processes are here."""
-        if self._fabric is not None and self.count > 1:
-            self._fabric.barrier()
+        """Wait until all processes are here, also while the first builds a slice bank or validates."""
+        if self._patient is not None:
+            torch.distributed.barrier(group=self._patient)
 
 
 ALONE = Processes()

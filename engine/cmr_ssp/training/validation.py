@@ -67,6 +67,7 @@ class Validation:
             except Cancelled:
                 stopped = True
         self.objective.network.train()
+        self.processes.wait()
         if self.processes.agree(stopped):
             raise Cancelled
         return measured

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from cmr_ssp.files.dicom.candidates import Candidate, find_candidates
 from cmr_ssp.files.dicom.headers import read_planes
+from cmr_ssp.files.dicom.left_out import Fault, LeftOut, name_of
 from cmr_ssp.files.dicom.planes import Plane
-from cmr_ssp.files.dicom.sources import list_files, reading
+from cmr_ssp.files.dicom.reader import reading
+from cmr_ssp.files.dicom.sources import list_files
 
 _KEPT = 256  # exams: listing a cohort opens each of them several times
 
@@ -22,13 +24,12 @@ class ExamHeaders:
     ----------
     candidates : tuple of Candidate
         Everything with a geometry, the stacks with the most slices first.
-    n_damaged, n_unsafe : int
-        Number of files that cannot be read, and of members whose names lead out of their archive.
+    left_out : tuple of LeftOut
+        Files that cannot or must not be read.
     """
 
     candidates: tuple[Candidate, ...]
-    n_damaged: int
-    n_unsafe: int
+    left_out: tuple[LeftOut, ...] = ()
 
     @property
     def planes(self) -> list[Plane]:
@@ -46,12 +47,14 @@ def read_exam(path: Path, about: tuple[object, ...]) -> ExamHeaders:
         Where it is missing, no folder nor archive, or larger than any exam.
     """
     del about
-    refs, n_unsafe = list_files(path)
+    listing = list_files(path)
     planes: list[Plane] = []
-    n_damaged = 0
+    left_out = list(listing.left_out)
     with reading() as reader:
-        for ref in refs:
+        for number, ref in enumerate(listing.refs, start=1):
             found = read_planes(reader, ref)
-            n_damaged += found is None
-            planes += found or ()
-    return ExamHeaders(tuple(find_candidates(planes)), n_damaged, n_unsafe)
+            if isinstance(found, Fault):
+                left_out.append(LeftOut(found, name_of(ref.name, number, len(listing.refs))))
+            else:
+                planes += found
+    return ExamHeaders(tuple(find_candidates(planes)), tuple(left_out))

@@ -10,12 +10,14 @@ import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cmr_ssp.files.dicom.left_out import Fault
 from cmr_ssp.files.dicom.planes import Plane, Vector
-from cmr_ssp.files.dicom.sources import FileRef, Reader
+from cmr_ssp.files.dicom.reader import Reader, Sparing, begins_as_dicom, is_named_as_dicom
+from cmr_ssp.files.dicom.sources import FileRef
 from cmr_ssp.subjects import Acquisition
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ _TAGS = [
     "RescaleIntercept",
     "SamplesPerPixel",
     "PhotometricInterpretation",
+    "BitsAllocated",
     "NumberOfFrames",
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
@@ -72,32 +75,50 @@ _VENDORS = {
     "united imaging": "United Imaging",
     "uih": "United Imaging",
 }
+_MR_IMAGES = "1.2.840.10008.5.1.4.1.1.4"
+_UNCOMPRESSED = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 _ONE_AT_A_TIME = threading.Lock()
 _MAX_FRAMES = 20_000
 _LONGEST_SIDE = 8192
 _FARTHEST_MM = 1e5
 
 
-def read_planes(reader: Reader, ref: FileRef) -> list[Plane] | None:
-    """Return the planes of a file; none where it is no image, None where it is damaged DICOM."""
-    if not (reader.begins_as_dicom(ref) or _is_named_as_dicom(ref)):
+def read_planes(reader: Reader, ref: FileRef) -> list[Plane] | Fault:
+    """Return the planes of a file, none where it is no image; or why it cannot be read."""
+    head = reader.head(ref)
+    if isinstance(head, Fault):
+        return head
+    if not any(head[:128]) and not any(head[132:]):
+        return Fault.DAMAGED  # empty, or what a failed copy leaves
+    if not (begins_as_dicom(head) or is_named_as_dicom(ref)):
         return []
     try:
-        if reader.is_bomb(ref):
-            return None
-        with reader.open(ref) as file, _unquoted():
+        with reader.header(ref) as file, _unquoted():
             header = _read(file, (*_TAGS, *_IDENTITY))
+            if _is_cut_off(header, file):
+                return Fault.DAMAGED
             return list(_planes(ref, header)) if "Rows" in header else []
     except MemoryError:
         raise
     except Exception:  # pydicom raises nearly everything on damaged files
-        return None if reader.begins_as_dicom(ref) else []
+        return Fault.DAMAGED if begins_as_dicom(head) else []
+
+
+def _is_cut_off(header: Dataset, file: Sparing) -> bool:
+    """Tell whether the file of an MR image ends before its pixels, or within uncompressed ones."""
+    if "Rows" not in header:
+        return str(header.file_meta.get("MediaStorageSOPClassUID", "")).startswith(_MR_IMAGES)
+    if str(header.file_meta.get("TransferSyntaxUID", "")) not in _UNCOMPRESSED:
+        return False
+    counts = [int(header.get(name) or 1) for name in ("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames")]
+    n_bytes = math.prod(counts) * int(header.get("BitsAllocated") or 0) // 8
+    return file.size - file.tell() < n_bytes
 
 
 def read_study(reader: Reader, ref: FileRef) -> tuple[str, str]:
     """Return the study's identifier and a digest of the person's, for comparing only; empty where unknown."""
     try:
-        with reader.open(ref) as file:
+        with reader.header(ref) as file:
             header = _read(file, ("StudyInstanceUID", *_IDENTITY))
         return _raw_text(header, "StudyInstanceUID"), _person(header)
     except MemoryError:
@@ -130,11 +151,7 @@ def _raw_text(header: Dataset, name: str) -> str:
     return text.strip("\0 ")
 
 
-def _is_named_as_dicom(ref: FileRef) -> bool:
-    return (ref.member or ref.path.name).lower().endswith((".dcm", ".ima"))  # very old ones lack a preamble
-
-
-def _read(file: BinaryIO, tags: Sequence[str]) -> Dataset:
+def _read(file: Sparing, tags: Sequence[str]) -> Dataset:
     from pydicom import dcmread
 
     return dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(tags))

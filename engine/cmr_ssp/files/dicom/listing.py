@@ -11,10 +11,12 @@ from pathlib import Path
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.files.dicom.candidates import LEAST_SLICES, Candidate
 from cmr_ssp.files.dicom.exam_headers import read_exam
-from cmr_ssp.files.dicom.fitting import slice_multiples, warning
+from cmr_ssp.files.dicom.fitting import slice_multiples
+from cmr_ssp.files.dicom.left_out import Fault, left_out_problems
+from cmr_ssp.files.dicom.origins import mixed_exam_problems
 from cmr_ssp.files.dicom.pixels import RowLoader, decoder_problems
 from cmr_ssp.files.dicom.series import DicomFolder, DicomSeries, SliceTimes
-from cmr_ssp.files.dicom.sources import signature
+from cmr_ssp.files.dicom.sources import stamps
 from cmr_ssp.files.dicom.table import FrameTable, make_table
 from cmr_ssp.files.geometry import towards_apex
 from cmr_ssp.subjects import Acquisition, CineStack
@@ -76,6 +78,27 @@ def open_dicom(path: Path, options: SortOptions | None = None, *, where: str | N
     """
     options, where = options or SortOptions(), where or str(path)
     candidates, problems = _candidates(path, where)
+    try:
+        return _open_likely(path, candidates, options, problems, where)
+    except ImageError as error:
+        raise ImageError(*problems, *_after_copying(error, problems)) from None
+
+
+def _after_copying(error: ImageError, problems: Sequence[Problem]) -> list[Problem]:
+    """Return what is wrong; who lost images to damage should copy them again before interpolating."""
+    if not any(str(Fault.DAMAGED) in problem.what for problem in problems):
+        return list(error.problems)
+    first = "Copy its damaged files again. If they are lost: {}"
+    return [replace(problem, remedy=first.format(problem.remedy)) for problem in error.problems]
+
+
+def _open_likely(
+    path: Path,
+    candidates: tuple[Candidate, ...],
+    options: SortOptions,
+    problems: tuple[Problem, ...],
+    where: str,
+) -> CineStack:
     if options.series is not None:
         if not 1 <= options.series <= len(candidates):
             what = f"it has {len(candidates)} series, none with the number {options.series}"
@@ -112,16 +135,13 @@ def _open(
 
 def _candidates(path: Path, where: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
     try:
-        found = read_exam(path, signature(path))
+        found = read_exam(path, stamps(path))
     except ImageError as error:
         raise ImageError(*(replace(problem, where=where) for problem in error.problems)) from None
-    notes = []
-    if found.n_damaged:
-        what = f"{found.n_damaged} of its DICOM files cannot be read and are left out"
-        notes.append(warning(where, what, "Copy the exam again if slices or frames are missing."))
-    if found.n_unsafe:
-        what = f"{found.n_unsafe} files of the archive have names that lead out of it and are left out"
-        notes.append(warning(where, what, "Ask where the archive comes from."))
+    except MemoryError:
+        what = "its headers need more memory than there is"
+        raise ImageError.of(where, what, "Close other programs, or leave the exam out.") from None
+    notes = [*mixed_exam_problems(found.planes, where), *left_out_problems(found.left_out, where)]
     if not found.candidates:
         raise ImageError(*notes, Problem(where, "it holds no DICOM image", "Name the folder of an exam."))
     return found.candidates, tuple(notes)

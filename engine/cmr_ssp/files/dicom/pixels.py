@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.errors import ImageError, Problem
 from cmr_ssp.files.dicom.planes import Plane
-from cmr_ssp.files.dicom.sources import FileRef, Reader, reading
+from cmr_ssp.files.dicom.reader import ChangedError, Reader, reading
+from cmr_ssp.files.dicom.sources import FileRef
 from cmr_ssp.files.dicom.table import Row
 from cmr_ssp.files.nifti import MAX_VOXELS
+
+if TYPE_CHECKING:
+    from pydicom import FileDataset
 
 Uses = dict[FileRef, list[tuple[int, int, Plane, float]]]
 """By file: slice, frame, plane and weight of everything that it gives."""
@@ -43,6 +47,13 @@ class RowLoader:
         ImageError
             Where a file is gone, damaged or changed since it was listed, or a pixel is not a number.
         """
+        try:
+            return self._read()
+        except MemoryError:
+            what = "reading its pixels needs more memory than there is"
+            raise ImageError.of(self.where, what, "Close other programs, or leave the exam out.") from None
+
+    def _read(self) -> NDArray[np.float32]:
         first = self.rows[0][0][0][0]
         pixels = np.zeros((len(self.rows[0]), len(self.rows), *first.shape), np.float32)
         with reading() as reader:
@@ -81,18 +92,32 @@ def _decode(reader: Reader, ref: FileRef, where: str) -> NDArray[Any]:
     from pydicom import dcmread
 
     try:
-        with reader.open(ref) as file:
+        with reader.whole(ref) as file:
             image = dcmread(file, force=True)
             n_pixels = int(image.Rows) * int(image.Columns) * int(image.get("NumberOfFrames") or 1)
             if n_pixels > MAX_VOXELS:
                 raise ValueError("the header claims more pixels than any cine has")
+            _complete_encoding(image)
             stored: NDArray[Any] = image.pixel_array
     except MemoryError:
         raise
+    except ChangedError:
+        what = "one of its files is not the one that was listed"
+        raise ImageError.of(where, what, "Open the exam again, when nothing writes to it.") from None
     except Exception as error:  # pydicom and its decoders raise nearly everything on damaged files
         what = f"the pixels of one of its images cannot be read ({type(error).__name__})"
         raise ImageError.of(where, what, "Copy or export the exam again.") from error
     return stored
+
+
+def _complete_encoding(image: FileDataset) -> None:
+    """Say how the pixels are stored where the file does not, as very old ones without a preamble."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if "TransferSyntaxUID" not in image.file_meta:
+        implicit, little = image.original_encoding
+        explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+        image.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
 
 
 def decoder_problems(planes: Sequence[Plane], where: str) -> list[Problem]:

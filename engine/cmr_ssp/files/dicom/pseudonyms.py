@@ -11,11 +11,14 @@ from pathlib import Path
 from cmr_ssp.errors import ImageError
 from cmr_ssp.files.dicom.exam_headers import read_exam
 from cmr_ssp.files.dicom.planes import Plane
-from cmr_ssp.files.dicom.sources import files_below, reading, signature
+from cmr_ssp.files.dicom.reader import reading
+from cmr_ssp.files.dicom.sources import files_below, stamps
+from cmr_ssp.files.folders import is_folder, is_regular
 
 _DOMAIN = b"cmr-ssp exam id, version 1\0"
 _DIGITS = 8
 _KEPT = 1024  # exams whose ids are remembered
+_MOST_BYTES = 2**20  # of each of these files
 _MOST_FILES = 200  # looked at where no image says which one it is
 
 
@@ -26,7 +29,7 @@ def exam_id(path: Path) -> str:
     the content of those without identifiers. Names of files and folders do not enter it, and neither does
     what the headers say of the person.
     """
-    return _exam_id(path, signature(path))
+    return _exam_id(path, stamps(path))
 
 
 @lru_cache(maxsize=_KEPT)
@@ -56,16 +59,16 @@ def identifiers(planes: Iterable[Plane]) -> Iterator[str]:
             nameless.add(plane.ref)
     with reading() as reader:
         for ref in nameless:
-            with reader.open(ref) as content:
+            with reader.whole(ref) as content:
                 yield hashlib.sha256(content.read()).hexdigest()
 
 
 def _contents(path: Path) -> Iterator[str]:
-    """Return a digest of each file of what holds no image; of an archive that cannot be read, its own."""
-    files = islice(files_below(path), _MOST_FILES) if path.is_dir() else [path]
-    for file in files:
+    """Return a digest of the beginning of each file of what holds no image, or of a damaged archive."""
+    files = islice(files_below(path), _MOST_FILES) if is_folder(path) else [path]
+    for file in filter(is_regular, files):
         try:
             with file.open("rb") as content:
-                yield hashlib.file_digest(content, "sha256").hexdigest()
+                yield hashlib.sha256(content.read(_MOST_BYTES)).hexdigest()
         except OSError:
             continue

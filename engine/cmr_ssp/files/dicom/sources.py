@@ -1,42 +1,31 @@
-"""The files of an exam, in a folder or in a zip archive, which is only ever read into memory."""
+"""The files of an exam, in a folder or in a zip archive; which of them may be opened at all."""
 
 from __future__ import annotations
 
-import io
 import os
 import re
-import struct
+import stat
 import zipfile
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
 
 from cmr_ssp.errors import ImageError
+from cmr_ssp.files.dicom.left_out import Fault, LeftOut, name_of
+from cmr_ssp.files.folders import is_folder, is_regular
+from cmr_ssp.files.nifti import Stamp, stamp, stamp_of
 
 MAX_FILES = 50_000
+MAX_FILE_BYTES = 2**30
+"""Of one file; a multi-frame cine of 2000 frames has half of it."""
 MAX_ARCHIVE_BYTES = 4 * 2**30
 """Uncompressed, as the archive's directory states it; no member is read beyond what that says of it."""
 
-_MAX_MEMBER_BYTES = 2**30
-_HEAD = 1024  # 128 bytes of anything, DICM, and how the rest is stored
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-_MAX_DEFLATED_BYTES = 2**20  # expands to 1 GiB at most; pydicom inflates such files as a whole
-_PEEKED = 200  # files and folders looked at to tell whether there is any DICOM
+_MAX_EXPANSION = 200  # images are compressed 2 to 10 times
+_EXPANDS_FREELY = 2**28  # what unpacks to less is harmless
 _OTHERS = re.compile(r".*\.(gz|nii|csv|txt|json|ya?ml|cfg|xml|png|jpe?g|pdf|py|md|html|zip|np[yz]|mat)", re.I)
-_DAMAGED = (
-    OSError,
-    EOFError,
-    ValueError,
-    LookupError,
-    RuntimeError,  # encrypted, and NotImplementedError
-    struct.error,
-    zlib.error,
-    zipfile.BadZipFile,
-)
+_ENCRYPTED = 0x1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,69 +38,138 @@ class FileRef:
         The file, or the archive that it is in.
     member : str or None
         Its name in the archive.
+    stamp : Stamp
+        Of the file or archive when it was listed.
     """
 
     path: Path
     member: str | None = None
+    stamp: Stamp | None = None
+
+    @property
+    def name(self) -> str:
+        """Its own name, which may be a person's."""
+        return self.member or self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What may be DICOM in an exam, and what is left out unread."""
+
+    refs: tuple[FileRef, ...]
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def is_zip(path: Path) -> bool:
     """Tell by its name whether a file is a zip archive."""
-    return path.suffix.lower() == ".zip" and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() == ".zip" and not path.name.startswith(".") and is_regular(path)
 
 
 def may_be_exam(path: Path) -> bool:
     """Tell whether a path is read as DICOM: a folder, a zip archive, or a file that is named as such."""
-    return path.is_dir() or is_zip(path) or path.suffix.lower() in (".dcm", ".ima")
+    return is_folder(path) or is_zip(path) or path.suffix.lower() in (".dcm", ".ima")
 
 
-def list_files(path: Path) -> tuple[list[FileRef], int]:
-    """List what may be DICOM in a folder or archive, and how many unsafe members are left out.
+def list_files(path: Path) -> Listing:
+    """List what may be DICOM in a folder or archive.
 
     Raises
     ------
     ImageError
         Where it is missing, no folder nor archive, or larger than any exam.
     """
-    if path.is_dir():
-        found = [FileRef(file) for file in islice(files_below(path), MAX_FILES + 1)]
-        _check_number(path, len(found))
-        return found, 0
-    if path.is_file() and not is_zip(path):
-        return [FileRef(path)], 0
-    if not path.exists():
-        raise ImageError.of(path, "it does not exist", "Check the path.")
-    return _list_members(path)
+    if is_folder(path):
+        return _list_folder(path)
+    if is_zip(path):
+        return _list_members(path)
+    if is_regular(path):
+        return Listing((FileRef(path, stamp=stamp(path)),))
+    raise ImageError.of(path, "it does not exist, or is no file", "Check the path.")
 
 
-def files_below(folder: Path, most_folders: int = MAX_FILES) -> Iterator[Path]:
-    """Go through the files below a folder in order; links to folders and hidden files are left out."""
-    for parent, folders, names in islice(os.walk(folder), most_folders):
+def _list_folder(folder: Path) -> Listing:
+    refs: list[FileRef] = []
+    faults: list[tuple[int, Path, Fault]] = []
+    forbidden: list[Path] = []
+    found = islice(files_below(folder, forbidden=forbidden), MAX_FILES + 1)
+    for number, file in enumerate(found, start=1):
+        about, fault = _looked_at(file)
+        if fault is None:
+            refs.append(FileRef(file, stamp=about))
+        else:
+            faults.append((number, file, fault))
+    n_files = len(refs) + len(faults)
+    _check_number(folder, n_files)
+    left_out = [LeftOut(fault, name_of(file.name, number, n_files)) for number, file, fault in faults]
+    left_out += [LeftOut(Fault.FORBIDDEN, "a folder")] * len(forbidden)
+    return Listing(tuple(refs), tuple(left_out))
+
+
+def _looked_at(file: Path) -> tuple[Stamp, Fault | None]:
+    """Return the stamp of a file, and why it is not opened; opening a pipe would wait for ever."""
+    try:
+        found = file.stat()
+    except PermissionError:
+        return stamp(file), Fault.FORBIDDEN
+    except OSError:
+        return stamp(file), Fault.IRREGULAR
+    if not stat.S_ISREG(found.st_mode):
+        return stamp_of(found), Fault.IRREGULAR
+    return stamp_of(found), Fault.TOO_LARGE if found.st_size > MAX_FILE_BYTES else None
+
+
+def files_below(
+    folder: Path, most_folders: int = MAX_FILES, forbidden: list[Path] | None = None
+) -> Iterator[Path]:
+    """Go through the files below a folder in order; links to folders and hidden files are left out.
+
+    What is no regular file is among them. Folders that cannot be read are added to `forbidden`.
+    """
+
+    def note(error: OSError) -> None:
+        if forbidden is not None:
+            forbidden.append(Path(error.filename))
+
+    for parent, folders, names in islice(os.walk(folder, onerror=note), most_folders):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             if not name.startswith(".") and not _OTHERS.fullmatch(name):
                 yield Path(parent, name)
 
 
-def _list_members(path: Path) -> tuple[list[FileRef], int]:
+def _list_members(path: Path) -> Listing:
+    about = stamp(path)
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if not member.is_dir()]
-    except _DAMAGED as error:
+    except (OSError, EOFError, ValueError, LookupError, RuntimeError, zipfile.BadZipFile) as error:
         raise ImageError.of(path, "it cannot be read as a zip archive", "Copy it again.") from error
     _check_number(path, len(members))
-    if sum(member.file_size for member in members) > MAX_ARCHIVE_BYTES:
-        what = f"it unpacks to more than {MAX_ARCHIVE_BYTES // 2**30} GiB"
-        raise ImageError.of(path, what, "Put one exam into one archive.")
-    safe = [member for member in members if _is_safe(member.filename)]
-    names = {
-        member.filename
-        for member in safe
-        if member.file_size <= _MAX_MEMBER_BYTES
-        and not PurePosixPath(member.filename).name.startswith(".")
-        and not _OTHERS.fullmatch(PurePosixPath(member.filename).name)
-    }
-    return [FileRef(path, name) for name in sorted(names)], len(members) - len(safe)
+    _check_expansion(path, members)
+    listed = sorted((member for member in members if _may_be_image(member)), key=lambda each: each.filename)
+    refs: dict[str, FileRef] = {}
+    left_out: list[LeftOut] = []
+    for number, member in enumerate(listed, start=1):
+        fault = _fault(member)
+        if fault is None:
+            refs[member.filename] = FileRef(path, member.filename, about)
+        else:
+            left_out.append(LeftOut(fault, name_of(member.filename, number, len(listed))))
+    return Listing(tuple(refs.values()), tuple(left_out))
+
+
+def _may_be_image(member: zipfile.ZipInfo) -> bool:
+    name = PurePosixPath(member.filename.replace("\\", "/")).name
+    return not name.startswith(".") and not _OTHERS.fullmatch(name)
+
+
+def _fault(member: zipfile.ZipInfo) -> Fault | None:
+    """Return why a member is not read."""
+    if not _is_safe(member.filename):
+        return Fault.UNSAFE
+    if member.flag_bits & _ENCRYPTED:
+        return Fault.ENCRYPTED
+    return Fault.TOO_LARGE if member.file_size > MAX_FILE_BYTES else None
 
 
 def _is_safe(name: str) -> bool:
@@ -120,88 +178,29 @@ def _is_safe(name: str) -> bool:
     return ".." not in parts and not name.startswith(("/", "\\")) and ":" not in parts[0]
 
 
+def _check_expansion(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
+    """Refuse, before anything is inflated, archives that unpack to more than any exam has."""
+    size = sum(member.file_size for member in members)
+    if size > MAX_ARCHIVE_BYTES:
+        what = f"it unpacks to more than {MAX_ARCHIVE_BYTES // 2**30} GiB"
+        raise ImageError.of(path, what, "Put one exam into one archive.")
+    times = size / max(1, stamp(path)[0])
+    if size > _EXPANDS_FREELY and times > _MAX_EXPANSION:
+        what = f"it unpacks to {times:.0f} times its size, which images do not"
+        raise ImageError.of(path, what, "Ask where the archive comes from, and pack the exam again.")
+
+
 def _check_number(path: Path, n_files: int) -> None:
     if n_files > MAX_FILES:
         raise ImageError.of(path, f"it holds more than {MAX_FILES} files", "Name one exam.")
 
 
-class Reader:
-    """Opens the files of an exam one after the other; an archive stays open in between."""
-
-    def __init__(self) -> None:
-        self._archives: dict[Path, zipfile.ZipFile] = {}
-
-    def open(self, ref: FileRef) -> BinaryIO:
-        """Open a file for reading.
-
-        Raises
-        ------
-        OSError, zipfile.BadZipFile, RuntimeError
-            Where it is missing, damaged or encrypted.
-        """
-        if ref.member is None:
-            # without its name, which pydicom would quote in warnings
-            return os.fdopen(os.open(ref.path, os.O_RDONLY | getattr(os, "O_BINARY", 0)), "rb")
-        if ref.path not in self._archives:
-            self._archives[ref.path] = zipfile.ZipFile(ref.path)
-        return io.BytesIO(self._archives[ref.path].read(ref.member))
-
-    def begins_as_dicom(self, ref: FileRef) -> bool:
-        """Tell whether a file has DICOM's preamble; False where it cannot be read."""
-        return self._head(ref)[128:132] == b"DICM"
-
-    def is_bomb(self, ref: FileRef) -> bool:
-        """Tell whether a file is compressed as a whole and may be much larger than it looks."""
-        if _DEFLATED not in self._head(ref):
-            return False
-        if ref.member is None:
-            return ref.path.stat().st_size > _MAX_DEFLATED_BYTES
-        return self._archives[ref.path].getinfo(ref.member).file_size > _MAX_DEFLATED_BYTES
-
-    def _head(self, ref: FileRef) -> bytes:
-        """Return the first bytes of a file; none where it cannot be read."""
-        try:
-            if ref.member is None:
-                with ref.path.open("rb") as file:
-                    return file.read(_HEAD)
-            if ref.path not in self._archives:
-                self._archives[ref.path] = zipfile.ZipFile(ref.path)
-            with self._archives[ref.path].open(ref.member) as member:
-                return member.read(_HEAD)
-        except _DAMAGED:
-            return b""
-
-    def close(self) -> None:
-        """Close the archives."""
-        for archive in self._archives.values():
-            archive.close()
-
-
-@contextmanager
-def reading() -> Iterator[Reader]:
-    """Yield a reader and close what it opened."""
-    reader = Reader()
-    try:
-        yield reader
-    finally:
-        reader.close()
-
-
-def first_dicom(path: Path) -> FileRef | None:
-    """Return the first DICOM file in a folder or archive; only so many files are looked at.
-
-    Raises
-    ------
-    ImageError
-        Where an archive is damaged, or larger than any exam.
-    """
-    refs = map(FileRef, files_below(path, _PEEKED)) if path.is_dir() else iter(_list_members(path)[0])
-    with reading() as reader:
-        return next(filter(reader.begins_as_dicom, islice(refs, _PEEKED)), None)
+def stamps(path: Path) -> tuple[tuple[str, Stamp], ...]:
+    """Return name and stamp of every file of an exam; nothing where it is gone."""
+    files = files_below(path) if is_folder(path) else iter([path] if is_regular(path) else [])
+    return tuple((str(file), stamp(file)) for file in islice(files, MAX_FILES + 1))
 
 
 def signature(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return name, size and time of every file of an exam: a change of it shows here."""
-    files = files_below(path) if path.is_dir() else iter([path] if path.is_file() else [])
-    about = ((str(file), file.stat()) for file in islice(files, MAX_FILES))
-    return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in about)
+    """Return name, size and time of every file of an exam, which a copy of it keeps."""
+    return tuple((name, size, changed) for name, (size, changed, _) in stamps(path))

@@ -21,6 +21,7 @@ from cmr_ssp.files.dicom.fitting import (
     slice_multiples,
     unequal_problems,
 )
+from cmr_ssp.files.dicom.origins import mixed_stack_problems
 from cmr_ssp.files.dicom.passes import Pass
 from cmr_ssp.files.dicom.planes import Plane
 from cmr_ssp.files.geometry import slice_order
@@ -70,6 +71,7 @@ def make_table(candidate: Candidate, options: SortOptions, where: str) -> FrameT
     """
     chosen, notes = choose_passes(candidate.slices, options, where)
     problems = [
+        *mixed_stack_problems(candidate.planes, where),
         *notes,
         *duplicate_problems(candidate.slices, chosen, where),
         *aside_problems(candidate, where),

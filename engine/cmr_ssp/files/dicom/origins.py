@@ -1,0 +1,48 @@
+"""Whose images these are: one heart comes from one person and one study."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.files.dicom.planes import Plane
+from cmr_ssp.files.dicom.pseudonyms import identifiers, pseudonym
+
+_MOST_NAMED = 4
+
+
+def mixed_stack_problems(planes: Sequence[Plane], where: str) -> list[Problem]:
+    """Refuse a stack whose slices or frames come from several people or studies."""
+    origins = _several(planes)
+    if not origins:
+        return []
+    what = f"its slices would come from {origins}"
+    return [Problem(where, what, "Put the images of each study into a folder of their own.")]
+
+
+def mixed_exam_problems(planes: Sequence[Plane], where: str) -> list[Problem]:
+    """Warn of an exam that holds images of several people, even where its cine is of one."""
+    if len({plane.person for plane in planes if plane.person}) < 2:
+        return []
+    what = f"it holds images of {_several(planes)}"
+    remedy = "Put the images of each person into a folder of their own."
+    return [Problem(where, what, remedy, Severity.WARNING)]
+
+
+def _several(planes: Sequence[Plane]) -> str:
+    """Return how many people, or else studies, there are and what to call them; nothing where there is one.
+
+    What a header does not say contradicts nothing.
+    """
+    people = {plane.person for plane in planes if plane.person}
+    studies = {plane.study for plane in planes if plane.study}
+    if len(people) < 2 and len(studies) < 2:
+        return ""
+    held: dict[tuple[str, str], list[Plane]] = defaultdict(list)
+    for plane in planes:
+        held[plane.person, plane.study].append(plane)
+    named = [f"{len(each)} images of {pseudonym(identifiers(each))}" for each in held.values()]
+    more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+    count = f"{len(people)} people" if len(people) > 1 else f"{len(studies)} studies"
+    return f"{count} ({', '.join(named[:_MOST_NAMED])}{more})"
