@@ -7,7 +7,8 @@ from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError
 from cmr_ssp.files import open_cine
-from cmr_ssp.files.nifti import is_nifti, stem_of
+from cmr_ssp.files.geometry import VoxelSizeError
+from cmr_ssp.files.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.subjects import CineStack
 
 from napari_cmr_ssp.label_files import is_label_file, label_layer
@@ -34,6 +35,8 @@ def get_reader(path: PathOrPaths) -> Reader | None:
         return None
     try:
         mine = is_label_file(file) or _may_be_short_axis(open_cine(file))
+    except VoxelSizeError:
+        mine = read_header(file).shape[0] > 1  # a volume may be an image of anything else
     except CmrSspError:
         mine = True
     return read if mine else None

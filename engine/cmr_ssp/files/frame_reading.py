@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -13,8 +13,8 @@ from isal import igzip
 from numpy.typing import NDArray
 
 from cmr_ssp.errors import ImageError
-from cmr_ssp.files.nifti import UNREADABLE, NiftiHeader, read_header, unreadable
-from cmr_ssp.files.pixels import scale
+from cmr_ssp.files.nifti import UNREADABLE, NiftiHeader, stamp, unreadable
+from cmr_ssp.files.pixels import open_unchanged, require_unchanged, scale
 from cmr_ssp.subjects import Frames, FrameSource
 
 _MAX_AFTER_PIXELS = 1 << 24
@@ -22,13 +22,15 @@ _PIECE = 1 << 16
 
 
 @contextmanager
-def open_frames(frames: Sequence[FrameSource], slices_reversed: bool) -> Iterator[Frames]:
+def open_frames(
+    frames: Sequence[FrameSource], slices_reversed: bool, headers: Mapping[Path, NiftiHeader]
+) -> Iterator[Frames]:
     """Yield what reads frames when they are asked for.
 
     Going forward is fast; going back in a compressed file inflates it again from its beginning.
     """
     with ExitStack() as opened:
-        files = {path: _File(path, opened) for path in dict.fromkeys(frame.path for frame in frames)}
+        files = {path: _File(header, opened) for path, header in headers.items()}
         yield _NiftiFrames([(files[frame.path], frame.index or 0) for frame in frames], slices_reversed)
 
 
@@ -45,8 +47,8 @@ class _NiftiFrames:
 class _File:
     """A NIfTI file that is opened when its first frame is asked for."""
 
-    def __init__(self, path: Path, opened: ExitStack) -> None:
-        self.header, self._opened = read_header(path), opened
+    def __init__(self, header: NiftiHeader, opened: ExitStack) -> None:
+        self.header, self._opened = header, opened
         self._content: BinaryIO | None = None
         self._is_checked = not self.header.is_gzip
 
@@ -69,7 +71,9 @@ class _File:
         if self._content is None:
             self._content = self._opened.enter_context(_open(self.header))
         self._content.seek(offset)
-        return self._content.read(n_bytes)
+        content = self._content.read(n_bytes)
+        require_unchanged(self.header, stamp(self.header.path))
+        return content
 
     def _check_the_rest(self) -> None:
         """Read a compressed file once to its checksum: damage may leave the number of pixels as it was."""
@@ -84,6 +88,19 @@ class _File:
 
 
 def _open(header: NiftiHeader) -> BinaryIO:
+    file = open_unchanged(header)
     if header.is_gzip:
-        return cast(BinaryIO, igzip.IGzipFile(header.path, "rb"))  # type: ignore[no-untyped-call]
-    return header.path.open("rb")
+        return cast(BinaryIO, _Inflating(file))
+    return file
+
+
+class _Inflating(igzip.IGzipFile):
+    """A compressed file that closes what it inflates."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]
+        self._compressed = file
+
+    def close(self) -> None:
+        super().close()
+        self._compressed.close()

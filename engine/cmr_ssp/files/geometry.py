@@ -12,6 +12,9 @@ from cmr_ssp.subjects import Grid, SliceOrder
 _BASE_TO_APEX = np.array([-1.0, 1.0, -1.0]) / np.sqrt(3.0)
 """The heart's apex points left, forwards and down; world axes are RAS+."""
 
+IN_PLANE_MM, BETWEEN_SLICES_MM = (0.1, 10.0), (0.1, 50.0)
+"""Voxel sizes that an image of the heart can have."""
+
 _AXIS_ALIGNED = 0.999
 _LEAST_COSINE = 0.25  # closer to perpendicular than that and the direction says nothing
 _TOLERANCE = 0.01
@@ -23,10 +26,13 @@ def grid_of(header: NiftiHeader) -> tuple[Grid, tuple[Problem, ...]]:
     Raises
     ------
     ImageError
-        Where neither affine nor `pixdim` gives a voxel size.
+        Where neither affine nor `pixdim` gives a voxel size, or one that no image of a heart has.
     """
     size_mm, problems = _voxel_size(header)
     i, j, k = (float(size) for size in size_mm)
+    impossible = size_problems((k, j, i), str(header.path))
+    if impossible:
+        raise VoxelSizeError(*impossible)
     order, is_reversed = slice_order(header.affine)
     grid = Grid(
         shape=header.shape[1:],
@@ -36,6 +42,29 @@ def grid_of(header: NiftiHeader) -> tuple[Grid, tuple[Problem, ...]]:
         slice_order=order,
     )
     return grid, problems
+
+
+class VoxelSizeError(ImageError):
+    """The voxel size is none that an image of the heart can have."""
+
+
+def size_problems(spacing_mm: tuple[float, float, float], where: str) -> list[Problem]:
+    """Refuse voxel sizes that no image of the heart has: all volumes depend on them.
+
+    Parameters
+    ----------
+    spacing_mm : tuple of float
+        Between slices, rows and columns.
+    where : str
+        What to call the image.
+    """
+    limits = (BETWEEN_SLICES_MM, IN_PLANE_MM, IN_PLANE_MM)
+    if all(low <= size <= high for size, (low, high) in zip(spacing_mm, limits, strict=True)):
+        return []
+    slices, pixels = (f"{low:g} to {high:g} mm" for low, high in (BETWEEN_SLICES_MM, IN_PLANE_MM))
+    what = f"its voxels are {_mm(np.array(spacing_mm[::-1]))}; an image of the heart has pixels of {pixels}"
+    remedy = "Correct the voxel size or its unit in the header, or export the image again."
+    return [Problem(where, f"{what} and slices {slices} apart", remedy)]
 
 
 def placed_affine(grid: Grid) -> NDArray[np.float64]:

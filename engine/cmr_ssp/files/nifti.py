@@ -26,9 +26,13 @@ CINE_SIGNATURE = b"cmr-ssp cine"
 MAX_VOXELS = 2**30
 """More than any cine has (100 frames of 40 slices of 512 x 512); larger claims are refused unread."""
 
+MAX_BYTES = 2**32
+"""Of pixels on disk, inflated; such a cine has the most voxels in 32 bits."""
+
 _LONGEST_HEADER = 540
 _FIRST_READ = 4096
 _MAX_EXPANSION = 1032  # what one byte of a deflate stream can expand to
+_MM = {"meter": 1e3, "micron": 1e-3}  # mm where the header says mm or nothing
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 CINE_SPACING_S = (1e-3, 0.5)
 UNREADABLE = (
@@ -41,6 +45,10 @@ UNREADABLE = (
     ImageFileError,
     HeaderDataError,
 )
+
+
+Stamp = tuple[int, int, int]
+"""Size, time of change and time of the change of its entry: another file under the name has another one."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,13 +68,15 @@ class NiftiHeader:
     slope, intercept : float
         Linear scaling of the stored numbers; 1 and 0 where the file has none.
     affine : ndarray, shape (4, 4)
-        Voxel-to-world matrix of (i, j, k); RAS+ in mm.
+        Voxel-to-world matrix of (i, j, k); RAS+ in mm, whatever unit the file is in.
     pixdim_mm : tuple of float
         The header's own voxel size along i, j and k, which may contradict the affine.
     frame_spacing_s : float or None
         Time between frames, None where the header gives none that a cine can have.
     alterations : tuple of str
         What was computed to make the file, where we wrote it from DICOM.
+    stamp : Stamp
+        Of the file when its header was read.
     """
 
     path: Path
@@ -79,6 +89,7 @@ class NiftiHeader:
     pixdim_mm: tuple[float, float, float]
     frame_spacing_s: float | None
     alterations: tuple[str, ...] = ()
+    stamp: Stamp = (0, 0, 0)
 
     @property
     def n_bytes(self) -> int:
@@ -105,10 +116,6 @@ def stem_of(path: Path) -> str:
     """Return the name of a NIfTI file without its one or two suffixes."""
     name = path.name.removesuffix(path.suffix)
     return name.removesuffix(".nii") if path.suffix.lower() == ".gz" else name
-
-
-Stamp = tuple[int, int, int]
-"""Size, time of change and time of the change of its entry: another file under the name has another one."""
 
 
 def stamp(path: Path) -> Stamp:
@@ -138,13 +145,15 @@ def read_header(path: Path) -> NiftiHeader:
 
 
 @lru_cache(maxsize=8192)
-def _read_header(path: Path, _stamp: Stamp) -> NiftiHeader:
+def _read_header(path: Path, seen: Stamp) -> NiftiHeader:
     """Read a header once for as long as its file stays as it is: listing and opening ask several times."""
     try:
         raw = _parse(_first_bytes(path))
         shape = _engine_shape(path, raw.get_data_shape())
         slope, intercept = raw.get_slope_inter()
-        affine = np.asarray(raw.get_best_affine(), dtype=np.float64)
+        to_mm = _MM.get(raw.get_xyzt_units()[0], 1.0)
+        affine = np.array(raw.get_best_affine(), dtype=np.float64)
+        affine[:3] *= to_mm
         affine.setflags(write=False)  # it is shared by all who ask
         header = NiftiHeader(
             path=path,
@@ -154,9 +163,10 @@ def _read_header(path: Path, _stamp: Stamp) -> NiftiHeader:
             slope=1.0 if slope is None else float(slope),
             intercept=0.0 if intercept is None else float(intercept),
             affine=affine,
-            pixdim_mm=_pixdim(raw),
+            pixdim_mm=_pixdim(raw, to_mm),
             frame_spacing_s=_frame_spacing(raw),
             alterations=_alterations(raw),
+            stamp=seen,
         )
     except (*UNREADABLE, AttributeError) as error:
         raise unreadable(path, error) from error
@@ -204,8 +214,8 @@ def _engine_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int, in
     return frames, slices, rows, columns
 
 
-def _pixdim(raw: Any) -> tuple[float, float, float]:
-    i, j, k = (abs(float(size)) for size in raw["pixdim"][1:4])
+def _pixdim(raw: Any, to_mm: float) -> tuple[float, float, float]:
+    i, j, k = (abs(float(size)) * to_mm for size in raw["pixdim"][1:4])
     return i, j, k
 
 
@@ -231,11 +241,13 @@ def _check_pixel_type(header: NiftiHeader) -> None:
 def _check_size(header: NiftiHeader) -> None:
     """Refuse, before anything is allocated, sizes that the file cannot hold."""
     voxels = math.prod(header.shape)
+    too_many = voxels > MAX_VOXELS or header.n_bytes > MAX_BYTES
     on_disk = header.path.stat().st_size
     possible = on_disk * _MAX_EXPANSION if header.is_gzip else on_disk
-    if voxels > MAX_VOXELS or header.n_bytes > possible:
+    if too_many or header.n_bytes > possible:
         claim = " x ".join(str(n) for n in reversed(header.shape))
         what = f"the header claims {claim} pixels, which a file of {on_disk} bytes cannot hold"
         if header.n_bytes <= possible:
-            what = f"the header claims {claim} pixels, more than any cine has"
+            size = f"{header.n_bytes / 2**30:.1f} GiB"
+            what = f"the header claims {claim} pixels ({size}), more than any cine has"
         raise ImageError.of(header.path, what, "The file is damaged or truncated: copy it again.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -72,8 +72,8 @@ def _open(name: str, frames: tuple[FrameSource, ...]) -> CineStack:
     return CineStack(
         grid=grid,
         n_frames=len(frames),
-        load=partial(_load, frames, grid.slices_reversed),
-        open_frames=partial(open_frames, frames, grid.slices_reversed),
+        load=partial(_load, frames, grid.slices_reversed, headers),
+        open_frames=partial(open_frames, frames, grid.slices_reversed, headers),
         frame_spacing_s=first.frame_spacing_s,
         sources=paths,
         problems=(*warnings, *_altered(first)),
@@ -120,15 +120,17 @@ def _missing_frame(frame: FrameSource, header: NiftiHeader) -> list[Problem]:
     return [Problem(str(frame.path), what, "Check the frame numbers given with the cohort.")]
 
 
-def _load(frames: tuple[FrameSource, ...], slices_reversed: bool) -> NDArray[np.float32]:
+def _load(
+    frames: tuple[FrameSource, ...], slices_reversed: bool, headers: Mapping[Path, NiftiHeader]
+) -> NDArray[np.float32]:
     """Read every file once and put its frames in their places."""
     paths = tuple(dict.fromkeys(frame.path for frame in frames))
     if len(paths) == 1:
-        return _read_frames(paths[0], [frame.index or 0 for frame in frames], slices_reversed)
+        return _read_frames(headers[paths[0]], [frame.index or 0 for frame in frames], slices_reversed)
     pixels: NDArray[np.float32] | None = None
     for path in paths:
         places = [t for t, frame in enumerate(frames) if frame.path == path]
-        volumes = _read_frames(path, [frames[t].index or 0 for t in places], slices_reversed)
+        volumes = _read_frames(headers[path], [frames[t].index or 0 for t in places], slices_reversed)
         if pixels is None:
             pixels = np.empty((len(frames), *volumes.shape[1:]), np.float32)
         pixels[places] = volumes
@@ -136,8 +138,7 @@ def _load(frames: tuple[FrameSource, ...], slices_reversed: bool) -> NDArray[np.
     return pixels
 
 
-def _read_frames(path: Path, indices: list[int], slices_reversed: bool) -> NDArray[np.float32]:
-    header = read_header(path)
+def _read_frames(header: NiftiHeader, indices: list[int], slices_reversed: bool) -> NDArray[np.float32]:
     stored = read_stored(header)
     if indices != list(range(header.shape[0])):
         stored = stored[indices]

@@ -24,6 +24,7 @@ from cmr_ssp.files.dicom.fitting import (
 from cmr_ssp.files.dicom.origins import mixed_stack_problems
 from cmr_ssp.files.dicom.passes import Pass
 from cmr_ssp.files.dicom.planes import Plane
+from cmr_ssp.files.geometry import size_problems as voxel_problems
 from cmr_ssp.files.geometry import slice_order
 from cmr_ssp.files.nifti import CINE_SPACING_S
 from cmr_ssp.subjects import Grid, SliceOrder
@@ -89,6 +90,9 @@ def make_table(candidate: Candidate, options: SortOptions, where: str) -> FrameT
     if options.missing_slice == "interpolate":
         rows, multiples = _filled(rows, multiples)
     rows, grid = _placed(rows, multiples)
+    impossible = voxel_problems(grid.spacing_mm, where)
+    if impossible:
+        raise ImageError(*impossible)
     return FrameTable(tuple(rows), grid, _frame_spacing(chosen), tuple(problems), alterations)
 
 
