@@ -8,8 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.files import open_stack, read_segmentation, verified
+from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.subjects import CineStack, Segmentation, Subject
 from numpy.typing import NDArray
+
+from napari_cmr_ssp.layers import EXAM, source_metadata
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,12 +29,15 @@ class Exam:
         All of it.
     references : Mapping of Phase to Segmentation
         The labelled phases.
+    fingerprint : str
+        `cine_digest` of the pixels: says whose a file is, whatever it is called.
     """
 
     subject: Subject
     stack: CineStack
     pixels: NDArray[np.float32]
     references: Mapping[Phase, Segmentation]
+    fingerprint: str
 
     def is_of(self, subject: Subject) -> bool:
         """Whether these are a subject's images; ids such as 001 recur in other cohorts."""
@@ -45,6 +51,18 @@ class Exam:
         for reference in self.references.values():
             labels[reference.frame] = reference.labels
         return labels
+
+    @property
+    def key(self) -> str:
+        """What tells this exam from all others: two may share an id, and copies of one its pixels."""
+        return f"{self.subject.id} {self.fingerprint}"
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        """What a layer of this exam carries: whose it is, and what is needed to write it to a file."""
+        source = source_metadata(self.stack.grid, self.stack.sources)
+        about = {"subject": self.subject.id, EXAM: self.key}
+        return source | about | {"frame_spacing_s": self.stack.frame_spacing_s}
 
     @property
     def phase_frames(self) -> Mapping[int, Phase]:
@@ -63,4 +81,5 @@ def read_exam(subject: Subject) -> Exam:
     subject, _ = verified(subject)
     stack = open_stack(subject)
     references = {phase: read_segmentation(subject, phase) for phase in subject.phases}
-    return Exam(subject, stack, stack.load(), references)
+    pixels = stack.load()
+    return Exam(subject, stack, pixels, references, cine_digest(pixels))

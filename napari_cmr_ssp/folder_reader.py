@@ -59,8 +59,8 @@ def _first_subject(cohort: Cohort) -> list[LayerData]:
         raise ImageError(*cohort.problems)
     exam = read_exam(cohort.subjects[0])
     subject, grid = exam.subject, exam.stack.grid
-    about = source_metadata(grid, exam.stack.sources) | {"subject": subject.id}
-    layers = [image_layer(exam.pixels, grid, subject.id, frame_spacing_s=exam.stack.frame_spacing_s, **about)]
+    about = exam.metadata
+    layers = [image_layer(exam.pixels, grid, subject.id, **about)]
     if exam.references:
         layers.append(segmentation_layer(exam.reference_labels, grid, f"{subject.id} reference", **about))
     if len(cohort.subjects) > 1:

@@ -12,14 +12,15 @@ from cmr_ssp.anatomy import Phase
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_cmr_ssp.edited_layers import EditedLayers
 from napari_cmr_ssp.exams import Exam
 from napari_cmr_ssp.layers import (
+    EXAM,
     LayerData,
     image_layer,
     rebuilt_layers,
     record_layers,
     segmentation_layer,
-    source_metadata,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Scene:
     """Shows one exam at a time, with what was found in it.
 
     `moved` tells which subject, frame, phase and slice is shown. Not as text over the canvas: that costs more
-    than drawing the image, at every frame that plays.
+    than drawing the image, at every frame that plays. `put_away` names an edited layer that leaves the viewer
+    with its exam; it comes back with it.
 
     Parameters
     ----------
@@ -60,10 +62,12 @@ class Scene:
     """
 
     moved = Signal(str)
+    put_away = Signal(str)
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._parts: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        self._edited = EditedLayers()
         self._phases: Mapping[int, Phase] = {}
         self._subject = ""
         self._altered = ""
@@ -104,15 +108,16 @@ class Scene:
 
     def show_exam(self, exam: Exam) -> None:
         """Replace what is shown of the last exam; start at end-diastole in the middle of the stack."""
-        self.clear()
+        self._empty(exam)
         subject, grid = exam.subject, exam.stack.grid
-        about = source_metadata(grid, exam.stack.sources) | {"subject": subject.id}
-        frame_spacing_s = exam.stack.frame_spacing_s
-        image = image_layer(exam.pixels, grid, subject.id, frame_spacing_s=frame_spacing_s, **about)
+        about = exam.metadata
+        image = image_layer(exam.pixels, grid, subject.id, **about)
         self._add(image, "image")
         if exam.references:
             labels = exam.reference_labels
             self._add(segmentation_layer(labels, grid, f"{subject.id} reference", **about), "reference")
+        for layer in self._edited.give_back(exam.key):
+            self._viewer.add_layer(layer)
         self._subject, self._phases = subject.id, exam.phase_frames
         self._altered = "".join(f" · {each}" for each in exam.stack.alterations)
         first = next((frame for frame, phase in self._phases.items() if phase is Phase.ED), 0)
@@ -122,11 +127,26 @@ class Scene:
         self.tell_place()
 
     def clear(self) -> None:
-        """Take our layers away."""
+        """Take our layers away; those that somebody edited or copied are kept for their exam."""
+        self._empty()
+        self.tell_place()
+
+    def _empty(self, coming: Exam | None = None) -> None:
+        """Take away what belongs to an exam; tell of edited layers that are not of the next one."""
         self._records = None
         for layer in self._ours("image", "reference", "prediction", "reconstruction"):
             self._take_away(layer)
-        self.tell_place()
+        for layer in [each for each in self._viewer.layers if EXAM in each.metadata]:
+            self._take_away(layer)
+            self._edited.keep(layer)
+            if coming is None or layer.metadata[EXAM] != coming.key:
+                self.put_away.emit(layer.name)
+
+    def is_edited(self, exam: Exam, run: str) -> bool:
+        """Whether an edited segmentation of an exam by a run lies in the viewer."""
+        ours = self._ours("prediction")
+        about = [each.metadata for each in self._viewer.layers if each not in ours]
+        return any(each.get(EXAM) == exam.key and each.get("run") == run for each in about)
 
     def show_prediction(self, exam: Exam, labels: NDArray[np.uint8], run: str) -> None:
         """Lay a segmentation of all frames over the exam; the reference is hidden but stays.
@@ -144,7 +164,7 @@ class Scene:
             if layer.metadata.get("run") == run:
                 self._take_away(layer)
         grid = exam.stack.grid
-        about = source_metadata(grid, exam.stack.sources) | {"subject": exam.subject.id, "run": run}
+        about = exam.metadata | {"run": run}
         for layer in self._ours("reference", "prediction"):
             layer.visible = False
         self._add(segmentation_layer(labels, grid, f"{exam.subject.id} by {run}", **about), "prediction")
@@ -202,8 +222,13 @@ class Scene:
         layer = Layer.create(*data)
         self._parts[layer] = part
         if hasattr(layer.events, "paint"):
-            layer.events.paint.connect(lambda: self._parts.pop(layer, None))
+            layer.events.paint.connect(lambda: self._leave_to_user(layer))
         self._viewer.add_layer(layer)
+
+    def _leave_to_user(self, layer: Any) -> None:
+        """Note that somebody painted in a layer of ours, which is no longer ours to take away."""
+        if self._parts.pop(layer, None) is not None:
+            layer.name = f"{layer.name} (edited)"
 
     def _ours(self, *parts: str) -> list[Any]:
         """Return our layers; a copy is the user's own, and so is a layer from when it was painted in."""

@@ -18,6 +18,7 @@ from napari_cmr_ssp import work
 from napari_cmr_ssp.exams import Exam
 from napari_cmr_ssp.job_worker import Job, preload
 from napari_cmr_ssp.preferences import Preferences, read_preferences
+from napari_cmr_ssp.results import Result, Results
 from napari_cmr_ssp.scene import Scene, Viewer
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.data_panel import DataPanel
@@ -29,9 +30,11 @@ from napari_cmr_ssp.widgets.sorting_dialog import SortingDialog
 from napari_cmr_ssp.widgets.train_panel import TrainPanel
 
 if TYPE_CHECKING:
+    import numpy as np
     from cmr_ssp.jobs import SegmentedSubject
     from cmr_ssp.prediction import Reconstruction
     from cmr_ssp.runs import Records, RunSummary
+    from numpy.typing import NDArray
 
 
 class Workbench(QWidget):
@@ -50,6 +53,7 @@ class Workbench(QWidget):
         self._preferences = preferences
         self.session = Session()
         self.scene = Scene(napari_viewer)
+        self.results = Results()
         self._is_open = True
         self.data = DataPanel(self.session)
         self.train = TrainPanel(self.session, lambda: self.preferences)
@@ -129,11 +133,11 @@ class Workbench(QWidget):
         self.start_training(plan, pretrains=run.method in PRETRAINING)
 
     def segment_shown(self, run: RunSummary) -> None:
-        """Segment all frames of the shown exam."""
+        """Segment all frames of the shown exam, and write a file."""
         if self.session.exam is None:
             self._refuse("exam", "none is shown", "Double click a subject under Data.")
             return
-        self._segment(run, [self.session.exam.subject], None)
+        self._segment(run, [self.session.exam.subject])
 
     def segment_selected(self, run: RunSummary) -> None:
         """Segment the subjects that are selected in the table, and write files."""
@@ -141,7 +145,7 @@ class Workbench(QWidget):
         if cohort is None or not ids:
             self._refuse("subjects", "none is selected", "Select rows of the table under Data.")
             return
-        self._segment(run, cohort.select(ids).subjects, run.folder / "segmentations")
+        self._segment(run, cohort.select(ids).subjects)
 
     def score(self, run: RunSummary) -> None:
         """Score a run on all labelled subjects of the cohort."""
@@ -238,13 +242,32 @@ class Workbench(QWidget):
         self.reconstructions.clear()
         self.scene.show_exam(exam)
         self.session.exam = exam
+        for result in self.results.of(exam):
+            if not self.scene.is_edited(exam, result.run):
+                self._show_result(exam, result)
 
-    def _take_segmented(self, run: RunSummary, found: list[SegmentedSubject]) -> None:
+    def _take_segmented(self, run: RunSummary, found: list[Result]) -> None:
         exam = self.session.exam
-        for one in found:
-            if exam is not None and exam.is_of(one.subject):
-                self.scene.show_prediction(exam, one.labels, run.name)
+        for result in found:
+            self.results.add(result)
+            if exam is not None and exam.is_of(result.subject):
+                self._show_result(exam, result)
+        unseen = [one for one in found if exam is None or not exam.is_of(one.subject)]
+        self.job_bar.tell_saved([result.file for result in found], n_unseen=len(unseen))
         self._show_scored(run)
+
+    def _show_result(self, exam: Exam, result: Result) -> None:
+        def take(labels: NDArray[np.uint8] | None) -> None:
+            if labels is not None and self.session.exam is exam:
+                self.scene.show_prediction(exam, labels, result.run)
+
+        reading = work.reading_result(result, exam)
+        self.desk.read(Job(f"Read {result.file.name}", reading, is_silent=True), take)
+
+    def _show_put_away(self, name: str) -> None:
+        from napari.utils.notifications import show_info
+
+        show_info(f"'{name}' is put away with its exam, and comes back when that exam is shown again.")
 
     def _show_scored(self, run: RunSummary) -> None:
         self.show_scores(run)
@@ -260,14 +283,16 @@ class Workbench(QWidget):
         self.scene.show_records(records)
         self.reconstructions.show_records(records)
 
-    def _segment(self, run: RunSummary, subjects: Sequence[Subject], output: Path | None) -> None:
-        found: list[SegmentedSubject] = []
-        exam = self.session.exam
+    def _segment(self, run: RunSummary, subjects: Sequence[Subject]) -> None:
+        found: list[Result] = []
 
         def keep(one: SegmentedSubject) -> None:
-            if exam is not None and exam.is_of(one.subject):  # many cines would fill the memory
-                found.append(one)
+            assert one.file is not None  # an output folder is named
+            found.append(
+                Result(one.subject, run.name, one.file)
+            )  # labels of many cines would fill the memory
 
+        output = run.folder / "segmentations"
         doing = work.segmenting(run.folder, subjects, self.preferences, keep, output)
         whom = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
         job = Job(f"Segment {whom} by {run.name}", doing)
@@ -320,6 +345,7 @@ class Workbench(QWidget):
         self.reconstructions.records_asked.connect(self.show_records)
         self.reconstructions.part_chosen.connect(self.scene.show_part)
         self.scene.moved.connect(self._show_place)
+        self.scene.put_away.connect(self._show_put_away)
         self.desk.run_told.connect(self.train.curves.take)
         self.desk.run_ended.connect(self._run_ended)
         self.desk.reading.connect(self._show_reading)
