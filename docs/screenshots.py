@@ -21,7 +21,7 @@ from cmr_ssp.subjects import Role
 from qtpy.QtWidgets import QApplication
 
 from napari_cmr_ssp.preferences import Preferences, free_threads
-from napari_cmr_ssp.widgets.workbench import Workbench
+from napari_cmr_ssp.widgets.dock import dock_workbench
 
 IMAGES = Path(__file__).parent / "images"
 LARGE, SMALL = (1400, 880), (1000, 640)
@@ -34,8 +34,7 @@ class Studio:
     def __init__(self, workspace: Path, out: Path) -> None:
         self.out = out
         self.viewer = napari.Viewer(show=False)
-        self.bench = Workbench(self.viewer, Preferences("cpu", free_threads(), workspace))
-        self.viewer.window.add_dock_widget(self.bench, name="Cardiac MR workbench", area="right")
+        self.bench = dock_workbench(self.viewer, Preferences("cpu", free_threads(), workspace))
         self.viewer.show()
         self.viewer.window.resize(*LARGE)
 

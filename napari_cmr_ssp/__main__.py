@@ -11,12 +11,13 @@ from cmr_ssp.subjects import Role
 from cmr_ssp.subjects.split_file import read_split
 
 from napari_cmr_ssp.preferences import read_preferences
-from napari_cmr_ssp.widgets.workbench import Workbench
+from napari_cmr_ssp.widgets.dock import dock_workbench
 
 if TYPE_CHECKING:
     from cmr_ssp.subjects import Cohort
 
     from napari_cmr_ssp.exams import Exam
+    from napari_cmr_ssp.widgets.workbench import Workbench
 
 
 def open_workbench(viewer: Any, cohort: Path | None, workspace: Path | None, run: str | None) -> Workbench:
@@ -34,8 +35,7 @@ def open_workbench(viewer: Any, cohort: Path | None, workspace: Path | None, run
     preferences = read_preferences()
     if workspace is not None:
         preferences = replace(preferences, workspace=workspace)
-    bench = Workbench(viewer, None if workspace is None else preferences)
-    viewer.window.add_dock_widget(bench, name="Cardiac MR workbench", area="right")
+    bench = dock_workbench(viewer, None if workspace is None else preferences)
     if run is not None:
         _show_when_read(bench, preferences.runs / run)
     if cohort is not None:

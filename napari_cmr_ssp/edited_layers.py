@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterator
 from typing import Any
 
 from napari_cmr_ssp.layers import EXAM
@@ -22,5 +23,5 @@ class EditedLayers:
         """Return the layers that were kept for an exam, in their order; they are no longer kept here."""
         return self._of_exam.pop(exam, [])
 
-    def __len__(self) -> int:
-        return sum(len(layers) for layers in self._of_exam.values())
+    def __iter__(self) -> Iterator[Any]:
+        return (layer for layers in self._of_exam.values() for layer in layers)

@@ -6,6 +6,7 @@ napari waits for them without limit when it quits.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import queue
 import shutil
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from weakref import WeakSet
 
 from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.events import Cancel, Event, JobEnded, OnEvent, Outcome
@@ -26,7 +28,12 @@ Work = Callable[[OnEvent, Cancel], object]
 """Does a job: tells events, looks at the cancel, returns a result. May import torch, which takes seconds."""
 
 SECONDS_TO_STOP = 2.0
-"""How long closing waits for a job; its last checkpoint holds what it did until then."""
+"""How long closing a window waits for a job, which goes on to stop thereafter."""
+
+SECONDS_AT_EXIT = 60.0
+"""How long the end of the program waits for a job; its last checkpoint holds what it did until then."""
+
+_WORKERS: WeakSet[JobWorker] = WeakSet()
 
 
 @dataclass(slots=True, eq=False)
@@ -45,6 +52,10 @@ class Job:
         It continues a run, which therefore cannot be discarded as a whole.
     is_silent : bool
         Nobody asked for it: it is spoken of only where it fails.
+    result : str
+        Where its result is found, in words.
+    result_folder : Path or None
+        The folder of its result.
     """
 
     title: str
@@ -52,6 +63,8 @@ class Job:
     run_folder: Path | None = None
     resumes: bool = False
     is_silent: bool = False
+    result: str = ""
+    result_folder: Path | None = None
     cancel: Cancel = field(default_factory=Cancel)
     discarded: bool = False
 
@@ -94,6 +107,7 @@ class JobWorker(QObject):
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name=f"cmr-ssp {name}", daemon=True)
         self._thread.start()
+        _WORKERS.add(self)
 
     @property
     def is_busy(self) -> bool:
@@ -120,6 +134,12 @@ class JobWorker(QObject):
         with self._lock:
             for job in self._unfinished:
                 job.cancel.request()
+
+    @property
+    def unfinished(self) -> tuple[Job, ...]:
+        """The running job and those that wait."""
+        with self._lock:
+            return tuple(self._unfinished)
 
     @property
     def n_waiting(self) -> int:
@@ -160,7 +180,7 @@ class JobWorker(QObject):
             outcome = reported[-1].outcome if reported else Outcome.FINISHED
             result = JobResult(outcome, value=value)
         except BaseException as error:
-            if not isinstance(error, CmrSspError):
+            if not isinstance(error, CmrSspError) and not self._closed:
                 _LOG.exception("%s failed", job.title)
             result = JobResult(Outcome.FAILED, _problems(error, reported))
         if job.discarded and not was_there and result.outcome is not Outcome.FINISHED:
@@ -171,6 +191,17 @@ class JobWorker(QObject):
         if not self._closed:
             with suppress(RuntimeError):  # the window was deleted in between
                 getattr(self, signal).emit(*arguments)
+
+
+@atexit.register
+def _end() -> None:
+    """Let jobs end before the interpreter does: it aborts where a thread is still computing."""
+    workers, until = list(_WORKERS), time.monotonic() + SECONDS_AT_EXIT
+    for worker in workers:
+        worker.close(0)
+    for worker in workers:
+        if not worker.close(max(0.0, until - time.monotonic())):
+            _LOG.warning("a job did not stop in %g seconds", SECONDS_AT_EXIT)
 
 
 def _remove(folder: Path | None) -> tuple[Problem, ...]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 _PLUGIN = "napari-cmr-ssp"
+_RUN_STATE = "state.json"  # lies in every run; asking `cmr_ssp.runs` would load torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +34,8 @@ class Preferences:
 
     @property
     def runs(self) -> Path:
-        """Where new runs go."""
-        return self.workspace / "runs"
+        """Where new runs go: ``runs`` in the workspace, or what was named in its place."""
+        return runs_folder(self.workspace)
 
 
 def read_preferences() -> Preferences:
@@ -42,6 +45,40 @@ def read_preferences() -> Preferences:
     stored = get_plugin_settings(_PLUGIN).jobs
     workspace = Path(stored.workspace).expanduser() if stored.workspace else default_workspace()
     return Preferences(stored.device, stored.threads or free_threads(), workspace)
+
+
+def store_workspace(folder: Path) -> None:
+    """Make a folder the workspace in napari's settings."""
+    from napari.settings import get_plugin_settings
+
+    get_plugin_settings(_PLUGIN).jobs.workspace = str(folder)
+
+
+def when_changed(act: Callable[[], None]) -> Callable[[], None]:
+    """Act whenever one of the settings changes; returns what ends that."""
+    from napari.settings import get_plugin_settings
+
+    def changed(_: object) -> None:
+        act()
+
+    events = get_plugin_settings(_PLUGIN).events.changed
+    events.connect(changed)
+    return lambda: events.disconnect(changed)
+
+
+def runs_folder(workspace: Path) -> Path:
+    """Return where the runs of a workspace lie; naming that folder itself, or one of its runs, is as good."""
+    if _is_run(workspace):
+        return workspace.parent
+    inside = workspace / "runs"
+    with suppress(OSError):
+        if not inside.is_dir() and any(_is_run(folder) for folder in workspace.iterdir()):
+            return workspace
+    return workspace if workspace.name == "runs" and not inside.is_dir() else inside
+
+
+def _is_run(folder: Path) -> bool:
+    return (folder / _RUN_STATE).is_file()
 
 
 def default_workspace() -> Path:

@@ -83,6 +83,11 @@ class Scene:
                 self._viewer.events.theme.disconnect(self._on_theme)
 
     @property
+    def layers(self) -> list[Any]:
+        """All layers: those in the viewer, and edited ones that wait for their exam."""
+        return [*self._viewer.layers, *self._edited]
+
+    @property
     def frame(self) -> int:
         """The frame of the exam that is shown."""
         return self._place[0]

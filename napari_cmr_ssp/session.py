@@ -39,11 +39,12 @@ class Session:
     split: Split = field(default_factory=lambda: Split({}))
     ticks: Ticks = field(default_factory=dict)
     exam: Exam | None = None
+    _drawn: Ticks = field(default_factory=dict)
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(warn_on_no_fields=False)
 
     def open(self, cohort: Cohort) -> None:
         """Take a cohort, with a fresh split and nothing ticked."""
-        self.ticks = {}
+        self.ticks, self._drawn = {}, {}
         self.exam = None
         self.split = draw_split(cohort.subjects, test=DEFAULT_TEST_FRACTION)
         self.cohort = cohort
@@ -88,13 +89,29 @@ class Session:
         phases = self.ticks.get(subject_id, frozenset())
         self._set_ticks({**self.ticks, subject_id: phases | {phase} if on else phases - {phase}})
 
-    def tick_drawn(self, n: int, seed: int, phases: Iterable[Phase] = tuple(Phase)) -> None:
-        """Tick the labels of `n` training subjects drawn with `seed`, as the command line draws them."""
+    @property
+    def is_ticked_by_hand(self) -> bool:
+        """Whether any tick is not one of the last draw."""
+        return any(phases - self._drawn.get(name, frozenset()) for name, phases in self.ticks.items())
+
+    def tick_drawn(
+        self, n: int, seed: int, phases: Iterable[Phase] = tuple(Phase), *, keep: bool = False
+    ) -> None:
+        """Tick the labels of `n` training subjects drawn with `seed`, as the command line draws them.
+
+        They replace what was ticked, or with `keep` join it.
+        """
         wanted = frozenset(phases)
         pool = [s for s in self.subjects if self.may_train(s) and wanted & set(s.phases)]
         drawn = draw_subjects((s.id for s in pool), n, seed)
         by_id = {s.id: frozenset(s.phases) for s in pool}
-        self._set_ticks({name: wanted & by_id[name] for name in drawn})
+        before = self.ticks if keep else {}
+        self._drawn = {name: wanted & by_id[name] for name in drawn}
+        both = {
+            **before,
+            **{name: found | before.get(name, frozenset()) for name, found in self._drawn.items()},
+        }
+        self._set_ticks(both)
 
     def clear_ticks(self) -> None:
         """Tick nothing."""

@@ -14,6 +14,7 @@ from cmr_ssp.files import open_cine, write_segmentation
 from cmr_ssp.subjects import CineStack, Grid
 from numpy.typing import NDArray
 
+from napari_cmr_ssp import edits
 from napari_cmr_ssp.layers import UNKNOWN
 
 _MEANING = ", ".join(f"{structure.name} {structure.value}" for structure in Structure)
@@ -60,6 +61,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         stack = _stack(labels, Grid(_volume(labels), spacing_mm, np.diag([*spacing_mm[::-1], 1.0])))
         warnings.append(_no_source(name, spacing_mm))
     write_segmentation(Path(path), labels, stack)
+    edits.forget(data)
     _show(warnings)
     return [path]
 

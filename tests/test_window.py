@@ -311,13 +311,6 @@ def test_closing_the_window_during_a_job_keeps_what_it_did(bench: Workbench, wai
     assert not bench.desk.trainer.is_busy
 
 
-def test_the_docks_cross_stops_the_job_too(bench: Workbench, wait: Wait) -> None:
-    run = ask(bench, mim(updates=ENDLESS), pretrains=True)
-    wait(lambda: len(bench.train.curves.losses) > 3)
-    bench.scene._viewer.window.remove_dock_widget(bench)
-    assert state(run) == "stopped"
-
-
 def test_what_was_shown_goes_with_its_cohort(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
     """Ids such as 001 recur: nothing of one person may lie over another's images."""
     show(bench, "a", wait)

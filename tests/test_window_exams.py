@@ -118,6 +118,7 @@ def test_two_exams_give_two_results_and_share_no_layer(
     id_other = open_alone(bench, exams / other, wait)
     assert names(bench) == [id_other], "something of the other exam is on screen"
     assert viewer.dims.nsteps[0] == N_FRAMES[other]
+    assert drawn in bench.scene.layers, "closing could not ask about it"
     found = segment(bench, wait)
     assert names(bench) == [id_other, f"{id_other} by {RUN}"]
     assert found.data.shape[0] == N_FRAMES[other]

@@ -27,6 +27,7 @@ from superqt import QCollapsible
 
 from napari_cmr_ssp.models.subject_table import SubjectTable
 from napari_cmr_ssp.session import Session
+from napari_cmr_ssp.widgets.leaving import ask_about_ticks
 from napari_cmr_ssp.widgets.series_view import SeriesView
 from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
 from napari_cmr_ssp.widgets.texts import problem_html
@@ -141,12 +142,22 @@ class DataPanel(QWidget):
     def _drawing_row(self) -> QHBoxLayout:
         self.number = _spin(1, 9999, 5, "How many labelled training subjects to draw")
         self.seed = _spin(0, 99999, 0, "Seed of the draw; larger draws contain smaller ones")
-        draw = QPushButton("Tick drawn")
+        draw = self.draw = QPushButton("Tick drawn")
         draw.setToolTip("Tick the labels of subjects drawn at random from the training subjects")
-        draw.clicked.connect(lambda: self._session.tick_drawn(self.number.value(), self.seed.value()))
+        draw.clicked.connect(self._draw)
         clear = QPushButton("Clear")
         clear.clicked.connect(self._session.clear_ticks)
         return _row(QLabel("Draw"), self.number, QLabel("seed"), self.seed, draw, clear)
+
+    def _draw(self) -> None:
+        """Tick drawn subjects; ticks made by hand go only if the user says so."""
+        keep = False
+        if self._session.is_ticked_by_hand:
+            answer = ask_about_ticks(self, len(self._session.ticks))
+            if answer is None:
+                return
+            keep = answer
+        self._session.tick_drawn(self.number.value(), self.seed.value(), keep=keep)
 
     def _split_row(self) -> QHBoxLayout:
         self.test_percent = _spin(

@@ -41,6 +41,7 @@ class JobBar(QWidget):
         super().__init__(parent)
         self.title = QLabel(_IDLE)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.title.setWordWrap(True)
         self.note = QLabel()
         self.note.setWordWrap(True)
         self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
@@ -77,6 +78,7 @@ class JobBar(QWidget):
         """Show a job that starts."""
         self._job, self._notices = job, []
         self.title.setText(job.title)
+        self.title.setToolTip("")
         self.note.setText("Starting ...")
         self.note.setToolTip("")
         self.weights.hide()
@@ -106,7 +108,9 @@ class JobBar(QWidget):
         if result.outcome is Outcome.STOPPED and job.run_folder is not None:
             has_network = (job.run_folder / "last.safetensors").exists()
             kept = ", kept: resume it under Runs" if has_network else ", discarded" * job.discarded
-        self.title.setText(f"{_ENDINGS[result.outcome]}: {job.title}{kept}")
+        found = f" ({job.result})" if job.result and result.outcome is Outcome.FINISHED else ""
+        self.title.setText(f"{_ENDINGS[result.outcome]}: {job.title}{found}{kept}")
+        self.title.setToolTip(str(job.result_folder or ""))
         if result.problems or self._notices:
             self.show_problems([*result.problems, *self._notices])
 

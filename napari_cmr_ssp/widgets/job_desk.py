@@ -60,6 +60,11 @@ class JobDesk(QObject):
         """Whether no job runs or waits, and whatever was to follow has followed."""
         return not self.trainer.is_busy and not self.reader.is_busy and not self._then
 
+    @property
+    def titles(self) -> list[str]:
+        """What was asked for and runs or waits, in words; reading stops without loss."""
+        return [job.title for job in self.trainer.unfinished if not job.is_silent]
+
     def compute(self, job: Job, then: Then | None = None, *, even_if_failed: bool = False) -> None:
         """Train, segment, score or rebuild, after those that wait; `even_if_failed` goes on in any case."""
         if even_if_failed:
@@ -98,9 +103,17 @@ class JobDesk(QObject):
     def _ended(self, job: Job, result: JobResult) -> None:
         if not job.is_silent:
             self._bar.end(job, result)
+            self._tell_if_unseen()
         if job.run_folder is not None:
             self.run_ended.emit(job.run_folder)
         self._finish(job, result)
+
+    def _tell_if_unseen(self) -> None:
+        """Tell how a job ended where the dock of the job bar was closed."""
+        if not self._bar.isVisible():
+            from napari.utils.notifications import show_info
+
+            show_info(self._bar.title.text())
 
     def _reading(self, job: Job) -> None:
         if not job.is_silent:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmr_ssp.evaluation import Score
-from qtpy.QtCore import Signal
+from cmr_ssp.recipes import PRETRAINING
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
 )
+from superqt import QElidingLabel
 
 from napari_cmr_ssp.models.run_table import RunTable
 from napari_cmr_ssp.models.score_table import ScoreTable
@@ -28,10 +32,11 @@ if TYPE_CHECKING:
 class RunsPanel(QWidget):
     """A list of runs over a table of 3D Dice.
 
-    Every signal but `refresh_asked` carries the chosen `RunSummary`.
+    Every signal but `refresh_asked` and `workspace_asked` carries the chosen `RunSummary`.
     """
 
     refresh_asked = Signal()
+    workspace_asked = Signal()
     run_chosen = Signal(object)
     segment_shown_asked = Signal(object)
     segment_selected_asked = Signal(object)
@@ -56,8 +61,13 @@ class RunsPanel(QWidget):
         self.resume = QPushButton("Resume")
         self.resume.setToolTip("Continue a run that was stopped, exactly where it stopped")
         self.refresh = QPushButton("Refresh")
+        self.folder = QElidingLabel()
+        self.folder.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.workspace = QPushButton("Change ...")
+        self.workspace.setToolTip("Choose the folder that gets the runs, or one that holds runs")
         self._lay_out()
         self.refresh.clicked.connect(self.refresh_asked)
+        self.workspace.clicked.connect(self.workspace_asked)
         for button, signal in (
             (self.segment_shown, self.segment_shown_asked),
             (self.segment_selected, self.segment_selected_asked),
@@ -82,12 +92,13 @@ class RunsPanel(QWidget):
             self.choose(chosen)
         self._offer()
         if self.chosen is None:
-            hint = (
-                "Choose a run."
-                if runs
-                else "No runs yet: train one, or name another workspace in Preferences."
-            )
+            hint = "Choose a run." if runs else "No runs here yet: train one, or change the folder."
             self.about.setText(hint)
+
+    def show_folder(self, folder: Path) -> None:
+        """Say where the runs lie."""
+        self.folder.setText(f"Runs in {folder}")
+        self.folder.setToolTip(str(folder))
 
     def choose(self, folder: Path) -> None:
         """Select the run of a folder."""
@@ -95,11 +106,15 @@ class RunsPanel(QWidget):
             if run.folder == folder:
                 self.table.selectRow(row)
 
-    def show_scores(self, run: str, scores: Iterable[Score]) -> None:
-        """Show the 3D Dice of a run."""
+    def show_scores(self, run: RunSummary, scores: Iterable[Score]) -> None:
+        """Show the 3D Dice of a run; a pretraining has none."""
         self.scores.show(scores)
+        name = html.escape(run.name)
+        if run.method in PRETRAINING:
+            self.about.setText(f"<b>{name}</b> is a pretraining: start a training from it under Train.")
+            return
         none = "" if self.scores.rows else ": not scored yet"
-        self.about.setText(f"3D Dice of <b>{run}</b>{none}")
+        self.about.setText(f"3D Dice of <b>{name}</b>{none}")
 
     def _lay_out(self) -> None:
         buttons = QGridLayout()
@@ -108,7 +123,11 @@ class RunsPanel(QWidget):
         buttons.addWidget(self.score, 1, 0, 1, 2)
         buttons.addWidget(self.resume, 1, 2)
         buttons.addWidget(self.refresh, 1, 3)
+        where = QHBoxLayout()
+        where.addWidget(self.folder, stretch=1)
+        where.addWidget(self.workspace)
         layout = QVBoxLayout(self)
+        layout.addLayout(where)
         layout.addWidget(self.table, stretch=2)
         layout.addLayout(buttons)
         layout.addWidget(self.about)

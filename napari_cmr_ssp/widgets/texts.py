@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cmr_ssp.errors import Problem, Severity
@@ -11,14 +11,18 @@ from cmr_ssp.errors import Problem, Severity
 from napari_cmr_ssp.widgets.tones import style_of
 
 _SHOWN = 6
+_PLACES = 3
 
 
 def problem_html(problems: Iterable[Problem], most: int = _SHOWN) -> str:
-    """Return where, what and what to do of the first problems, errors before warnings."""
+    """Return where, what and what to do of the first problems, errors before warnings, each once."""
     ordered = sorted(problems, key=lambda problem: problem.severity is not Severity.ERROR)
-    lines = [_line(problem) for problem in ordered[:most]]
-    if len(ordered) > most:
-        lines.append(f"... and {len(ordered) - most} more")
+    alike: dict[tuple[str, str, Severity], list[Problem]] = {}
+    for problem in ordered:
+        alike.setdefault((problem.what, problem.remedy, problem.severity), []).append(problem)
+    lines = [_line(same) for same in list(alike.values())[:most]]
+    if len(alike) > most:
+        lines.append(f"... and {len(alike) - most} more")
     return "<br>".join(lines)
 
 
@@ -27,7 +31,11 @@ def coloured(text: str, severity: Severity) -> str:
     return f"<span {style_of(severity)}>{html.escape(text)}</span>"
 
 
-def _line(problem: Problem) -> str:
-    where = html.escape(Path(problem.where).name or problem.where)
+def _line(same: Sequence[Problem]) -> str:
+    """Return one line for problems that differ in their place alone: the first places, and how many more."""
+    problem = same[0]
+    places = list(dict.fromkeys(Path(each.where).name or each.where for each in same))
+    more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""
+    where = html.escape(", ".join(places[:_PLACES]) + more)
     what, remedy = html.escape(problem.what), html.escape(problem.remedy)
     return f"<span {style_of(problem.severity)}><b>{where}</b>: {what}.</span> {remedy}"

@@ -71,6 +71,8 @@ class TrainPanel(QWidget):
         self._promised: set[Path] = set()
         self._name_is_typed = False
         self._follows_source = True
+        self._source_is_chosen = False
+        self._just_ended: Path | None = None
         self.method = QComboBox()
         for key, words in METHODS.items():
             self.method.addItem(words.title, key)
@@ -86,7 +88,9 @@ class TrainPanel(QWidget):
         self.minutes.setDecimals(1)
         self.minutes.setSuffix(" min")
         self.minutes.setSpecialValueText("as the recipe says")
-        self.minutes.setToolTip("Fit the number of updates to this time, from the measured speed")
+        self.minutes.setToolTip(
+            "The training ends within this time; the number of updates is planned while it runs"
+        )
         self._forms: dict[tuple[str, ...], RecipeForm] = {}
         self.about = ToneLabel()
         self.start = QPushButton("Start")
@@ -97,6 +101,7 @@ class TrainPanel(QWidget):
         self.stage.currentIndexChanged.connect(self._show_stage)
         self.method.currentIndexChanged.connect(self._show_stage)
         self.source.currentIndexChanged.connect(self._follow_source)
+        self.source.activated.connect(self._keep_source)
         self.name.textEdited.connect(self._keep_name)
         self.start.clicked.connect(self._start)
         self.copy.clicked.connect(self._copy)
@@ -148,11 +153,21 @@ class TrainPanel(QWidget):
             if run.method in PRETRAINING and run.has_checkpoint:
                 about = f"{METHODS[run.method].short}, {run.update} updates"
                 self.source.addItem(f"{run.name} ({about})", str(run.folder))
-        self.source.setCurrentIndex(max(0, self.source.findData(chosen)))
+        self.source.setCurrentIndex(max(0, self.source.findData(self._offered(chosen))))
         self.source.blockSignals(False)
-        if self.source.currentData() != chosen:
-            self._follow_source()
+        if self.source.currentData() != chosen and not self.pretrains:
+            self._fit_or_tell()
         self._offer_name()
+
+    def _offered(self, chosen: str | None) -> str | None:
+        """Return the run to start from: the user's choice, or the pretraining that just ended."""
+        ended, self._just_ended = self._just_ended, None
+        if self._source_is_chosen or ended is None or self.source.findData(str(ended)) < 0:
+            return chosen
+        return str(ended)
+
+    def _keep_source(self) -> None:
+        self._source_is_chosen = True
 
     def choose_pretraining(self, folder: Path) -> None:
         """Start the next fine-tuning from this run."""
@@ -242,6 +257,9 @@ class TrainPanel(QWidget):
         """Fit recipe and run name to where training starts from."""
         self._name_is_typed = False
         self._offer_name()
+        self._fit_or_tell()
+
+    def _fit_or_tell(self) -> None:
         try:
             self._fit()
         except CmrSspError as error:
@@ -317,6 +335,7 @@ class TrainPanel(QWidget):
     def release(self, folder: Path) -> None:
         """Take a name back that was promised to a job which has ended."""
         self._promised.discard(folder)
+        self._just_ended = folder
         self._offer_name()
 
     def _copy(self) -> None:

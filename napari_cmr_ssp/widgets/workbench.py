@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,13 @@ from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.files.dicom import DicomFolder
 from cmr_ssp.recipes import PRETRAINING
 from cmr_ssp.subjects import CineStack, Cohort, SortOptions, Subject
-from qtpy.QtCore import QCoreApplication, QEvent
-from qtpy.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtCore import QCoreApplication
+from qtpy.QtWidgets import QFileDialog, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cmr_ssp import work
 from napari_cmr_ssp.exams import Exam
 from napari_cmr_ssp.job_worker import Job, preload
-from napari_cmr_ssp.preferences import Preferences, read_preferences
+from napari_cmr_ssp.preferences import Preferences, read_preferences, store_workspace, when_changed
 from napari_cmr_ssp.results import Result, Results
 from napari_cmr_ssp.scene import Scene, Viewer
 from napari_cmr_ssp.session import Session
@@ -55,6 +56,7 @@ class Workbench(QWidget):
         self.scene = Scene(napari_viewer)
         self.results = Results()
         self._is_open = True
+        self._stop_following = None if preferences else when_changed(lambda: self.refresh_runs())
         self.data = DataPanel(self.session)
         self.train = TrainPanel(self.session, lambda: self.preferences)
         self.runs = RunsPanel()
@@ -181,27 +183,36 @@ class Workbench(QWidget):
             if then is not None:
                 then()
 
-        listing = work.listing(self.preferences.runs)
+        folder = self.preferences.runs
+        self.runs.show_folder(folder)
+        listing = work.listing(folder)
         self.desk.read(Job("List runs", listing, is_silent=True), take)
+
+    def choose_workspace(self) -> None:
+        """Let the user choose the folder that gets the runs."""
+        now = str(self.preferences.workspace)
+        chosen = QFileDialog.getExistingDirectory(self, "Folder that gets the runs", now)
+        if not chosen:
+            return
+        if self._preferences is None:
+            store_workspace(Path(chosen))  # and whoever listens lists the runs
+        else:
+            self._preferences = replace(self._preferences, workspace=Path(chosen))
+            self.refresh_runs()
 
     def show_scores(self, run: RunSummary) -> None:
         """Read what a run scored so far."""
         job = Job(f"Scores of {run.name}", work.scores_of(run.folder), is_silent=True)
-        self.desk.read(job, lambda scores: self.runs.show_scores(run.name, scores))
+        self.desk.read(job, lambda scores: self.runs.show_scores(run, scores))
 
     def close_down(self) -> None:
         """Stop jobs and wait a little; what they did so far is on disk."""
         if self._is_open:
             self._is_open = False
+            if self._stop_following is not None:
+                self._stop_following()
             self.scene.close()
             self.desk.close()
-
-    def event(self, event: QEvent | None) -> bool:
-        """Notice that the dock's cross was pressed: napari takes the widget out without closing it."""
-        if event is not None and event.type() == QEvent.Type.ParentChange and self.parentWidget() is None:
-            self.close_down()
-            self.deleteLater()
-        return bool(super().event(event))
 
     # what comes back
 
@@ -295,7 +306,8 @@ class Workbench(QWidget):
         output = run.folder / "segmentations"
         doing = work.segmenting(run.folder, subjects, self.preferences, keep, output)
         whom = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
-        job = Job(f"Segment {whom} by {run.name}", doing)
+        where = f"files in {run.name}/{output.name}"
+        job = Job(f"Segment {whom} by {run.name}", doing, result=where, result_folder=output)
         self.desk.compute(job, lambda _: self._take_segmented(run, found), even_if_failed=True)
 
     def _run_ended(self, folder: Path) -> None:
@@ -336,6 +348,7 @@ class Workbench(QWidget):
         self.data.choice_asked.connect(self.ask_how_to_open)
         self.train.start_asked.connect(self._start)
         self.runs.refresh_asked.connect(lambda: self.refresh_runs())
+        self.runs.workspace_asked.connect(self.choose_workspace)
         self.runs.run_chosen.connect(self.show_scores)
         self.runs.segment_shown_asked.connect(self.segment_shown)
         self.runs.segment_selected_asked.connect(self.segment_selected)

@@ -1,0 +1,97 @@
+"""What closing, or a draw of labels, would stop or lose, and the questions about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QMessageBox, QWidget
+
+_ROLE = QMessageBox.ButtonRole
+_MOST_NAMED = 8
+
+
+class Leaving(Enum):
+    """What to do with running jobs when the dock is closed."""
+
+    KEEP_RUNNING = "Keep running"
+    STOP = "Stop and keep"
+    CANCEL = "Cancel"
+
+
+def at_stake(jobs: Sequence[str], edits: Sequence[str]) -> str:
+    """Return in words what closing the window would stop and lose; empty where it is nothing.
+
+    Parameters
+    ----------
+    jobs : sequence of str
+        Titles of the jobs that run or wait.
+    edits : sequence of str
+        Names of the layers that were edited and not saved.
+    """
+    parts = []
+    if jobs:
+        title = "This job stops; what it trained so far is kept:" if len(jobs) == 1 else "These jobs stop:"
+        parts.append(_listed(title, jobs))
+    if edits:
+        parts.append(_listed("These edits are lost, since they were not saved:", edits))
+    return "\n\n".join(parts)
+
+
+def _listed(title: str, names: Sequence[str]) -> str:
+    shown = [f"  • {name}" for name in names[:_MOST_NAMED]]
+    more = len(names) - len(shown)
+    return "\n".join([title, *shown, *([f"  • and {more} more"] if more else [])])
+
+
+def may_close(parent: QWidget, jobs: Sequence[str], edits: Sequence[str]) -> bool:
+    """Ask whether the window may close, where anything is at stake."""
+    text = at_stake(jobs, edits)
+    if not text:
+        return True
+    box = _box(parent, "Close the window?", text)
+    close = box.addButton("Close", _ROLE.DestructiveRole)
+    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    box.exec()
+    return box.clickedButton() is close
+
+
+def ask_about_jobs(parent: QWidget, jobs: Sequence[str], then: Callable[[Leaving], None]) -> None:
+    """Ask what becomes of jobs whose dock was closed, and go on with the answer."""
+    title = "The panel is closed. This job is still running:" if len(jobs) == 1 else "Jobs still running:"
+    box = _box(parent, "Jobs are running", _listed(title, jobs))
+    buttons = [
+        (box.addButton(Leaving.KEEP_RUNNING.value, _ROLE.AcceptRole), Leaving.KEEP_RUNNING),
+        (box.addButton(Leaving.STOP.value, _ROLE.DestructiveRole), Leaving.STOP),
+        (box.addButton(Leaving.CANCEL.value, _ROLE.RejectRole), Leaving.CANCEL),
+    ]
+
+    def answer(_: int) -> None:
+        chosen = box.clickedButton()
+        then(next((each for button, each in buttons if button is chosen), Leaving.CANCEL))
+
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.finished.connect(answer)
+    box.open()
+
+
+def ask_about_ticks(parent: QWidget, n_subjects: int) -> bool | None:
+    """Ask whether ticks made by hand stay beside drawn ones; None where nothing shall be drawn."""
+    subjects = "1 subject is" if n_subjects == 1 else f"{n_subjects} subjects are"
+    box = _box(parent, "Tick drawn", f"{subjects} ticked already, some of it by hand.")
+    replace = box.addButton("Replace", _ROLE.DestructiveRole)
+    add = box.addButton("Keep and add", _ROLE.AcceptRole)
+    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))
+    box.exec()
+    chosen = box.clickedButton()
+    return None if chosen not in (replace, add) else chosen is add
+
+
+def _box(parent: QWidget, title: str, text: str) -> QMessageBox:
+    box = QMessageBox(parent)
+    box.setIcon(QMessageBox.Icon.Warning)
+    box.setWindowTitle(title)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    box.setText(text)
+    return box
