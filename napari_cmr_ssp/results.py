@@ -16,6 +16,14 @@ from numpy.typing import NDArray
 from napari_cmr_ssp.exams import Exam
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundLabels:
+    """Structures, shape (frame, slice, row, column), and the SHA-256 of the checkpoint that found them."""
+
+    labels: NDArray[np.uint8]
+    checkpoint: str
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """A segmentation on disk.
@@ -34,18 +42,23 @@ class Result:
     run: str
     file: Path
 
-    def read(self, exam: Exam) -> NDArray[np.uint8] | None:
-        """Read the structures, shape (frame, slice, row, column); None where the file is another exam's now.
+    def read(self, exam: Exam) -> FoundLabels | None:
+        """Read the file; None where it is another exam's by now."""
+        return read_found(self.file, exam)
 
-        Raises
-        ------
-        CmrSspError
-            Where the file cannot be read.
-        """
-        mark, numbering = read_mark(self.file), written_numbering(self.file)
-        if mark is None or mark.cine != exam.fingerprint or numbering is None:
-            return None
-        return to_structures(open_cine(self.file).load(), numbering, str(self.file))
+
+def read_found(file: Path, exam: Exam) -> FoundLabels | None:
+    """Read a segmentation that this program wrote of an exam; None where the file is no such thing.
+
+    Raises
+    ------
+    CmrSspError
+        Where the file cannot be read.
+    """
+    mark, numbering = read_mark(file), written_numbering(file)
+    if mark is None or mark.cine != exam.fingerprint or numbering is None:
+        return None
+    return FoundLabels(to_structures(open_cine(file).load(), numbering, str(file)), mark.checkpoint)
 
 
 class Results:

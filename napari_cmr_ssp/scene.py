@@ -53,7 +53,7 @@ class Scene:
 
     `moved` tells which subject, frame, phase and slice is shown. Not as text over the canvas: that costs more
     than drawing the image, at every frame that plays. `put_away` names an edited layer that leaves the viewer
-    with its exam; it comes back with it.
+    with its exam; it comes back with it. `dropped` carries a cine's layer that napari opened by itself.
 
     Parameters
     ----------
@@ -63,6 +63,7 @@ class Scene:
 
     moved = Signal(str)
     put_away = Signal(str)
+    dropped = Signal(object)
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
@@ -74,11 +75,13 @@ class Scene:
         self._records: Records | None = None
         self._on_theme: Callable[[], None] | None = None
         viewer.dims.events.current_step.connect(self.tell_place)
+        viewer.layers.events.inserted.connect(self._notice_dropped)
 
     def close(self) -> None:
         """Stop listening to the viewer."""
         with suppress(ValueError, TypeError):
             self._viewer.dims.events.current_step.disconnect(self.tell_place)
+            self._viewer.layers.events.inserted.disconnect(self._notice_dropped)
             if self._on_theme is not None:
                 self._viewer.events.theme.disconnect(self._on_theme)
 
@@ -131,6 +134,45 @@ class Scene:
         self._set_pace(exam)
         self.tell_place()
 
+    def take_dropped(self, exam: Exam, layer: Any) -> bool:
+        """Show an exam in place of the layer that napari made of it; False where that layer is gone."""
+        if layer not in self._viewer.layers:
+            return False
+        sources = {str(source) for source in exam.stack.sources}
+        same = [each for each in self._viewer.layers if sources & set(each.metadata.get("sources", ()))]
+        for each in same:
+            each.metadata |= {EXAM: exam.key, "cine": exam.fingerprint}
+            if each is layer or each.name == f"{exam.subject.id} reference":
+                self._take_away(each)
+        self.show_exam(exam)
+        return True
+
+    def find_dropped(self) -> None:
+        """Tell of the newest cine that was opened before this."""
+        found = [layer for layer in self._viewer.layers if self._is_dropped(layer)]
+        if found:
+            self.dropped.emit(found[-1])
+
+    def _notice_dropped(self, event: Any) -> None:
+        if self._is_dropped(event.value):
+            self.dropped.emit(event.value)
+        elif event.value._type_string == "labels":
+            self._give_to_exam(event.value)
+
+    def _give_to_exam(self, layer: Any) -> None:
+        """Let labels that are opened or begun over the shown exam belong to it, if they lie on its grid."""
+        for image in self._ours("image"):
+            affine = image.metadata["affine"]
+            same = np.allclose(layer.metadata.get("affine", affine), affine, rtol=1e-3, atol=1e-2)
+            if same and EXAM not in layer.metadata and layer.data.shape == image.data.shape:
+                layer.metadata = {**image.metadata, **layer.metadata}
+
+    def _is_dropped(self, layer: Any) -> bool:
+        """Whether a layer is a cine from a file, and neither ours nor a copy of one of ours."""
+        is_cine = layer._type_string == "image" and bool(layer.metadata.get("sources"))
+        shown = [each.metadata.get(EXAM) for each in self._ours("image")]
+        return is_cine and layer not in self._parts and layer.metadata.get(EXAM, "") not in shown
+
     def clear(self) -> None:
         """Take our layers away; those that somebody edited or copied are kept for their exam."""
         self._empty()
@@ -153,7 +195,7 @@ class Scene:
         about = [each.metadata for each in self._viewer.layers if each not in ours]
         return any(each.get(EXAM) == exam.key and each.get("run") == run for each in about)
 
-    def show_prediction(self, exam: Exam, labels: NDArray[np.uint8], run: str) -> None:
+    def show_prediction(self, exam: Exam, labels: NDArray[np.uint8], run: str, **about: str) -> None:
         """Lay a segmentation of all frames over the exam; the reference is hidden but stays.
 
         Parameters
@@ -164,15 +206,26 @@ class Scene:
             0 or a `Structure` number.
         run : str
             Who found it.
+        **about
+            What else the layer shall carry.
         """
         for layer in self._ours("prediction"):
             if layer.metadata.get("run") == run:
                 self._take_away(layer)
         grid = exam.stack.grid
-        about = exam.metadata | {"run": run}
+        metadata = exam.metadata | {"run": run} | about
         for layer in self._ours("reference", "prediction"):
             layer.visible = False
-        self._add(segmentation_layer(labels, grid, f"{exam.subject.id} by {run}", **about), "prediction")
+        self._add(segmentation_layer(labels, grid, f"{exam.subject.id} by {run}", **metadata), "prediction")
+
+    def labels_to_save(self) -> Any | None:
+        """Return the labels layer that is chosen in the layer list, else the top visible one, or None."""
+        from napari.layers import Labels
+
+        layers = [each for each in self._viewer.layers if isinstance(each, Labels)]
+        chosen = self._viewer.layers.selection.active
+        seen = [each for each in layers if each.visible]
+        return chosen if chosen in layers else seen[-1] if seen else None
 
     def show_reconstruction(self, exam: Exam, found: Reconstruction) -> None:
         """Show what pretraining saw and rebuilt of one frame, at its place over the cine."""

@@ -15,10 +15,14 @@ from cmr_ssp.files.label_marks import cine_digest, read_mark
 from cmr_ssp.runs import Run
 from cohort_helpers import segmentation, write_beating_cohort
 from dicom_helpers import FRAMES, SLICES, image, save_exam, values
+from qtpy.QtCore import Qt
 from window_helpers import Wait, idle, show
 
+from napari_cmr_ssp.folder_reader import read_folder
 from napari_cmr_ssp.preferences import Preferences
+from napari_cmr_ssp.reader import read
 from napari_cmr_ssp.widgets.workbench import Workbench
+from napari_cmr_ssp.writer import write_labels
 
 RUN = "scratch-1"
 N_FRAMES = {"first": FRAMES, "second": FRAMES + 2}
@@ -183,3 +187,82 @@ def test_a_file_that_is_another_exams_by_now_is_not_shown(
     mine.write_bytes(theirs.read_bytes())
     open_alone(bench, exams / "first", wait)
     assert names(bench) == [first]
+
+
+# files that napari opened by itself
+
+
+def dropped(bench: Workbench, paths: list[Path], wait: Wait) -> None:
+    """Open files as napari does when they are dropped on the canvas."""
+    for path in paths:
+        for data, attributes, kind in (read_folder if path.is_dir() else read)(str(path)):
+            getattr(bench.scene._viewer, f"add_{kind}")(data, **attributes)
+    wait(lambda: idle(bench))
+
+
+def test_a_dropped_file_is_segmented(
+    bench: Workbench, wait: Wait, workspace: Path, files: Callable[[], list[Path]], tmp_path: Path
+) -> None:
+    cine, labels = tmp_path / "x.nii.gz", tmp_path / "x_gt.nii.gz"
+    cine.write_bytes((workspace / "cohort" / "a.nii.gz").read_bytes())
+    dropped(bench, [cine], wait)
+    assert bench.session.exam is not None
+    assert bench.session.exam.subject.id == "x"
+    assert names(bench) == ["x"]
+    found = segment(bench, wait)
+    assert names(bench) == ["x", f"x by {RUN}"]
+    assert [path.name for path in files()] == ["x_seg.nii.gz"]
+    write_labels(str(labels), found.data, {"name": "x", "metadata": found.metadata})
+    found.paint((0, 0, 5, 5), 1)
+    dropped(bench, [labels], wait)
+    assert names(bench)[:1] == ["x"]
+    new = bench.scene._viewer.add_labels(np.zeros(found.data.shape, np.uint8), name="new")
+    assert names(bench)[-2:] == ["x_gt", "new"], "dropped labels are the user's"
+    assert new.metadata["sources"] == [str(cine)], "what is drawn anew could not be saved with its geometry"
+    dropped(bench, [workspace / "cohort" / "b.nii.gz"], wait)
+    assert bench.session.exam.subject.id == "b"
+    assert names(bench) == ["b", "b reference"]
+
+
+def test_a_file_that_is_open_before_the_workbench_is_its_exam(
+    make_napari_viewer: Any, workspace: Path, wait: Wait, exams: Path
+) -> None:
+    viewer = make_napari_viewer()
+    for data, attributes, _ in read_folder(str(exams / "first")):
+        viewer.add_image(data, **attributes)
+    bench = Workbench(viewer, Preferences("cpu", 1, workspace))
+    wait(lambda: bench.session.exam is not None and idle(bench))
+    assert len(viewer.layers) == 1
+    assert bench.session.exam is not None
+    assert bench.place.text().startswith(f"{bench.session.exam.subject.id}: frame")
+    viewer.add_image(viewer.layers[0].data, metadata=dict(viewer.layers[0].metadata), name="copy")
+    wait(lambda: idle(bench))
+    assert [each.name for each in viewer.layers][1:] == ["copy"], (
+        "a copy of the exam was taken for another one"
+    )
+    bench.close_down()
+
+
+# keyboard
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_Return, Qt.Key.Key_Enter])
+def test_enter_opens_a_row_and_tab_leaves_the_table(
+    bench: Workbench, wait: Wait, workspace: Path, qtbot: Any, key: Qt.Key
+) -> None:
+    window = bench.scene._viewer.window._qt_window
+    window.show()
+    qtbot.waitExposed(window)
+    bench.open_cohort(workspace / "cohort")
+    wait(lambda: bench.session.cohort is not None and idle(bench))
+    table = bench.data.table
+    window.activateWindow()
+    table.setFocus()
+    table.setCurrentIndex(table.model().index(1, 4))  # where a box is ticked
+    qtbot.keyClick(table, key)
+    wait(lambda: bench.session.exam is not None)
+    assert bench.session.exam is not None
+    assert bench.session.exam.subject.id == table.model().index(1, 0).data()
+    qtbot.keyClick(table, Qt.Key.Key_Tab)
+    assert table.currentIndex().column() == 4, "Tab walks through the cells"
+    assert not bench.runs.table.tabKeyNavigation()

@@ -6,20 +6,21 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.files.dicom import DicomFolder
 from cmr_ssp.recipes import PRETRAINING
 from cmr_ssp.subjects import CineStack, Cohort, SortOptions, Subject
 from qtpy.QtCore import QCoreApplication
-from qtpy.QtWidgets import QFileDialog, QLabel, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cmr_ssp import work
 from napari_cmr_ssp.exams import Exam
 from napari_cmr_ssp.job_worker import Job, preload
 from napari_cmr_ssp.preferences import Preferences, read_preferences, store_workspace, when_changed
-from napari_cmr_ssp.results import Result, Results
+from napari_cmr_ssp.results import FoundLabels, Result, Results
+from napari_cmr_ssp.saving import offer_nifti_first
 from napari_cmr_ssp.scene import Scene, Viewer
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.data_panel import DataPanel
@@ -27,15 +28,14 @@ from napari_cmr_ssp.widgets.job_bar import JobBar
 from napari_cmr_ssp.widgets.job_desk import JobDesk
 from napari_cmr_ssp.widgets.reconstruction_panel import ReconstructionPanel
 from napari_cmr_ssp.widgets.runs_panel import RunsPanel
+from napari_cmr_ssp.widgets.save_button import SaveButton
 from napari_cmr_ssp.widgets.sorting_dialog import SortingDialog
 from napari_cmr_ssp.widgets.train_panel import TrainPanel
 
 if TYPE_CHECKING:
-    import numpy as np
     from cmr_ssp.jobs import SegmentedSubject
     from cmr_ssp.prediction import Reconstruction
     from cmr_ssp.runs import Records, RunSummary
-    from numpy.typing import NDArray
 
 
 class Workbench(QWidget):
@@ -66,6 +66,8 @@ class Workbench(QWidget):
         self.place.setWordWrap(True)  # else a long text keeps the dock from getting narrow
         self.job_bar = JobBar()
         self.desk = JobDesk(self.job_bar, self)
+        self.save = SaveButton(self.session, self.scene, self.desk, lambda: self.preferences.workspace)
+        offer_nifti_first()
         self._lay_out()
         self._connect()
         # The runs are listed with torch loaded, which a folder that is opened meanwhile must not wait for.
@@ -137,7 +139,9 @@ class Workbench(QWidget):
     def segment_shown(self, run: RunSummary) -> None:
         """Segment all frames of the shown exam, and write a file."""
         if self.session.exam is None:
-            self._refuse("exam", "none is shown", "Double click a subject under Data.")
+            self._refuse(
+                "exam", "none is shown", "Double click a subject under Data, or drop a file on the canvas."
+            )
             return
         self._segment(run, [self.session.exam.subject])
 
@@ -162,7 +166,9 @@ class Workbench(QWidget):
         """Rebuild the shown frame from a part of it."""
         exam = self.session.exam
         if exam is None:
-            self._refuse("exam", "none is shown", "Double click a subject under Data.")
+            self._refuse(
+                "exam", "none is shown", "Double click a subject under Data, or drop a file on the canvas."
+            )
             return
         frame = self.scene.frame
         doing = work.rebuilding(run, exam.subject, frame, seed, hidden, self.preferences)
@@ -257,6 +263,16 @@ class Workbench(QWidget):
             if not self.scene.is_edited(exam, result.run):
                 self._show_result(exam, result)
 
+    def _read_dropped(self, layer: Any) -> None:
+        """Make a cine that napari opened by itself the shown exam."""
+        reading = work.reading_dropped(Path(layer.metadata["sources"][0]))
+        self.desk.read(Job(f"Read {layer.name}", reading), lambda exam: self._take_dropped(exam, layer))
+
+    def _take_dropped(self, exam: Exam, layer: Any) -> None:
+        if self.scene.take_dropped(exam, layer):
+            self.reconstructions.clear()
+            self.session.exam = exam
+
     def _take_segmented(self, run: RunSummary, found: list[Result]) -> None:
         exam = self.session.exam
         for result in found:
@@ -268,9 +284,10 @@ class Workbench(QWidget):
         self._show_scored(run)
 
     def _show_result(self, exam: Exam, result: Result) -> None:
-        def take(labels: NDArray[np.uint8] | None) -> None:
-            if labels is not None and self.session.exam is exam:
-                self.scene.show_prediction(exam, labels, result.run)
+        def take(found: FoundLabels | None) -> None:
+            if found is not None and self.session.exam is exam:
+                about = {"file": str(result.file), "checkpoint": found.checkpoint}
+                self.scene.show_prediction(exam, found.labels, result.run, **about)
 
         reading = work.reading_result(result, exam)
         self.desk.read(Job(f"Read {result.file.name}", reading, is_silent=True), take)
@@ -337,7 +354,11 @@ class Workbench(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs, stretch=1)
-        layout.addWidget(self.place)
+        under = QHBoxLayout()
+        under.setContentsMargins(0, 0, 6, 0)
+        under.addWidget(self.place, stretch=1)
+        under.addWidget(self.save)
+        layout.addLayout(under)
         layout.addWidget(self.job_bar)
 
     def _connect(self) -> None:
@@ -359,6 +380,8 @@ class Workbench(QWidget):
         self.reconstructions.part_chosen.connect(self.scene.show_part)
         self.scene.moved.connect(self._show_place)
         self.scene.put_away.connect(self._show_put_away)
+        self.scene.dropped.connect(self._read_dropped)
+        self.scene.find_dropped()
         self.desk.run_told.connect(self.train.curves.take)
         self.desk.run_ended.connect(self._run_ended)
         self.desk.reading.connect(self._show_reading)
