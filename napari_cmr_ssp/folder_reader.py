@@ -14,11 +14,17 @@ from napari_cmr_ssp.layers import LayerData, image_layer, segmentation_layer, so
 from napari_cmr_ssp.reader import PathOrPaths, Reader, show_warnings
 
 
-def get_folder_reader(path: PathOrPaths) -> Reader | None:
+def get_folder_reader(path: PathOrPaths | None = None) -> Reader | None:
     """Return a reader for cohort folders and DICOM exams, None for any other folder or archive.
+
+    Without a path, as napari's command palette calls it, the user is asked for a folder, which is opened.
 
     A folder that follows no layout that we know is left to other plugins.
     """
+    if path is None:
+        from napari_cmr_ssp.palette import open_exam_folder
+
+        return open_exam_folder()
     if not isinstance(path, str):
         return None
     source = Path(path)
@@ -59,8 +65,8 @@ def _first_subject(cohort: Cohort) -> list[LayerData]:
         raise ImageError(*cohort.problems)
     exam = read_exam(cohort.subjects[0])
     subject, grid = exam.subject, exam.stack.grid
-    about = source_metadata(grid, exam.stack.sources) | {"subject": subject.id}
-    layers = [image_layer(exam.pixels, grid, subject.id, frame_spacing_s=exam.stack.frame_spacing_s, **about)]
+    about = exam.metadata
+    layers = [image_layer(exam.pixels, grid, subject.id, **about)]
     if exam.references:
         layers.append(segmentation_layer(exam.reference_labels, grid, f"{subject.id} reference", **about))
     if len(cohort.subjects) > 1:

@@ -29,6 +29,9 @@ UNITS = ("pixel", "mm", "mm", "mm")
 UNKNOWN = "unknown"
 """The ``numbering`` in the metadata of a layer whose numbers nobody explains."""
 
+EXAM = "exam"
+"""In the metadata of a layer: the key of the exam that it belongs to."""
+
 INPUT, MASKED, REBUILT, ERROR = (
     f"MIM {part}" for part in ("input", "masked input", "reconstruction", "error")
 )

@@ -22,12 +22,18 @@ _LEAST_ANISOTROPY = 2.0
 """A short-axis stack has few slices, and they lie much further apart than pixels."""
 
 
-def get_reader(path: PathOrPaths) -> Reader | None:
+def get_reader(path: PathOrPaths | None = None) -> Reader | None:
     """Return a reader for NIfTI cines, short-axis volumes and label files, None for anything else.
+
+    Without a path, as napari's command palette calls it, the user is asked for a file, which is opened.
 
     Every NIfTI file comes by here. A 3D volume that is no short-axis stack (a brain, a CT) is left to other
     plugins. A damaged file is taken, because reading it says what is wrong with it.
     """
+    if path is None:
+        from napari_cmr_ssp.palette import open_cine_file
+
+        return open_cine_file()
     if not isinstance(path, str):
         return None  # several files to stack into one layer: a cine is one file
     file = Path(path)

@@ -12,14 +12,15 @@ from cmr_ssp.anatomy import Phase
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_cmr_ssp.edited_layers import EditedLayers
 from napari_cmr_ssp.exams import Exam
 from napari_cmr_ssp.layers import (
+    EXAM,
     LayerData,
     image_layer,
     rebuilt_layers,
     record_layers,
     segmentation_layer,
-    source_metadata,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ class Scene:
     """Shows one exam at a time, with what was found in it.
 
     `moved` tells which subject, frame, phase and slice is shown. Not as text over the canvas: that costs more
-    than drawing the image, at every frame that plays.
+    than drawing the image, at every frame that plays. `put_away` names an edited layer that leaves the viewer
+    with its exam; it comes back with it. `dropped` carries a cine's layer that napari opened by itself.
 
     Parameters
     ----------
@@ -60,23 +62,33 @@ class Scene:
     """
 
     moved = Signal(str)
+    put_away = Signal(str)
+    dropped = Signal(object)
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._parts: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        self._edited = EditedLayers()
         self._phases: Mapping[int, Phase] = {}
         self._subject = ""
         self._altered = ""
         self._records: Records | None = None
         self._on_theme: Callable[[], None] | None = None
         viewer.dims.events.current_step.connect(self.tell_place)
+        viewer.layers.events.inserted.connect(self._notice_dropped)
 
     def close(self) -> None:
         """Stop listening to the viewer."""
         with suppress(ValueError, TypeError):
             self._viewer.dims.events.current_step.disconnect(self.tell_place)
+            self._viewer.layers.events.inserted.disconnect(self._notice_dropped)
             if self._on_theme is not None:
                 self._viewer.events.theme.disconnect(self._on_theme)
+
+    @property
+    def layers(self) -> list[Any]:
+        """All layers: those in the viewer, and edited ones that wait for their exam."""
+        return [*self._viewer.layers, *self._edited]
 
     @property
     def frame(self) -> int:
@@ -104,15 +116,16 @@ class Scene:
 
     def show_exam(self, exam: Exam) -> None:
         """Replace what is shown of the last exam; start at end-diastole in the middle of the stack."""
-        self.clear()
+        self._empty(exam)
         subject, grid = exam.subject, exam.stack.grid
-        about = source_metadata(grid, exam.stack.sources) | {"subject": subject.id}
-        frame_spacing_s = exam.stack.frame_spacing_s
-        image = image_layer(exam.pixels, grid, subject.id, frame_spacing_s=frame_spacing_s, **about)
+        about = exam.metadata
+        image = image_layer(exam.pixels, grid, subject.id, **about)
         self._add(image, "image")
         if exam.references:
             labels = exam.reference_labels
             self._add(segmentation_layer(labels, grid, f"{subject.id} reference", **about), "reference")
+        for layer in self._edited.give_back(exam.key):
+            self._viewer.add_layer(layer)
         self._subject, self._phases = subject.id, exam.phase_frames
         self._altered = "".join(f" · {each}" for each in exam.stack.alterations)
         first = next((frame for frame, phase in self._phases.items() if phase is Phase.ED), 0)
@@ -121,14 +134,68 @@ class Scene:
         self._set_pace(exam)
         self.tell_place()
 
+    def take_dropped(self, exam: Exam, layer: Any) -> bool:
+        """Show an exam in place of the layer that napari made of it; False where that layer is gone."""
+        if layer not in self._viewer.layers:
+            return False
+        sources = {str(source) for source in exam.stack.sources}
+        same = [each for each in self._viewer.layers if sources & set(each.metadata.get("sources", ()))]
+        for each in same:
+            each.metadata |= {EXAM: exam.key, "cine": exam.fingerprint}
+            if each is layer or each.name == f"{exam.subject.id} reference":
+                self._take_away(each)
+        self.show_exam(exam)
+        return True
+
+    def find_dropped(self) -> None:
+        """Tell of the newest cine that was opened before this."""
+        found = [layer for layer in self._viewer.layers if self._is_dropped(layer)]
+        if found:
+            self.dropped.emit(found[-1])
+
+    def _notice_dropped(self, event: Any) -> None:
+        if self._is_dropped(event.value):
+            self.dropped.emit(event.value)
+        elif event.value._type_string == "labels":
+            self._give_to_exam(event.value)
+
+    def _give_to_exam(self, layer: Any) -> None:
+        """Let labels that are opened or begun over the shown exam belong to it, if they lie on its grid."""
+        for image in self._ours("image"):
+            affine = image.metadata["affine"]
+            same = np.allclose(layer.metadata.get("affine", affine), affine, rtol=1e-3, atol=1e-2)
+            if same and EXAM not in layer.metadata and layer.data.shape == image.data.shape:
+                layer.metadata = {**image.metadata, **layer.metadata}
+
+    def _is_dropped(self, layer: Any) -> bool:
+        """Whether a layer is a cine from a file, and neither ours nor a copy of one of ours."""
+        is_cine = layer._type_string == "image" and bool(layer.metadata.get("sources"))
+        shown = [each.metadata.get(EXAM) for each in self._ours("image")]
+        return is_cine and layer not in self._parts and layer.metadata.get(EXAM, "") not in shown
+
     def clear(self) -> None:
-        """Take our layers away."""
+        """Take our layers away; those that somebody edited or copied are kept for their exam."""
+        self._empty()
+        self.tell_place()
+
+    def _empty(self, coming: Exam | None = None) -> None:
+        """Take away what belongs to an exam; tell of edited layers that are not of the next one."""
         self._records = None
         for layer in self._ours("image", "reference", "prediction", "reconstruction"):
             self._take_away(layer)
-        self.tell_place()
+        for layer in [each for each in self._viewer.layers if EXAM in each.metadata]:
+            self._take_away(layer)
+            self._edited.keep(layer)
+            if coming is None or layer.metadata[EXAM] != coming.key:
+                self.put_away.emit(layer.name)
 
-    def show_prediction(self, exam: Exam, labels: NDArray[np.uint8], run: str) -> None:
+    def is_edited(self, exam: Exam, run: str) -> bool:
+        """Whether an edited segmentation of an exam by a run lies in the viewer."""
+        ours = self._ours("prediction")
+        about = [each.metadata for each in self._viewer.layers if each not in ours]
+        return any(each.get(EXAM) == exam.key and each.get("run") == run for each in about)
+
+    def show_prediction(self, exam: Exam, labels: NDArray[np.uint8], run: str, **about: str) -> None:
         """Lay a segmentation of all frames over the exam; the reference is hidden but stays.
 
         Parameters
@@ -139,15 +206,26 @@ class Scene:
             0 or a `Structure` number.
         run : str
             Who found it.
+        **about
+            What else the layer shall carry.
         """
         for layer in self._ours("prediction"):
             if layer.metadata.get("run") == run:
                 self._take_away(layer)
         grid = exam.stack.grid
-        about = source_metadata(grid, exam.stack.sources) | {"subject": exam.subject.id, "run": run}
+        metadata = exam.metadata | {"run": run} | about
         for layer in self._ours("reference", "prediction"):
             layer.visible = False
-        self._add(segmentation_layer(labels, grid, f"{exam.subject.id} by {run}", **about), "prediction")
+        self._add(segmentation_layer(labels, grid, f"{exam.subject.id} by {run}", **metadata), "prediction")
+
+    def labels_to_save(self) -> Any | None:
+        """Return the labels layer that is chosen in the layer list, else the top visible one, or None."""
+        from napari.layers import Labels
+
+        layers = [each for each in self._viewer.layers if isinstance(each, Labels)]
+        chosen = self._viewer.layers.selection.active
+        seen = [each for each in layers if each.visible]
+        return chosen if chosen in layers else seen[-1] if seen else None
 
     def show_reconstruction(self, exam: Exam, found: Reconstruction) -> None:
         """Show what pretraining saw and rebuilt of one frame, at its place over the cine."""
@@ -202,8 +280,13 @@ class Scene:
         layer = Layer.create(*data)
         self._parts[layer] = part
         if hasattr(layer.events, "paint"):
-            layer.events.paint.connect(lambda: self._parts.pop(layer, None))
+            layer.events.paint.connect(lambda: self._leave_to_user(layer))
         self._viewer.add_layer(layer)
+
+    def _leave_to_user(self, layer: Any) -> None:
+        """Note that somebody painted in a layer of ours, which is no longer ours to take away."""
+        if self._parts.pop(layer, None) is not None:
+            layer.name = f"{layer.name} (edited)"
 
     def _ours(self, *parts: str) -> list[Any]:
         """Return our layers; a copy is the user's own, and so is a layer from when it was painted in."""

@@ -17,9 +17,10 @@ from cmr_ssp.files.dicom_exams import list_series, sort_anew
 from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.subjects import Cohort, Split, Subject
 
-from napari_cmr_ssp.exams import read_exam
+from napari_cmr_ssp.exams import Exam, read_exam, subject_at
 from napari_cmr_ssp.job_worker import Work
 from napari_cmr_ssp.preferences import Preferences
+from napari_cmr_ssp.results import Result
 from napari_cmr_ssp.sample_data import phantom_cohort_folder
 
 if TYPE_CHECKING:
@@ -82,6 +83,16 @@ def opening_phantoms() -> Work:
 def reading(subject: Subject) -> Work:
     """Read an exam."""
     return lambda *_: read_exam(subject)
+
+
+def reading_dropped(place: Path) -> Work:
+    """Read the exam of a file, folder or archive that was opened in napari itself."""
+    return lambda *_: read_exam(subject_at(place))
+
+
+def reading_result(result: Result, exam: Exam) -> Work:
+    """Read the segmentation of an exam from its file."""
+    return lambda *_: result.read(exam)
 
 
 def listing_series(subject: Subject, options: SortOptions | None = None) -> Work:

@@ -21,15 +21,18 @@ _MEANING = ", ".join(f"{structure.name} {structure.value}" for structure in Stru
 _MOST_LISTED = 8
 
 
-def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
-    """Write a labels layer as structures; what napari calls to save one as ``.nii.gz`` or ``.nii``.
+def write_labels(
+    path: str | None = None, data: Any = None, attributes: dict[str, Any] | None = None
+) -> list[str]:
+    """Write a labels layer as structures and show what is odd about it; what napari calls to save one.
 
     A layer of this plugin gets the geometry of its source file. Any other has none but its scale.
 
     Parameters
     ----------
     path : str
-        File to write; replaced only where it is a segmentation of this program.
+        File to write, see `write_structures`. Without one, as napari's command palette calls it, the user is
+        asked where to save the chosen labels layer.
     data : array of int, shape (frame, slice, row, column) or (slice, row, column)
         0 or a `Structure` number.
     attributes : dict
@@ -43,13 +46,51 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     Raises
     ------
     OutputError
+        As `write_structures` does.
+    """
+    if path is None:
+        from napari_cmr_ssp.palette import save_chosen_labels
+
+        return save_chosen_labels()
+    file, warnings = write_structures(Path(path), data, attributes or {})
+    edits.forget(data)
+    show_problems(warnings)
+    return [str(file)]
+
+
+def write_structures(
+    path: Path, data: Any, attributes: Mapping[str, Any]
+) -> tuple[Path, tuple[Problem, ...]]:
+    """Write the labels of a layer as structures.
+
+    Parameters
+    ----------
+    path : Path
+        File to write; replaced only where it is a segmentation of this program. A name without an ending gets
+        ``.nii.gz``.
+    data : array of int, shape (frame, slice, row, column) or (slice, row, column)
+        0 or a `Structure` number.
+    attributes : Mapping
+        What napari says about the layer.
+
+    Returns
+    -------
+    Path
+        The file.
+    tuple of Problem
+        Warnings about it.
+
+    Raises
+    ------
+    OutputError
         Where the layer is no stack of structures, does not fit its source, or `path` is no place for it.
     """
+    path = path if path.suffix else path.with_name(f"{path.name}.nii.gz")
     name = f"layer '{attributes.get('name', '')}'"
     about = attributes.get("metadata") or {}
     labels = _structures(name, data)
     sources = [Path(source) for source in about.get("sources", ())]
-    _refuse_sources(Path(path), sources)
+    _refuse_sources(path, sources)
     spacing_mm = _spacing_mm(attributes, labels.ndim)
     warnings = []
     if "affine" in about:
@@ -58,12 +99,10 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
             what = f"nobody says what its numbers mean; they were saved as {_MEANING}"
             warnings.append(_warning(name, what, "Check that this is what they are."))
     else:
-        stack = _stack(labels, Grid(_volume(labels), spacing_mm, np.diag([*spacing_mm[::-1], 1.0])))
+        stack = _stack(labels, Grid(_volume(labels), spacing_mm, np.diag([*spacing_mm[::-1], 1.0])), about)
         warnings.append(_no_source(name, spacing_mm))
-    write_segmentation(Path(path), labels, stack)
-    edits.forget(data)
-    _show(warnings)
-    return [path]
+    write_segmentation(path, labels, stack, cine=about.get("cine", ""))
+    return path, tuple(warnings)
 
 
 def _structures(name: str, data: Any) -> NDArray[np.uint8]:
@@ -111,14 +150,20 @@ def _on_source(
             if grid.shape != _volume(labels):
                 what = f"its volumes have the shape {_volume(labels)}, those of {source.name} {grid.shape}"
                 raise OutputError.of(name, what, "Save a layer on the grid of its source.")
-            return _stack(labels, grid, source)
+            return _stack(labels, grid, about, source)
     reverse = bool(about.get("slices_reversed", False))
-    return _stack(labels, Grid(_volume(labels), spacing_mm, affine, reverse))
+    return _stack(labels, Grid(_volume(labels), spacing_mm, affine, reverse), about)
 
 
-def _stack(labels: NDArray[np.uint8], grid: Grid, *sources: Path) -> CineStack:
+def _stack(labels: NDArray[np.uint8], grid: Grid, about: Mapping[str, Any], *sources: Path) -> CineStack:
     n_frames = labels.shape[0] if labels.ndim == 4 else 1
-    return CineStack(grid, n_frames, lambda: labels.astype(np.float32), sources=sources)
+    return CineStack(
+        grid,
+        n_frames,
+        lambda: labels.astype(np.float32),
+        frame_spacing_s=about.get("frame_spacing_s"),
+        sources=sources,
+    )
 
 
 def _volume(labels: NDArray[np.uint8]) -> tuple[int, int, int]:
@@ -152,7 +197,8 @@ def _warning(name: str, what: str, remedy: str) -> Problem:
     return Problem(name, what, remedy, Severity.WARNING)
 
 
-def _show(warnings: Sequence[Problem]) -> None:
+def show_problems(warnings: Sequence[Problem]) -> None:
+    """Show warnings as napari's notifications; in the GUI thread alone."""
     from napari.utils.notifications import show_warning
 
     for warning in warnings:

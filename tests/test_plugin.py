@@ -16,6 +16,7 @@ from cmr_ssp.errors import ImageError, LabelError
 from cmr_ssp.files import open_cine, write_segmentation
 from files_helpers import DIAGONAL, OBLIQUE, heart, pixels, save
 from npe2 import PluginManifest
+from qtpy.QtWidgets import QFileDialog
 
 from napari_cmr_ssp import layers
 from napari_cmr_ssp.reader import get_reader, read
@@ -257,6 +258,61 @@ def test_sample_data_in_the_viewer(viewer: Any) -> None:
     phases = image.metadata["phases"]
     volumes = (labels.data == Structure.LV).sum(axis=(1, 2, 3))
     assert volumes[phases["ED"]] > volumes[phases["ES"]]
+
+
+# command palette
+
+
+@pytest.fixture
+def commands(viewer: Any) -> Callable[[str], Any]:
+    """Return what executes a command of the plugin as napari's palette does."""
+    from napari._app_model import get_app_model
+    from napari.plugins._npe2 import _npe2_manifest_to_actions
+
+    actions, _ = _npe2_manifest_to_actions(PluginManifest.from_distribution(NAME))
+    app = get_app_model()
+    app.register_actions([action for action in actions if action.id not in app.commands])
+    ids = [action.id for action in actions]
+    assert ids == [f"{NAME}.{name}" for name in ("get_reader", "get_folder_reader", "write_labels")]
+    return lambda name: app.commands.execute_command(f"{NAME}.{name}").result()
+
+
+def answer(monkeypatch: pytest.MonkeyPatch, dialog: str, path: Path | str) -> None:
+    given: Any = str(path) if dialog == "getExistingDirectory" else (str(path), "")
+    monkeypatch.setattr(QFileDialog, dialog, lambda *_: given)
+
+
+def test_palette_opens_what_it_says(
+    viewer: Any, commands: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer(monkeypatch, "getOpenFileName", "")
+    answer(monkeypatch, "getExistingDirectory", "")
+    commands("get_reader")
+    commands("get_folder_reader")
+    assert len(viewer.layers) == 0, "nothing was chosen"
+    answer(monkeypatch, "getOpenFileName", save(tmp_path / "anna.nii.gz", pixels(6, 5, 4, 3)))
+    commands("get_reader")
+    assert [layer.name for layer in viewer.layers] == ["anna"]
+    save(tmp_path / "cohort" / "bob.nii.gz", pixels(6, 5, 4, 3))
+    answer(monkeypatch, "getExistingDirectory", tmp_path / "cohort")
+    commands("get_folder_reader")
+    assert [layer.name for layer in viewer.layers] == ["anna", "bob"]
+
+
+def test_palette_saves_the_chosen_labels(
+    viewer: Any, commands: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("napari.utils.notifications.show_warning", said.append)
+    commands("write_labels")
+    assert said == ["Choose a labels layer in the layer list, then save it."]
+    (image,) = viewer.open(str(save(tmp_path / "anna.nii.gz", pixels(6, 5, 4, 3), OBLIQUE)), plugin=NAME)
+    labels = viewer.add_labels(np.ones(image.data.shape, np.uint8), metadata=image.metadata)
+    viewer.layers.selection.active = labels
+    answer(monkeypatch, "getSaveFileName", tmp_path / "drawn")
+    commands("write_labels")
+    np.testing.assert_allclose(nib.load(tmp_path / "drawn.nii.gz").affine, OBLIQUE, rtol=1e-6)
+    assert open_cine(tmp_path / "drawn.nii.gz").load().min() == 1
 
 
 # colours

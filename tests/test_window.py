@@ -328,15 +328,19 @@ def test_what_was_shown_goes_with_its_cohort(bench: Workbench, wait: Wait, tmp_p
     assert not first.is_of(bench.session.exam.subject)
 
 
-def test_a_corrected_or_copied_layer_stays(bench: Workbench, wait: Wait) -> None:
+def test_a_corrected_or_copied_layer_comes_back_with_its_exam(bench: Workbench, wait: Wait) -> None:
     show(bench, "a", wait)
     viewer, reference = bench.scene._viewer, layer(bench, "a reference")
     copy = viewer.add_labels(reference.data.copy(), name="copy", metadata=dict(reference.metadata))
     reference.paint((0, 0, 5, 5), 2)
+    edited = reference.data.copy()
     show(bench, "b", wait)
-    assert reference in viewer.layers
-    assert copy in viewer.layers
-    assert "a" not in viewer.layers
+    assert [each.name for each in viewer.layers] == ["b", "b reference"]
+    show(bench, "a", wait)
+    assert [each.name for each in viewer.layers] == ["a", "a reference", "a reference (edited)", "copy"]
+    assert list(viewer.layers)[2:] == [reference, copy]
+    np.testing.assert_array_equal(reference.data, edited)
+    assert viewer.layers["a reference"].data is not reference.data
 
 
 def test_training_inherits_the_split_of_its_pretraining(bench: Workbench, wait: Wait) -> None:

@@ -10,7 +10,6 @@ from cmr_ssp.files.dicom import DicomFolder
 from cmr_ssp.subjects import Cohort, Role, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION
 from qtpy.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
-from qtpy.QtGui import QKeySequence, QShortcut
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -120,9 +119,7 @@ class DataPanel(QWidget):
         table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         table.doubleClicked.connect(self._ask_for_exam)
         selection_of(table).currentRowChanged.connect(lambda index, _: self._ask_for_series(index))
-        enter = QShortcut(QKeySequence(Qt.Key.Key_Return), table)
-        enter.setContext(Qt.ShortcutContext.WidgetShortcut)
-        enter.activated.connect(lambda: self._ask_for_exam(table.currentIndex()))
+        table.row_opened.connect(self._ask_for_exam)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._show_menu)
         return table

@@ -119,7 +119,7 @@ class _Guard(QObject):
 
     @property
     def _edits(self) -> list[str]:
-        return [layer.name for layer in edits.unsaved(self._viewer.layers)]
+        return [layer.name for layer in edits.unsaved(self._bench.scene.layers)]
 
 
 def _window_of(widget: QWidget) -> QMainWindow | None:

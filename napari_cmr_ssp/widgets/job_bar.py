@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from pathlib import Path
 
 from cmr_ssp.errors import Problem
 from cmr_ssp.events import (
@@ -16,7 +17,7 @@ from cmr_ssp.events import (
     UpdateFinished,
     WeightsTransferred,
 )
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QUrl, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_cmr_ssp.job_worker import Job, JobResult
@@ -43,7 +44,8 @@ class JobBar(QWidget):
         self.title.setWordWrap(True)
         self.note = QLabel()
         self.note.setWordWrap(True)
-        self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
+        self.note.setOpenExternalLinks(True)
         self.weights = QLabel()
         self.weights.setWordWrap(True)
         self.weights.hide()
@@ -78,6 +80,7 @@ class JobBar(QWidget):
         self.title.setText(job.title)
         self.title.setToolTip("")
         self.note.setText("Starting ...")
+        self.note.setToolTip("")
         self.weights.hide()
         self.progress.setRange(0, 0)
         self._show_running(True)
@@ -117,12 +120,27 @@ class JobBar(QWidget):
         self.problems.setText(text)
         self.problems.setVisible(bool(text))
 
+    def tell_saved(self, files: Sequence[Path], *, n_unseen: int) -> None:
+        """Say where segmentations were written, with a link to their folder, and which are not on screen."""
+        if not files or self._job is not None:
+            return
+        folder = files[0].parent
+        what = files[0].name if len(files) == 1 else f"{len(files)} files"
+        where = html.escape(f"{folder.parent.name}/{folder.name}")
+        link = f'<a href="{QUrl.fromLocalFile(str(folder)).toString()}">{where}</a>'
+        later = " It is shown when its exam is opened." if n_unseen else ""
+        later = " They are shown when their exams are opened." if n_unseen > 1 else later
+        self.note.setText(f"Saved {html.escape(what)} in {link}.{later}")
+        self.note.setToolTip(str(folder))
+        self.note.show()
+
     def clear(self) -> None:
         """Forget what went wrong, and how the last job ended unless one is running."""
         self.show_problems(())
         if self._job is None:
             self.title.setText(_IDLE)
             self.weights.hide()
+            self.note.hide()
 
     def show_waiting(self, n_waiting: int) -> None:
         """Say how many jobs wait behind the one that runs."""

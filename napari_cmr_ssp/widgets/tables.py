@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from qtpy.QtCore import QAbstractItemModel, QItemSelectionModel, QModelIndex
+from qtpy.QtCore import QAbstractItemModel, QEvent, QItemSelectionModel, QModelIndex, Qt, Signal
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_cmr_ssp.widgets.tones import ToneDelegate
@@ -20,9 +21,34 @@ QTableView::indicator:disabled {{ border-color: transparent; }}
 """
 
 
-def table_of(model: QAbstractItemModel) -> QTableView:
+class Table(QTableView):
+    """A table of rows: Enter opens one, Tab goes on to the next widget.
+
+    `row_opened` carries the first cell of the current row.
+    """
+
+    row_opened = Signal(object)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Keep Enter from whatever napari binds to it."""
+        if isinstance(event, QKeyEvent) and _is_enter(event):
+            if event.type() == QEvent.Type.ShortcutOverride:
+                event.accept()
+                return True
+            if event.type() == QEvent.Type.KeyPress and self.currentIndex().isValid():
+                self.row_opened.emit(self.currentIndex().siblingAtColumn(0))
+                return True
+        return bool(super().event(event))
+
+
+def _is_enter(event: QKeyEvent) -> bool:
+    return event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+
+
+def table_of(model: QAbstractItemModel) -> Table:
     """Return a view that selects whole rows and gives its first column the room that is left."""
-    table = QTableView()
+    table = Table()
+    table.setTabKeyNavigation(False)
     table.setModel(model)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
     table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)

@@ -6,19 +6,21 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.files.dicom import DicomFolder
 from cmr_ssp.recipes import PRETRAINING
 from cmr_ssp.subjects import CineStack, Cohort, SortOptions, Subject
 from qtpy.QtCore import QCoreApplication
-from qtpy.QtWidgets import QFileDialog, QLabel, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cmr_ssp import work
 from napari_cmr_ssp.exams import Exam
 from napari_cmr_ssp.job_worker import Job, preload
 from napari_cmr_ssp.preferences import Preferences, read_preferences, store_workspace, when_changed
+from napari_cmr_ssp.results import FoundLabels, Result, Results
+from napari_cmr_ssp.saving import offer_nifti_first
 from napari_cmr_ssp.scene import Scene, Viewer
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.data_panel import DataPanel
@@ -26,6 +28,7 @@ from napari_cmr_ssp.widgets.job_bar import JobBar
 from napari_cmr_ssp.widgets.job_desk import JobDesk
 from napari_cmr_ssp.widgets.reconstruction_panel import ReconstructionPanel
 from napari_cmr_ssp.widgets.runs_panel import RunsPanel
+from napari_cmr_ssp.widgets.save_button import SaveButton
 from napari_cmr_ssp.widgets.sorting_dialog import SortingDialog
 from napari_cmr_ssp.widgets.train_panel import TrainPanel
 
@@ -51,6 +54,7 @@ class Workbench(QWidget):
         self._preferences = preferences
         self.session = Session()
         self.scene = Scene(napari_viewer)
+        self.results = Results()
         self._is_open = True
         self._stop_following = None if preferences else when_changed(lambda: self.refresh_runs())
         self.data = DataPanel(self.session)
@@ -62,6 +66,8 @@ class Workbench(QWidget):
         self.place.setWordWrap(True)  # else a long text keeps the dock from getting narrow
         self.job_bar = JobBar()
         self.desk = JobDesk(self.job_bar, self)
+        self.save = SaveButton(self.session, self.scene, self.desk, lambda: self.preferences.workspace)
+        offer_nifti_first()
         self._lay_out()
         self._connect()
         # The runs are listed with torch loaded, which a folder that is opened meanwhile must not wait for.
@@ -131,11 +137,13 @@ class Workbench(QWidget):
         self.start_training(plan, pretrains=run.method in PRETRAINING)
 
     def segment_shown(self, run: RunSummary) -> None:
-        """Segment all frames of the shown exam."""
+        """Segment all frames of the shown exam, and write a file."""
         if self.session.exam is None:
-            self._refuse("exam", "none is shown", "Double click a subject under Data.")
+            self._refuse(
+                "exam", "none is shown", "Double click a subject under Data, or drop a file on the canvas."
+            )
             return
-        self._segment(run, [self.session.exam.subject], None)
+        self._segment(run, [self.session.exam.subject])
 
     def segment_selected(self, run: RunSummary) -> None:
         """Segment the subjects that are selected in the table, and write files."""
@@ -143,7 +151,7 @@ class Workbench(QWidget):
         if cohort is None or not ids:
             self._refuse("subjects", "none is selected", "Select rows of the table under Data.")
             return
-        self._segment(run, cohort.select(ids).subjects, run.folder / "segmentations")
+        self._segment(run, cohort.select(ids).subjects)
 
     def score(self, run: RunSummary) -> None:
         """Score a run on all labelled subjects of the cohort."""
@@ -158,7 +166,9 @@ class Workbench(QWidget):
         """Rebuild the shown frame from a part of it."""
         exam = self.session.exam
         if exam is None:
-            self._refuse("exam", "none is shown", "Double click a subject under Data.")
+            self._refuse(
+                "exam", "none is shown", "Double click a subject under Data, or drop a file on the canvas."
+            )
             return
         frame = self.scene.frame
         doing = work.rebuilding(run, exam.subject, frame, seed, hidden, self.preferences)
@@ -249,13 +259,43 @@ class Workbench(QWidget):
         self.reconstructions.clear()
         self.scene.show_exam(exam)
         self.session.exam = exam
+        for result in self.results.of(exam):
+            if not self.scene.is_edited(exam, result.run):
+                self._show_result(exam, result)
 
-    def _take_segmented(self, run: RunSummary, found: list[SegmentedSubject]) -> None:
+    def _read_dropped(self, layer: Any) -> None:
+        """Make a cine that napari opened by itself the shown exam."""
+        reading = work.reading_dropped(Path(layer.metadata["sources"][0]))
+        self.desk.read(Job(f"Read {layer.name}", reading), lambda exam: self._take_dropped(exam, layer))
+
+    def _take_dropped(self, exam: Exam, layer: Any) -> None:
+        if self.scene.take_dropped(exam, layer):
+            self.reconstructions.clear()
+            self.session.exam = exam
+
+    def _take_segmented(self, run: RunSummary, found: list[Result]) -> None:
         exam = self.session.exam
-        for one in found:
-            if exam is not None and exam.is_of(one.subject):
-                self.scene.show_prediction(exam, one.labels, run.name)
+        for result in found:
+            self.results.add(result)
+            if exam is not None and exam.is_of(result.subject):
+                self._show_result(exam, result)
+        unseen = [one for one in found if exam is None or not exam.is_of(one.subject)]
+        self.job_bar.tell_saved([result.file for result in found], n_unseen=len(unseen))
         self._show_scored(run)
+
+    def _show_result(self, exam: Exam, result: Result) -> None:
+        def take(found: FoundLabels | None) -> None:
+            if found is not None and self.session.exam is exam:
+                about = {"file": str(result.file), "checkpoint": found.checkpoint}
+                self.scene.show_prediction(exam, found.labels, result.run, **about)
+
+        reading = work.reading_result(result, exam)
+        self.desk.read(Job(f"Read {result.file.name}", reading, is_silent=True), take)
+
+    def _show_put_away(self, name: str) -> None:
+        from napari.utils.notifications import show_info
+
+        show_info(f"'{name}' is put away with its exam, and comes back when that exam is shown again.")
 
     def _show_scored(self, run: RunSummary) -> None:
         self.show_scores(run)
@@ -271,17 +311,19 @@ class Workbench(QWidget):
         self.scene.show_records(records)
         self.reconstructions.show_records(records)
 
-    def _segment(self, run: RunSummary, subjects: Sequence[Subject], output: Path | None) -> None:
-        found: list[SegmentedSubject] = []
-        exam = self.session.exam
+    def _segment(self, run: RunSummary, subjects: Sequence[Subject]) -> None:
+        found: list[Result] = []
 
         def keep(one: SegmentedSubject) -> None:
-            if exam is not None and exam.is_of(one.subject):  # many cines would fill the memory
-                found.append(one)
+            assert one.file is not None  # an output folder is named
+            found.append(
+                Result(one.subject, run.name, one.file)
+            )  # labels of many cines would fill the memory
 
+        output = run.folder / "segmentations"
         doing = work.segmenting(run.folder, subjects, self.preferences, keep, output)
         whom = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
-        where = "a layer over the exam" if output is None else f"files in {run.name}/{output.name}"
+        where = f"files in {run.name}/{output.name}"
         job = Job(f"Segment {whom} by {run.name}", doing, result=where, result_folder=output)
         self.desk.compute(job, lambda _: self._take_segmented(run, found), even_if_failed=True)
 
@@ -312,7 +354,11 @@ class Workbench(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs, stretch=1)
-        layout.addWidget(self.place)
+        under = QHBoxLayout()
+        under.setContentsMargins(0, 0, 6, 0)
+        under.addWidget(self.place, stretch=1)
+        under.addWidget(self.save)
+        layout.addLayout(under)
         layout.addWidget(self.job_bar)
 
     def _connect(self) -> None:
@@ -333,6 +379,9 @@ class Workbench(QWidget):
         self.reconstructions.records_asked.connect(self.show_records)
         self.reconstructions.part_chosen.connect(self.scene.show_part)
         self.scene.moved.connect(self._show_place)
+        self.scene.put_away.connect(self._show_put_away)
+        self.scene.dropped.connect(self._read_dropped)
+        self.scene.find_dropped()
         self.desk.run_told.connect(self.train.curves.take)
         self.desk.run_ended.connect(self._run_ended)
         self.desk.reading.connect(self._show_reading)
