@@ -42,7 +42,7 @@ from cmr_ssp.events import (
 from cmr_ssp.files import exam_id, open_cine, open_cohort
 from cmr_ssp.jobs.segmenting import subject_role
 from cmr_ssp.networks import UNet
-from cmr_ssp.pretrain import MimObjective
+from cmr_ssp.pretraining import MimObjective
 from cmr_ssp.recipes import matching_preset
 from cmr_ssp.runs import Provenance, Run, file_digest, load_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split
@@ -831,7 +831,7 @@ def test_a_cine_is_never_overwritten_nor_two_results_by_one_another(
             jobs.segment(story.finetuned, [cine], output, device="cpu")
     with pytest.raises(OutputError, match="same name"):
         jobs.segment(story.finetuned, [cine, cohort.root / "f.nii.gz"], tmp_path / "out", device="cpu")
-    with pytest.raises(OutputError, match="one file for 2 cines"):
+    with pytest.raises(OutputError, match="one file, but several cines"):
         jobs.segment(story.finetuned, [cine, cohort.root / "g.nii.gz"], tmp_path / "o.nii.gz", device="cpu")
     assert cine.read_bytes() == before
     assert (tmp_path / "plain.txt").read_text() == "mine"

@@ -11,7 +11,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from cmr_ssp import jobs
-from cmr_ssp.errors import CheckpointError, CohortError, ImageError, OutputError
+from cmr_ssp.errors import CheckpointError, CohortError, ImageError
 from cmr_ssp.events import Cancel, Noticed, Outcome, Preparing
 from cmr_ssp.files import open_cine, open_cohort
 from cmr_ssp.jobs import SegmentedSubject
@@ -140,7 +140,7 @@ def test_a_cine_that_segment_works_on_is_left_in_the_middle_too(
     run: Run, cohort: Cohort, tmp_path: Path
 ) -> None:
     cancel = Cancel()
-    outcome = jobs.segment(
+    done = jobs.segment(
         run,
         [cohort.root / "a.nii.gz"],
         tmp_path / "out",
@@ -148,7 +148,8 @@ def test_a_cine_that_segment_works_on_is_left_in_the_middle_too(
         on_event=lambda event: cancel.request() if isinstance(event, Preparing) else None,
         cancel=cancel,
     )
-    assert outcome is Outcome.STOPPED
+    assert done.outcome is Outcome.STOPPED
+    assert done.files == ()
     assert not (tmp_path / "out").exists()
 
 
@@ -176,17 +177,20 @@ def test_ids_that_lead_out_of_the_folder_are_refused(
     assert not (tmp_path / "in").exists()
 
 
-def test_nothing_is_segmented_for_nobody_twice_or_over_a_strangers_file(
-    run: Run, cohort: Cohort, tmp_path: Path
-) -> None:
+def test_nothing_is_segmented_for_nobody_or_twice(run: Run, cohort: Cohort) -> None:
     with pytest.raises(CohortError, match="no subject"):
         segmented(run, [])
     with pytest.raises(CohortError, match="'a': is the id of 2 subjects"):
         segmented(run, [cohort.subjects[0], cohort.subjects[0]])
+
+
+def test_a_strangers_file_stays_and_the_new_one_lies_beside(run: Run, cohort: Cohort, tmp_path: Path) -> None:
     (tmp_path / "a_seg.nii.gz").write_text("mine")
-    with pytest.raises(OutputError, match="no segmentation of this program"):
-        segmented(run, cohort.subjects, output=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["a_seg.nii.gz"]
+    (one,), heard = segmented(run, cohort.subjects[:1], output=tmp_path)
+    assert one.file == tmp_path / "a-2_seg.nii.gz"
+    assert (tmp_path / "a_seg.nii.gz").read_text() == "mine"
+    assert [p.name for p in tmp_path.iterdir() if "-2" in p.name] == ["a-2_seg.nii.gz"]
+    assert any("no segmentation of this program" in notice.problem.what for notice in heard.of(Noticed))
 
 
 def test_a_pretrained_network_does_not_segment_subjects(cohort: Cohort, tmp_path: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from cmr_ssp.errors import OutputError
@@ -44,3 +46,18 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, as UTF-8; see `replacing`."""
     write_bytes(path, text.encode())
+
+
+def keep_copy(path: Path) -> Path:
+    """Copy a file to the first free of ``NAME.bak``, ``NAME.bak2`` ... beside it; return the copy.
+
+    Raises
+    ------
+    OutputError
+        Where it cannot be written.
+    """
+    names = (path.with_name(f"{path.name}.bak{number if number > 1 else ''}") for number in count(1))
+    copy = next(name for name in names if not name.exists())
+    with replacing(copy) as temporary:
+        shutil.copy2(path, temporary)
+    return copy

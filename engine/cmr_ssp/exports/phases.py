@@ -76,7 +76,7 @@ def write_phases(
     endings = ["_seg.nii.gz", ".nii.gz"] if images else ["_seg.nii.gz"]
     written, *pictures = planned(folder, name, moments, stack, endings, replace=replace)
     for moment, path in zip(moments, written, strict=True):
-        write_segmentation(path, labels[moment.frame], stack)
+        write_segmentation(path, labels[moment.frame], stack, replace=replace)
     if pictures:
         pixels = stack.load()
         for moment, path in zip(moments, pictures[0], strict=True):

@@ -7,12 +7,13 @@ from cmr_ssp.jobs.finetune import finetune
 from cmr_ssp.jobs.preparing import Settings
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.reconstruct import reconstruct
-from cmr_ssp.jobs.segment import segment
+from cmr_ssp.jobs.segment import SegmentedFiles, segment
 from cmr_ssp.jobs.segment_subjects import SegmentedSubject, segment_subjects
 
 __all__ = [
     "Evaluation",
     "LabelBudget",
+    "SegmentedFiles",
     "SegmentedSubject",
     "Settings",
     "add_correction",

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from lightning_fabric import Fabric
 
 from cmr_ssp.devices import (
     choose_device,
@@ -39,6 +38,9 @@ from cmr_ssp.training import (
     TrainingLength,
     train,
 )
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _R = TypeVar("_R", bound=Recipe)
 

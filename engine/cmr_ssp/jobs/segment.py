@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS
 from cmr_ssp.devices import choose_device
-from cmr_ssp.errors import CmrSspError, ImageError, OutputError, Problem
+from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
-from cmr_ssp.files import exam_id, open_cine, write_segmentation
-from cmr_ssp.files.dicom import may_be_exam
-from cmr_ssp.files.nifti import SUFFIXES, stem_of
+from cmr_ssp.files import open_cine, write_segmentation
+from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import unsure_of_heart
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, unsure_of_heart
 from cmr_ssp.jobs.segmenting import counting_frames
+from cmr_ssp.jobs.targets import planned, set_aside
 from cmr_ssp.prediction import load_segmenter, segment_stack
-from cmr_ssp.runs import Run
+from cmr_ssp.runs import Run, file_digest
 from cmr_ssp.subjects import CineStack
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedFiles:
+    """What `segment` wrote.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        Stopped where it was cancelled, so that files are missing.
+    files : tuple of (Path, Path)
+        Each cine that is done, as it was given, and its segmentation.
+    """
+
+    outcome: Outcome
+    files: tuple[tuple[Path, Path], ...]
 
 
 def segment(
@@ -26,10 +43,11 @@ def segment(
     output: Path,
     *,
     numbering: str = "mnms",
+    replace: bool = False,
     device: str = "auto",
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
-) -> Outcome:
+) -> SegmentedFiles:
     """Segment NIfTI cines or DICOM exams and write one 4D label file each.
 
     Parameters
@@ -43,6 +61,9 @@ def segment(
         cine a NIfTI file.
     numbering : str
         Numbers of the structures in the files: ``mnms`` (LV 1, MYO 2, RV 3) or ``acdc``.
+    replace : bool
+        Write over segmentations of other exams, and over those that were edited or drawn; a copy of the old
+        file stays beside it as ``.bak``. An earlier prediction of the same cine is replaced without.
     device, on_event, cancel
         As for `cmr_ssp.jobs.pretrain`.
 
@@ -50,46 +71,46 @@ def segment(
     ------
     ImageError
         Naming every file that cannot be segmented, before the first is.
+    OutputError
+        Naming every file that is in the way, before the first is written.
     """
     cancel = cancel or Cancel()
+    written: list[tuple[Path, Path]] = []
 
     def work() -> Outcome:
         if not cines:
             raise ImageError.of(output, "no cine was named that it could be made from", "Name at least one.")
-        targets = _targets(cines, output)
         stacks = _opened(cines)
-        segmenter = load_segmenter(run.last, choose_device(device))
-        for done, (source, stack, target) in enumerate(zip(cines, stacks, targets, strict=True)):
+        targets = planned(cines, stacks, output, replace=replace)
+        segmenter, checkpoint = load_segmenter(run.last, choose_device(device)), file_digest(run.last)
+        for source, stack, target in zip(cines, stacks, targets, strict=True):
             cancel.check()
-            for problem in stack.problems:
+            for problem in filter(None, (*stack.problems, large_cine(source, stack))):
                 on_event(Noticed(problem))
             network, recipe, in_plane = segmenter.network, segmenter.recipe, stack.grid.spacing_mm[1:]
             tell = counting_frames(stack, on_event, cancel)
-            found = segment_stack(network, stack.load(), in_plane, recipe, on_progress=tell)
-            write_segmentation(target, found.labels, stack, NUMBERINGS[numbering])
+            with stack.frames() as pixels:
+                found = segment_stack(network, pixels, in_plane, recipe, on_progress=tell)
+                digest = cine_digest(pixels)
+            for problem in set_aside(target, stack, digest) if replace else ():
+                on_event(Noticed(problem))
+            write_segmentation(
+                target,
+                found.labels,
+                stack,
+                NUMBERINGS[numbering],
+                cine=digest,
+                checkpoint=checkpoint,
+                replace=replace,
+            )
+            written.append((source, target))
             if not found.heart_sure:
                 on_event(Noticed(unsure_of_heart(source)))
-            on_event(Preparing("cines segmented", done + 1, len(stacks)))
+            on_event(Preparing("cines segmented", len(written), len(stacks)))
         return Outcome.FINISHED
 
-    return guarded(work, on_event)
-
-
-def _targets(cines: Sequence[Path], output: Path) -> list[Path]:
-    """Return where each segmentation goes; two cines of the same name would overwrite one another."""
-    if len(cines) == 1 and output.name.endswith(SUFFIXES):
-        return [output]
-    if output.name.endswith(SUFFIXES):
-        raise OutputError.of(output, f"is one file for {len(cines)} cines", "Give a folder.")
-    targets = [output / f"{_name(cine)}_seg.nii.gz" for cine in cines]
-    if len(set(targets)) < len(targets):
-        raise OutputError.of(output, "several cines have the same name", "Segment them one by one.")
-    return targets
-
-
-def _name(cine: Path) -> str:
-    """Return what to call a cine; the folder of a DICOM exam may be named after a person."""
-    return exam_id(cine) if may_be_exam(cine) else stem_of(cine)
+    outcome = guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT)
+    return SegmentedFiles(outcome, tuple(written))
 
 
 def _opened(cines: Sequence[Path]) -> list[CineStack]:

@@ -15,11 +15,13 @@ from cmr_ssp.errors import CohortError, ImageError, LabelError, Problem
 from cmr_ssp.evaluation import Score
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_stack, verified, write_segmentation
+from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import unsure_of_heart
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, unsure_of_heart
 from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, counting_frames, read_drawings
+from cmr_ssp.jobs.targets import beside
 from cmr_ssp.runs import Run
-from cmr_ssp.subjects import CineStack, Subject
+from cmr_ssp.subjects import Subject
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,12 +38,15 @@ class SegmentedSubject:
         False where motion did not tell where the heart is.
     scores : tuple of Score
         Of its labelled phases; empty where there are none.
+    file : Path or None
+        Where it was written to, None where nothing was to be written.
     """
 
     subject: Subject
     labels: NDArray[np.uint8]
     heart_sure: bool
     scores: tuple[Score, ...]
+    file: Path | None = None
 
 
 OnFound = Callable[[SegmentedSubject], None]
@@ -74,7 +79,8 @@ def segment_subjects(
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     output : Path, optional
-        A folder, which gets ``<subject id>_seg.nii.gz``, LV 1, MYO 2, RV 3; nothing is written without.
+        A folder, which gets ``<subject id>_seg.nii.gz``, LV 1, MYO 2, RV 3; nothing is written without. Where
+        that file is another exam's, or was edited, it stays, and ``<subject id>-2_seg.nii.gz`` is written.
     on_found : callable, optional
         Called with each subject as soon as it is done, on the thread of this job.
     on_event, cancel
@@ -95,12 +101,10 @@ def segment_subjects(
         for done, subject in enumerate(subjects):
             cancel.check()
             try:
-                stack, found = _segment(scorer, subject, on_event, cancel)
+                found = _segment(scorer, subject, output, on_event, cancel)
             except (ImageError, LabelError) as error:
                 problems += error.problems
             else:
-                if output is not None:
-                    write_segmentation(output / f"{subject.id}_seg.nii.gz", found.labels, stack)
                 record.add(found.scores)
                 on_found(found)
             on_event(Preparing("subjects segmented", done + 1, len(subjects)))
@@ -108,7 +112,7 @@ def segment_subjects(
             raise ImageError(*problems)
         return Outcome.FINISHED
 
-    return guarded(work, on_event)
+    return guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT)
 
 
 def _require_names(subjects: Sequence[Subject]) -> None:
@@ -131,16 +135,23 @@ def _require_names(subjects: Sequence[Subject]) -> None:
 
 
 def _segment(
-    scorer: Scorer, subject: Subject, on_event: OnEvent, cancel: Cancel
-) -> tuple[CineStack, SegmentedSubject]:
+    scorer: Scorer, subject: Subject, output: Path | None, on_event: OnEvent, cancel: Cancel
+) -> SegmentedSubject:
     checked, _ = verified(subject)
     drawings = read_drawings(checked, tuple(Phase))
     stack = open_stack(checked)
-    for problem in stack.problems:
+    for problem in filter(None, (*stack.problems, large_cine(subject.id, stack))):
         on_event(Noticed(problem))
-    pixels = stack.load()
-    found = scorer.segment(stack, pixels, on_progress=counting_frames(stack, on_event, cancel))
+    with stack.frames() as pixels:
+        found = scorer.segment(stack, pixels, on_progress=counting_frames(stack, on_event, cancel))
+        digest = cine_digest(pixels)
+        scores = scorer.score(checked, stack, pixels, drawings, dict(enumerate(found.labels)), digest)
     if not found.heart_sure:
         on_event(Noticed(unsure_of_heart(subject.id)))
-    scores = scorer.score(checked, pixels, drawings, dict(enumerate(found.labels)))
-    return stack, SegmentedSubject(subject, found.labels, found.heart_sure, tuple(scores))
+    file = None
+    if output is not None:
+        file, in_the_way = beside(output, subject.id, stack, digest)
+        write_segmentation(file, found.labels, stack, cine=digest, checkpoint=scorer.checkpoint)
+        for problem in in_the_way:
+            on_event(Noticed(problem))
+    return SegmentedSubject(subject, found.labels, found.heart_sure, tuple(scores), file)

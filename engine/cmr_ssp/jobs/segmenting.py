@@ -12,23 +12,24 @@ from numpy.typing import NDArray
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import OutputError, Severity
-from cmr_ssp.evaluation import Score, SubjectRole, score_segmentation
+from cmr_ssp.evaluation import Score, Scored, SubjectRole, score_segmentation
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_progress
 from cmr_ssp.files import read_segmentation
 from cmr_ssp.prediction import SegmentedStack, Segmenter, load_segmenter, segment_stack
-from cmr_ssp.runs import Provenance, Run, lineage, store_scores, stored_scores
+from cmr_ssp.runs import Provenance, Run, lineage, run_id, store_scores, stored_scores
 from cmr_ssp.samples.bank_building import fingerprint
-from cmr_ssp.subjects import CineStack, LabelSource, Role, Segmentation, Split, Subject
+from cmr_ssp.subjects import CineStack, Frames, LabelSource, Role, Segmentation, Split, Subject
 
 Drawings = Mapping[Phase, Segmentation]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
-    """A run's network, what the run knows of subjects, and the checkpoints that it is or came from."""
+    """A run's network, what the run knows of subjects, its checkpoint, and all that it is or came from."""
 
     segmenter: Segmenter
     split: Split
+    checkpoint: str
     lineage: frozenset[str]
 
     @classmethod
@@ -43,12 +44,13 @@ class Scorer:
         split = run.split()
         segmenter = load_segmenter(run.last, choose_device(device))
         torch.set_num_threads(segmenter.recipe.threads or torch.get_num_threads())
-        return cls(segmenter, split, frozenset(lineage(run, segmenter.provenance)))
+        checkpoint, *ancestors = lineage(run, segmenter.provenance)
+        return cls(segmenter, split, checkpoint, frozenset([checkpoint, *ancestors]))
 
     def segment(
         self,
         stack: CineStack,
-        pixels: NDArray[np.float32],
+        pixels: Frames,
         frames: Sequence[int] | None = None,
         on_progress: Progress = ignore_progress,
     ) -> SegmentedStack:
@@ -59,16 +61,20 @@ class Scorer:
     def score(
         self,
         subject: Subject,
-        pixels: NDArray[np.float32],
+        stack: CineStack,
+        pixels: Frames,
         drawings: Drawings,
         labels: Mapping[int, NDArray[np.uint8]],
+        cine: str,
     ) -> list[Score]:
-        """Compare the labels, shape (slice, row, column) by frame, with what was drawn."""
+        """Compare the labels, shape (slice, row, column) by frame, with what was drawn on a cine (digest)."""
         known = subject_role(subject.id, fingerprint(pixels), self.segmenter.provenance, self.split)
+        run = run_id(self.segmenter.recipe, self.segmenter.provenance)
+        scored = Scored.of(stack.grid.spacing_mm, cine, run, self.checkpoint)
         scores: list[Score] = []
         for phase, drawing in drawings.items():
             role = label_role(known, subject.label(phase), self.lineage)
-            scores += score_segmentation(labels[drawing.frame], drawing, subject.id, phase, role)
+            scores += score_segmentation(labels[drawing.frame], drawing, subject.id, phase, role, scored)
         return scores
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning_fabric import Fabric
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 
 from cmr_ssp.errors import Problem, RunError
 from cmr_ssp.events import (
@@ -22,7 +24,7 @@ from cmr_ssp.events import (
     UpdateFinished,
 )
 from cmr_ssp.recipes import Recipe
-from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint, save_checkpoint
+from cmr_ssp.runs import Checkpoint, Provenance, Run, data_id, load_checkpoint, run_id, save_checkpoint
 from cmr_ssp.runs.records import forget_records
 from cmr_ssp.training.freed_memory import keeping_freed_memory
 from cmr_ssp.training.order import TrainingLength
@@ -109,6 +111,7 @@ class _Loop:
         self._processes = self._stepper.processes
         self._tally = _Tally()
         self._scores: dict[str, float] = {}
+        self._ids = {"run": run_id(recipe, provenance), "data": data_id(provenance)}
         self._limit, self._pace = limit, Pace(limit, recipe.checkpoint_every)
         self._validation = Validation(
             objective, self._processes, limit, lambda problem: on_event(Noticed(problem))
@@ -224,7 +227,7 @@ class _Loop:
         rate = self._stepper.optimiser.param_groups[0]["lr"]
         if self._processes.first:
             self._run.append_history(
-                {"epoch": epoch, "update": tally.update, "learning_rate": rate} | self._scores
+                {"epoch": epoch, "update": tally.update} | self._ids | {"learning_rate": rate} | self._scores
             )
         self._on_event(EpochFinished(epoch, tally.update, self._scores))
         self._warn()

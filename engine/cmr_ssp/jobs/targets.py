@@ -1,0 +1,104 @@
+"""Where segmentations go: none takes the place of another exam's, or of one that cannot be made again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from itertools import chain, count
+from pathlib import Path
+
+from cmr_ssp.atomic import keep_copy
+from cmr_ssp.errors import OutputError, Problem, Severity
+from cmr_ssp.files import exam_id
+from cmr_ssp.files.dicom import may_be_exam
+from cmr_ssp.files.label_marks import Kept, cine_digest
+from cmr_ssp.files.nifti import SUFFIXES, stem_of
+from cmr_ssp.files.writing import check_segmentation_target, standing
+from cmr_ssp.subjects import CineStack
+
+_ENDING = "_seg.nii.gz"
+
+
+def planned(cines: Sequence[Path], stacks: Sequence[CineStack], output: Path, *, replace: bool) -> list[Path]:
+    """Return where the segmentation of each cine goes, once nothing speaks against writing them all.
+
+    Raises
+    ------
+    OutputError
+        Naming every file that is in the way.
+    """
+    targets: list[Path] = []
+    problems: list[Problem] = []
+    for cine, stack in zip(cines, stacks, strict=True):
+        target = _target(cine, stack, output, targets, alone=len(cines) == 1)
+        targets.append(target)
+        try:
+            digest = _digest(stack) if target.exists() else ""
+            check_segmentation_target(target, stack, digest, predicts=True, replace=replace)
+        except OutputError as error:
+            problems += error.problems
+    if len(set(targets)) < len(targets):
+        problems.append(Problem(str(output), "several cines have the same name", "Segment them one by one."))
+    if problems:
+        raise OutputError(*problems)
+    return targets
+
+
+def beside(folder: Path, name: str, stack: CineStack, digest: str) -> tuple[Path, tuple[Problem, ...]]:
+    """Return the first of ``NAME_seg``, ``NAME-2_seg`` ... that may be written, and what lies in the way.
+
+    Parameters
+    ----------
+    folder, name : Path, str
+        Where it goes, and the subject's id.
+    stack, digest : CineStack, str
+        What was segmented, and its `cine_digest`.
+    """
+    in_the_way: list[tuple[Path, Kept]] = []
+    for each in chain([name], (f"{name}-{number}" for number in count(2))):
+        path = folder / f"{each}{_ENDING}"
+        kept = standing(path, stack, digest) if path.exists() else None
+        if kept is None:
+            break
+        in_the_way.append((path, kept))
+    remedy = f"The new one is {path.name}."
+    return path, tuple(
+        Problem(str(old), f"{why}, so it stays", remedy, Severity.WARNING) for old, why in in_the_way
+    )
+
+
+def set_aside(path: Path, stack: CineStack, digest: str) -> tuple[Problem, ...]:
+    """Keep a copy of a segmentation that is about to be replaced, where it cannot be made again."""
+    kept = standing(path, stack, digest) if path.exists() else None
+    if kept is None or kept is Kept.FOREIGN:
+        return ()
+    copy = keep_copy(path)
+    return (Problem(str(path), f"{kept}; it is replaced", f"The old file is {copy.name}.", Severity.WARNING),)
+
+
+def _target(cine: Path, stack: CineStack, output: Path, taken: Collection[Path], *, alone: bool) -> Path:
+    if output.name.endswith(SUFFIXES):
+        if not alone:
+            raise OutputError.of(output, "it is one file, but several cines are given", "Give a folder.")
+        return output
+    if not may_be_exam(cine):
+        return output / f"{stem_of(cine)}{_ENDING}"
+    return _exam_target(cine, stack, output, taken)  # the folder of an exam may be named after a person
+
+
+def _exam_target(cine: Path, stack: CineStack, folder: Path, taken: Collection[Path]) -> Path:
+    """Return the file that an exam has already, else the first that no other exam has."""
+    digest, name = "", exam_id(cine)  # copies that were altered alike may share their identifiers
+    path = folder
+    for each in chain([name], (f"{name}-{number}" for number in count(2))):
+        path = folder / f"{each}{_ENDING}"
+        if path in taken:
+            continue
+        digest = digest or (_digest(stack) if path.exists() else "")
+        if not path.exists() or standing(path, stack, digest) is not Kept.OTHER_EXAM:
+            break
+    return path
+
+
+def _digest(stack: CineStack) -> str:
+    with stack.frames() as frames:
+        return cine_digest(frames)
