@@ -10,7 +10,7 @@ import pytest
 import torch
 from cmr_ssp import jobs
 from cmr_ssp.errors import DeviceError, Problem
-from cmr_ssp.events import JobEnded, Noticed, RunStarted
+from cmr_ssp.events import JobEnded, Noticed, RunStarted, UpdateFinished
 from cmr_ssp.files import open_cohort
 from cmr_ssp.jobs import estimating
 from cmr_ssp.jobs.estimating import at_once, estimate_memory, what_fits
@@ -143,3 +143,22 @@ def test_the_need_is_told_and_a_device_too_small_is_warned_of(
     train(cohort, mim(batch_size=400), tmp_path / "small", told)
     (problem,) = shortages(told)
     assert problem.suggestion == {"micro_batch": 2} and "--set micro_batch=2" in problem.remedy
+
+
+@pytest.mark.parametrize("bfloat16", [True, False])
+def test_a_processor_without_bfloat16_is_told_of_with_the_time(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bfloat16: bool
+) -> None:
+    monkeypatch.setattr("cmr_ssp.devices._has_bfloat16", lambda device: bfloat16)
+    told: list[Any] = []
+    train(cohort, mim(precision="auto"), tmp_path, told)
+    found = [
+        place
+        for place, event in enumerate(told)
+        if isinstance(event, Noticed) and "1.7 to 2 times" in event.problem.what
+    ]
+    assert len(found) == (not bfloat16)
+    kinds = [type(event) for event in told]
+    start = kinds.index(RunStarted)
+    assert told[start].precision == ("bf16-mixed" if bfloat16 else "32-true")
+    assert all(start < place < kinds.index(UpdateFinished) for place in found)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from cmr_ssp.networks import Decoder, Encoder, UNet, fold_norms
+from cmr_ssp.networks.unet import Upsampling
 from cmr_ssp.recipes import Network
 from torch import nn
 
@@ -40,6 +41,25 @@ def test_without_deep_supervision_only_the_full_resolution_has_one() -> None:
     for mode in (True, False):
         assert network.train(mode)(torch.zeros(1, 1, 8, 16)).shape == (1, 1, 8, 16)
     assert parameters(network.heads) == 2 + 1
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_upsampling_is_a_transposed_convolution_forth_and_back(channels_last: bool) -> None:
+    torch.manual_seed(0)
+    ours, theirs = Upsampling(5, 3).double(), nn.ConvTranspose2d(5, 3, 2, 2).double()
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(2, 5, 4, 6, dtype=torch.float64)
+    if channels_last:
+        images = images.contiguous(memory_format=torch.channels_last)
+    upstream = torch.randn(2, 3, 8, 12, dtype=torch.float64)
+    found, expected = (
+        (outputs, *torch.autograd.grad(outputs, (inputs, *module.parameters()), upstream))
+        for module in (ours, theirs)
+        for inputs in [images.clone().requires_grad_()]
+        for outputs in [module(inputs)]
+    )
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_in_evaluation_there_is_one_output_of_full_resolution_also_exported() -> None:

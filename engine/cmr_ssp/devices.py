@@ -54,6 +54,11 @@ def _has_bfloat16(device: torch.device) -> bool:
     return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def lacks_bfloat16(device: torch.device) -> bool:
+    """Tell whether this is a processor on which ``auto`` means single precision."""
+    return device.type == "cpu" and not _has_bfloat16(device)
+
+
 def autocast(device: torch.device) -> torch.autocast:
     """Return the context in which a network predicts: bfloat16 where the hardware computes in it."""
     return torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device))

@@ -72,11 +72,12 @@ class JobBar(QWidget):
         layout.addWidget(self.problems)
         self._job: Job | None = None
         self._notices: list[Problem] = []
+        self._shows_notices = False
         self._show_running(False)
 
     def start(self, job: Job) -> None:
         """Show a job that starts."""
-        self._job, self._notices = job, []
+        self._job, self._notices, self._shows_notices = job, [], False
         self.title.setText(job.title)
         self.title.setToolTip("")
         self.note.setText("Starting ...")
@@ -99,6 +100,9 @@ class JobBar(QWidget):
                 self._show_weights(event)
             case Noticed(problem):
                 self._notices.append(problem)
+                if self._shows_notices or self.problems.isHidden():  # else an older job's problems stay
+                    self._shows_notices = True
+                    self.show_problems(self._notices)
 
     def end(self, job: Job, result: JobResult) -> None:
         """Say how a job ended, why, and what to do."""

@@ -13,12 +13,18 @@ from typing import TYPE_CHECKING, TypeVar
 import psutil
 import torch
 
-from cmr_ssp.devices import choose_device, choose_precision, describe_machine, make_fabric
+from cmr_ssp.devices import (
+    choose_device,
+    choose_precision,
+    describe_machine,
+    lacks_bfloat16,
+    make_fabric,
+)
 from cmr_ssp.errors import CohortError, DeviceError, Problem, RecipeError, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStarted, ignore_events
 from cmr_ssp.jobs.estimating import at_once, estimate_memory, estimate_seconds, may_not_fit, out_of_memory
 from cmr_ssp.jobs.lifecycle import guarded, is_exhausted, release_memory
-from cmr_ssp.jobs.notices import unsure_of_heart
+from cmr_ssp.jobs.notices import single_precision, unsure_of_heart
 from cmr_ssp.recipes import DinoRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.runs import Provenance, Run, SeenSubjects
 from cmr_ssp.samples.bank import SliceBank
@@ -242,6 +248,8 @@ class Workplace:
             self.on_event(RunStarted(run.folder, device, precision, samples, length.updates, memory, seconds))
             if (warning := may_not_fit(recipe, need, self.device)) is not None:
                 self.on_event(Noticed(warning))
+            if recipe.precision == "32-true" and lacks_bfloat16(self.device):
+                self.on_event(Noticed(single_precision(self.device)))
             return train(
                 objective,
                 recipe,

@@ -27,6 +27,7 @@ from cmr_ssp.events import (
 from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Checkpoint, Provenance, Run, data_id, load_checkpoint, run_id, save_checkpoint
 from cmr_ssp.runs.records import forget_records
+from cmr_ssp.training.freed_memory import keeping_freed_memory
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.pacing import Pace, TimeLimit
 from cmr_ssp.training.stepper import Objective, Stepper
@@ -89,7 +90,9 @@ def train(
     Outcome
         Finished or stopped.
     """
-    return _Loop(objective, recipe, run, provenance, fabric, on_event, limit).run(cancel, resume=resume)
+    loop = _Loop(objective, recipe, run, provenance, fabric, on_event, limit)
+    with keeping_freed_memory():
+        return loop.run(cancel, resume=resume)
 
 
 class _Loop:

@@ -1,0 +1,34 @@
+"""Keep the memory that one training step frees for the next one."""
+
+from __future__ import annotations
+
+import ctypes
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
+_MOST = 2**31 - 1  # bytes; mallopt takes an int
+_USUAL = 32 << 20  # where glibc's own adjustment of both ends
+
+
+@contextmanager
+def keeping_freed_memory() -> Iterator[None]:
+    """Let the C library hand freed memory to whoever asks next, and return it to the system at the end.
+
+    By default glibc gives large freed blocks back at once, and the system clears every page of the next
+    feature map before it is written: an eighth of a small network's training time. Elsewhere than on Linux
+    with glibc nothing changes. A GPU has a cache of its own.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        yield
+        return
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_MMAP_THRESHOLD, _MOST)
+    libc.mallopt(_TRIM_THRESHOLD, _MOST)
+    try:
+        yield
+    finally:
+        libc.mallopt(_MMAP_THRESHOLD, _USUAL)
+        libc.mallopt(_TRIM_THRESHOLD, 2 * _USUAL)
+        libc.malloc_trim(0)
