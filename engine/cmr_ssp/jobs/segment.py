@@ -13,7 +13,7 @@ from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_
 from cmr_ssp.files import open_cine, write_segmentation
 from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import unsure_of_heart
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, unsure_of_heart
 from cmr_ssp.jobs.segmenting import counting_frames
 from cmr_ssp.jobs.targets import planned, set_aside
 from cmr_ssp.prediction import load_segmenter, segment_stack
@@ -85,12 +85,13 @@ def segment(
         segmenter, checkpoint = load_segmenter(run.last, choose_device(device)), file_digest(run.last)
         for source, stack, target in zip(cines, stacks, targets, strict=True):
             cancel.check()
-            for problem in stack.problems:
+            for problem in filter(None, (*stack.problems, large_cine(source, stack))):
                 on_event(Noticed(problem))
             network, recipe, in_plane = segmenter.network, segmenter.recipe, stack.grid.spacing_mm[1:]
-            tell, pixels = counting_frames(stack, on_event, cancel), stack.load()
-            found = segment_stack(network, pixels, in_plane, recipe, on_progress=tell)
-            digest = cine_digest(pixels)
+            tell = counting_frames(stack, on_event, cancel)
+            with stack.frames() as pixels:
+                found = segment_stack(network, pixels, in_plane, recipe, on_progress=tell)
+                digest = cine_digest(pixels)
             for problem in set_aside(target, stack, digest) if replace else ():
                 on_event(Noticed(problem))
             write_segmentation(
@@ -108,7 +109,8 @@ def segment(
             on_event(Preparing("cines segmented", len(written), len(stacks)))
         return Outcome.FINISHED
 
-    return SegmentedFiles(guarded(work, on_event), tuple(written))
+    outcome = guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT)
+    return SegmentedFiles(outcome, tuple(written))
 
 
 def _opened(cines: Sequence[Path]) -> list[CineStack]:

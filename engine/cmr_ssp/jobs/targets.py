@@ -100,4 +100,5 @@ def _exam_target(cine: Path, stack: CineStack, folder: Path, taken: Collection[P
 
 
 def _digest(stack: CineStack) -> str:
-    return cine_digest(stack.load())
+    with stack.frames() as frames:
+        return cine_digest(frames)
