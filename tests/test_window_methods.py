@@ -130,6 +130,8 @@ def test_the_recipe_follows_its_start_once_what_was_wrong_is_corrected(bench: Wo
     pretrained = train(bench, pretraining("pcl"), wait, pretrains=True)
     bench.session.tick_drawn(1, 0)
     bench.train.stage.setCurrentIndex(1)
+    assert bench.train.source.currentData() == str(pretrained), "it ended just now"
+    bench.train.source.setCurrentIndex(0)
     bench.train.form.set_value(segmentation(method="scratch"))
     rate = bench.train.form.findChildren(SettingFields)[-1].rows["optimiser.learning_rate"].field
     rate.value = "fast"

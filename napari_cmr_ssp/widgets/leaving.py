@@ -32,8 +32,8 @@ def at_stake(jobs: Sequence[str], edits: Sequence[str]) -> str:
     """
     parts = []
     if jobs:
-        title = "This job stops; what it trained so far is kept:" if len(jobs) == 1 else "These jobs stop:"
-        parts.append(_listed(title, jobs))
+        which = "This job stops" if len(jobs) == 1 else "These jobs stop"
+        parts.append(_listed(f"{which}; a training is kept as far as it came:", jobs))
     if edits:
         parts.append(_listed("These edits are lost, since they were not saved:", edits))
     return "\n\n".join(parts)

@@ -13,7 +13,7 @@ from cmr_ssp.files.dicom import DicomFolder
 from cmr_ssp.recipes import PRETRAINING
 from cmr_ssp.subjects import CineStack, Cohort, SortOptions, Subject
 from qtpy.QtCore import QCoreApplication
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLabel, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cmr_ssp import work
 from napari_cmr_ssp.exams import Exam
@@ -30,6 +30,7 @@ from napari_cmr_ssp.widgets.reconstruction_panel import ReconstructionPanel
 from napari_cmr_ssp.widgets.runs_panel import RunsPanel
 from napari_cmr_ssp.widgets.save_button import SaveButton
 from napari_cmr_ssp.widgets.sorting_dialog import SortingDialog
+from napari_cmr_ssp.widgets.status_line import StatusLine
 from napari_cmr_ssp.widgets.train_panel import TrainPanel
 
 if TYPE_CHECKING:
@@ -61,9 +62,7 @@ class Workbench(QWidget):
         self.train = TrainPanel(self.session, lambda: self.preferences)
         self.runs = RunsPanel()
         self.reconstructions = ReconstructionPanel()
-        self.place = QLabel()
-        self.place.setIndent(6)
-        self.place.setWordWrap(True)  # else a long text keeps the dock from getting narrow
+        self.place = StatusLine()
         self.job_bar = JobBar()
         self.desk = JobDesk(self.job_bar, self)
         self.save = SaveButton(self.session, self.scene, self.desk, lambda: self.preferences.workspace)
