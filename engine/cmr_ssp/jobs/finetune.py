@@ -11,7 +11,7 @@ from cmr_ssp.errors import CohortError, RecipeError, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, WeightsTransferred, ignore_events
 from cmr_ssp.finetune import SegmentationObjective
 from cmr_ssp.jobs.budget import LabelBudget, Labelled, run_split
-from cmr_ssp.jobs.notices import trained_on_test
+from cmr_ssp.jobs.notices import tell, trained_on_test
 from cmr_ssp.jobs.preparing import (
     Settings,
     Workplace,
@@ -92,6 +92,7 @@ class _Finetuning:
         if recipe is None:
             raise RecipeError.of(self.run.folder, "has no recipe", "Give a preset or a recipe.")
         source = load_checkpoint(pretrained.last) if pretrained is not None else None
+        tell(source.problems if source is not None else (), self.work.on_event)
         split = run_split(self.cohort, self.split, pretrained)
         labelled = budget.choose(self.cohort, split)
         chosen = labelled.training
@@ -114,6 +115,7 @@ class _Finetuning:
 
     def resume(self, asked: SegmentationRecipe | None) -> Outcome:
         checkpoint = load_checkpoint(self.run.last)
+        tell(checkpoint.problems, self.work.on_event)
         stored, before = checkpoint.recipe, checkpoint.provenance
         if not isinstance(stored, SegmentationRecipe):
             raise RunError.of(self.run.folder, "is a pretraining run", "Continue it with `cmr-ssp pretrain`.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cmr_ssp.errors import RecipeError, RunError
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
+from cmr_ssp.jobs.notices import tell
 from cmr_ssp.jobs.preparing import (
     Settings,
     Workplace,
@@ -73,6 +74,8 @@ def _pretrain(
     resume: bool,
 ) -> Outcome:
     before = load_checkpoint(run.last) if resume else None
+    if before is not None:
+        tell(before.problems, work.on_event)
     recipe = _recipe(asked, run, work, before)
     split = run.split() if resume else split_for(cohort, asked_split)
     subjects = with_role(cohort, split, Role.TRAIN, Role.VALIDATION)
