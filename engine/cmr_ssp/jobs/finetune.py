@@ -15,11 +15,10 @@ from cmr_ssp.jobs.notices import tell, trained_on_test
 from cmr_ssp.jobs.preparing import (
     Settings,
     Workplace,
-    require_unchanged,
     resolved,
-    seen,
     training_job,
 )
+from cmr_ssp.jobs.unchanged import images_of, labels_of, require_unchanged, seen
 from cmr_ssp.pretrain import METHODS
 from cmr_ssp.recipes import SegmentationRecipe
 from cmr_ssp.runs import (
@@ -124,8 +123,8 @@ class _Finetuning:
         labelled = Labelled(chosen, tuple(before.validation))
         recipe, fabric = self.work.launched(recipe)
         objective, now = self._prepare(recipe, labelled, None)
-        require_unchanged(self.run, before.training, now.training)
-        require_unchanged(self.run, before.validation, now.validation)
+        now = replace(now, pretraining=before.pretraining)  # of another run, and not read again
+        require_unchanged(self.run, before, now, self.work.on_event)
         if self.work.processes.first:
             leave_behind(self.run)  # labels may have been corrected from this state
         return self.work.train(objective, recipe, self.run, before, fabric, resume=True)
@@ -152,6 +151,8 @@ class _Finetuning:
             validation=seen(bank, validation),
             phases={name: [str(phase) for phase in phases] for name, phases in chosen.items()},
             machine=self.work.machine(recipe.precision),
+            images=images_of(bank, [*training, *validation]),
+            labels=labels_of(bank, {**dict.fromkeys(validation, tuple(Phase)), **chosen}),
         )
         return objective, provenance
 

@@ -9,13 +9,12 @@ from cmr_ssp.jobs.preparing import (
     Settings,
     Workplace,
     require,
-    require_unchanged,
     resolved,
-    seen,
     split_for,
     training_job,
     with_role,
 )
+from cmr_ssp.jobs.unchanged import images_of, require_unchanged, seen
 from cmr_ssp.pretrain import make_objective
 from cmr_ssp.recipes import PretrainRecipe
 from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint
@@ -94,10 +93,10 @@ def _pretrain(
         pretraining=seen(bank, training),
         validation=seen(bank, validating),
         machine=work.machine(recipe.precision),
+        images=images_of(bank, [*training, *validating]),
     )
     if before is not None:
-        require_unchanged(run, before.provenance.pretraining, provenance.pretraining)
-        require_unchanged(run, before.provenance.validation, provenance.validation)
+        require_unchanged(run, before.provenance, provenance, work.on_event)
     return work.train(objective, recipe, run, provenance, fabric, resume=resume)
 
 
