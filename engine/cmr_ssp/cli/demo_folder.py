@@ -30,7 +30,7 @@ def clear(folder: Path) -> None:
     if not folder.is_symlink() and not folder.exists():
         return
     if folder.is_symlink() or not folder.is_dir():
-        raise OutputError.of(folder, "exists and is no folder of a demo", _REMEDY)
+        raise OutputError.of(folder, "exists and holds no earlier demo", _REMEDY)
     made = _listed(folder / _LIST)
     files, folders = _inside(folder)
     if (files or folders) and made is None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.events import Noticed, OnEvent
+
+
+def tell(problems: Iterable[Problem], on_event: OnEvent) -> None:
+    """Say everything that is odd."""
+    for problem in problems:
+        on_event(Noticed(problem))
 
 
 def unsure_of_heart(where: object) -> Problem:

@@ -17,7 +17,7 @@ from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_
 from cmr_ssp.files import open_stack, verified, write_segmentation
 from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import unsure_of_heart
+from cmr_ssp.jobs.notices import tell, unsure_of_heart
 from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, counting_frames, read_drawings
 from cmr_ssp.jobs.targets import beside
 from cmr_ssp.runs import Run
@@ -96,7 +96,7 @@ def segment_subjects(
 
     def work() -> Outcome:
         _require_names(subjects)
-        scorer, record = Scorer.of(run, device), ScoreRecord(run, on_event)
+        scorer, record = Scorer.of(run, device, on_event), ScoreRecord(run, on_event)
         problems: list[Problem] = []
         for done, subject in enumerate(subjects):
             cancel.check()
@@ -140,8 +140,7 @@ def _segment(
     checked, _ = verified(subject)
     drawings = read_drawings(checked, tuple(Phase))
     stack = open_stack(checked)
-    for problem in stack.problems:
-        on_event(Noticed(problem))
+    tell(stack.problems, on_event)
     pixels = stack.load()
     found = scorer.segment(stack, pixels, on_progress=counting_frames(stack, on_event, cancel))
     if not found.heart_sure:
@@ -152,6 +151,5 @@ def _segment(
         digest = cine_digest(pixels)
         file, in_the_way = beside(output, subject.id, stack, digest)
         write_segmentation(file, found.labels, stack, cine=digest, checkpoint=scorer.checkpoint)
-        for problem in in_the_way:
-            on_event(Noticed(problem))
+        tell(in_the_way, on_event)
     return SegmentedSubject(subject, found.labels, found.heart_sure, tuple(scores), file)

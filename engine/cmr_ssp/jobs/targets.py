@@ -28,7 +28,7 @@ def planned(cines: Sequence[Path], stacks: Sequence[CineStack], output: Path, *,
     targets: list[Path] = []
     problems: list[Problem] = []
     for cine, stack in zip(cines, stacks, strict=True):
-        target = _target(cine, stack, output, targets, alone=len(cines) == 1)
+        target = _target(cine, stack, output, targets, len(cines))
         targets.append(target)
         try:
             digest = _digest(stack) if target.exists() else ""
@@ -74,10 +74,10 @@ def set_aside(path: Path, stack: CineStack, digest: str) -> tuple[Problem, ...]:
     return (Problem(str(path), f"{kept}; it is replaced", f"The old file is {copy.name}.", Severity.WARNING),)
 
 
-def _target(cine: Path, stack: CineStack, output: Path, taken: Collection[Path], *, alone: bool) -> Path:
+def _target(cine: Path, stack: CineStack, output: Path, taken: Collection[Path], n_cines: int) -> Path:
     if output.name.endswith(SUFFIXES):
-        if not alone:
-            raise OutputError.of(output, "it is one file, but several cines are given", "Give a folder.")
+        if n_cines > 1:
+            raise OutputError.of(output, f"is one file for {n_cines} cines", "Give a folder.")
         return output
     if not may_be_exam(cine):
         return output / f"{stem_of(cine)}{_ENDING}"

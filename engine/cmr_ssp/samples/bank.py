@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.samples.content import SubjectContent
 
 SLICE = np.dtype(
     [
@@ -55,6 +56,7 @@ class SliceBank:
     index: NDArray[np.void]
     subject_ids: tuple[str, ...]
     fingerprints: tuple[str, ...]
+    contents: tuple[SubjectContent, ...]
     _bytes: NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -159,7 +161,7 @@ class BankedCine:
 
 def empty_bank() -> SliceBank:
     """Return a bank without slices, for what has to be known before there are any."""
-    return SliceBank(Path(), np.empty(0, SLICE), (), (), np.empty(0, np.uint8))
+    return SliceBank(Path(), np.empty(0, SLICE), (), (), (), np.empty(0, np.uint8))
 
 
 def open_bank(folder: Path) -> SliceBank:
@@ -169,4 +171,7 @@ def open_bank(folder: Path) -> SliceBank:
     # Copy on write: torch wants writable memory, the file stays as it is.
     pixels = np.memmap(folder / "slices.bin", dtype=np.uint8, mode="c")
     plain = np.asarray(pixels)  # still mapped; slicing numpy's own class for it takes several times as long
-    return SliceBank(folder, index, tuple(about["subject_ids"]), tuple(about["fingerprints"]), plain)
+    contents = tuple(SubjectContent.from_dict(tree) for tree in about["contents"])
+    return SliceBank(
+        folder, index, tuple(about["subject_ids"]), tuple(about["fingerprints"]), contents, plain
+    )
