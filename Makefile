@@ -30,7 +30,8 @@ demo: install
 	$(BIN)/cmr-ssp demo --headless --out demo
 
 test: lint docs
-	$(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile
+	QT_API=pyqt6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile
+	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m window
 
 lint: install
 	$(BIN)/ruff check .
@@ -60,5 +61,5 @@ system-packages:
 
 $(STAMP): pyproject.toml constraints.txt | system-packages
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[pyqt6,test,docs]"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[pyqt6,pyside6,test,docs]"
 	touch $@

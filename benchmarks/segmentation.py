@@ -108,7 +108,7 @@ class OneByOne:
         for place in range(len(flat)):
             (batch,) = slice_batches(flat[place : place + 1], mean, spacing_mm, centre, self._field, CPU)
             image, _ = resample(batch, no_placement(1), self._field)
-            logits = sum(self._network(image.flip(axis))[0].flip(axis) for axis in axes)
+            logits = sum(self._network(image.flip(axis)).flip(axis) for axis in axes)
             found.append(self._back(logits, batch, flat.shape[1:]))
         return np.stack(found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, ImageError
-from cmr_ssp.files import open_cohort
+from cmr_ssp.files import exam_id, open_cohort
 from cmr_ssp.files.dicom import list_dicom, may_be_exam, open_dicom
 from cmr_ssp.subjects import Cohort
 
@@ -75,6 +75,6 @@ def _dicom_layer(source: Path) -> list[LayerData]:
     stack = open_dicom(source)
     about = source_metadata(stack.grid, stack.sources) | {"frame_spacing_s": stack.frame_spacing_s}
     # Not the folder's name: it may be a person's.
-    layer = image_layer(stack.load(), stack.grid, "DICOM cine", **about)
+    layer = image_layer(stack.load(), stack.grid, exam_id(source), **about)
     show_warnings(stack)
     return [layer]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,17 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # Tensors are tiny here: threads would only wait for one another. Set before anything imports torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Where both bindings are installed, pytest-qt, qtpy and vispy would not choose the same one by themselves.
+BINDING = os.environ.setdefault("QT_API", "pyqt6" if find_spec("PyQt6") else "pyside6")
+os.environ["PYTEST_QT_API"] = BINDING
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs Qt, so that these tests can be run again with another binding."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "qapp" in item.fixturenames:
+            item.add_marker("window")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import CmrSspError
 from cmr_ssp.events import Cancel, Cancelled
@@ -18,6 +20,7 @@ from cmr_ssp.samples.standardise import standardise
 from cmr_ssp.subjects import Cohort, Subject
 from files_helpers import OBLIQUE, fingerprint, heart, pixels, save
 from samples_helpers import BORDER, write_cohort
+from torch.utils.data import DataLoader, Dataset, Subset
 
 
 @pytest.fixture
@@ -276,3 +279,47 @@ def test_sources_are_never_changed(cohort: Cohort, banks: Path) -> None:
     before = fingerprint(cohort.root)
     slice_bank(cohort.subjects, banks)
     assert fingerprint(cohort.root) == before
+
+
+def test_a_sample_is_a_dictionary_of_tensors(cohort: Cohort, banks: Path) -> None:
+    bank = slice_bank(cohort.subjects, banks)
+    assert isinstance(bank, Dataset)
+    drawn_on, blank = bank[7], bank[3]
+    assert (drawn_on["subject"], drawn_on["frame"], drawn_on["slice"]) == ("cine", 2, 1)
+    expected = bank.image(7).astype(np.float32) - bank.index["mean"][7]
+    np.testing.assert_allclose(drawn_on["image"].numpy(), expected[None], atol=1e-6)
+    assert drawn_on["image"].dtype == torch.float32
+    np.testing.assert_array_equal(drawn_on["labels"][0], bank.labels(7))
+    assert drawn_on["drawn"].tolist() == [False, True, True]
+    assert drawn_on["spacing_mm"].tolist() == pytest.approx([1.25, 1.5])
+    np.testing.assert_allclose(drawn_on["heart_px"], bank.index["heart_px"][7], rtol=1e-6)
+    assert blank["labels"].shape == blank["image"].shape and not blank["labels"].any()
+    assert len(list(bank)) == len(bank)  # past the last sample is an IndexError
+    drawn_on["image"].zero_(), drawn_on["labels"].zero_()
+    assert bank[7]["image"].any() and bank[7]["labels"].any()
+
+
+@pytest.mark.parametrize(("workers", "start"), [(0, None), (2, "spawn")])
+def test_a_plain_loader_takes_slices_of_any_size(
+    cohort: Cohort, banks: Path, workers: int, start: str | None
+) -> None:
+    bank = slice_bank(cohort.subjects, banks)
+    loader = DataLoader(bank, batch_size=10, num_workers=workers, multiprocessing_context=start)
+    first, second = loader  # the second batch holds slices of three sizes
+    assert first["subject"] == ["cine"] * 10 and second["subject"][2:6] == ["pair"] * 4
+    assert second["image"].shape == second["labels"].shape == (10, 1, 20, 17)
+    np.testing.assert_array_equal(second["image"][3, :, :11], bank[13]["image"])
+    assert (second["image"][3, :, 11:] == bank[13]["image"].min()).all()
+    np.testing.assert_array_equal(second["labels"][2, 0, :11], bank.labels(12))
+    labelled = Subset(bank, bank.samples(phases=[Phase.ED]).tolist())
+    (batch,) = DataLoader(labelled, batch_size=10)
+    assert batch["drawn"].tolist() == [[True, True, True]] * 3 + [[True, True, False]] * 2
+
+
+def test_a_pickled_bank_is_its_folder(cohort: Cohort, banks: Path) -> None:
+    bank = slice_bank(cohort.subjects, banks)
+    pickled = pickle.dumps(bank)
+    assert len(pickled) < 500
+    again = pickle.loads(pickled)  # noqa: S301 - our own
+    assert len(again) == len(bank)
+    np.testing.assert_array_equal(again.image(13), bank.image(13))

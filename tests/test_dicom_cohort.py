@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from cmr_ssp.cli import main
 from cmr_ssp.errors import CohortError, Severity
-from cmr_ssp.files import check_pixels, open_cine, open_cohort, open_stack
+from cmr_ssp.files import check_pixels, exam_id, open_cine, open_cohort, open_stack
 from cmr_ssp.samples.bank_building import slice_bank
 from dicom_helpers import FRAMES, SLICES, image, long_axis, save_exam, secrets_in, siemens, stored, values
 from files_helpers import fingerprint, pixels, save
@@ -21,6 +22,11 @@ def person(folder: Path, name: str, number: int, **fields: object) -> Path:
     return save_exam(folder / name, images)
 
 
+def ids(folder: Path) -> dict[str, str]:
+    """Return the ids of the usable subjects by the names of their folders."""
+    return {subject.frames[0].path.name: subject.id for subject in open_cohort(folder).subjects}
+
+
 @pytest.fixture
 def coded(tmp_path: Path) -> Path:
     for number, name in enumerate(["p02", "p01", "p03"]):
@@ -28,13 +34,13 @@ def coded(tmp_path: Path) -> Path:
     return tmp_path / "cohort"
 
 
-def test_subjects_are_called_as_their_folders(coded: Path) -> None:
+def test_subjects_are_called_by_the_ids_of_their_exams(coded: Path) -> None:
     exam = coded / "p03"
     shutil.make_archive(str(coded / "p04"), "zip", exam)
     shutil.rmtree(exam)
     cohort = open_cohort(coded)
     assert (cohort.layout, cohort.problems) == ("DICOM exams", ())
-    assert [subject.id for subject in cohort.subjects] == ["p01", "p02", "p04"]
+    assert [subject.id for subject in cohort.subjects] == sorted(map(exam_id, coded.iterdir()))
     for subject in cohort.subjects:
         assert (subject.vendor, len(subject.frames)) == ("Siemens", FRAMES)
         assert np.array_equal(open_stack(subject).load(), stored())
@@ -42,8 +48,8 @@ def test_subjects_are_called_as_their_folders(coded: Path) -> None:
 
 
 def test_one_exam_is_a_cohort_of_one(coded: Path) -> None:
-    assert [subject.id for subject in open_cohort(coded / "p01").subjects] == ["p01"]
-    assert [subject.id for subject in open_cohort(coded.parent).subjects] == ["p01", "p02", "p03"]
+    assert list(ids(coded / "p01")) == ["p01"]
+    assert set(ids(coded.parent)) == {"p01", "p02", "p03"}
 
 
 def test_a_folder_a_series_is_one_exam(tmp_path: Path) -> None:
@@ -51,36 +57,81 @@ def test_a_folder_a_series_is_one_exam(tmp_path: Path) -> None:
         save_exam(tmp_path / "exam7" / f"series{k}", siemens([k]))
     save_exam(tmp_path / "exam7" / "other", long_axis())
     (subject,) = open_cohort(tmp_path / "exam7").subjects
-    assert subject.id == "exam7"
+    assert subject.id == exam_id(tmp_path / "exam7")
     assert np.array_equal(open_stack(subject).load(), stored())
 
 
 @pytest.mark.parametrize(
-    "name", ["Roe^Richard", "Richard Roe", "Roe,Richard", "mrn4701", "JANE_DOE", "x-doe-1"]
+    "name", ["Roe^Richard", "mrn4701", "JANE_DOE", "19610203", "1961-02-03", "A1234567", "study01"]
 )
-def test_names_of_people_become_pseudonyms(coded: Path, name: str) -> None:
+def test_no_folder_lends_its_name(coded: Path, name: str) -> None:
     person(coded, name, 1)
     cohort = open_cohort(coded)
-    assert [subject.id for subject in cohort.subjects] == ["p01", "p02", "p03", "subject-001"]
+    assert all(re.fullmatch(r"exam-\d{8}", subject.id) for subject in cohort.subjects)
+    assert len({subject.id for subject in cohort.subjects}) == 4
+
+
+def test_an_id_belongs_to_the_images_wherever_they_lie(coded: Path, tmp_path: Path) -> None:
+    before = ids(coded)
+    (coded / "p01").rename(tmp_path / "Doe^Jane")
+    for number, file in enumerate(sorted((tmp_path / "Doe^Jane").iterdir(), reverse=True)):
+        file.rename(file.with_name(f"I{number}"))
+    archive = Path(shutil.make_archive(str(tmp_path / "19610203"), "zip", tmp_path / "Doe^Jane"))
+    assert exam_id(tmp_path / "Doe^Jane") == exam_id(archive) == before["p01"]
+    assert ids(archive) == {archive.name: before["p01"]}
+    assert ids(coded) == {name: before[name] for name in ("p02", "p03")}
+
+
+def test_two_exams_opened_one_after_the_other_have_two_ids(coded: Path) -> None:
+    """In whatever order, alone or together: else the results of the second replace those of the first."""
+    together = ids(coded)
+    alone = [ids(coded / name) for name in ("p02", "p01", "p02", "p03")]
+    assert alone == [{name: together[name]} for name in ("p02", "p01", "p02", "p03")]
+    assert len(set(together.values())) == 3
+
+
+@pytest.mark.parametrize("lost", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
+def test_exams_without_identifiers_have_ids_of_their_own(coded: Path, lost: str) -> None:
+    for number in (7, 8):
+        exam = person(coded, f"x{number}", number, **{lost: None, "ProtocolName": f"n{number}"})
+        archive = Path(shutil.make_archive(str(coded.parent / f"x{number}"), "zip", exam))
+        assert exam_id(archive) == exam_id(exam)
+    assert len(set(ids(coded).values())) == 5
+
+
+def test_identifiers_that_an_anonymiser_made_alike_do_not_join_people(coded: Path) -> None:
+    alike = {"StudyInstanceUID": "1.2.3", "SeriesInstanceUID": "1.2.3.4", "PatientID": "anonymous"}
+    for name, number in (("x", 7), ("y", 8)):
+        person(coded, name, number, **alike)
+    assert len(set(ids(coded).values())) == 5
+
+
+def test_copies_of_an_exam_count_once(coded: Path) -> None:
+    shutil.copytree(coded / "p02", coded / "Doe^Jane")
+    cohort = open_cohort(coded)
+    assert len(cohort.subjects) == 3
+    (problem,) = cohort.problems
+    assert (problem.severity, problem.where) == (Severity.WARNING, f"subject {exam_id(coded / 'p02')}")
+    assert "2 times" in problem.what
+
+
+def test_exams_of_one_person_are_pointed_out(coded: Path) -> None:
+    person(coded, "later", 9, PatientID="MRN4701")
+    cohort = open_cohort(coded)
+    assert len(cohort.subjects) == 4
     (problem,) = cohort.problems
     assert problem.severity is Severity.WARNING
-    assert "1 of 4 exams lie in folders that may be named after people" in problem.what
-    assert name not in str(problem)
-
-
-def test_pseudonyms_are_sorted_and_taken_by_nobody_else(coded: Path) -> None:
-    for name, number in (("B, b", 11), ("A, a", 12), ("subject-001", 13)):
-        person(coded, name, number)
-    ids = {subject.frames[0].path.name: subject.id for subject in open_cohort(coded).subjects}
-    assert (ids["A, a"], ids["B, b"], ids["subject-001"]) == ("subject-002", "subject-003", "subject-001")
+    assert {exam_id(coded / name) for name in ("p01", "later")} == set(re.findall(r"exam-\d+", problem.where))
+    assert "one role in the split" in problem.remedy
+    assert not secrets_in(str(problem))
 
 
 def test_problems_of_an_exam_name_its_pseudonym(coded: Path) -> None:
     person(coded, "Roe^Richard", 8, slices=[0, 1, 3, 4])
     cohort = open_cohort(coded)
-    assert [subject.id for subject in cohort.subjects] == ["p01", "p02", "p03"]
+    assert set(ids(coded)) == {"p01", "p02", "p03"}
     (error,) = [problem for problem in cohort.problems if problem.severity is Severity.ERROR]
-    assert (error.where, "gap" in error.what) == ("subject subject-001", True)
+    assert (error.where, "gap" in error.what) == (f"subject {exam_id(coded / 'Roe^Richard')}", True)
     assert "Roe" not in " ".join(map(str, cohort.problems))
 
 
@@ -92,14 +143,14 @@ def test_pixel_problems_name_the_pseudonym_too(coded: Path) -> None:
     ]
     save_exam(coded / "Roe^Richard", black)
     found = check_pixels(open_cohort(coded))
-    assert [problem.where for problem in found] == ["subject subject-001"]
+    assert [problem.where for problem in found] == [f"subject {exam_id(coded / 'Roe^Richard')}"]
     assert "all pixels of frame 2" in found[0].what
 
 
 def test_a_damaged_archive_is_reported(coded: Path) -> None:
     (coded / "Roe^Richard.zip").write_bytes(b"PK")
     cohort = open_cohort(coded)
-    assert [subject.id for subject in cohort.subjects] == ["p01", "p02", "p03"]
+    assert set(ids(coded)) == {"p01", "p02", "p03"}
     assert "cannot be read as a zip archive" in " ".join(map(str, cohort.problems))
     assert "Roe" not in " ".join(map(str, cohort.problems))
 
@@ -187,5 +238,5 @@ def test_cohort_check_prints_no_name(
     person(coded, "Doe^Jane", 9)
     assert run("cohort", "check", coded) == 0
     said = capsys.readouterr()
-    assert "subject-001" in said.out
+    assert exam_id(coded / "Doe^Jane") in said.out
     assert not secrets_in(said.out + said.err)

@@ -167,3 +167,33 @@ def test_an_open_ring_encloses_nothing(tmp_path: Path) -> None:
     assert [Path(p.where).name for p in check_pixels(open_cohort(tmp_path)) if "encloses" in p.what] == [
         "a_ES_gt.nii.gz"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "personal"),
+    [
+        ("Doe_Jane", True),
+        ("DOE-JANE-2", True),
+        ("JaneDoe", True),
+        ("Doe, Jane", True),
+        ("Doe^Jane", True),
+        ("case_19610203", True),
+        ("03.02.1961", True),
+        ("anna", False),
+        ("subject_anna", False),
+        ("patient001", False),
+        ("A1B2C3", False),
+        ("SCD0000301", False),
+        ("SC-HF-NI-03", False),
+        ("case_20240001", False),
+        ("119610203", False),
+        ("heart_LV", False),
+    ],
+)
+def test_ids_that_look_like_people_are_pointed_out(tmp_path: Path, name: str, personal: bool) -> None:
+    save(tmp_path / f"{name}.nii.gz", pixels(*SHAPE))
+    cohort = open_cohort(tmp_path)
+    assert [subject.id for subject in cohort.subjects] == [name]
+    found = [problem for problem in cohort.problems if "names or dates of people" in problem.what]
+    assert len(found) == personal
+    assert all(problem.severity is Severity.WARNING and name not in str(problem) for problem in found)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cmr_ssp.errors import ImageError
+from cmr_ssp.files import exam_id
 from cohort_helpers import FRAMES, write_beating_cohort
 from dicom_helpers import localiser, long_axis, save_exam, secrets_in, siemens
 
@@ -33,7 +34,7 @@ def test_dicom_exam_is_one_layer_that_names_nobody(tmp_path: Path, zipped: bool)
     reader = get_folder_reader(str(source))
     assert reader is not None
     ((pixels, about, kind),) = reader(str(source))
-    assert (about["name"], kind, pixels.ndim) == ("DICOM cine" if zipped else "subject-001", "image", 4)
+    assert (about["name"], kind, pixels.ndim) == (exam_id(exam), "image", 4)
     assert not secrets_in(str(about["name"]))
     assert np.ptp(pixels) > 0
 

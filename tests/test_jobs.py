@@ -39,7 +39,7 @@ from cmr_ssp.events import (
     RunStarted,
     UpdateFinished,
 )
-from cmr_ssp.files import open_cine, open_cohort
+from cmr_ssp.files import exam_id, open_cine, open_cohort
 from cmr_ssp.jobs.segmenting import subject_role
 from cmr_ssp.networks import UNet
 from cmr_ssp.pretrain import MimObjective
@@ -58,6 +58,7 @@ from cohort_helpers import (
     segmentation,
     write_beating_cohort,
 )
+from dicom_helpers import save_exam, siemens
 from files_helpers import fingerprint, save
 
 IDS = tuple("abcdefgh")
@@ -752,6 +753,28 @@ def test_segment_writes_every_frame_in_the_source_s_geometry(
         assert found.shape == cine.shape == (COLUMNS, ROWS, SLICES, FRAMES)
         assert np.array_equal(found.affine, cine.affine)
         assert set(np.unique(found.dataobj)) <= {0, 1, 2, 3}
+
+
+def test_a_second_exam_leaves_the_result_of_the_first(story: Story, tmp_path: Path) -> None:
+    exams = [save_exam(tmp_path / name, siemens(study_seed=name)) for name in ("Doe^Jane", "19610203")]
+    out = tmp_path / "out"
+    jobs.segment(story.finetuned, exams[:1], out, device="cpu")
+    first = fingerprint(out)
+    jobs.segment(story.finetuned, exams[1:], out, device="cpu")
+    assert {path.name for path in out.iterdir()} == {f"{exam_id(exam)}_seg.nii.gz" for exam in exams}
+    assert first.items() <= fingerprint(out).items()
+
+
+def test_a_failed_run_keeps_no_folder_that_may_be_named_after_a_person(tmp_path: Path) -> None:
+    folder = write_beating_cohort(tmp_path / "Doe^Jane 19610203", "ab")
+    cohort, run = open_cohort(folder), Run(tmp_path / "run")
+    (folder / "a.nii.gz").write_bytes(b"damaged")
+    (folder / "b.nii.gz").unlink()
+    with pytest.raises(CmrSspError):
+        jobs.pretrain(cohort, mim(), run, split=Split(dict.fromkeys("ab", Role.TRAIN)))
+    kept = (tmp_path / "run" / "state.json").read_text()
+    assert "a.nii.gz: " in kept
+    assert not any(part in kept for part in ("Doe", "1961", str(tmp_path)))
 
 
 def test_one_cine_can_go_to_a_named_file_and_in_acdc_s_numbers(

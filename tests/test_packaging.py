@@ -61,6 +61,7 @@ def test_every_dependency_has_a_tested_version(project: dict[str, Any]) -> None:
         *extras["test"],
         *extras["docs"],
         *extras["pyqt6"],
+        *extras["pyside6"],
         *extras["dicom"],
         *extras["release"],
     ]

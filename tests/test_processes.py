@@ -19,7 +19,7 @@ from cmr_ssp.subjects import Cohort
 from cmr_ssp.team import Team, process_number
 from cohort_helpers import write_beating_cohort
 from files_helpers import save
-from two_processes import RECIPES, SPLIT, recipe_of, train_all
+from two_processes import LIMITED, RECIPES, SPLIT, recipe_of, train_all
 
 HERE = Path(__file__).parent
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8", "RANK": "5"}
@@ -76,6 +76,13 @@ def test_two_processes_end_with_the_weights_of_one(one: Path, two: Path, method:
         assert list(row) == list(other)
         for name, value in row.items():
             assert other[name] == value or float(other[name]) == pytest.approx(float(value), abs=1e-4), name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the launcher was tried on Linux alone")
+def test_two_processes_agree_on_how_many_updates_a_time_limit_leaves(two: Path) -> None:
+    kept = load_checkpoint(Run(two / LIMITED).last)
+    assert 1 <= kept.tally["update"] == kept.recipe.updates < 10**6
+    assert kept.provenance.machine["processes"] == 2
 
 
 # ---- what is refused ----------------------------------------------------------------------------

@@ -42,9 +42,9 @@ class Fake(nn.Module):
         self.somewhere = nn.Parameter(torch.zeros(1))  # tells the device
         self.answer, self.shown = answer, cast(list[Tensor], [])
 
-    def forward(self, images: Tensor) -> list[Tensor]:
+    def forward(self, images: Tensor) -> Tensor:
         self.shown.append(images)
-        return [self.answer(images)]
+        return self.answer(images)
 
 
 def rebuilder(answer: Callable[[Tensor], Tensor] = lambda x: x + 0.25, **changes: Any) -> Rebuilder:
@@ -191,7 +191,7 @@ def test_a_rebuilder_comes_from_its_checkpoint_alone(tmp_path: Path) -> None:
     network = UNet((3, 4), 1, deep_supervision=False).eval()
     found = load_rebuilder(checkpoint(tmp_path / "last", network, mim()), torch.device("cpu"))
     images = torch.randn(1, 1, 8, 8)
-    torch.testing.assert_close(found.network(images)[0], network(images)[0])
+    torch.testing.assert_close(found.network(images), network(images))
     assert not found.network.training
     assert found.recipe == mim() and found.provenance.pretraining == {"a": "1"}
 

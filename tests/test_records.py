@@ -82,7 +82,7 @@ def test_the_same_slices_are_rebuilt_with_the_same_patches_hidden(cohort: Cohort
     network.load_state_dict(load_checkpoint(run.last).network)
     masked = torch.from_numpy(np.where(slices.masks, 0, slices.images.astype(np.float32)))
     with torch.inference_mode():
-        expected = network(masked[:, None])[0][:, 0].numpy()
+        expected = network(masked[:, None])[:, 0].numpy()
     np.testing.assert_allclose(records.rebuilt[-1], expected, atol=0.05)
     assert np.abs(records.rebuilt[0] - expected).mean() > 0.05
     hidden = slices.masks[2]

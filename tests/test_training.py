@@ -15,7 +15,6 @@ import torch
 from cmr_ssp.errors import RunError
 from cmr_ssp.events import (
     Cancel,
-    Cancelled,
     CheckpointWritten,
     EpochFinished,
     Event,
@@ -24,7 +23,7 @@ from cmr_ssp.events import (
 )
 from cmr_ssp.recipes import Optimiser, Schedule
 from cmr_ssp.runs import Run, load_checkpoint
-from cmr_ssp.training import TrainingLength, fit_updates, fitting
+from cmr_ssp.training import TrainingLength
 from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import batch_order
 from cmr_ssp.training.stepper import Stepper
@@ -434,65 +433,3 @@ def test_a_loss_that_is_no_number_ends_the_run_with_a_way_out(tmp_path: Path) ->
     assert "loss became" in str(caught.value)
     kept = load_checkpoint(Run(tmp_path).last)
     assert all(bool(torch.isfinite(tensor).all()) for tensor in kept.network.values())
-
-
-# ---- fitting to a time --------------------------------------------------------------------------
-
-
-class Clock:
-    """Stands in for the module `time`: an update takes `step` seconds."""
-
-    def __init__(self, step: float) -> None:
-        self.now, self.step = 100.0, step
-
-    def perf_counter(self) -> float:
-        return self.now
-
-    def tick(self, seed: tuple[int, ...]) -> None:
-        self.now += self.step
-
-
-@pytest.mark.parametrize(("step", "tried"), [(0.1, 10), (4.0, 4), (100.0, 2)])
-def test_fitting_fills_the_time_and_leaves_the_network_untouched(
-    monkeypatch: pytest.MonkeyPatch, step: float, tried: int
-) -> None:
-    clock = Clock(step)
-    monkeypatch.setattr(fitting, "time", clock)
-    objective = objective_of(before_loss=clock.tick)
-    before = weights(objective.network)
-    fitted = fit_updates(objective, recipe(epochs=1000), 60.0, cpu())
-    assert len(objective.seen) == tried
-    assert fitted.epochs is None
-    assert fitted.updates == max(1, int((0.95 * 60 - tried * step) / step))
-    assert same(before, weights(objective.network))
-    assert objective.network.training
-
-
-@pytest.mark.parametrize("settings", [{"updates": 2}, {"epochs": 1}])
-def test_a_recipe_shorter_than_the_trial_can_be_stretched(
-    monkeypatch: pytest.MonkeyPatch, settings: dict[str, int]
-) -> None:
-    clock = Clock(0.1)
-    monkeypatch.setattr(fitting, "time", clock)
-    fitted = fit_updates(Line(before_loss=clock.tick), recipe(**settings), 60.0, cpu())
-    assert fitted.updates == int((57 - 1) / 0.1)
-
-
-def test_no_time_at_all_is_one_update() -> None:
-    assert fit_updates(Line(), recipe(), -1.0, cpu()).updates == 1
-
-
-def test_fitting_can_be_cancelled() -> None:
-    cancel = Cancel()
-    objective = objective_of(before_loss=lambda seed: cancel.request() if seed[1] == 3 else None)
-    with pytest.raises(Cancelled):
-        fit_updates(objective, recipe(), 60.0, cpu(), cancel)
-    assert len(objective.seen) == 4
-
-
-def test_training_after_fitting_starts_afresh(tmp_path: Path) -> None:
-    fresh, tried = objective_of(), objective_of()
-    fit_updates(tried, recipe(), 0.1, cpu())
-    run_training(tmp_path / "fresh", fresh, recipe())
-    run_training(tmp_path / "tried", tried, recipe())
-    assert contents(tmp_path / "fresh") == contents(tmp_path / "tried")

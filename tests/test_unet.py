@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -35,14 +37,33 @@ def test_every_resolution_but_the_lowest_has_an_output(paper: UNet) -> None:
 
 def test_without_deep_supervision_only_the_full_resolution_has_one() -> None:
     network = UNet((2, 3, 4), 1, deep_supervision=False)
-    outputs = network(torch.zeros(1, 1, 8, 16))
-    assert [tuple(output.shape) for output in outputs] == [(1, 1, 8, 16)]
+    for mode in (True, False):
+        assert network.train(mode)(torch.zeros(1, 1, 8, 16)).shape == (1, 1, 8, 16)
     assert parameters(network.heads) == 2 + 1
+
+
+def test_in_evaluation_there_is_one_output_of_full_resolution_also_exported() -> None:
+    network = UNet((2, 3, 4), 4, deep_supervision=True)
+    images = torch.randn(2, 1, 8, 16)
+    network(images)
+    outputs = network.eval()(images)
+    assert outputs.shape == (2, 4, 8, 16)
+    network.train()
+    network.encoder.eval(), network.decoder.eval()  # the same norms, the outputs of training
+    assert torch.equal(outputs, network(images)[0])
+    network.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of TorchScript as such
+        traced = torch.jit.trace(network, images)
+    exported = torch.export.export(network, (images,)).module()
+    for again in (traced, exported):
+        torch.testing.assert_close(again(images), outputs)
 
 
 def test_encoder_and_decoder_work_apart() -> None:
     torch.manual_seed(0)
-    network = UNet((2, 3, 4), 4, deep_supervision=True).eval()
+    network = UNet((2, 3, 4), 4, deep_supervision=True)
+    network.encoder.eval(), network.decoder.eval()
     encoder, decoder = Encoder((2, 3, 4)).eval(), Decoder((2, 3, 4)).eval()
     encoder.load_state_dict(network.encoder.state_dict())
     decoder.load_state_dict(network.decoder.state_dict())
@@ -125,7 +146,7 @@ def test_forward_agrees_with_one_written_out_by_hand() -> None:
                 tensor.uniform_(0.5, 2.0)
             elif tensor.is_floating_point():
                 tensor.add_(torch.randn_like(tensor) * 0.3)
-    network.eval()
+    network.encoder.eval(), network.decoder.eval()
     image = torch.randn(1, 1, 8, 12, dtype=torch.float64)
     state = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
     expected = slow_forward(image[0].numpy(), state, n_stages=3)
@@ -141,6 +162,5 @@ def test_folded_norms_compute_the_same_and_leave_the_network_alone() -> None:
     folded = fold_norms(network)
     assert network.training and not folded.training
     assert not any(isinstance(module, nn.BatchNorm2d) for module in folded.modules())
-    for found, expected in zip(folded(images), network.eval()(images), strict=True):
-        torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(folded(images), network.eval()(images))
     assert all(torch.equal(state[name], value) for name, value in network.state_dict().items())

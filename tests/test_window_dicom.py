@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cmr_ssp.errors import CohortError
-from cmr_ssp.files import open_cohort, open_stack
+from cmr_ssp.files import exam_id, open_cohort, open_stack
 from cmr_ssp.files.dicom import SortOptions
 from cmr_ssp.files.dicom_exams import list_series, sort_anew
 from cmr_ssp.samples.bank_building import slice_bank
@@ -73,7 +73,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def wait(qtbot: Any) -> Wait:
-    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=30_000)
+    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)
 
 
 @pytest.fixture
@@ -91,15 +91,23 @@ def idle(bench: Workbench) -> bool:
     return bench.desk.is_idle
 
 
+def id_of(bench: Workbench, name: str) -> str:
+    """Return the id of the exam in a folder of the cohort, or of the one that was opened alone."""
+    assert bench.session.cohort is not None
+    root = bench.session.cohort.root
+    return exam_id(root / name if root.is_dir() else root)
+
+
 def row_of(bench: Workbench, name: str) -> int:
-    model = bench.data.table.model()
-    (row,) = [row for row in range(model.rowCount()) if model.index(row, 0).data() == name]
+    model, wanted = bench.data.table.model(), id_of(bench, name)
+    (row,) = [row for row in range(model.rowCount()) if model.index(row, 0).data() == wanted]
     return row
 
 
 def shown(bench: Workbench) -> str | None:
+    """Return the folder of the exam whose series are listed."""
     subject = bench.data.series.subject
-    return subject.id if subject is not None else None
+    return subject.place.stem if subject is not None and subject.place is not None else None
 
 
 def look_into(bench: Workbench, name: str, wait: Wait) -> None:
@@ -127,7 +135,8 @@ def choose(dialog: SortingDialog, bench: Workbench, field: str, value: str, wait
 
 def open_exam(dialog: SortingDialog, bench: Workbench, name: str, wait: Wait) -> None:
     dialog.open_button.click()
-    wait(lambda: bench.session.exam is not None and bench.session.exam.subject.id == name and idle(bench))
+    wanted = id_of(bench, name)
+    wait(lambda: bench.session.exam is not None and bench.session.exam.subject.id == wanted and idle(bench))
 
 
 def texts(table: Any) -> list[list[str]]:
@@ -156,9 +165,10 @@ def test_other_series_are_greyed_with_their_reason(bench: Workbench, wait: Wait)
 
 
 def test_refused_exams_are_listed_with_reason_and_ways_on(bench: Workbench, wait: Wait) -> None:
-    assert [subject.id for subject in bench.session.subjects] == [GOOD]
+    assert [subject.id for subject in bench.session.subjects] == [id_of(bench, GOOD)]
     assert "4 refused" in bench.data.summary.text()
-    assert shown(bench) == TWO, "the first that needs a look is shown at once"
+    first = min(bench.session.refused, key=lambda subject: subject.id)
+    assert bench.data.series.subject == first, "the first that needs a look is shown at once"
     for name, reason, way in (
         (TWO, "2 stacks may be its short-axis cine", "choose which stack is the cine"),
         (UNEQUAL, "different numbers of frames", "resample slices in time"),
@@ -173,7 +183,7 @@ def test_refused_exams_are_listed_with_reason_and_ways_on(bench: Workbench, wait
         assert way in bench.data.series.about.text()
     assert not bench.data.series.choose.isVisible(), "no choice helps a stack that is shifted"
     bench.data.table.selectAll()
-    assert bench.data.selected_ids() == [GOOD]
+    assert bench.data.selected_ids() == [id_of(bench, GOOD)]
 
 
 def test_one_of_two_stacks_is_chosen(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
@@ -220,10 +230,10 @@ def test_unequal_frames_are_resampled_once_chosen(bench: Workbench, wait: Wait) 
     assert exam is not None
     assert np.array_equal(exam.pixels[:, [0, 2, 3]], stored()[:, [0, 2, 3]])
     assert np.array_equal(exam.pixels[::2, 1], [values(1, t).astype(np.float32) for t in range(3)])
-    assert bench.place.text() == f"{UNEQUAL}: frame 0, slice 2 · frames were resampled"
+    assert bench.place.text() == f"{id_of(bench, UNEQUAL)}: frame 0, slice 2 · frames were resampled"
     assert "frames were resampled" in bench.data.series.about.text()
     assert "resampled in time" in bench.data._problem_text.text()
-    assert bench.session.split.role(UNEQUAL) is Role.TRAIN
+    assert bench.session.split.role(id_of(bench, UNEQUAL)) is Role.TRAIN
     assert bench.data.table.model().index(row_of(bench, UNEQUAL), 3).data() == "train"
     assert "3 refused" in bench.data.summary.text()
 
@@ -244,7 +254,7 @@ def test_cancelling_opens_nothing(bench: Workbench, wait: Wait) -> None:
     choose(dialog, bench, "unequal_frames", "resample", wait)
     dialog.reject()
     wait(lambda: idle(bench))
-    assert [subject.id for subject in bench.session.subjects] == [GOOD]
+    assert [subject.id for subject in bench.session.subjects] == [id_of(bench, GOOD)]
     assert bench.session.exam is None
 
 
@@ -252,7 +262,7 @@ def test_an_archive_is_a_cohort_of_one(bench: Workbench, wait: Wait, folder: Pat
     archive = Path(shutil.make_archive(str(tmp_path / "k7"), "zip", folder / UNEQUAL))
     bench.data.folder_chosen.emit(archive)
     wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == archive and idle(bench))
-    assert [subject.id for subject in bench.session.refused] == ["k7"]
+    assert [subject.id for subject in bench.session.refused] == [exam_id(archive)]
     dialog = ask(bench, "k7", wait)
     choose(dialog, bench, "unequal_frames", "resample", wait)
     open_exam(dialog, bench, "k7", wait)
@@ -267,7 +277,7 @@ def test_an_archive_without_dicom_is_no_cohort(tmp_path: Path) -> None:
 
 
 def test_choices_say_what_would_help(folder: Path) -> None:
-    found = {subject.id: list_series(subject) for subject in open_cohort(folder).refused}
+    found = {subject.frames[0].path.name: list_series(subject) for subject in open_cohort(folder).refused}
     choices = {name: [set(each.choices) for each in f.series] for name, f in found.items() if f is not None}
     assert choices == {
         TWO: [set(), set()],
@@ -278,7 +288,7 @@ def test_choices_say_what_would_help(folder: Path) -> None:
 
 
 def test_a_subject_keeps_its_choice(folder: Path) -> None:
-    gap = next(subject for subject in open_cohort(folder).refused if subject.id == GAP)
+    gap = next(subject for subject in open_cohort(folder).refused if subject.id == exam_id(folder / GAP))
     subject, stack = sort_anew(gap, SortOptions(missing_slice="interpolate"))
     assert len(subject.frames) == stack.n_frames == FRAMES
     assert np.array_equal(open_stack(subject).load(), stack.load())

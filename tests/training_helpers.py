@@ -12,7 +12,7 @@ from cmr_ssp.devices import make_fabric
 from cmr_ssp.events import Cancel, Event, OnEvent, Outcome, UpdateFinished
 from cmr_ssp.recipes import MimRecipe
 from cmr_ssp.runs import Provenance, Run
-from cmr_ssp.training import Objective, TrainingLength, train
+from cmr_ssp.training import Objective, TimeLimit, TrainingLength, train
 from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -95,6 +95,7 @@ def run_training(
     on_event: OnEvent = lambda event: None,
     cancel: Cancel | None = None,
     resume: bool = False,
+    limit: TimeLimit | None = None,
 ) -> Outcome:
     folder.mkdir(parents=True, exist_ok=True)
     return train(
@@ -106,6 +107,7 @@ def run_training(
         on_event,
         cancel or Cancel(),
         resume=resume,
+        limit=limit,
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ SHORT: dict[str, Any] = COMMON | {
     "checkpoint_every": 3,
     "optimiser": {"learning_rate": 0.05, "momentum": 0.9},
 }
+LIMITED = "limited"
+"""A run with a time limit."""
+
 HEAD = {"hidden": 6, "outputs": 5}
 RECIPES: dict[str, dict[str, Any]] = {
     "mim": {"batch_size": 8, "micro_batch": 4, "mask": {"patch_px": 4}},
@@ -49,8 +53,12 @@ def recipe_of(method: str, **changes: Any) -> Any:
 
 
 def train_all(cohort: Path, folder: Path, devices: int | None = None) -> None:
-    """Make one run of each method, fine-tuning from that of MIM; `folder` holds the slice banks too."""
+    """Make a run of each method, fine-tuning from that of MIM, and one with a time limit.
+
+    The folder holds the slice banks too.
+    """
     settings = jobs.Settings("cpu", bank_folder=folder / "banks", devices=devices, from_command_line=True)
+    limited = replace(settings, max_minutes=0.05)
     listed = open_cohort(cohort)
     for method in RECIPES:
         recipe, run = recipe_of(method), Run(folder / method)
@@ -60,6 +68,8 @@ def train_all(cohort: Path, folder: Path, devices: int | None = None) -> None:
             assert isinstance(recipe, SegmentationRecipe)
             source = Run(folder / "mim")
             jobs.finetune(listed, recipe, run, pretrained=source, budget=BUDGET, settings=settings)
+    many = recipe_of("mim", updates=10**6)
+    jobs.pretrain(listed, many, Run(folder / LIMITED), split=SPLIT, settings=limited)
 
 
 if __name__ == "__main__":

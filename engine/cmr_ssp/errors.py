@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from pathlib import PureWindowsPath
 from typing import Self
+
+_PATH = re.compile(r"""(?<![^\s'"(=])(?:[A-Za-z]:)?[\\/](?:[^\\/\n'"]*[\\/])+[^\s'":;,)]*""")
+_SAYS_NOTHING = re.compile(r".+\.(nii|nii\.gz|nrrd|csv|json|ya?ml|safetensors|bin|npy)", re.I)
+"""Files named by the user as subjects are, or by us; exams and folders may be named after people."""
 
 
 class Severity(StrEnum):
@@ -41,6 +47,18 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.remedy}"
+
+    def without_paths(self) -> Problem:
+        """Return it as it may be kept: without folders, which may be named after people."""
+        where = _named(self.where) if set(self.where) & set("/\\") else self.where
+        what, remedy = (_PATH.sub(lambda found: _named(found[0]), text) for text in (self.what, self.remedy))
+        return replace(self, where=where, what=what, remedy=remedy)
+
+
+def _named(path: str) -> str:
+    """Return the name of a file, where it can be one of ours."""
+    name = PureWindowsPath(path).name  # knows both separators
+    return name if _SAYS_NOTHING.fullmatch(name) else "a file or folder"
 
 
 class CmrSspError(Exception):

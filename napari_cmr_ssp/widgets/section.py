@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtGui import QIcon
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtGui import QIcon, QPixmap
 from qtpy.QtWidgets import QFormLayout, QWidget
 from superqt import QCollapsible
 
@@ -17,7 +18,9 @@ class Section(QCollapsible):
     """A titled group of fields, folded at first; the title says what has been changed inside."""
 
     def __init__(self, title: str, form: QFormLayout, parent: QWidget | None = None) -> None:
-        super().__init__(title, parent, expandedIcon=QIcon(), collapsedIcon=QIcon())
+        icon = _no_icon()
+        super().__init__(title, parent, expandedIcon=icon, collapsedIcon=icon)
+        self.toggleButton().setIconSize(QSize(0, 0))
         self.form = form
         self._title = title
         self._news = ""
@@ -47,3 +50,10 @@ class Section(QCollapsible):
         # an arrow as text has the theme's colour, an icon keeps that of its first theme
         news = f"  ·  {self._news}" if self._news else ""
         self.setText(f"{'▾' if is_open else '▸'}  {self._title}{news}")
+
+
+def _no_icon() -> QIcon:
+    """Return an icon that shows nothing and is not null: superqt drops a null one where PySide6 is used."""
+    nothing = QPixmap(1, 1)
+    nothing.fill(Qt.GlobalColor.transparent)
+    return QIcon(nothing)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -63,6 +64,7 @@ def pretrain(
 
     Without --preset: mim/cpu-small on a processor, mim/gpu-8gb on a GPU.
     """
+    started = time.perf_counter()
     from cmr_ssp import jobs
     from cmr_ssp.devices import choose_device
     from cmr_ssp.runs import Run
@@ -80,7 +82,9 @@ def pretrain(
             cast("PretrainRecipe | None", asked),
             Run(run),
             split=_split(split),
-            settings=jobs.Settings(device, max_minutes, devices=devices, from_command_line=True),
+            settings=jobs.Settings(
+                device, max_minutes, devices=devices, from_command_line=True, started=started
+            ),
             resume=resume,
             on_event=report,
             cancel=cancel,
@@ -129,6 +133,7 @@ def finetune(
 
     Without --preset: the one that matches the pretraining, or scratch/cpu-small on a processor.
     """
+    started = time.perf_counter()
     from cmr_ssp import jobs
     from cmr_ssp.devices import choose_device
     from cmr_ssp.runs import Run, load_checkpoint
@@ -149,7 +154,9 @@ def finetune(
     )
     if not (resume or train_on_test) and sys.stdin.isatty():
         tests = jobs.test_subjects(budget, cohort, _split(split), source)
+        asked_at = time.perf_counter()
         budget = replace(budget, allow_test=bool(tests) and _agreed(console, tests))
+        started += time.perf_counter() - asked_at  # thinking does not count
     with reporting(console) as (report, cancel):
         outcome = jobs.finetune(
             cohort,
@@ -158,7 +165,9 @@ def finetune(
             pretrained=source,
             budget=budget,
             split=_split(split),
-            settings=jobs.Settings(device, max_minutes, devices=devices, from_command_line=True),
+            settings=jobs.Settings(
+                device, max_minutes, devices=devices, from_command_line=True, started=started
+            ),
             resume=resume,
             on_event=report,
             cancel=cancel,

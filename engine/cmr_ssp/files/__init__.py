@@ -3,6 +3,7 @@
 from cmr_ssp.files.checks import check_pixels
 from cmr_ssp.files.cine_writing import write_cine
 from cmr_ssp.files.cohorts import open_cohort
+from cmr_ssp.files.dicom import exam_id
 from cmr_ssp.files.edited import import_labels
 from cmr_ssp.files.label_versions import add_version, list_versions, with_label_versions
 from cmr_ssp.files.labels import read_segmentation
@@ -13,6 +14,7 @@ from cmr_ssp.files.writing import write_segmentation
 __all__ = [
     "add_version",
     "check_pixels",
+    "exam_id",
     "import_labels",
     "list_versions",
     "open_cine",

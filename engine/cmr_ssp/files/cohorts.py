@@ -14,10 +14,11 @@ from cmr_ssp.anatomy import Numbering
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
 from cmr_ssp.files import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook, sunnybrook_exams
 from cmr_ssp.files import folder as plain
-from cmr_ssp.files.dicom.sources import is_zip
+from cmr_ssp.files.dicom.sources import is_zip, may_be_exam
 from cmr_ssp.files.labels import label_header_problems
 from cmr_ssp.files.nifti import is_nifti, read_header
 from cmr_ssp.files.numbering import stated_numbering
+from cmr_ssp.files.personal_names import personal_problems
 from cmr_ssp.files.stacks import open_stack
 from cmr_ssp.subjects import CineStack, Cohort, LabelSource, Subject
 
@@ -81,6 +82,7 @@ def open_cohort(folder: Path) -> Cohort:
         stated = stated_numbering(place)
         subjects += [_renumbered(subject, stated) for subject in found if _lies_in(subject, folder)]
         problems += [problem for problem in wrong if place != folder.parent or str(folder) in problem.where]
+    problems += personal_problems(folder, (subject.id for subject in subjects))
     usable: dict[str, Subject] = {}
     refused: list[Subject] = []
     for subject in sorted(subjects, key=lambda subject: subject.id):
@@ -182,7 +184,9 @@ def _renumbered(subject: Subject, numbering: Numbering | None) -> Subject:
 
 def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
     """Refuse ids that two subjects share or that could lead a file name out of its folder."""
-    where = str(subject.frames[0].path) if subject.frames else subject.id
+    where = f"subject {subject.id}"
+    if subject.frames and not may_be_exam(subject.frames[0].path):
+        where = str(subject.frames[0].path)
     problems = []
     if not subject.names_files:
         what = f"'{subject.id}' cannot be a subject's id"

@@ -1,17 +1,19 @@
 """DICOM as hospitals export it: a folder whose subfolders or zip archives hold one exam each.
 
-Subjects are called as their folders, unless that may be a person's name: then ``subject-001`` and so on.
+Folders and archives may be named after people, by name, date of birth or number: subjects are called by
+`exam_id` instead, which says nothing and is the same wherever the exam lies.
 """
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
 from cmr_ssp.files import sunnybrook_exams
-from cmr_ssp.files.dicom import DicomFolder, list_dicom, may_be_exam, open_dicom
+from cmr_ssp.files.dicom import DicomFolder, exam_id, list_dicom, may_be_exam, open_dicom
 from cmr_ssp.files.dicom.headers import read_study
 from cmr_ssp.files.dicom.sources import first_dicom, is_zip, reading
 from cmr_ssp.files.nifti import is_nifti
@@ -20,20 +22,13 @@ from cmr_ssp.subjects import CineStack, FrameSource, SortOptions, Subject
 NAME = "DICOM exams"
 EXPECTS = "one subfolder or .zip with DICOM files an exam"
 
-_PERSONAL = re.compile(r"[\^,\s]")
-_LEAST_LETTERS = 3  # of a name that a folder's name may contain
-
 
 @dataclass(frozen=True, slots=True)
 class _Exam:
     path: Path
-    study: str
-    patient: str
-    names: tuple[str, ...]  # of the person; only ever compared
-
-    @property
-    def own_id(self) -> str:
-        return self.path.stem if is_zip(self.path) else self.path.name
+    study: str = ""
+    person: str = ""  # a digest; only ever compared
+    is_readable: bool = False
 
 
 def recognises(folder: Path) -> bool:
@@ -43,7 +38,7 @@ def recognises(folder: Path) -> bool:
     if any(is_nifti(entry) for entry in folder.iterdir()):
         return False
     exams = _exams(folder)
-    return any(exam.study for exam in exams) and not any(
+    return any(exam.is_readable for exam in exams) and not any(
         _holds_several(exam.path) or sunnybrook_exams.recognises(exam.path)
         for exam in exams
         if exam.path != folder
@@ -55,9 +50,9 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
 
     An exam that cannot be opened is among them, with one frame that names its place.
     """
-    ids, problems = _ids(folder, _exams(folder))
+    ids, problems = _ids(_exams(folder))
     subjects: list[Subject] = []
-    for exam, subject_id in ids:
+    for subject_id, exam in ids.items():
         try:
             stack = open_dicom(exam.path, where=f"subject {subject_id}")
         except CmrSspError as error:
@@ -127,7 +122,7 @@ def _exams(folder: Path) -> list[_Exam]:
     below = [exam for entry in entries if entry.is_dir() or is_zip(entry) for exam in _exam(entry)]
     loose = any(entry.is_file() and not is_zip(entry) for entry in entries)
     here = _exam(folder) if loose and not below else []
-    studies = {(exam.study, exam.patient) for exam in below}
+    studies = {(exam.study, exam.person) for exam in below}
     if len(below) > 1 and len(studies) == 1 and below[0].study and all(e.path.is_dir() for e in below):
         return _exam(folder)  # a folder a series
     return below or here
@@ -138,50 +133,42 @@ def _exam(path: Path) -> list[_Exam]:
     try:
         ref = first_dicom(path)
     except ImageError:
-        return [_Exam(path, "", "", ())]  # opening it will say what is wrong
+        return [_Exam(path)]  # opening it will say what is wrong
     if ref is None:
         return []
     with reading() as reader:
-        return [_Exam(path, *read_study(reader, ref))]
+        return [_Exam(path, *read_study(reader, ref), is_readable=True)]
 
 
 def _holds_several(path: Path) -> bool:
     """Tell whether a folder is one above exams of several people."""
-    return path.is_dir() and len({exam.patient for exam in _exams(path)}) > 1
+    return path.is_dir() and len({exam.person for exam in _exams(path)}) > 1
 
 
-def _ids(folder: Path, exams: list[_Exam]) -> tuple[list[tuple[_Exam, str]], list[Problem]]:
-    """Give each exam an id that names nobody."""
-    ids: list[tuple[_Exam, str]] = []
-    taken = {exam.own_id for exam in exams}
-    number = 0
+def _ids(exams: Sequence[_Exam]) -> tuple[dict[str, _Exam], list[Problem]]:
+    """Give each exam its id; of copies of an exam the first one counts."""
+    named: dict[str, list[_Exam]] = defaultdict(list)
     for exam in exams:
-        name = exam.own_id
-        if _may_name_a_person(exam):
-            number += 1
-            while (name := f"subject-{number:03d}") in taken:
-                number += 1
-        ids.append((exam, name))
-    if not number:
-        return ids, []
-    n_renamed = sum(exam.own_id != name for exam, name in ids)
-    what = (
-        f"{n_renamed} of {len(ids)} exams lie in folders that may be named after people; "
-        "these subjects are called subject-001 and so on, in the order of the folders' names"
-    )
-    remedy = "Rename the folders to codes, if the subjects should keep their ids when exams are added."
-    return ids, [Problem(str(folder), what, remedy, Severity.WARNING)]
+        named[exam_id(exam.path)].append(exam)
+    what = "this exam is there {} times; the first one is used"
+    copies = [
+        Problem(f"subject {subject_id}", what.format(len(same)), "Remove the copies.", Severity.WARNING)
+        for subject_id, same in named.items()
+        if len(same) > 1
+    ]
+    first = {subject_id: same[0] for subject_id, same in named.items()}
+    return first, [*copies, *_of_one_person(first)]
 
 
-def _may_name_a_person(exam: _Exam) -> bool:
-    """Tell whether a folder's name looks like a person's, or holds the name or id in the exam."""
-    name = exam.own_id
-    if _PERSONAL.search(name) or not Subject(name, ()).names_files:
-        return True
-    plain = _plain(name)
-    parts = [_plain(part) for text in exam.names for part in (text, *re.split(r"[\^=\s,]+", text))]
-    return any(part in plain for part in parts if len(part) >= _LEAST_LETTERS) or plain in parts
-
-
-def _plain(text: str) -> str:
-    return "".join(letter for letter in text.casefold() if letter.isalnum())
+def _of_one_person(exams: Mapping[str, _Exam]) -> list[Problem]:
+    """Say which exams are of one person: between train and test they would make a score too good."""
+    of_person: dict[str, list[str]] = defaultdict(list)
+    for subject_id, exam in exams.items():
+        if exam.person:
+            of_person[exam.person].append(f"subject {subject_id}")
+    remedy = "Give them one role in the split, unless the headers call everybody alike."
+    return [
+        Problem(", ".join(ids), f"{len(ids)} exams are of one person", remedy, Severity.WARNING)
+        for ids in of_person.values()
+        if len(ids) > 1
+    ]

@@ -2,7 +2,8 @@
 
 Images and contours lie in two folders side by side. They belong together by the name of the patient's folder
 (``SC-HF-I-1`` is ``SC-HF-I-01``), or by the columns ``PatientID`` and ``OriginalID`` of a CSV beside the two.
-Nobody drew the RV; which of the two frames is ED is told by the larger LV.
+Subjects are called by the codes of the public data; a folder of any other name may be named after a person,
+and its subject is called by `exam_id`. Nobody drew the RV; the frame with the larger LV is ED.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from cmr_ssp.anatomy import NUMBERINGS, Structure
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
-from cmr_ssp.files.dicom import open_dicom
+from cmr_ssp.files.dicom import exam_id, open_dicom
 from cmr_ssp.files.dicom.sources import first_dicom
 from cmr_ssp.files.phases import phases_by_size
 from cmr_ssp.files.sunnybrook_contours import find_contours, labels_from_contours
@@ -26,6 +27,7 @@ NAME = "Sunnybrook contours"
 EXPECTS = "CONTOURS/PATIENT/contours-manual beside IMAGES/PATIENT with DICOM files"
 
 _CONTOURS = "contours-manual"
+_CODE = re.compile(r"SC-(HF-N?I|HYP|N)-\d{1,2}|SCD\d{7}", re.I)
 
 
 def recognises(folder: Path) -> bool:
@@ -90,11 +92,12 @@ def _key(name: str) -> str:
 
 
 def _subject(exam: Path, contours: Path | None) -> tuple[Subject, list[Problem]]:
-    stack = open_dicom(exam, where=f"subject {exam.name}")
+    name = exam.name if _CODE.fullmatch(exam.name) else exam_id(exam)
+    stack = open_dicom(exam, where=f"subject {name}")
     frames = tuple(FrameSource(exam, t) for t in range(stack.n_frames))
     vendor = stack.acquisition.vendor if stack.acquisition else None
     if contours is None:
-        return Subject(exam.name, frames, vendor=vendor), []
+        return Subject(name, frames, vendor=vendor), []
     volumes = labels_from_contours(find_contours(contours), stack.n_frames, stack.grid.shape)
     sizes = {
         frame: {structure: int(np.count_nonzero(volume == structure)) for structure in Structure}
@@ -108,4 +111,4 @@ def _subject(exam: Path, contours: Path | None) -> tuple[Subject, list[Problem]]
     unused = sorted(set(volumes) - set(phases.values()))
     what = f"contours of frame {', '.join(map(str, unused))} are of neither ED nor ES, and are not used"
     problem = Problem(str(contours), what, "Nothing, if that is right.", Severity.WARNING)
-    return Subject(exam.name, frames, labels, vendor=vendor), [problem] if unused else []
+    return Subject(name, frames, labels, vendor=vendor), [problem] if unused else []

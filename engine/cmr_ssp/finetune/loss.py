@@ -32,14 +32,14 @@ class SegmentationCriterion:
         )
 
     def __call__(
-        self, outputs: Sequence[Tensor], labels: Tensor, drawn: Tensor, n_drawn: float | None = None
+        self, outputs: Tensor | Sequence[Tensor], labels: Tensor, drawn: Tensor, n_drawn: float | None = None
     ) -> Tensor:
         """Return the mean loss.
 
         Parameters
         ----------
-        outputs : sequence of Tensor, shape (batch, class, row, column)
-            Logits, full resolution first, each half as large as the one before.
+        outputs : Tensor or sequence of Tensor, shape (batch, class, row, column)
+            Logits, at full resolution or at several, full resolution first.
         labels : Tensor of uint8, shape (batch, row, column)
             At full resolution.
         drawn : Tensor of bool, shape (batch, structure)
@@ -47,6 +47,7 @@ class SegmentationCriterion:
         n_drawn : float, optional
             What the sum of Dices is divided by; as many as are drawn here unless given.
         """
+        outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
         if n_drawn is None:
             n_drawn = max(1.0, float(drawn.sum()))
         halving = [0.5**level for level in range(len(outputs))]

@@ -62,7 +62,7 @@ class SegmentationObjective(Objective):
 
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Freeze the encoder during the first part of the training, if the recipe says so."""
-        free = update / length.updates >= self._recipe.freeze_encoder
+        free = length.progress(update) >= self._recipe.freeze_encoder
         self._unet.encoder.requires_grad_(free)
         self._unet.encoder.train(free)  # frozen norms neither look at the batch nor move
 

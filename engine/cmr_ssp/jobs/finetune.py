@@ -108,7 +108,7 @@ class _Finetuning:
             newest, *before = lineage(pretrained, source.provenance)
             provenance = replace(provenance, pretrained_from=newest, ancestors=tuple(before))
         provenance = replace(provenance, trained_on_test=given_up)
-        recipe = self.work.fitted(recipe, objective, fabric)
+        recipe = self.work.guessed(recipe)
         self.work.describe(self.run, recipe, split)
         return self.work.train(objective, recipe, self.run, provenance, fabric, resume=False)
 

@@ -29,8 +29,8 @@ from cmr_ssp.training import (
     MemoryNeed,
     Objective,
     Processes,
+    TimeLimit,
     TrainingLength,
-    fit_updates,
     train,
 )
 
@@ -46,7 +46,8 @@ class Settings:
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     max_minutes : float or None
-        Fit the number of updates to this time, everything included.
+        End in this time, everything included: the number of updates is planned while training, again and
+        again.
     bank_folder : Path or None
         Where slice banks are kept; the user's cache folder unless given.
     devices : int or None
@@ -55,6 +56,8 @@ class Settings:
     from_command_line : bool
         Whether the command line of this process may be run again for the other devices. Only `cmr-ssp`
         says so: anywhere else, as in napari, this would start the whole program again.
+    started : float or None
+        Reading of `time.perf_counter` from which `max_minutes` counts; from the job's start unless given.
     """
 
     device: str = "auto"
@@ -62,6 +65,7 @@ class Settings:
     bank_folder: Path | None = None
     devices: int | None = None
     from_command_line: bool = False
+    started: float | None = None
 
 
 def split_for(cohort: Cohort, *candidates: Split | None) -> Split:
@@ -122,7 +126,8 @@ class Workplace:
         team = Team.of(settings.devices)
         if team.number:
             on_event = ignore_events  # the first one speaks for all
-        return cls(settings, on_event, cancel or Cancel(), device, time.perf_counter(), team, ALONE)
+        started = time.perf_counter() if settings.started is None else settings.started
+        return cls(settings, on_event, cancel or Cancel(), device, started, team, ALONE)
 
     def launched(self, recipe: _R) -> tuple[_R, Fabric]:
         """Start the other processes, where several devices are asked for; all have the first one's recipe.
@@ -169,16 +174,23 @@ class Workplace:
         if self.processes.first:
             run.write_description(recipe, split)
 
-    def fitted(self, recipe: _R, objective: Objective, fabric: Fabric) -> _R:
-        """Return the recipe cut or stretched to the minutes that are left."""
-        if self.settings.max_minutes is None:
+    @property
+    def limit(self) -> TimeLimit | None:
+        """The time that the job has, None where it has no limit."""
+        minutes = self.settings.max_minutes
+        return None if minutes is None else TimeLimit(self.started, 60 * minutes)
+
+    def guessed(self, recipe: _R) -> _R:
+        """Return the recipe with about as many updates as fit into the time limit, where there is one."""
+        if self.limit is None:
             return recipe
-        left = 60 * self.settings.max_minutes - (time.perf_counter() - self.started)
         try:
-            return fit_updates(objective, recipe, left, fabric, self.cancel)
+            seconds = estimate_seconds(recipe, self.device, 1) / self.team.count
         except (MemoryError, RuntimeError) as error:
             self._explain(error, recipe, None)
             raise
+        updates = max(1, int(self.limit.left() / seconds))
+        return self.processes.from_first(recipe.model_copy(update={"updates": updates, "epochs": None}))
 
     def train(
         self,
@@ -197,12 +209,24 @@ class Workplace:
             need = estimate_memory(recipe, self.device)
             memory, samples = need.of(at_once(recipe) // self.team.count), len(objective.samples)
             device, precision = str(self.device), recipe.precision
-            seconds = estimate_seconds(recipe, self.device, length.updates) / self.team.count
+            seconds = (
+                estimate_seconds(recipe, self.device, length.updates) / self.team.count
+                if self.limit is None
+                else max(self.limit.left(), 0.0)
+            )
             self.on_event(RunStarted(run.folder, device, precision, samples, length.updates, memory, seconds))
             if (warning := may_not_fit(recipe, need, self.device)) is not None:
                 self.on_event(Noticed(warning))
             return train(
-                objective, recipe, run, provenance, fabric, self.on_event, self.cancel, resume=resume
+                objective,
+                recipe,
+                run,
+                provenance,
+                fabric,
+                self.on_event,
+                self.cancel,
+                resume=resume,
+                limit=self.limit,
             )
         except (MemoryError, RuntimeError) as error:
             self._explain(error, recipe, need)

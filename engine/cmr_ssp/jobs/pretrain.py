@@ -87,7 +87,7 @@ def _pretrain(
     work.seed(recipe)
     objective = make_objective(bank, bank.samples(training), bank.samples(validating), recipe, work.device)
     if before is None:
-        recipe = work.fitted(recipe, objective, fabric)
+        recipe = work.guessed(recipe)
         work.describe(run, recipe, split)
     provenance = Provenance(
         pretraining=seen(bank, training),

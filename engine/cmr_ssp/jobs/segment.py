@@ -57,8 +57,8 @@ def segment(
     cines : sequence of Path
         NIfTI files, or folders or zip archives of DICOM. All frames are segmented; a 3D file has one.
     output : Path
-        A folder, which gets ``<name>_seg.nii.gz`` (of DICOM ``exam-001_seg.nii.gz``, or the next number that
-        no other exam has), or for a single cine a NIfTI file.
+        A folder, which gets ``<name>_seg.nii.gz`` (of DICOM ``<exam_id>_seg.nii.gz``), or for a single
+        cine a NIfTI file.
     numbering : str
         Numbers of the structures in the files: ``mnms`` (LV 1, MYO 2, RV 3) or ``acdc``.
     replace : bool

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from itertools import chain, count
+from collections.abc import Collection, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from cmr_ssp.atomic import keep_copy
 from cmr_ssp.errors import OutputError, Problem, Severity
+from cmr_ssp.files import exam_id
 from cmr_ssp.files.dicom import may_be_exam
 from cmr_ssp.files.label_marks import Kept, cine_digest
 from cmr_ssp.files.nifti import SUFFIXES, stem_of
@@ -53,8 +54,7 @@ def beside(folder: Path, name: str, stack: CineStack, digest: str) -> tuple[Path
         What was segmented, and its `cine_digest`.
     """
     in_the_way: list[tuple[Path, Kept]] = []
-    for each in chain([name], (f"{name}-{number}" for number in count(2))):
-        path = folder / f"{each}{_ENDING}"
+    for path in _names(folder, name):
         kept = standing(path, stack, digest) if path.exists() else None
         if kept is None:
             break
@@ -81,21 +81,19 @@ def _target(cine: Path, stack: CineStack, output: Path, taken: Collection[Path],
         return output
     if not may_be_exam(cine):
         return output / f"{stem_of(cine)}{_ENDING}"
-    return _exam_target(stack, output, taken)  # the folder of an exam may be named after a person
+    names = _names(output, exam_id(cine))  # the folder of an exam may be named after a person
+    return next(path for path in names if path not in taken and not _is_of_another(path, stack))
 
 
-def _exam_target(stack: CineStack, folder: Path, taken: Collection[Path]) -> Path:
-    """Return the file that an exam has already, else the first that no other exam has."""
-    digest = ""
-    path = folder
-    for number in count(1):
-        path = folder / f"exam-{number:03d}{_ENDING}"
-        if path in taken:
-            continue
-        digest = digest or (_digest(stack) if path.exists() else "")
-        if not path.exists() or standing(path, stack, digest) is not Kept.OTHER_EXAM:
-            break
-    return path
+def _is_of_another(path: Path, stack: CineStack) -> bool:
+    """Tell whether a file belongs to another exam of the same id: some anonymisers give one to all."""
+    return path.exists() and standing(path, stack, _digest(stack)) is Kept.OTHER_EXAM
+
+
+def _names(folder: Path, name: str) -> Iterator[Path]:
+    """Go through ``NAME_seg``, ``NAME-2_seg`` ... in a folder, without end."""
+    yield folder / f"{name}{_ENDING}"
+    yield from (folder / f"{name}-{number}{_ENDING}" for number in count(2))
 
 
 def _digest(stack: CineStack) -> str:

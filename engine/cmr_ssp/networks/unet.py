@@ -77,20 +77,27 @@ class UNet(nn.Module):
     n_outputs : int
         Channels of every output.
     deep_supervision : bool
-        One output for every resolution but the lowest, instead of the highest alone.
+        Whether training looks at every resolution but the lowest, instead of the highest alone.
     """
 
     def __init__(self, channels: Sequence[int], n_outputs: int, *, deep_supervision: bool) -> None:
         super().__init__()
         self.encoder = Encoder(channels)
         self.decoder = Decoder(channels)
+        self.deep_supervision = deep_supervision
         supervised = channels[:-1] if deep_supervision else channels[:1]
         self.heads = nn.ModuleList([nn.Conv2d(width, n_outputs, 1) for width in supervised])
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the outputs, full resolution first, for images (batch, 1, row, column)."""
+    def forward(self, images: Tensor) -> Tensor | list[Tensor]:
+        """Return the output at full resolution for images (batch, 1, row, column).
+
+        In training mode with deep supervision, return the outputs of all resolutions instead, highest first.
+        """
         decoded = self.decoder(self.encoder(images))
-        return [head(features) for head, features in zip(self.heads, decoded, strict=False)]
+        if self.training and self.deep_supervision:
+            return [head(features) for head, features in zip(self.heads, decoded, strict=True)]
+        output: Tensor = self.heads[0](decoded[0])
+        return output
 
 
 def fold_norms(network: UNet) -> UNet:

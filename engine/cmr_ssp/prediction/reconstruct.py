@@ -216,7 +216,7 @@ def _seen_and_rebuilt(
     images = torch.cat([resample(batch, no_placement(len(batch.levels)), crop)[0] for batch in batches])
     visible = images.masked_fill(mask.to(device), 0.0).contiguous(memory_format=torch.channels_last)
     with autocast(device):
-        outputs = [network(part)[0].float() for part in torch.split(visible, slices_at_once(crop, device))]
+        outputs = [network(part).float() for part in torch.split(visible, slices_at_once(crop, device))]
     return images[:, 0].cpu().numpy(), torch.cat(outputs)[:, 0].cpu().numpy()
 
 

@@ -148,7 +148,7 @@ def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
     images = images.contiguous(memory_format=torch.channels_last)
     axes: list[tuple[int, ...]] = [(), (2,), (3,), (2, 3)] if flips else [()]
     with autocast(images.device):
-        outputs = [network(images.flip(axis))[0].float().flip(axis) for axis in axes]
+        outputs = [network(images.flip(axis)).float().flip(axis) for axis in axes]
     return torch.stack(outputs).mean(dim=0)
 
 

@@ -134,7 +134,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
 
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Set the teacher's temperature, and freeze the last layer in the first part of the training."""
-        teacher, progress = self._recipe.teacher, update / length.updates
+        teacher, progress = self._recipe.teacher, length.progress(update)
         warm = min(1.0, progress / teacher.warmup) if teacher.warmup else 1.0
         first, last = teacher.first_temperature, teacher.temperature
         self._temperature = first + warm * (last - first)
@@ -174,7 +174,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
     @torch.no_grad()
     def after_update(self, update: int, length: TrainingLength) -> None:
         """Move teacher and centre; the momentum rises to 1 by a cosine, per update."""
-        teacher, progress = self._recipe.teacher, update / length.updates
+        teacher, progress = self._recipe.teacher, length.progress(update)
         momentum = 1 - (1 - teacher.momentum) * (math.cos(math.pi * progress) + 1) / 2
         self._pair.move_teacher(momentum, buffers=teacher.buffers_follow)
         if self._n_said:

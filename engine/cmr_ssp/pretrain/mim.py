@@ -65,7 +65,7 @@ class MimObjective(PretrainObjective[MimRecipe]):
 
     def _masked_loss(self, network: nn.Module, images: Tensor, mask: Tensor) -> Tensor:
         mask = mask.to(self._device)
-        return masked_mse(network(images.masked_fill(mask, 0.0))[0], images, mask)
+        return masked_mse(network(images.masked_fill(mask, 0.0)), images, mask)
 
     @torch.inference_mode()
     def record(self, run: Run, update: int, length: TrainingLength) -> Path | None:
@@ -74,8 +74,9 @@ class MimObjective(PretrainObjective[MimRecipe]):
         Validation slices, or training slices where nobody validates; the first record is of a network that
         learnt nothing.
         """
-        every = self._recipe.records_every or -(-length.updates // _N_RECORDS)
-        if update % every and update != length.updates:
+        every = self._recipe.records_every
+        due = update % every == 0 if every else length.ends_share(update, _N_RECORDS)
+        if not (due or update in (0, length.updates)):
             return None
         role, of = (
             ("validation", self._validation_samples)
@@ -89,7 +90,7 @@ class MimObjective(PretrainObjective[MimRecipe]):
             write_slices(run, self._about(chosen, role, images, mask))
         self.network.eval()
         with autocast(self._device):
-            rebuilt = self.network(images.masked_fill(mask.to(self._device), 0.0))[0]
+            rebuilt = self.network(images.masked_fill(mask.to(self._device), 0.0))
         return write_record(run, update, _half(rebuilt))
 
     def _about(self, chosen: NDArray[np.int64], role: str, images: Tensor, mask: Tensor) -> RecordedSlices:

@@ -103,8 +103,12 @@ class Run:
 
     def write_description(self, recipe: Recipe, split: Split) -> None:
         """Write the recipe that is being run and the split that it obeys."""
-        write_text(self.folder / "recipe.yaml", recipe_yaml(recipe))
+        self.write_recipe(recipe)
         write_split(self.folder / "split.yaml", split)
+
+    def write_recipe(self, recipe: Recipe) -> None:
+        """Write the recipe that is being run; its length changes where a time limit is planned anew."""
+        write_text(self.folder / "recipe.yaml", recipe_yaml(recipe))
 
     def same_recipe(self, stored: _R, asked: _R | None, *, fitted: bool = False) -> _R:
         """Return the stored recipe of a run that is being continued.
@@ -147,8 +151,9 @@ class Run:
         return read_split(path)
 
     def write_state(self, outcome: Outcome | None, problems: Sequence[Problem] = ()) -> None:
-        """Record how the job ended; None while it runs."""
-        state = {"state": outcome or _RUNNING, "problems": [str(problem) for problem in problems]}
+        """Record how the job ended, without folders, which may be named after people; None while it runs."""
+        kept = [str(problem.without_paths()) for problem in problems]
+        state = {"state": outcome or _RUNNING, "problems": kept}
         write_text(self.folder / "state.json", json.dumps(state, indent=1))
 
     def read_state(self) -> tuple[Outcome | None, tuple[str, ...]]:

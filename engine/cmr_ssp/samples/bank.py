@@ -7,15 +7,17 @@ where somebody drew any), ``index.npy`` (one `SLICE` record a slice) and ``bank.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from torch.utils.data import Dataset
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.samples.content import SubjectContent
+from cmr_ssp.samples.items import SliceItem, equally_large, slice_item
 
 SLICE = np.dtype(
     [
@@ -39,8 +41,11 @@ SLICE = np.dtype(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class SliceBank:
-    """Slices of many subjects, memory-mapped.
+class SliceBank(Dataset[SliceItem]):
+    """Slices of many subjects, memory-mapped; a map-style data set of torch.
+
+    ``bank[n]`` is slice sample `n` on its own grid, see `SliceItem`; a `DataLoader` gets the slices of a
+    batch padded to the largest of them. A pickled bank, as workers get it, is the name of its folder.
 
     Attributes
     ----------
@@ -61,6 +66,16 @@ class SliceBank:
 
     def __len__(self) -> int:
         return len(self.index)
+
+    def __getitem__(self, sample: int) -> SliceItem:
+        return slice_item(self, sample)
+
+    def __getitems__(self, samples: Sequence[int]) -> list[SliceItem]:
+        """Return the slices of a batch, all of one size; `DataLoader` asks for them."""
+        return equally_large([self[sample] for sample in samples])
+
+    def __reduce__(self) -> tuple[Callable[[Path], SliceBank], tuple[Path]]:
+        return open_bank, (self.folder,)
 
     @property
     def relative_position(self) -> NDArray[np.float64]:

@@ -1,9 +1,9 @@
 """The only training loop, its schedules and the order of its samples."""
 
-from cmr_ssp.training.fitting import fit_updates
 from cmr_ssp.training.loop import train
 from cmr_ssp.training.memory import MemoryNeed, memory_need, there_and_back
 from cmr_ssp.training.order import TrainingLength
+from cmr_ssp.training.pacing import TimeLimit
 from cmr_ssp.training.processes import ALONE, Processes
 from cmr_ssp.training.stepper import Objective
 
@@ -12,8 +12,8 @@ __all__ = [
     "MemoryNeed",
     "Objective",
     "Processes",
+    "TimeLimit",
     "TrainingLength",
-    "fit_updates",
     "memory_need",
     "there_and_back",
     "train",

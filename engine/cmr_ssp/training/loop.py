@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-import statistics
-import time
-from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +25,9 @@ from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint, save_checkpoint
 from cmr_ssp.runs.records import forget_records
 from cmr_ssp.training.order import TrainingLength
+from cmr_ssp.training.pacing import Pace, TimeLimit
 from cmr_ssp.training.stepper import Objective, Stepper
+from cmr_ssp.training.validation import Validation
 
 
 @dataclass(slots=True)
@@ -41,7 +40,10 @@ class _Tally:
     since_save_sum: float = 0.0
     since_save_count: int = 0
     best: float | None = None
+    best_validated: bool = False
     precision: dict[str, Any] = field(default_factory=dict)  # the scale of gradients in half precision
+    planned_at: int = 0  # under a time limit; see `TrainingLength`
+    progress_then: float | None = None
 
 
 def train(
@@ -54,6 +56,7 @@ def train(
     cancel: Cancel,
     *,
     resume: bool = False,
+    limit: TimeLimit | None = None,
 ) -> Outcome:
     """Train until the recipe's end or a request to stop; either way the run holds the last state.
 
@@ -72,14 +75,18 @@ def train(
     on_event, cancel
         The job's voice and ear.
     resume : bool
-        Continue from the run's last checkpoint, bit for bit as if never interrupted.
+        Continue from the run's last checkpoint, bit for bit as if never interrupted. What a time limit had
+        planned by then holds, unless there is a new one.
+    limit : TimeLimit, optional
+        The number of updates, of which the recipe's is a first guess, is planned again and again so that the
+        training ends in time, validations and checkpoints included. The schedule follows.
 
     Returns
     -------
     Outcome
         Finished or stopped.
     """
-    return _Loop(objective, recipe, run, provenance, fabric, on_event).run(cancel, resume=resume)
+    return _Loop(objective, recipe, run, provenance, fabric, on_event, limit).run(cancel, resume=resume)
 
 
 class _Loop:
@@ -91,16 +98,23 @@ class _Loop:
         provenance: Provenance,
         fabric: Fabric,
         on_event: OnEvent,
+        limit: TimeLimit | None,
     ) -> None:
         self._objective, self._recipe, self._run = objective, recipe, run
         self._provenance, self._on_event = provenance, on_event
-        self._length = TrainingLength.of(recipe, len(objective.samples))
-        self._stepper = Stepper(objective, recipe, self._length, fabric)
+        self._stepper = Stepper(objective, recipe, TrainingLength.of(recipe, len(objective.samples)), fabric)
         self._processes = self._stepper.processes
         self._tally = _Tally()
         self._scores: dict[str, float] = {}
-        self._durations: deque[float] = deque(maxlen=50)
+        self._limit, self._pace = limit, Pace(limit, recipe.checkpoint_every)
+        self._validation = Validation(
+            objective, self._processes, limit, lambda problem: on_event(Noticed(problem))
+        )
         self._warned = False
+
+    @property
+    def _length(self) -> TrainingLength:
+        return self._stepper.length
 
     def run(self, cancel: Cancel, *, resume: bool) -> Outcome:
         if resume:
@@ -115,25 +129,46 @@ class _Loop:
         return Outcome.FINISHED
 
     def _train(self, cancel: Cancel) -> None:
-        tally, length = self._tally, self._length
+        tally = self._tally
         self._objective.network.train()
         if self._is_due() and tally.since_save_count:  # it was stopped during the validation
-            self._objective.before_update(tally.update - 1, length)  # as it was left
+            self._objective.before_update(tally.update - 1, self._length)  # as it was left
             self._conclude(cancel)
         self._record()
-        while tally.update < length.updates:
-            started = time.perf_counter()
+        self._begin_plan(cancel)
+        while tally.update < self._length.updates:
             loss = self._stepper.step(tally.update, cancel)
             if loss is None:
                 raise Cancelled
             self._count(float(loss))
+            self._pace.update_done()
+            self._plan()
             self._record()
             if self._is_due():
                 self._conclude(cancel)
-            elif length.ends_epoch(tally.update - 1):
+                self._pace.validation_done()
+            elif self._length.ends_epoch(tally.update - 1):
                 self._write_row({})
-            self._durations.append(time.perf_counter() - started)
-            self._on_event(UpdateFinished(tally.update, length.updates, float(loss), self._seconds_left()))
+            updates = self._length.updates
+            left = self._pace.seconds(updates - tally.update, tally.update)
+            self._on_event(UpdateFinished(tally.update, updates, float(loss), left))
+
+    def _begin_plan(self, cancel: Cancel) -> None:
+        """Time a validation and a checkpoint, so that a time limit can count them before the first."""
+        self._pace.start()
+        if self._limit is None or self._tally.update >= self._length.updates:
+            return
+        self._stepper.length = self._length.planned(self._tally.update, self._length.updates)
+        self._validation.measure(cancel, trial=True)
+        self._save()
+        self._pace.validation_done()
+
+    def _plan(self) -> None:
+        """Plan the number of updates anew, where there is a time limit; the first process decides."""
+        if self._limit is not None:
+            done = self._tally.update
+            updates = self._processes.from_first(self._pace.planned(self._length.updates, done))
+            self._stepper.length = self._length.planned(done, updates)
 
     def _record(self) -> None:
         """Keep a reconstruction where one is due; one that is there already is made again, all the same."""
@@ -164,30 +199,17 @@ class _Loop:
     def _conclude(self, cancel: Cancel) -> None:
         """Validate, record, and write the checkpoints; without validation the loss chooses the best."""
         tally = self._tally
-        validated = self._validated(cancel)
-        self._objective.network.train()
+        validated = self._validation.measure(cancel)
         score = next(
             iter(validated.values()), self._objective.rank(tally.since_save_sum / tally.since_save_count)
         )
         tally.since_save_sum, tally.since_save_count = 0.0, 0
         self._write_row(validated)
-        if tally.best is None or score > tally.best:
-            tally.best = score
+        comparable = bool(validated) or not tally.best_validated  # a limit may have ended the validations
+        if tally.best is None or (comparable and score > tally.best):
+            tally.best, tally.best_validated = score, bool(validated)
             self._save(self._run.best)
         self._save()
-
-    def _validated(self, cancel: Cancel) -> dict[str, float]:
-        """Measure in the first process, while the others wait."""
-        validated: dict[str, float] = {}
-        stopped = False
-        if self._processes.first:
-            try:
-                validated = self._objective.validate(cancel)
-            except Cancelled:
-                stopped = True
-        if self._processes.agree(stopped):
-            raise Cancelled
-        return validated
 
     def _write_row(self, validated: dict[str, float]) -> None:
         tally = self._tally
@@ -216,24 +238,38 @@ class _Loop:
         if not self._processes.first:
             return
         path = path or self._run.last
+        recipe = self._planned_recipe()
         self._tally.precision = self._stepper.precision_state()
         checkpoint = Checkpoint(
             self._objective.network.state_dict(),
             self._stepper.optimiser.state_dict(),
             asdict(self._tally),
-            self._recipe,
+            recipe,
             self._provenance,
             self._scores,
         )
         save_checkpoint(path, checkpoint)
+        if recipe != self._recipe:
+            self._run.write_recipe(recipe)
         self._on_event(CheckpointWritten(path, self._tally.update))
+
+    def _planned_recipe(self) -> Recipe:
+        """Return the recipe with the updates that a time limit leaves now."""
+        length, tally = self._length, self._tally
+        tally.planned_at, tally.progress_then = length.planned_at, length.progress_then
+        if length.progress_then is None:
+            return self._recipe
+        return self._recipe.model_copy(update={"updates": length.updates, "epochs": None})
 
     def _restore(self) -> None:
         """Take up the last checkpoint, and drop what the history says of later updates."""
         checkpoint = load_checkpoint(self._run.last)
         self._objective.network.load_state_dict(checkpoint.network)
         self._stepper.optimiser.load_state_dict(dict(checkpoint.optimiser))
-        self._tally = _Tally(**checkpoint.tally)
+        tally = self._tally = _Tally(**checkpoint.tally)
+        self._stepper.length = replace(
+            self._length, planned_at=tally.planned_at, progress_then=tally.progress_then
+        )
         self._stepper.restore_precision(self._tally.precision)
         self._scores = dict(checkpoint.scores)
         if self._processes.first:
@@ -243,8 +279,3 @@ class _Loop:
             if self._tally.update < self._length.updates:
                 self._run.scores.unlink(missing_ok=True)  # of weights that are about to change
         self._processes.wait()  # nobody may read a checkpoint that the first has already replaced
-
-    def _seconds_left(self) -> float | None:
-        if len(self._durations) < 5:
-            return None
-        return statistics.median(self._durations) * (self._length.updates - self._tally.update)

@@ -93,13 +93,14 @@ class Stepper:
     recipe : Recipe
         Batch size, optimiser, schedule and seed.
     length : TrainingLength
-        Of the whole training.
+        Of the whole training; the loop replaces it where a time limit is planned anew.
     fabric : Fabric
         Device and precision.
     """
 
     def __init__(self, objective: Objective, recipe: Recipe, length: TrainingLength, fabric: Fabric) -> None:
-        self._objective, self._recipe, self._length, self._fabric = objective, recipe, length, fabric
+        self._objective, self._recipe, self._fabric = objective, recipe, fabric
+        self.length = length
         self.processes = objective.processes = Processes(fabric)
         if self.processes.count > 1:
             share_norms(objective.network)
@@ -111,7 +112,7 @@ class Stepper:
     def step(self, update: int, cancel: Cancel) -> Tensor | None:
         """Do one update; return its mean loss, or None where it was cancelled and nothing changed."""
         recipe = self._recipe
-        self._objective.before_update(update, self._length)
+        self._objective.before_update(update, self.length)
         self._set_learning_rate(update)
         samples = self._batch(update)
         parts = np.split(samples, len(samples) // (recipe.micro_batch or len(samples)))
@@ -134,7 +135,7 @@ class Stepper:
             )
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        self._objective.after_update(update, self._length)
+        self._objective.after_update(update, self.length)
         return self.processes.mean(total)
 
     def precision_state(self) -> dict[str, Any]:
@@ -154,17 +155,17 @@ class Stepper:
                 buffer.copy_(before)
 
     def _batch(self, update: int) -> NDArray[np.int64]:
-        epoch = self._length.epoch(update)
+        epoch = self.length.epoch(update)
         if self._order[0] != epoch:
             recipe = self._recipe
             order = batch_order(self._objective.samples, recipe.batch_size, epoch, recipe.seed)
             self._order = (epoch, order)
-        batch: NDArray[np.int64] = self._order[1][update % self._length.updates_per_epoch]
+        batch: NDArray[np.int64] = self._order[1][update % self.length.updates_per_epoch]
         return batch
 
     def _set_learning_rate(self, update: int) -> None:
         schedule = self._recipe.schedule
-        progress = self._length.progress(update, schedule.per)
+        progress = self.length.progress(update, schedule.per)
         rate = learning_rate(schedule, self._recipe.optimiser.learning_rate, progress)
         for group in self.optimiser.param_groups:
             group["lr"] = rate

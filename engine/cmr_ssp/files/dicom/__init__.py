@@ -4,6 +4,7 @@ Importing this loads no pydicom; reading a header does.
 """
 
 from cmr_ssp.files.dicom.listing import list_dicom, open_dicom
+from cmr_ssp.files.dicom.pseudonyms import exam_id
 from cmr_ssp.files.dicom.series import DicomFolder, DicomSeries, SliceTimes
 from cmr_ssp.files.dicom.sources import may_be_exam, signature
 from cmr_ssp.subjects.sorting import SortOptions
@@ -13,6 +14,7 @@ __all__ = [
     "DicomSeries",
     "SliceTimes",
     "SortOptions",
+    "exam_id",
     "list_dicom",
     "may_be_exam",
     "open_dicom",

@@ -5,6 +5,7 @@ pydicom is imported where it is used: listing a folder of NIfTI files does not n
 
 from __future__ import annotations
 
+import hashlib
 import math
 import threading
 from collections.abc import Iterator, Sequence
@@ -55,9 +56,11 @@ _TAGS = [
     "PerFrameFunctionalGroupsSequence",
     "SpecificCharacterSet",
 ]
-"""All that is read; what names the person is not among it."""
+"""All that is read, besides what tells people apart."""
 
-_IDENTITY = ("PatientName", "PatientID")
+_IDENTITY = ("PatientID", "PatientName")
+"""The first that is there tells people apart; it is read into a digest and kept nowhere."""
+
 _PHASE_IMAGES = {"P", "PHASE", "PHASE MAP", "PHASEMAP", "VELOCITY", "VELOCITY MAP", "VELOCITY_MAP"}
 _VENDORS = {
     "siemens": "Siemens",
@@ -83,7 +86,7 @@ def read_planes(reader: Reader, ref: FileRef) -> list[Plane] | None:
         if reader.is_bomb(ref):
             return None
         with reader.open(ref) as file, _unquoted():
-            header = _read(file, _TAGS)
+            header = _read(file, (*_TAGS, *_IDENTITY))
             return list(_planes(ref, header)) if "Rows" in header else []
     except MemoryError:
         raise
@@ -91,17 +94,22 @@ def read_planes(reader: Reader, ref: FileRef) -> list[Plane] | None:
         return None if reader.begins_as_dicom(ref) else []
 
 
-def read_study(reader: Reader, ref: FileRef) -> tuple[str, str, tuple[str, ...]]:
-    """Return study identifier, patient identifier and all names and ids of the person, for comparing only."""
+def read_study(reader: Reader, ref: FileRef) -> tuple[str, str]:
+    """Return the study's identifier and a digest of the person's, for comparing only; empty where unknown."""
     try:
         with reader.open(ref) as file:
             header = _read(file, ("StudyInstanceUID", *_IDENTITY))
-        texts = tuple(_raw_text(header, name) for name in ("StudyInstanceUID", *reversed(_IDENTITY)))
+        return _raw_text(header, "StudyInstanceUID"), _person(header)
     except MemoryError:
         raise
     except Exception:  # as above
-        return "", "", ()
-    return texts[0], texts[1], tuple(text for text in texts[1:] if text)
+        return "", ""
+
+
+def _person(header: Dataset) -> str:
+    """Return a digest of what the header calls the person, empty where it says nothing."""
+    told = next(filter(None, (_raw_text(header, name) for name in _IDENTITY)), "")
+    return hashlib.sha256(f"cmr-ssp person {told}".encode()).hexdigest() if told else ""
 
 
 @contextmanager
@@ -186,8 +194,10 @@ def _plane(ref: FileRef, index: int | None, header: Dataset, groups: Sequence[Da
     return Plane(
         ref=ref,
         index=index,
+        study=_raw_text(header, "StudyInstanceUID"),
         series=str(header.get("SeriesInstanceUID", "")),
         instance_uid=str(header.get("SOPInstanceUID", "")),
+        person=_person(header),
         series_number=_count([header], "SeriesNumber") or 0,
         acquisition_number=_count(groups, "FrameAcquisitionNumber", "AcquisitionNumber") or 0,
         instance_number=(index if index is not None else _count([header], "InstanceNumber")) or 0,

@@ -5,25 +5,22 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
-from cmr_ssp.files.dicom.candidates import LEAST_SLICES, Candidate, find_candidates
+from cmr_ssp.files.dicom.candidates import LEAST_SLICES, Candidate
+from cmr_ssp.files.dicom.exam_headers import read_exam
 from cmr_ssp.files.dicom.fitting import slice_multiples, warning
-from cmr_ssp.files.dicom.headers import read_planes
 from cmr_ssp.files.dicom.pixels import RowLoader, decoder_problems
-from cmr_ssp.files.dicom.planes import Plane
 from cmr_ssp.files.dicom.series import DicomFolder, DicomSeries, SliceTimes
-from cmr_ssp.files.dicom.sources import list_files, reading, signature
+from cmr_ssp.files.dicom.sources import signature
 from cmr_ssp.files.dicom.table import FrameTable, make_table
 from cmr_ssp.files.geometry import towards_apex
 from cmr_ssp.subjects import Acquisition, CineStack
 from cmr_ssp.subjects.sorting import SortOptions
 
 _LEAST_COSINE = 0.4  # a long-axis view is perpendicular to the heart's axis; people differ by 20 degrees
-_KEPT = 256  # exams whose headers are remembered: listing a cohort opens each of them twice
 
 
 def list_dicom(path: Path, options: SortOptions | None = None, *, where: str | None = None) -> DicomFolder:
@@ -115,34 +112,19 @@ def _open(
 
 def _candidates(path: Path, where: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
     try:
-        found, n_damaged, n_unsafe = _read(path, signature(path))
+        found = read_exam(path, signature(path))
     except ImageError as error:
         raise ImageError(*(replace(problem, where=where) for problem in error.problems)) from None
     notes = []
-    if n_damaged:
-        what = f"{n_damaged} of its DICOM files cannot be read and are left out"
+    if found.n_damaged:
+        what = f"{found.n_damaged} of its DICOM files cannot be read and are left out"
         notes.append(warning(where, what, "Copy the exam again if slices or frames are missing."))
-    if n_unsafe:
-        what = f"{n_unsafe} files of the archive have names that lead out of it and are left out"
+    if found.n_unsafe:
+        what = f"{found.n_unsafe} files of the archive have names that lead out of it and are left out"
         notes.append(warning(where, what, "Ask where the archive comes from."))
-    if not found:
+    if not found.candidates:
         raise ImageError(*notes, Problem(where, "it holds no DICOM image", "Name the folder of an exam."))
-    return found, tuple(notes)
-
-
-@lru_cache(maxsize=_KEPT)
-def _read(path: Path, about: tuple[object, ...]) -> tuple[tuple[Candidate, ...], int, int]:
-    """Read all headers; `about` is in the call so that a changed exam is read again."""
-    del about
-    refs, n_unsafe = list_files(path)
-    planes: list[Plane] = []
-    n_damaged = 0
-    with reading() as reader:
-        for ref in refs:
-            found = read_planes(reader, ref)
-            n_damaged += found is None
-            planes += found or ()
-    return tuple(find_candidates(planes)), n_damaged, n_unsafe
+    return found.candidates, tuple(notes)
 
 
 def _reason(candidate: Candidate, *, asked: bool) -> str | None:

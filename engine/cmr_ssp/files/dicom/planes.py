@@ -24,8 +24,10 @@ class Plane:
         The file.
     index : int or None
         0-based frame of a multi-frame file.
-    series, instance_uid : str
+    study, series, instance_uid : str
         Unique identifiers, for telling files apart only; never shown.
+    person : str
+        A digest of what the header calls the person, for telling people apart; empty where it says nothing.
     series_number, acquisition_number, instance_number : int
         As the scanner counts, 0 where it does not.
     shape : tuple of int
@@ -58,8 +60,10 @@ class Plane:
 
     ref: FileRef
     index: int | None
+    study: str = field(repr=False)
     series: str = field(repr=False)
     instance_uid: str = field(repr=False)
+    person: str = field(repr=False)
     series_number: int
     acquisition_number: int
     instance_number: int

@@ -74,7 +74,7 @@ def list_files(path: Path) -> tuple[list[FileRef], int]:
         Where it is missing, no folder nor archive, or larger than any exam.
     """
     if path.is_dir():
-        found = [FileRef(file) for file in islice(_below(path), MAX_FILES + 1)]
+        found = [FileRef(file) for file in islice(files_below(path), MAX_FILES + 1)]
         _check_number(path, len(found))
         return found, 0
     if path.is_file() and not is_zip(path):
@@ -84,7 +84,7 @@ def list_files(path: Path) -> tuple[list[FileRef], int]:
     return _list_members(path)
 
 
-def _below(folder: Path, most_folders: int = MAX_FILES) -> Iterator[Path]:
+def files_below(folder: Path, most_folders: int = MAX_FILES) -> Iterator[Path]:
     """Go through the files below a folder in order; links to folders and hidden files are left out."""
     for parent, folders, names in islice(os.walk(folder), most_folders):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -195,13 +195,13 @@ def first_dicom(path: Path) -> FileRef | None:
     ImageError
         Where an archive is damaged, or larger than any exam.
     """
-    refs = map(FileRef, _below(path, _PEEKED)) if path.is_dir() else iter(_list_members(path)[0])
+    refs = map(FileRef, files_below(path, _PEEKED)) if path.is_dir() else iter(_list_members(path)[0])
     with reading() as reader:
         return next(filter(reader.begins_as_dicom, islice(refs, _PEEKED)), None)
 
 
 def signature(path: Path) -> tuple[tuple[str, int, int], ...]:
     """Return name, size and time of every file of an exam: a change of it shows here."""
-    files = _below(path) if path.is_dir() else iter([path] if path.is_file() else [])
+    files = files_below(path) if path.is_dir() else iter([path] if path.is_file() else [])
     about = ((str(file), file.stat()) for file in islice(files, MAX_FILES))
     return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in about)

@@ -1,0 +1,39 @@
+"""Ids that look as if they named a person: they are kept in splits, runs, checkpoints and results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+
+from cmr_ssp.errors import Problem, Severity
+
+_DAY, _MONTH, _YEAR = "(0[1-9]|[12][0-9]|3[01])", "(0[1-9]|1[0-2])", "(19|20)[0-9]{2}"
+_GAP = "[-_. ]?"
+_DATES = "|".join((_GAP.join((_YEAR, _MONTH, _DAY)), _GAP.join((_DAY, _MONTH, _YEAR))))
+_DATE = re.compile(f"(?<![0-9])({_DATES})(?![0-9])")
+_SIGNS = re.compile(r"[\^,\s]")  # between the parts of a name
+_CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z]{2})")
+_LEAST_LETTERS = 3
+
+
+def may_name_a_person(name: str) -> bool:
+    """Tell whether an id holds a date, or words with capitals one after the other as in ``Doe_Jane``."""
+    if _DATE.search(name) or _SIGNS.search(name):
+        return True
+    words = re.split(r"[_.\-]+", _CAMEL.sub("_", name))
+    capital = [_is_capital(word) for word in words]
+    return any(one and other for one, other in pairwise(capital))
+
+
+def _is_capital(word: str) -> bool:
+    return word.isalpha() and len(word) >= _LEAST_LETTERS and (word.istitle() or word.isupper())
+
+
+def personal_problems(folder: Path, ids: Iterable[str]) -> list[Problem]:
+    """Warn, without repeating them, of ids that look as if they named people."""
+    n = sum(map(may_name_a_person, ids))
+    what = f"{n} ids look like names or dates of people; they are kept in splits, runs and names of results"
+    remedy = "Rename the files to codes, unless they are codes."
+    return [Problem(str(folder), what, remedy, Severity.WARNING)] if n else []
