@@ -49,7 +49,7 @@ from pathlib import Path
 import numpy as np, torch
 from cmr_ssp.devices import make_fabric
 from cmr_ssp.events import Cancel
-from cmr_ssp.pretrain import make_objective
+from cmr_ssp.pretraining import make_objective
 from cmr_ssp.recipes import load_recipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.bank import open_bank

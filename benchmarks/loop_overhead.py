@@ -20,7 +20,7 @@ import torch
 from cmr_ssp.anatomy import N_CLASSES, Structure
 from cmr_ssp.devices import autocast, choose_precision, make_fabric
 from cmr_ssp.events import Cancel, Event, UpdateFinished
-from cmr_ssp.finetune import SegmentationCriterion
+from cmr_ssp.finetuning import SegmentationCriterion
 from cmr_ssp.networks import UNet
 from cmr_ssp.recipes import SegmentationRecipe, load_recipe
 from cmr_ssp.runs import Provenance, Run

@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cmr_ssp.pretrain.objective as objective_module
+import cmr_ssp.pretraining.objective as objective_module
 import numpy as np
 import torch
 from cmr_ssp.devices import choose_precision, make_fabric
 from cmr_ssp.events import Cancel, Event, UpdateFinished
 from cmr_ssp.files import open_cohort
-from cmr_ssp.pretrain import make_objective
+from cmr_ssp.pretraining import make_objective
 from cmr_ssp.recipes import PRETRAINING, PretrainRecipe, load_recipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.bank import SliceBank

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 from cmr_ssp.files import open_cohort
-from cmr_ssp.pretrain import PclObjective, SimclrObjective, make_objective
-from cmr_ssp.pretrain.contrastive import contrastive_loss
-from cmr_ssp.pretrain.pcl import alike_positions
+from cmr_ssp.pretraining import PclObjective, SimclrObjective, make_objective
+from cmr_ssp.pretraining.contrastive import contrastive_loss
+from cmr_ssp.pretraining.pcl import alike_positions
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.samples.views import make_views

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from cmr_ssp.cli import demo as command
 from cmr_ssp.cli import demo_folder
+from cmr_ssp.cli.terminal import Terminal
 from cmr_ssp.errors import OutputError
 from files_helpers import fingerprint
 
@@ -131,4 +132,4 @@ def test_a_demo_that_failed_can_be_made_again(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(command, "_SUBJECTS", 1)
     for _ in range(2):
         with pytest.raises(OutputError, match="it failed"):
-            command.demo(headless=True, out=tmp_path / "demo")
+            command.demo(headless=True, out=tmp_path / "demo", terminal=Terminal())

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from cmr_ssp.files import open_cohort
-from cmr_ssp.pretrain import DinoObjective, make_objective
-from cmr_ssp.pretrain.dino import dino_loss
+from cmr_ssp.pretraining import DinoObjective, make_objective
+from cmr_ssp.pretraining.dino import dino_loss
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.samples.intensity import solarise

@@ -67,6 +67,21 @@ def test_every_command_describes_itself_without_torch() -> None:
     assert not set(done.stderr.split()) & (HEAVY | WINDOW)
 
 
+def test_options_and_help_load_what_parses_them_alone() -> None:
+    code = "import sys; from cmr_ssp.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += "print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pretrain" in done.stdout
+    read_files = {"numpy", "nibabel", "pydicom", "scipy", "pydantic", "yaml"}
+    assert not set(done.stderr.split()) & (HEAVY | WINDOW | read_files)
+
+
+def test_jobs_load_torch_but_not_what_training_alone_needs() -> None:
+    found = loaded_by("cmr_ssp.jobs")
+    assert "torch" in found
+    assert not found & {"monai", "lightning_fabric"}
+
+
 def test_plugin_loads_neither_torch_nor_monai() -> None:
     modules = modules_of("napari_cmr_ssp", list(napari_cmr_ssp.__path__))
     assert "napari_cmr_ssp.reader" in modules

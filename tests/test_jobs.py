@@ -42,7 +42,7 @@ from cmr_ssp.events import (
 from cmr_ssp.files import exam_id, open_cine, open_cohort
 from cmr_ssp.jobs.segmenting import subject_role
 from cmr_ssp.networks import UNet
-from cmr_ssp.pretrain import MimObjective
+from cmr_ssp.pretraining import MimObjective
 from cmr_ssp.recipes import matching_preset
 from cmr_ssp.runs import Provenance, Run, file_digest, load_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split

@@ -11,7 +11,7 @@ from cmr_ssp import jobs
 from cmr_ssp.errors import CmrSspError
 from cmr_ssp.events import Cancel, Event, Outcome, UpdateFinished, WeightsTransferred
 from cmr_ssp.files import open_cohort
-from cmr_ssp.pretrain import METHODS
+from cmr_ssp.pretraining import METHODS
 from cmr_ssp.recipes import PRETRAINING
 from cmr_ssp.runs import Run, load_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split

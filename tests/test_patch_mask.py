@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cmr_ssp.pretrain import masked_mse
+from cmr_ssp.pretraining import masked_mse
 from cmr_ssp.recipes import PatchMask
 from cmr_ssp.samples.patch_mask import draw_patch_mask
 from torch import Tensor

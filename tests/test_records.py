@@ -13,7 +13,7 @@ from cmr_ssp.errors import RunError
 from cmr_ssp.events import Cancel, Event, ReconstructionReady
 from cmr_ssp.files import open_cohort
 from cmr_ssp.networks import UNet
-from cmr_ssp.pretrain.mim import spread_slices
+from cmr_ssp.pretraining.mim import spread_slices
 from cmr_ssp.recipes import MimRecipe
 from cmr_ssp.runs import Run, load_checkpoint, read_records
 from cmr_ssp.samples.bank import SLICE

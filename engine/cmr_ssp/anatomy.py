@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
 
+from cmr_ssp.errors import LabelError
+
 
 class Structure(IntEnum):
     """A segmented structure; the value is its number in every array and file that we make."""
@@ -20,6 +22,21 @@ class Phase(StrEnum):
 
     ED = "ED"
     ES = "ES"
+
+
+def phase_named(name: Phase | str) -> Phase:
+    """Return a phase by its name, in capitals or not.
+
+    Raises
+    ------
+    LabelError
+        Where there is none of this name.
+    """
+    try:
+        return Phase(name.strip().upper())
+    except ValueError:
+        what = "there is no such phase"
+        raise LabelError.of(f"'{name}'", what, f"Choose {' or '.join(Phase)}.") from None
 
 
 COLOURS: Mapping[Structure, str] = MappingProxyType(

@@ -7,14 +7,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
 
 from cmr_ssp.errors import DeviceError
 from cmr_ssp.team import Team
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _PATIENCE = timedelta(hours=12)  # of processes that wait while the first builds a bank or validates
 
@@ -79,6 +81,9 @@ def make_fabric(
     DeviceError
         Where this machine has fewer devices.
     """
+    from lightning_fabric import Fabric  # a second, which segmenting does not need
+    from lightning_fabric.strategies import DDPStrategy
+
     precision = choose_precision(precision, device)
     if team is None or team.count == 1:
         index = [device.index or 0] if device.type == "cuda" else 1

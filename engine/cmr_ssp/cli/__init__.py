@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import traceback
+from typing import Annotated
 
-from cyclopts import App
-from rich.console import Console
+from cyclopts import App, CycloptsError, Group, Parameter
 
 from cmr_ssp import __version__
-from cmr_ssp.errors import CmrSspError, Severity
+from cmr_ssp.cli.terminal import Terminal
+from cmr_ssp.errors import CmrSspError, Problem
+
+_INTERRUPTED = 130
 
 app = App(
     name="cmr-ssp",
     help="Pretrain on unlabelled cardiac MR cines, fine-tune on a few labels, segment, and score.",
     version=__version__,
+    suppress_keyboard_interrupt=False,
 )
 cohort_app = App(name="cohort", help="Look at a folder of subjects, and split it.")
 recipe_app = App(name="recipe", help="See the shipped presets.")
@@ -37,6 +43,78 @@ app.command("cmr_ssp.cli.exports:export")
 app.command("cmr_ssp.cli.exports:export_cohort")
 app.command("cmr_ssp.cli.exports:volumes")
 app.command("cmr_ssp.cli.demo:demo")
+app.register_install_completion_command(
+    help="Let the Tab key complete commands and options in this shell (bash, zsh, fish, PowerShell)."
+)
+app.meta.group_parameters = Group("Options of every command", sort_key=100)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; errors of ours end it with code 1 and without a traceback."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given[-1:] in ([], ["--help"], ["-h"]):
+        _import_commands(app)
+    try:
+        app.meta(given)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+
+
+@app.meta.default
+def _launch(
+    *words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    quiet: Annotated[
+        bool, Parameter(name=["--quiet", "-q"], negative=(), help="Print results and problems only.")
+    ] = False,
+    verbose: Annotated[
+        bool,
+        Parameter(
+            name=["--verbose", "-v"], negative=(), help="Print what libraries say, and where an error arose."
+        ),
+    ] = False,
+    json: Annotated[
+        bool,
+        Parameter(negative=(), help="Print one JSON object as the result; progress goes to standard error."),
+    ] = False,
+) -> None:
+    """Run the command that `words` name."""
+    terminal = Terminal(quiet=quiet, verbose=verbose, as_json=json)
+    _listen_to_libraries(verbose)
+    code = _run(words, terminal)
+    terminal.finish(ok=code == 0)
+    sys.exit(code)
+
+
+def _run(words: tuple[str, ...], terminal: Terminal) -> int:
+    """Run a command, print the errors that end it, and return the exit code."""
+    try:
+        command, bound, injected = app.parse_args(words, exit_on_error=False, print_error=False)
+        command(*bound.args, **bound.kwargs, **dict.fromkeys(injected, terminal))
+    except CycloptsError as error:
+        what = str(error).strip().removesuffix(".")
+        terminal.error(Problem("command line", what, "See `cmr-ssp --help`, or --help of the command."))
+        return 1
+    except CmrSspError as error:
+        for problem in error.problems:
+            terminal.error(problem)
+        if terminal.verbose:
+            traceback.print_exception(error)
+        return 1
+    except KeyboardInterrupt:
+        terminal.note("interrupted")
+        return _INTERRUPTED
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    return 0
+
+
+def _listen_to_libraries(verbose: bool) -> None:
+    """Let libraries print their notices with ``--verbose`` only; warnings and errors always pass."""
+    if verbose:
+        logging.basicConfig(level=logging.INFO)
+    # lightning's own handler prints at once, whatever the level of the root logger
+    notices = logging.getLogger("lightning_fabric.utilities.rank_zero")
+    notices.setLevel(logging.NOTSET if verbose else logging.WARNING)
 
 
 def _import_commands(group: App) -> None:
@@ -44,18 +122,3 @@ def _import_commands(group: App) -> None:
     for name in group:
         if not name.startswith("-"):
             _import_commands(group[name])
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line; errors of ours end it with code 1 and without a traceback."""
-    if (sys.argv[1:] if arguments is None else arguments)[-1:] in ([], ["--help"], ["-h"]):
-        _import_commands(app)
-    try:
-        app(arguments)
-    except CmrSspError as error:
-        console = Console(stderr=True, highlight=False)
-        for problem in error.problems:
-            word = "error" if problem.severity is Severity.ERROR else "warning"
-            console.print(f"[bold red]{word}[/]", end=" ")
-            console.print(str(problem), markup=False, soft_wrap=True)
-        sys.exit(1)

@@ -4,45 +4,54 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.console import Console
-from rich.table import Table
 
-from cmr_ssp.cli.options import Folder, require_replaceable
-from cmr_ssp.cli.progress import show_problem
+from cmr_ssp.cli.options import Folder, Shown, require_replaceable
+from cmr_ssp.cli.terminal import Terminal, make_table
 from cmr_ssp.errors import CohortError, Severity
-from cmr_ssp.files import check_pixels, open_cohort
-from cmr_ssp.subjects import Cohort, Split
+
+if TYPE_CHECKING:
+    from cmr_ssp.subjects import Split, Subject
 
 _SHARE = Number(gte=0, lte=1)
+_COLUMNS = ("subject", "frames", "labelled", "vendor", "group")
 
 
 def check(
     folder: Folder,
     *,
     headers_only: Annotated[bool, Parameter(negative=(), help="Do not read any pixels.")] = False,
+    terminal: Shown,
 ) -> None:
     """List subjects, labelled phases, vendors and everything that is wrong.
 
     Ends with code 0 only where the cohort is usable as it is.
     """
-    console = Console(highlight=False)
+    from cmr_ssp.files import check_pixels, open_cohort
+
     cohort = open_cohort(folder)
-    console.print(_table(cohort))
+    terminal.show(make_table(_COLUMNS, map(_row, cohort.subjects), str(cohort.root)))
     n_labelled = sum(bool(subject.labels) for subject in cohort.subjects)
-    console.print(f"{cohort.layout}: {len(cohort.subjects)} subjects, {n_labelled} of them labelled")
+    terminal.show(f"{cohort.layout}: {len(cohort.subjects)} subjects, {n_labelled} of them labelled")
     problems = list(cohort.problems)
     if not headers_only:
-        with console.status("reading every image and label ..."):
+        with terminal.console.status("reading every image and label ..."):
             problems += check_pixels(cohort)
     for problem in problems:
-        show_problem(console, problem)
-    if not cohort.subjects or any(problem.severity is Severity.ERROR for problem in problems):
+        terminal.problem(problem)
+    usable = bool(cohort.subjects) and not any(p.severity is Severity.ERROR for p in problems)
+    terminal.give(
+        root=cohort.root,
+        layout=cohort.layout,
+        subjects=[_described(subject) for subject in cohort.subjects],
+        usable=usable,
+    )
+    if not usable:
         sys.exit(1)
-    console.print("usable")
+    terminal.show("usable")
 
 
 def split(
@@ -66,8 +75,10 @@ def split(
     for_authors: Annotated[
         bool, Parameter(negative=(), help="Write the file in the form of the paper's authors.")
     ] = False,
+    terminal: Shown,
 ) -> None:
     """Draw training, validation and test subjects, stratified by diagnostic group or else vendor."""
+    from cmr_ssp.files import open_cohort
     from cmr_ssp.subjects import Role
     from cmr_ssp.subjects.published_split import write_authors_split
     from cmr_ssp.subjects.split import draw_split
@@ -78,33 +89,40 @@ def split(
         raise CohortError.of("--published and --authors-yaml", what, "Give one of them.")
     require_replaceable(output, '"test":' if for_authors else "seed:")
     if published or authors_yaml:
-        drawn = _known(folder, authors_yaml)
+        drawn = _known(folder, authors_yaml, terminal)
     else:
         drawn = draw_split(open_cohort(folder).subjects, test=test, validation=validation, seed=seed)
     (write_authors_split if for_authors else write_split)(output, drawn)
     counts = ", ".join(f"{len(drawn.ids(role))} {role}" for role in Role)
-    Console(highlight=False).print(f"{counts} -> {output}")
+    terminal.note(f"{counts} -> {output}")
+    terminal.give(written=output, **{role.value: drawn.ids(role) for role in Role})
 
 
-def _known(folder: Path, authors_yaml: Path | None) -> Split:
+def _known(folder: Path, authors_yaml: Path | None, terminal: Terminal) -> Split:
     """Return the roles that the authors gave, and say whom the folder lacks."""
+    from cmr_ssp.files import open_cohort
     from cmr_ssp.files.published import published_split_of
     from cmr_ssp.subjects.published_split import read_authors_split
 
     known = read_authors_split(authors_yaml) if authors_yaml else published_split_of(folder)
     lacking = set(known.roles) - {subject.id for subject in open_cohort(folder).subjects}
     if lacking:
-        Console(highlight=False).print(f"{len(lacking)} of these subjects are not in {folder}")
+        terminal.note(f"{len(lacking)} of these subjects are not in {folder}")
     return known
 
 
-def _table(cohort: Cohort) -> Table:
-    table = Table("subject", "frames", "labelled", "vendor", "group", title=str(cohort.root))
-    for subject in cohort.subjects:
-        labelled = " ".join(
-            f"{label.phase}@{'?' if label.drawn_on else label.frame}" for label in subject.labels
-        )
-        table.add_row(
-            subject.id, str(len(subject.frames)), labelled or "-", subject.vendor or "-", subject.group or "-"
-        )
-    return table
+def _row(subject: Subject) -> tuple[str, ...]:
+    labelled = " ".join(f"{label.phase}@{'?' if label.drawn_on else label.frame}" for label in subject.labels)
+    about = (subject.vendor or "-", subject.group or "-")
+    return (subject.id, str(len(subject.frames)), labelled or "-", *about)
+
+
+def _described(subject: Subject) -> dict[str, Any]:
+    """Describe a subject for programs; the frame is null where only its pixels tell it."""
+    return {
+        "id": subject.id,
+        "frames": len(subject.frames),
+        "labelled": {str(label.phase): None if label.drawn_on else label.frame for label in subject.labels},
+        "vendor": subject.vendor,
+        "group": subject.group,
+    }

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
-from cmr_ssp.cli.progress import show_problem
-from cmr_ssp.files.cine_writing import write_cine
-from cmr_ssp.files.dicom import DicomSeries, SortOptions, list_dicom, open_dicom
-from cmr_ssp.subjects.sorting import MissingSlice, Repeated, UnequalFrames
+from cmr_ssp.cli.options import Shown
+from cmr_ssp.cli.terminal import make_table, plain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cmr_ssp.files.dicom import DicomSeries
 
 _WHERE = "the exam"  # its path may name the person
 
@@ -25,26 +26,35 @@ def convert(
         int | None, Parameter(help="Which of the listed series, where several may be it.")
     ] = None,
     unequal_frames: Annotated[
-        UnequalFrames, Parameter(help="Where slices have different numbers of frames.")
+        Literal["refuse", "resample"], Parameter(help="Where slices have different numbers of frames.")
     ] = "refuse",
-    repeated: Annotated[Repeated, Parameter(help="Which counts of slices acquired again.")] = "last",
-    missing_slice: Annotated[MissingSlice, Parameter(help="Where a slice is missing or rotated.")] = "refuse",
+    repeated: Annotated[
+        Literal["last", "first"], Parameter(help="Which counts of slices acquired again.")
+    ] = "last",
+    missing_slice: Annotated[
+        Literal["refuse", "skip", "interpolate"], Parameter(help="Where a slice is missing or rotated.")
+    ] = "refuse",
+    terminal: Shown,
 ) -> None:
     """Turn the short-axis cine of a DICOM exam into a 4D NIfTI file without the person's name.
 
     The cine is found by orientation and position. Everything that was found is listed first.
     """
-    console = Console(highlight=False)
+    from cmr_ssp.files.cine_writing import write_cine
+    from cmr_ssp.files.dicom import SortOptions, list_dicom, open_dicom
+
     options = SortOptions(series, unequal_frames, repeated, missing_slice)
     found = list_dicom(source, options, where=_WHERE)
-    console.print(_series_table(found.series))
+    terminal.show(_series_table(found.series))
     shown = _shown(found.series, series)
-    console.print(_frame_table(found.series[shown], shown + 1))
+    terminal.show(_frame_table(found.series[shown], shown + 1))
     stack = open_dicom(source, options, where=_WHERE)
     for problem in stack.problems:
-        show_problem(console, problem)
+        terminal.problem(problem)
     write_cine(output, stack)
-    console.print(f"{stack.grid.shape[0]} slices x {stack.n_frames} frames -> {output}")
+    n_slices, n_frames = stack.grid.shape[0], stack.n_frames
+    terminal.note(f"{n_slices} slices x {n_frames} frames -> {output}")
+    terminal.give(written=output, slices=n_slices, frames=n_frames)
 
 
 def _shown(series: tuple[DicomSeries, ...], asked: int | None) -> int:
@@ -55,24 +65,18 @@ def _shown(series: tuple[DicomSeries, ...], asked: int | None) -> int:
 
 
 def _series_table(series: tuple[DicomSeries, ...]) -> Table:
-    table = Table("", "images", "slices", "frames", "short-axis cine", title="found")
+    table = make_table(("", "images", "slices", "frames", "short-axis cine"), (), "found")
     for number, each in enumerate(series, start=1):
-        style = None if each.reason is None else "dim"
-        table.add_row(
-            str(number),
-            each.description,
-            str(each.n_slices),
-            str(each.n_frames),
-            each.reason or "yes",
-            style=style,
-        )
+        cells = (str(number), each.description, str(each.n_slices), str(each.n_frames), each.reason or "yes")
+        table.add_row(*map(plain, cells), style=None if each.reason is None else "dim")
     return table
 
 
 def _frame_table(series: DicomSeries, number: int) -> Table:
-    table = Table("slice at mm", "frames", "trigger times ms", "acquired", title=f"slices of {number}")
+    rows = []
     for at in series.slices:
         times = f"{at.trigger_ms[0]:.0f} to {at.trigger_ms[-1]:.0f}" if at.trigger_ms else "unknown"
         again = "once" if at.n_acquisitions == 1 else f"{at.n_acquisitions} times"
-        table.add_row(f"{at.position_mm:.1f}", str(at.n_frames), times, again)
-    return table
+        rows.append((f"{at.position_mm:.1f}", str(at.n_frames), times, again))
+    columns = ("slice at mm", "frames", "trigger times ms", "acquired")
+    return make_table(columns, rows, f"slices of {number}")

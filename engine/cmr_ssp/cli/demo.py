@@ -7,22 +7,25 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
 from cmr_ssp.cli import demo_folder
-from cmr_ssp.cli.overlays import Panel, save_overlays
+from cmr_ssp.cli.options import Shown
 from cmr_ssp.cli.progress import ProgressReport, exit_if_stopped, reporting
-from cmr_ssp.evaluation import Score, mean_dice, scores_csv
+from cmr_ssp.cli.terminal import Terminal, make_table
 from cmr_ssp.events import Cancel, Outcome
-from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation
-from cmr_ssp.files.phantom import write_phantom_cohort
-from cmr_ssp.subjects import Cohort
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cmr_ssp.evaluation import Score
+    from cmr_ssp.subjects import Cohort
+
+    Results = dict[str, tuple[Score, ...]]
 
 _SUBJECTS = 16
 _LABELLED = 2
@@ -31,38 +34,40 @@ _SEGMENTED = "segmented"
 _AFTER_MIM = "after MIM"
 _WINDOW = "napari_cmr_ssp"
 
-Results = dict[str, tuple[Score, ...]]
-
 
 def demo(
     *,
     headless: Annotated[bool, Parameter(negative=(), help="Do not open a window at the end.")] = False,
     out: Annotated[Path, Parameter(help="Folder for everything it makes.")] = Path("demo"),
+    terminal: Shown,
 ) -> None:
     """Pretrain, fine-tune on two labelled subjects, and compare with training from scratch.
 
     All on synthetic hearts. Writes the cohort, the runs, scores.csv and overlays.png, and opens napari on the
     result where there is a display.
     """
-    console = Console(highlight=False)
     demo_folder.clear(out)
     try:
-        results = _make(out, console)
+        results = _make(out, terminal)
     finally:  # also of a demo that was stopped or failed: the next one finds its list
         if out.is_dir():
             demo_folder.record(out)
-    console.print(_table(results))
-    console.print(f"cohort, runs, scores.csv and overlays.png -> {out}")
+    terminal.show(_table(results))
+    terminal.give(written=out, dice=_mean_dice(results))
+    terminal.note(f"cohort, runs, scores.csv and overlays.png -> {out}")
     if not headless and len(results) > 1:
-        _open_window(out, console)
+        _open_window(out, terminal)
 
 
-def _make(out: Path, console: Console) -> Results:
+def _make(out: Path, terminal: Terminal) -> Results:
     """Write the cohort, train, and write what came of it."""
-    with console.status(f"making {_SUBJECTS} phantom subjects ..."):
+    from cmr_ssp.files import open_cohort
+    from cmr_ssp.files.phantom import write_phantom_cohort
+
+    with terminal.console.status(f"making {_SUBJECTS} phantom subjects ..."):
         write_phantom_cohort(out / "cohort", _SUBJECTS, seed=1)
     cohort = open_cohort(out / "cohort")
-    with reporting(console) as (report, cancel):
+    with reporting(terminal) as (report, cancel):
         results = _train_and_score(cohort, out, report, cancel)
     exit_if_stopped(Outcome.STOPPED if cancel.requested else Outcome.FINISHED)
     rows = [f"{method},{line}" for method, scores in results.items() for line in _lines(scores)]
@@ -71,15 +76,15 @@ def _make(out: Path, console: Console) -> Results:
     return results
 
 
-def _open_window(out: Path, console: Console) -> None:
+def _open_window(out: Path, terminal: Terminal) -> None:
     """Open napari on the result, as a process of its own: the engine knows no window."""
     if importlib.util.find_spec(_WINDOW) is None or not _has_display():
-        console.print("(no display, so no window; --headless says the same)")
+        terminal.note("(no display, so no window; --headless says the same)")
         return
     cohort, run = out / "cohort", _run_folder(out, _AFTER_MIM).name
     command = [sys.executable, "-m", _WINDOW, str(cohort.absolute()), str(out.absolute()), run]
     subprocess.Popen(command, start_new_session=True)
-    console.print("napari opens on a test subject ...")
+    terminal.note("napari opens on a test subject ...")
 
 
 def _has_display() -> bool:
@@ -137,21 +142,37 @@ def _run_folder(out: Path, name: str) -> Path:
 
 
 def _lines(scores: tuple[Score, ...]) -> list[str]:
+    from cmr_ssp.evaluation import scores_csv
+
     return scores_csv(scores).splitlines()[1:]
 
 
 def _table(results: Results) -> Table:
     n = len({score.subject for scores in results.values() for score in scores})
     title = f"3D Dice on {n} unseen phantom subjects, trained on the same {_LABELLED}"
-    table = Table("", *(structure.name for structure in Structure), "mean", title=title)
-    for name, scores in results.items():
-        cells = [*(mean_dice(scores, (structure,)) for structure in Structure), mean_dice(scores)]
-        table.add_row(name, *("n/a" if cell is None else f"{cell:.3f}" for cell in cells))
-    return table
+    rows = [
+        (name, *("n/a" if cell is None else f"{cell:.3f}" for cell in cells.values()))
+        for name, cells in _mean_dice(results).items()
+    ]
+    return make_table(("", *(structure.name for structure in Structure), "mean"), rows, title)
+
+
+def _mean_dice(results: Results) -> dict[str, dict[str, float | None]]:
+    """Return mean Dice by method, then structure."""
+    from cmr_ssp.evaluation import mean_dice
+
+    return {
+        name: {structure.name: mean_dice(scores, (structure,)) for structure in Structure}
+        | {"mean": mean_dice(scores)}
+        for name, scores in results.items()
+    }
 
 
 def _draw(cohort: Cohort, results: Results, out: Path) -> None:
     """Draw a middle slice at ED and ES of a few test subjects: reference beside each method."""
+    from cmr_ssp.cli.overlays import Panel, save_overlays
+    from cmr_ssp.files import open_cine, open_stack, read_segmentation
+
     rows = []
     for subject_id in _test_subjects(results):
         subject = cohort.subject(subject_id)

@@ -4,38 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import numpy as np
 from cyclopts import Parameter
-from numpy.typing import NDArray
-from rich.console import Console
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
 from cmr_ssp.atomic import write_text
-from cmr_ssp.cli.options import Folder, LabelFolder, SplitFile, open_labelled, require_replaceable
-from cmr_ssp.cli.progress import show_problem
+from cmr_ssp.cli.options import Folder, LabelFolder, Shown, SplitFile, open_labelled, require_replaceable
+from cmr_ssp.cli.terminal import Terminal
 from cmr_ssp.errors import LabelError, OutputError, RecipeError
-from cmr_ssp.evaluation import find_ed_es, frame_volumes, volumes_csv
-from cmr_ssp.exports import (
-    CaseNames,
-    Corrections,
-    MadeBy,
-    Moment,
-    export_nnunet,
-    phase_instances,
-    write_captures,
-    write_dicom_seg,
-    write_itksnap_labels,
-    write_phases,
-    write_slicer,
-)
-from cmr_ssp.exports.moments import check_moments, check_targets
-from cmr_ssp.files import open_cine
-from cmr_ssp.files.edited import import_labels, read_label_volumes
-from cmr_ssp.files.nifti import stem_of
-from cmr_ssp.subjects import CineStack, Cohort, Segmentation
-from cmr_ssp.subjects.split_file import read_split
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from cmr_ssp.exports import Corrections, MadeBy, Moment
+    from cmr_ssp.subjects import CineStack, Cohort, Segmentation
 
 _IDENTITY = (
     "DICOM segmentations carry the patient's name, id, birth date and study, copied from the source images."
@@ -68,33 +52,45 @@ def export(
     with_identity: Annotated[
         bool, Parameter(negative=(), help="Agree that DICOM SEG files name the patient.")
     ] = False,
-    made_by: Annotated[MadeBy, Parameter(help="Who drew the contours, for dicom-seg.")] = MadeBy.AUTOMATIC,
+    made_by: Annotated[
+        Literal["automatic", "semiautomatic", "manual"],
+        Parameter(help="Who drew the contours, for dicom-seg."),
+    ] = "automatic",
     labels: Numbers = None,
     replace: Replace = False,
+    terminal: Shown,
 ) -> None:
     """Write a segmentation in another program's format, on the grid of its cine."""
-    console = Console(highlight=False)
+    from cmr_ssp import exports
+    from cmr_ssp.exports.moments import check_moments, check_targets
+    from cmr_ssp.files import open_cine
+    from cmr_ssp.files.nifti import stem_of
+
     stack = open_cine(source)
     volumes = _volumes(segmentation, stack, labels)
     moments = _moments(frames, volumes, stack)
     name = stem_of(source)
     check_moments(segmentation, moments, stack)
     if to == "dicom-seg":
-        console.print(_IDENTITY, soft_wrap=True)
-        written = _dicom_seg(output, name, volumes, stack, moments, dicom, with_identity, made_by, replace)
+        terminal.note(_IDENTITY)
+        drawn_by = exports.MadeBy[made_by.upper()]
+        written = _dicom_seg(output, name, volumes, stack, moments, dicom, with_identity, drawn_by, replace)
     elif to == "slicer":
-        written = write_slicer(output, name, volumes, stack, moments, replace=replace)
+        written = exports.write_slicer(output, name, volumes, stack, moments, replace=replace)
     elif to == "captures":
-        written = write_captures(
-            output, name, volumes, stack, moments, dicom=_has_highdicom(console), replace=replace
+        written = exports.write_captures(
+            output, name, volumes, stack, moments, dicom=_has_highdicom(terminal), replace=replace
         )
     else:
         note = [output / _LABELS_TXT] if to == "itksnap" else []
         check_targets(note, replace=replace)
-        written = write_phases(output, name, volumes, stack, moments, images=to == "itksnap", replace=replace)
+        written = exports.write_phases(
+            output, name, volumes, stack, moments, images=to == "itksnap", replace=replace
+        )
         for path in note:
-            write_itksnap_labels(path, replace=replace)
-    console.print(f"{len(written)} files -> {output}", soft_wrap=True)
+            exports.write_itksnap_labels(path, replace=replace)
+    terminal.note(f"{len(written)} files -> {output}")
+    terminal.give(written=written)
 
 
 def export_cohort(
@@ -105,7 +101,9 @@ def export_cohort(
     number: Annotated[int, Parameter(help="Of the data set, as in Dataset001_CMR.")] = 1,
     name: Annotated[str, Parameter(help="Of the data set, letters and digits.")] = "CMR",
     split: SplitFile = None,
-    names: Annotated[CaseNames, Parameter(help="What cases are called after.")] = CaseNames.PSEUDONYMS,
+    names: Annotated[
+        Literal["pseudonyms", "ids"], Parameter(help="What cases are called after.")
+    ] = "pseudonyms",
     key: Annotated[
         Path | None, Parameter(help="CSV to write that says which subject each case is; keep it apart.")
     ] = None,
@@ -115,37 +113,46 @@ def export_cohort(
     ] = None,
     labels: LabelFolder = None,
     replace: Replace = False,
+    terminal: Shown,
 ) -> None:
     """Write the labelled phases of a cohort as another program's data set."""
+    from cmr_ssp.exports import CaseNames, export_nnunet
+    from cmr_ssp.subjects.split_file import read_split
+
     del to  # one so far
-    console = Console(highlight=False)
     header = "case,subject,phase\n"
     if key is not None:
         require_replaceable(key, header)
-    cohort = open_labelled(folder, labels, console)
+    cohort = open_labelled(folder, labels, terminal)
     made = export_nnunet(
         cohort,
         output,
         number=number,
         name=name,
         split=read_split(split) if split else None,
-        case_names=names,
+        case_names=CaseNames(names),
         corrections=_corrections(cohort, corrected) if corrected else None,
         replace=replace,
     )
     for problem in made.problems:
-        show_problem(console, problem)
+        terminal.problem(problem)
     if key is not None:
         write_text(key, header + "".join(f"{c.name},{c.subject},{c.phase}\n" for c in made.cases))
-    console.print(f"{len(made.cases)} cases -> {made.folder}", soft_wrap=True)
+    terminal.note(f"{len(made.cases)} cases -> {made.folder}")
+    terminal.give(written=made.folder, cases=[case.name for case in made.cases])
 
 
 def volumes(
     *segmentations: Annotated[Path, Parameter(help="Label files (NIfTI), 4D or 3D.")],
     csv: Annotated[Path, Parameter(help="Table to write: subject, frame, phase and ml of each structure.")],
     labels: Numbers = None,
+    terminal: Shown,
 ) -> None:
     """Measure the volume of each structure in each frame, in ml, and flag ED and ES."""
+    from cmr_ssp.evaluation import frame_volumes, volumes_csv
+    from cmr_ssp.files.edited import read_label_volumes
+    from cmr_ssp.files.nifti import stem_of
+
     if not segmentations:
         raise LabelError.of(csv, "no label file was named that it could be made from", "Name at least one.")
     require_replaceable(csv, volumes_csv(()))
@@ -154,11 +161,16 @@ def volumes(
         found = read_label_volumes(path, NUMBERINGS[labels] if labels else None)
         rows += frame_volumes(found.labels, found.grid.spacing_mm, stem_of(path).removesuffix("_seg"))
     write_text(csv, volumes_csv(rows))
-    Console(highlight=False).print(f"{len(rows)} frames -> {csv}", soft_wrap=True)
+    terminal.note(f"{len(rows)} frames -> {csv}")
+    terminal.give(written=csv, frames=len(rows))
 
 
 def _volumes(path: Path, stack: CineStack, labels: str | None) -> NDArray[np.uint8]:
     """Read labels as one volume for each frame of the cine."""
+    import numpy as np
+
+    from cmr_ssp.files import import_labels
+
     found = import_labels(path, stack, numbering=NUMBERINGS[labels] if labels else None)
     if not found:
         raise LabelError.of(path, "it has no labelled voxel", "Give a segmentation.")
@@ -170,6 +182,9 @@ def _volumes(path: Path, stack: CineStack, labels: str | None) -> NDArray[np.uin
 
 def _moments(text: str, volumes: NDArray[np.uint8], stack: CineStack) -> list[Moment]:
     """Read ``ED,ES``, ``all`` or ``0,12``; a segmentation of one frame has but that one."""
+    from cmr_ssp.evaluation import find_ed_es, frame_volumes
+    from cmr_ssp.exports import Moment
+
     measured = frame_volumes(volumes, stack.grid.spacing_mm, "")
     labelled = [row.frame for row in measured if any(ml is not None for ml in row.ml.values())]
     phases = find_ed_es([row.ml[Structure.LV] for row in measured])
@@ -202,6 +217,9 @@ def _dicom_seg(
     made_by: MadeBy,
     replace: bool,
 ) -> list[Path]:
+    from cmr_ssp.exports import phase_instances, write_dicom_seg
+    from cmr_ssp.exports.moments import check_targets
+
     if dicom is None or not dicom.is_dir():
         what = "DICOM segmentations refer to the DICOM images of the cine"
         raise OutputError.of(dicom or "--dicom", what, "Name their folder with --dicom.")
@@ -222,19 +240,21 @@ def _dicom_seg(
     return written
 
 
-def _has_highdicom(console: Console) -> bool:
+def _has_highdicom(terminal: Terminal) -> bool:
     from importlib.util import find_spec
 
     from cmr_ssp.exports.dicom_parts import INSTALL
 
     found = find_spec("highdicom") is not None
     if not found:
-        console.print(f"PNG files only; for DICOM captures too: {INSTALL}", markup=False, soft_wrap=True)
+        terminal.note(f"PNG files only; for DICOM captures too: {INSTALL}")
     return found
 
 
 def _corrections(cohort: Cohort, folder: Path) -> Corrections:
     """Read ``ID_ED.nii.gz`` and ``ID_ES.nii.gz``, each a volume of a phase that the cohort knows."""
+    from cmr_ssp.files import import_labels
+
     found: dict[tuple[str, Phase], Segmentation] = {}
     for subject in cohort.subjects:
         for label in subject.labels:

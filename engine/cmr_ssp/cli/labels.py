@@ -5,24 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
-from cmr_ssp.cli.options import Device, open_labelled
-from cmr_ssp.cli.progress import show_problem
+from cmr_ssp.cli.options import Device, Shown, open_labelled
+from cmr_ssp.cli.terminal import make_table
 from cmr_ssp.errors import LabelError, Severity
-from cmr_ssp.files import import_labels, list_versions, verified
-from cmr_ssp.files.label_record import LabelVersion
-from cmr_ssp.files.label_versions import add_version, newest_versions, require_apart
-from cmr_ssp.files.phases import phases_by_size
-from cmr_ssp.subjects import Origin, Segmentation, Subject
+
+if TYPE_CHECKING:
+    from cmr_ssp.files.label_record import LabelVersion
+    from cmr_ssp.subjects import Segmentation, Subject
 
 _Labels = Annotated[Path, Parameter(name="--labels", help="Folder of label versions, apart from the cohort.")]
 _SHOWN = 12  # of a digest
+_COLUMNS = ("subject", "phase", "version", "frame", "origin", "from", "drawn", "made", "")
 
 
 def add(
@@ -46,20 +44,25 @@ def add(
         Literal["mnms", "acdc"] | None, Parameter(help="What the numbers are, if the file does not say it.")
     ] = None,
     device: Device = "auto",
+    terminal: Shown,
 ) -> None:
     """Keep labels that were edited elsewhere as the newest version of their subject and phase.
 
     Nothing is overwritten, neither the cohort's own labels nor earlier versions.
     """
+    from cmr_ssp.files import import_labels, verified
+    from cmr_ssp.files.label_versions import add_version, require_apart
+    from cmr_ssp.subjects import Origin
+
     if corrected_from and drawn_anew:
         what = "it cannot be corrected from a run and drawn anew"
         raise LabelError.of(file, what, "Give --corrected-from or --drawn-anew.")
-    console = Console(highlight=False)
-    listed = open_labelled(cohort, labels if labels.is_dir() else None, console)
+    listed = open_labelled(cohort, labels if labels.is_dir() else None, terminal)
     require_apart(listed, labels)
     chosen, _ = verified(listed.subject(subject))
     numbering = NUMBERINGS[numbers] if numbers else None
     found = import_labels(file, chosen, frame=frame, numbering=numbering)
+    added = []
     for named, drawing in _phases_of(file, found, chosen, Phase(phase) if phase else None).items():
         if corrected_from:
             from cmr_ssp.jobs.correcting import add_correction
@@ -82,20 +85,25 @@ def add(
         else:
             origin = Origin.MANUAL if drawn_anew else Origin.IMPORTED
             version = add_version(labels, chosen, named, drawing, origin=origin)
-        console.print(f"{version.origin}, frame {version.frame} -> {version.path}", soft_wrap=True)
+        terminal.note(f"{version.origin}, frame {version.frame} -> {version.path}")
+        added.append(_described(version))
+    terminal.give(added=added)
 
 
-def list_labels(folder: Annotated[Path, Parameter(help="Folder of label versions.")]) -> None:
+def list_labels(
+    folder: Annotated[Path, Parameter(help="Folder of label versions.")], *, terminal: Shown
+) -> None:
     """List label versions, where each comes from, and which are in use."""
-    console = Console(highlight=False)
+    from cmr_ssp.files import list_versions
+    from cmr_ssp.files.label_versions import newest_versions
+
     versions, problems = list_versions(folder)
     newest = set(newest_versions(versions).values())
-    table = Table("subject", "phase", "version", "frame", "origin", "from", "drawn", "made", "")
-    for version in versions:
-        table.add_row(*_row(version), "in use" if version in newest else "")
-    console.print(table)
+    rows = [(*_row(version), "in use" if version in newest else "") for version in versions]
+    terminal.show(make_table(_COLUMNS, rows))
+    terminal.give(versions=[_described(version) | {"in_use": version in newest} for version in versions])
     for problem in problems:
-        show_problem(console, problem)
+        terminal.problem(problem)
     if any(problem.severity is Severity.ERROR for problem in problems):
         sys.exit(1)
 
@@ -107,10 +115,27 @@ def _row(version: LabelVersion) -> tuple[str, ...]:
     return (*about, version.origin, digests, drawn, version.made)
 
 
+def _described(version: LabelVersion) -> dict[str, object]:
+    """Describe a version for programs."""
+    return {
+        "subject": version.subject,
+        "phase": version.phase,
+        "version": version.name,
+        "frame": version.frame,
+        "origin": version.origin,
+        "checkpoints": version.checkpoints,
+        "drawn": sorted(structure.name for structure in version.drawn),
+        "made": version.made,
+        "file": version.path,
+    }
+
+
 def _phases_of(
     path: Path, found: Sequence[Segmentation], subject: Subject, phase: Phase | None
 ) -> dict[Phase, Segmentation]:
     """Tell which labels belong to which phase: as asked, by known frames, by name, or by the LV of two."""
+    from cmr_ssp.files.phases import phases_by_size
+
     if not found:
         raise LabelError.of(path, "it has no labelled voxel", "Draw something, or give another file.")
     known = {label.frame: label.phase for label in subject.labels}

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.console import Console
 
-from cmr_ssp.anatomy import Phase
-from cmr_ssp.cli.progress import show_problem
-from cmr_ssp.errors import OutputError, RecipeError
-from cmr_ssp.files import open_cohort, with_label_versions
-from cmr_ssp.subjects import Cohort
+from cmr_ssp.anatomy import Phase, phase_named
+from cmr_ssp.cli.terminal import Terminal
+from cmr_ssp.errors import OutputError
+
+if TYPE_CHECKING:
+    from cmr_ssp.subjects import Cohort
+
+Shown = Annotated[Terminal, Parameter(parse=False)]
+"""Where a command prints; no option, but what ``--quiet``, ``--verbose`` and ``--json`` decide."""
 
 Folder = Annotated[Path, Parameter(help="Folder of subjects; its layout is recognised.")]
 RunFolder = Annotated[Path, Parameter(name="--run", help="New folder that the run is written to.")]
@@ -54,13 +57,15 @@ Devices = Annotated[
 Phases = Annotated[str, Parameter(help="Labelled phases to use, separated by commas.")]
 
 
-def open_labelled(folder: Path, labels: Path | None, console: Console) -> Cohort:
+def open_labelled(folder: Path, labels: Path | None, terminal: Terminal) -> Cohort:
     """List a cohort, with the newest of its label versions, if a folder of them is given; print problems."""
+    from cmr_ssp.files import open_cohort, with_label_versions
+
     cohort = open_cohort(folder)
     if labels is not None:
         cohort = with_label_versions(cohort, labels)
     for problem in cohort.problems:
-        show_problem(console, problem)
+        terminal.problem(problem)
     return cohort
 
 
@@ -69,13 +74,10 @@ def parse_phases(text: str) -> list[Phase]:
 
     Raises
     ------
-    RecipeError
+    LabelError
         Where a phase is neither ED nor ES.
     """
-    try:
-        return list(dict.fromkeys(Phase(part.strip().upper()) for part in text.split(",")))
-    except ValueError:
-        raise RecipeError.of("--phases", f"'{text}' is no list of phases", "Write ED, ES or ED,ES.") from None
+    return list(dict.fromkeys(map(phase_named, text.split(","))))
 
 
 def require_replaceable(path: Path, beginning: str) -> None:

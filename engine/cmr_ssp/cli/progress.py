@@ -1,20 +1,23 @@
-"""Show a job's events as progress bars and lines; Ctrl-C asks the job to stop and keep."""
+"""Show a job's events as progress bars or lines; Ctrl-C asks the job to stop and keep."""
 
 from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from types import FrameType
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from cmr_ssp.errors import Problem
+from cmr_ssp.cli.terminal import Terminal
 from cmr_ssp.events import (
     Cancel,
+    CheckpointWritten,
     EpochFinished,
     Event,
     JobEnded,
@@ -27,15 +30,24 @@ from cmr_ssp.events import (
 )
 from cmr_ssp.team import process_number
 
+_LINE_EVERY_S = 10.0
 
-class ProgressReport:
-    """Receives events and draws them.
 
-    Parameters
-    ----------
-    console : Console
-        Where to.
-    """
+class Meter(Protocol):
+    """Shows how far several kinds of work are."""
+
+    def advance(self, what: str, done: int, total: int, note: str) -> None:
+        """Show that `done` of `total` are done, and a note."""
+
+    def restart(self) -> None:
+        """Begin anew, for another job."""
+
+    def shown(self) -> AbstractContextManager[object]:
+        """Return the context in which it is visible."""
+
+
+class Bars:
+    """A moving bar for each kind of work, on a terminal."""
 
     def __init__(self, console: Console) -> None:
         columns = (
@@ -44,78 +56,121 @@ class ProgressReport:
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        self.progress = Progress(*columns, console=console)
-        self._console = console
+        self._progress = Progress(*columns, console=console)
         self._bars: dict[str, TaskID] = {}
 
-    def __call__(self, event: Event) -> None:
-        """Draw one event."""
-        match event:
-            case Preparing(what, done, total):
-                self._advance(what, done, total, "")
-            case RunStarted():
-                self._console.print(
-                    f"{event.updates} updates on {event.samples} slices, {event.device}, {event.precision} "
-                    f"-> {event.folder}, about {event.memory_bytes / 2**30:.1f} GiB of memory "
-                    f"and {timedelta(seconds=round(event.seconds))}",
-                    highlight=False,
-                )
-                self._advance("training", 0, event.updates, "")
-            case WeightsTransferred():
-                self._console.print(f"pretrained weights: {event}", highlight=False)
-            case UpdateFinished(update, updates, loss, seconds_left):
-                left = "" if seconds_left is None else f", {timedelta(seconds=round(seconds_left))} left"
-                self._advance("training", update, updates, f"loss {loss:.4f}{left}")
-            case EpochFinished(_, update, scores) if "validation_dice" in scores:
-                self._console.print(f"update {update}: validation Dice {scores['validation_dice']:.3f}")
-            case Noticed(problem):
-                show_problem(self._console, problem)
-            case JobEnded(Outcome.STOPPED):
-                self._console.print("stopped" + "; continue with --resume" * ("training" in self._bars))
+    def advance(self, what: str, done: int, total: int, note: str) -> None:
+        """Move a bar, a new one where there is none of this name."""
+        if what not in self._bars:
+            self._bars[what] = self._progress.add_task(what, total=total, note="")
+        self._progress.update(self._bars[what], completed=done, total=total, note=note)
 
     def restart(self) -> None:
-        """Forget the bars of the job before, so that the next one draws its own."""
+        """Leave the bars where they are; the next job draws its own."""
         self._bars.clear()
 
-    def _advance(self, what: str, done: int, total: int, note: str) -> None:
-        if what not in self._bars:
-            self._bars[what] = self.progress.add_task(what, total=total, note="")
-        self.progress.update(self._bars[what], completed=done, total=total, note=note)
+    def shown(self) -> AbstractContextManager[object]:
+        """Return the context in which the bars move."""
+        return self._progress
+
+
+class Lines:
+    """A line at the beginning, at the end and every few seconds between, for pipes and log files."""
+
+    def __init__(self, terminal: Terminal, every_s: float = _LINE_EVERY_S) -> None:
+        self._terminal, self._every_s = terminal, every_s
+        self._printed_s: dict[str, float] = {}
+
+    def advance(self, what: str, done: int, total: int, note: str) -> None:
+        """Print how far the work is, unless it was printed a moment ago."""
+        now = time.monotonic()
+        if done < total and now - self._printed_s.get(what, -self._every_s) < self._every_s:
+            return
+        self._printed_s[what] = now
+        self._terminal.note(f"{what} {done}/{total}" + (f", {note}" if note else ""))
+
+    def restart(self) -> None:
+        """Print the next line of every kind of work at once."""
+        self._printed_s.clear()
+
+    def shown(self) -> AbstractContextManager[object]:
+        """Return a context that does nothing."""
+        return nullcontext()
+
+
+class ProgressReport:
+    """Receives events and prints them.
+
+    Parameters
+    ----------
+    terminal : Terminal
+        Where to.
+    """
+
+    def __init__(self, terminal: Terminal) -> None:
+        moves = terminal.console.is_interactive and not terminal.console.quiet
+        self.meter: Meter = Bars(terminal.console) if moves else Lines(terminal)
+        self._terminal = terminal
+        self._trains = False
+
+    def restart(self) -> None:
+        """Begin anew, for another job."""
+        self.meter.restart()
+
+    def __call__(self, event: Event) -> None:
+        """Print one event."""
+        terminal = self._terminal
+        match event:
+            case Preparing(what, done, total):
+                self.meter.advance(what, done, total, "")
+            case RunStarted():
+                terminal.note(_started(event))
+                self._trains = True
+                self.meter.advance("training", 0, event.updates, "")
+            case WeightsTransferred():
+                terminal.note(f"pretrained weights: {event}")
+            case UpdateFinished(update, updates, loss, seconds_left):
+                left = "" if seconds_left is None else f", {timedelta(seconds=round(seconds_left))} left"
+                self.meter.advance("training", update, updates, f"loss {loss:.4f}{left}")
+            case EpochFinished(_, update, scores) if "validation_dice" in scores:
+                terminal.note(f"update {update}: validation Dice {scores['validation_dice']:.3f}")
+            case CheckpointWritten(path, update):
+                terminal.detail(f"update {update} -> {path}")
+            case Noticed(problem):
+                terminal.problem(problem)
+            case JobEnded(Outcome.STOPPED):
+                terminal.note("stopped" + "; continue with --resume" * self._trains)
+
+
+def _started(event: RunStarted) -> str:
+    return (
+        f"{event.updates} updates on {event.samples} slices, {event.device}, {event.precision} "
+        f"-> {event.folder}, about {event.memory_bytes / 2**30:.1f} GiB of memory "
+        f"and {timedelta(seconds=round(event.seconds))}"
+    )
 
 
 @contextmanager
-def reporting(console: Console) -> Iterator[tuple[ProgressReport, Cancel]]:
+def reporting(terminal: Terminal) -> Iterator[tuple[ProgressReport, Cancel]]:
     """Yield a listener and a cancel that the first Ctrl-C requests; the second interrupts at once."""
-    cancel, report = Cancel(), ProgressReport(console)
+    cancel, report = Cancel(), ProgressReport(terminal)
 
     def stop(number: int, frame: FrameType | None) -> None:
         del number, frame
         cancel.request()
-        console.print("stopping after this step ...")
+        terminal.note("stopping after this step ...")
         signal.signal(signal.SIGINT, before)
 
     # A terminal's Ctrl-C reaches all processes of a team; the first one tells the others when to stop.
     before = signal.signal(signal.SIGINT, stop if process_number() == 0 else signal.SIG_IGN)
     try:
-        with report.progress:
+        with report.meter.shown():
             yield report, cancel
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def training_console() -> Console:
-    """Return the console of a command that several processes may run at once: the first alone speaks."""
-    return Console(highlight=False, quiet=process_number() > 0)
 
 
 def exit_if_stopped(outcome: Outcome) -> None:
     """End with the code of an interrupted command, so that a script does not go on without the result."""
     if outcome is Outcome.STOPPED and process_number() == 0:
         sys.exit(130)
-
-
-def show_problem(console: Console, problem: Problem) -> None:
-    """Print a problem on one line."""
-    colour = "red" if problem.severity == "error" else "yellow"
-    console.print(f"[{colour}]{problem.severity}[/]", end=" ", highlight=False)
-    console.print(str(problem), markup=False, highlight=False, soft_wrap=True)

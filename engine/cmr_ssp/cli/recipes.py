@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
-from cmr_ssp.cli.options import Settings
-from cmr_ssp.recipes import load_recipe, preset_names, recipe_yaml
+from cmr_ssp.cli.options import Settings, Shown
+from cmr_ssp.cli.terminal import make_table
 
 
-def list_presets() -> None:
-    """List the shipped presets."""
-    console = Console(highlight=False)
-    for name in preset_names():
-        console.print(name)
+def list_presets(*, terminal: Shown) -> None:
+    """List the shipped presets, and what each is for."""
+    from cmr_ssp.recipes import preset_names, preset_purpose
+
+    purposes = {name: preset_purpose(name) for name in preset_names()}
+    terminal.show(make_table(("preset", "what it is for"), purposes.items()))
+    terminal.give(presets=[{"name": name, "purpose": purpose} for name, purpose in purposes.items()])
 
 
 def show(
     preset: Annotated[str, Parameter(help="One that `cmr-ssp recipe list` names.")],
     *,
     settings: Settings = None,
+    terminal: Shown,
 ) -> None:
     """Print a preset with every setting as YAML, ready to be changed and given back with --recipe."""
-    sys.stdout.write(recipe_yaml(load_recipe(preset, settings or ())))
+    from cmr_ssp.recipes import load_recipe, recipe_yaml
+
+    recipe = load_recipe(preset, settings or ())
+    terminal.show(recipe_yaml(recipe).removesuffix("\n"))
+    terminal.give(recipe=recipe.model_dump(mode="json"))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.table import Table
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
@@ -17,12 +15,20 @@ from cmr_ssp.cli.options import (
     Folder,
     LabelFolder,
     Phases,
+    Shown,
     open_labelled,
     parse_phases,
     require_replaceable,
 )
 from cmr_ssp.cli.progress import exit_if_stopped, reporting
-from cmr_ssp.evaluation import Score, mean_dice, scores_csv
+from cmr_ssp.cli.terminal import make_table
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cmr_ssp.evaluation import Score
+
+_PHASES: Mapping[str, tuple[Phase, ...]] = {"ED": (Phase.ED,), "ES": (Phase.ES,), "both": tuple(Phase)}
 
 
 def segment(
@@ -42,13 +48,13 @@ def segment(
         ),
     ] = False,
     device: Device = "auto",
+    terminal: Shown,
 ) -> None:
     """Segment every frame of cines, in the geometry of each source file."""
     from cmr_ssp import jobs
     from cmr_ssp.runs import Run
 
-    console = Console(highlight=False)
-    with reporting(console) as (report, cancel):
+    with reporting(terminal) as (report, cancel):
         done = jobs.segment(
             Run(run),
             cines,
@@ -60,7 +66,8 @@ def segment(
             cancel=cancel,
         )
     for cine, file in done.files:
-        console.print(f"{cine} -> {file}", markup=False, soft_wrap=True)
+        terminal.note(f"{cine} -> {file}")
+    terminal.give(written=[file for _, file in done.files])
     exit_if_stopped(done.outcome)
 
 
@@ -72,15 +79,16 @@ def evaluate(
     phases: Phases = "ED,ES",
     labels: LabelFolder = None,
     device: Device = "auto",
+    terminal: Shown,
 ) -> None:
     """Score a run by 3D Dice in the image's own voxel grid; the mean is over subjects it never saw."""
     from cmr_ssp import jobs
+    from cmr_ssp.evaluation import scores_csv
     from cmr_ssp.runs import Run
 
-    console = Console(highlight=False)
     require_replaceable(csv, scores_csv(()))
-    cohort = open_labelled(folder, labels, console)
-    with reporting(console) as (report, cancel):
+    cohort = open_labelled(folder, labels, terminal)
+    with reporting(terminal) as (report, cancel):
         found = jobs.evaluate(
             Run(run), cohort, phases=parse_phases(phases), device=device, on_event=report, cancel=cancel
         )
@@ -89,17 +97,28 @@ def evaluate(
     n = len({score.subject for score in found.reported})
     whose = "subjects of a foreign cohort" if found.foreign else "test subjects"
     if n:
-        console.print(dice_table(found.reported, f"3D Dice, {n} {whose}"))
+        terminal.show(dice_table(found.reported, f"3D Dice, {n} {whose}"))
     else:
-        console.print("no test subject is labelled here, so there is no mean to report")
-    console.print(f"-> {csv}")
+        terminal.show("no test subject is labelled here, so there is no mean to report")
+    terminal.note(f"-> {csv}")
+    terminal.give(written=csv, subjects=n, foreign=found.foreign, dice=_dice(found.reported))
 
 
 def dice_table(scores: Sequence[Score], title: str) -> Table:
     """Return mean Dice by structure and phase as a table."""
-    table = Table("", *(structure.name for structure in Structure), "mean", title=title)
-    for name, phases in (("ED", (Phase.ED,)), ("ES", (Phase.ES,)), ("both", tuple(Phase))):
-        cells = [mean_dice(scores, (structure,), phases) for structure in Structure]
-        cells.append(mean_dice(scores, phases=phases))
-        table.add_row(name, *("n/a" if cell is None else f"{cell:.3f}" for cell in cells))
-    return table
+    rows = [
+        (name, *("n/a" if cell is None else f"{cell:.3f}" for cell in cells.values()))
+        for name, cells in _dice(scores).items()
+    ]
+    return make_table(("", *(structure.name for structure in Structure), "mean"), rows, title)
+
+
+def _dice(scores: Sequence[Score]) -> dict[str, dict[str, float | None]]:
+    """Return mean Dice by phase, then structure; None where nothing was scored."""
+    from cmr_ssp.evaluation import mean_dice
+
+    return {
+        name: {structure.name: mean_dice(scores, (structure,), phases) for structure in Structure}
+        | {"mean": mean_dice(scores, phases=phases)}
+        for name, phases in _PHASES.items()
+    }

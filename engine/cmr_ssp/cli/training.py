@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from cyclopts import Parameter
-from rich.console import Console
-from rich.prompt import Confirm
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.cli.options import (
@@ -27,23 +24,19 @@ from cmr_ssp.cli.options import (
     Resume,
     RunFolder,
     Settings,
+    Shown,
     SplitFile,
     open_labelled,
     parse_phases,
 )
-from cmr_ssp.cli.progress import exit_if_stopped, reporting, training_console
+from cmr_ssp.cli.progress import exit_if_stopped, reporting
+from cmr_ssp.cli.terminal import Terminal
 from cmr_ssp.errors import RecipeError
-from cmr_ssp.recipes import (
-    PRETRAINING,
-    PretrainRecipe,
-    Recipe,
-    SegmentationRecipe,
-    load_recipe,
-    matching_preset,
-)
-from cmr_ssp.subjects import Split
-from cmr_ssp.subjects.split_file import read_split
 from cmr_ssp.team import process_number
+
+if TYPE_CHECKING:
+    from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
+    from cmr_ssp.subjects import Split
 
 
 def pretrain(
@@ -59,6 +52,7 @@ def pretrain(
     devices: Devices = None,
     max_minutes: MaxMinutes = None,
     resume: Resume = False,
+    terminal: Shown,
 ) -> None:
     """Pretrain on all frames and slices of a cohort's training subjects; no label is used.
 
@@ -67,16 +61,15 @@ def pretrain(
     started = time.perf_counter()
     from cmr_ssp import jobs
     from cmr_ssp.devices import choose_device
+    from cmr_ssp.recipes import PRETRAINING
     from cmr_ssp.runs import Run
-
-    console = training_console()
 
     def usual() -> str:
         return "mim/cpu-small" if choose_device(device).type == "cpu" else "mim/gpu-8gb"
 
     asked = _asked(run, preset, recipe, _with_seed(settings, seed), PRETRAINING, usual, resume=resume)
-    cohort = open_labelled(folder, None, console)
-    with reporting(console) as (report, cancel):
+    cohort = open_labelled(folder, None, terminal)
+    with reporting(terminal) as (report, cancel):
         outcome = jobs.pretrain(
             cohort,
             cast("PretrainRecipe | None", asked),
@@ -90,6 +83,7 @@ def pretrain(
             cancel=cancel,
         )
     exit_if_stopped(outcome)
+    terminal.give(run=run)
 
 
 def finetune(
@@ -128,6 +122,7 @@ def finetune(
     devices: Devices = None,
     max_minutes: MaxMinutes = None,
     resume: Resume = False,
+    terminal: Shown,
 ) -> None:
     """Train a network that segments, on the labels of a few subjects.
 
@@ -136,9 +131,9 @@ def finetune(
     started = time.perf_counter()
     from cmr_ssp import jobs
     from cmr_ssp.devices import choose_device
+    from cmr_ssp.recipes import matching_preset
     from cmr_ssp.runs import Run, load_checkpoint
 
-    console = training_console()
     source = Run(pretrained) if pretrained is not None else None
 
     def usual() -> str:
@@ -147,17 +142,17 @@ def finetune(
 
     methods = ("finetune", "scratch") if resume else ("scratch",) if source is None else ("finetune",)
     asked = _asked(run, preset, recipe, _with_seed(settings, seed), methods, usual, resume=resume)
-    cohort, wanted = open_labelled(folder, labels, console), parse_phases(phases)
+    cohort, wanted = open_labelled(folder, labels, terminal), parse_phases(phases)
     makers = None if vendors is None else [vendor.strip() for vendor in vendors.split(",")]
     budget = jobs.LabelBudget(
         _subjects(subjects, wanted), seed or 0, wanted, train_on_test, makers, validation
     )
-    if not (resume or train_on_test) and sys.stdin.isatty():
+    if not (resume or train_on_test) and terminal.can_ask:
         tests = jobs.test_subjects(budget, cohort, _split(split), source)
         asked_at = time.perf_counter()
-        budget = replace(budget, allow_test=bool(tests) and _agreed(console, tests))
+        budget = replace(budget, allow_test=bool(tests) and _agreed(terminal, tests))
         started += time.perf_counter() - asked_at  # thinking does not count
-    with reporting(console) as (report, cancel):
+    with reporting(terminal) as (report, cancel):
         outcome = jobs.finetune(
             cohort,
             cast("SegmentationRecipe | None", asked),
@@ -173,6 +168,7 @@ def finetune(
             cancel=cancel,
         )
     exit_if_stopped(outcome)
+    terminal.give(run=run)
 
 
 def _asked(
@@ -186,6 +182,8 @@ def _asked(
     resume: bool,
 ) -> Recipe | None:
     """Return the recipe that was asked for; None where a run is resumed as it is."""
+    from cmr_ssp.recipes import load_recipe
+
     if preset and file:
         raise RecipeError.of("--recipe", "--preset is given too", "Give one of them.")
     if resume and not (preset or file):
@@ -200,17 +198,21 @@ def _with_seed(settings: list[str] | None, seed: int | None) -> list[str]:
     return [*([] if seed is None else [f"seed={seed}"]), *(settings or [])]
 
 
-def _agreed(console: Console, tests: Sequence[str]) -> bool:
+def _agreed(terminal: Terminal, tests: Sequence[str]) -> bool:
     """Ask whether test subjects may be trained on; the first process of a team asks for all."""
+    from rich.prompt import Confirm
+
     if process_number():
         return True
-    console.print(
+    terminal.note(
         f"{', '.join(tests)} of the test set: if this run trains on them, it is never tested on them."
     )
-    return Confirm.ask("Train on them?", console=console, default=False)
+    return Confirm.ask("Train on them?", console=terminal.console, default=False)
 
 
 def _split(path: Path | None) -> Split | None:
+    from cmr_ssp.subjects.split_file import read_split
+
     return read_split(path) if path is not None else None
 
 

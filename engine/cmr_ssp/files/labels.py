@@ -18,8 +18,8 @@ from cmr_ssp.files.sunnybrook_contours import find_contours, labels_from_contour
 from cmr_ssp.subjects import CineStack, LabelSource, Segmentation, Subject
 
 
-def read_segmentation(subject: Subject, phase: Phase) -> Segmentation:
-    """Read what somebody drew on one phase of a subject.
+def read_segmentation(subject: Subject, phase: Phase | str) -> Segmentation:
+    """Read what somebody drew on one phase of a subject, such as ``"ED"``.
 
     A structure that has no voxel in the volume counts as not labelled, so it is not in `drawn`.
 
@@ -35,7 +35,8 @@ def read_segmentation(subject: Subject, phase: Phase) -> Segmentation:
         raise LabelError(*problems)
     if source is None:
         where, what = f"subject {subject.id}", f"it has no {phase} label"
-        raise LabelError.of(where, what, f"Add a label file, or do not ask for {phase}.")
+        labelled = " and ".join(subject.phases) or "nothing"
+        raise LabelError.of(where, what, f"Add a label file; {labelled} is labelled.")
     stored = read_label_volume(source, open_stack(subject))
     labels = to_structures(stored, source.numbering, str(source.source.path))
     present = np.bincount(labels.ravel(), minlength=1 + max(Structure))

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CmrSspError, CohortError, ImageError, Problem
-from cmr_ssp.evaluation import Score, SubjectRole
+from cmr_ssp.evaluation import Score, SubjectRole, scores_csv
 from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_stack, verified
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, read_drawings
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Subject
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,12 @@ class Evaluation:
     def reported(self) -> tuple[Score, ...]:
         """The scores that enter a mean: of subjects that the run never saw."""
         return tuple(score for score in self.scores if score.role is SubjectRole.TEST)
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return all scores as a table for pandas, with the columns of the CSV file."""
+        import pandas as pd
+
+        return pd.read_csv(io.StringIO(scores_csv(self.scores)), dtype={"subject": str})
 
 
 def evaluate(

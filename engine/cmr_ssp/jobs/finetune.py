@@ -9,7 +9,7 @@ import numpy as np
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, RecipeError, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, WeightsTransferred, ignore_events
-from cmr_ssp.finetune import SegmentationObjective
+from cmr_ssp.finetuning import SegmentationObjective
 from cmr_ssp.jobs.budget import LabelBudget, Labelled, run_split
 from cmr_ssp.jobs.notices import tell, trained_on_test
 from cmr_ssp.jobs.preparing import (
@@ -19,7 +19,7 @@ from cmr_ssp.jobs.preparing import (
     training_job,
 )
 from cmr_ssp.jobs.unchanged import images_of, labels_of, require_unchanged, seen
-from cmr_ssp.pretrain import METHODS
+from cmr_ssp.pretraining import METHODS
 from cmr_ssp.recipes import SegmentationRecipe
 from cmr_ssp.runs import (
     Checkpoint,

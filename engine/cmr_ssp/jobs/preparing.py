@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from lightning_fabric import Fabric
 
 from cmr_ssp.devices import choose_device, choose_precision, describe_machine, make_fabric
 from cmr_ssp.errors import CohortError, DeviceError, Problem, RecipeError
@@ -33,6 +32,9 @@ from cmr_ssp.training import (
     TrainingLength,
     train,
 )
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _R = TypeVar("_R", bound=Recipe)
 

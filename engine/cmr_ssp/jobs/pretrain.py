@@ -15,7 +15,7 @@ from cmr_ssp.jobs.preparing import (
     with_role,
 )
 from cmr_ssp.jobs.unchanged import images_of, require_unchanged, seen
-from cmr_ssp.pretrain import make_objective
+from cmr_ssp.pretraining import make_objective
 from cmr_ssp.recipes import PretrainRecipe
 from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split

@@ -1,6 +1,13 @@
 """All validated settings of a run, and the shipped presets."""
 
-from cmr_ssp.recipes.load import PRETRAINING, load_recipe, parse_recipe, preset_names, recipe_yaml
+from cmr_ssp.recipes.load import (
+    PRETRAINING,
+    load_recipe,
+    parse_recipe,
+    preset_names,
+    preset_purpose,
+    recipe_yaml,
+)
 from cmr_ssp.recipes.matching import matching_preset
 from cmr_ssp.recipes.models import Augmentation, Crop, Network, Optimiser, Recipe, Schedule, blur_radius_px
 from cmr_ssp.recipes.pretraining import (
@@ -41,5 +48,6 @@ __all__ = [
     "matching_preset",
     "parse_recipe",
     "preset_names",
+    "preset_purpose",
     "recipe_yaml",
 ]

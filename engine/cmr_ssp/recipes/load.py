@@ -43,6 +43,17 @@ def preset_names() -> tuple[str, ...]:
     )
 
 
+def preset_purpose(name: str) -> str:
+    """Return in a sentence what a shipped preset is for: what its file begins with.
+
+    Raises
+    ------
+    RecipeError
+        Where there is no such preset.
+    """
+    return _preset_text(name).partition("\n")[0].removeprefix("#").strip()
+
+
 def load_recipe(
     source: str | Path, settings: Iterable[str] = (), *, methods: Iterable[str] = tuple(_MODELS)
 ) -> Recipe:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, Problem
-from cmr_ssp.subjects.subject import Subject
+from cmr_ssp.subjects.subject import LabelSource, Subject
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN_ROWS = 20  # in a notebook
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Cohort:
-    """Subjects found under one folder.
+    """Subjects found under one folder; has a length, and can be iterated over.
 
     Attributes
     ----------
@@ -33,6 +41,48 @@ class Cohort:
     subjects: tuple[Subject, ...]
     problems: tuple[Problem, ...] = ()
     refused: tuple[Subject, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def __bool__(self) -> bool:
+        """Return True: a cohort without subjects is still one."""
+        return True
+
+    def __iter__(self) -> Iterator[Subject]:
+        return iter(self.subjects)
+
+    def __repr__(self) -> str:
+        return f"<Cohort {str(self.root)!r}: {self._summary}>"
+
+    @property
+    def _summary(self) -> str:
+        n_labelled = sum(bool(subject.labels) for subject in self)
+        counts = f"{len(self)} subjects, {n_labelled} labelled, {len(self.problems)} problems"
+        return f"{self.layout}, {counts}"
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """Return a table of the subjects, for pandas.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by ``subject``; columns ``frames``, ``ED`` and ``ES`` (the labelled frame, counted from 0;
+            missing where nobody drew it or only the pixels tell it), ``vendor`` and ``group``.
+        """
+        import pandas as pd
+
+        rows = [_row(subject) for subject in self]
+        table = pd.DataFrame(rows, columns=["subject", "frames", *Phase, "vendor", "group"])
+        return table.astype(dict.fromkeys(Phase, "Int64")).set_index("subject")
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: the first subjects."""
+        heads = "".join(f"<th>{name}</th>" for name in ("subject", "frames", *Phase, "vendor", "group"))
+        rows = "".join(_html_row(_row(subject)) for subject in self.subjects[:_SHOWN_ROWS])
+        more = f"<p>and {len(self) - _SHOWN_ROWS} more</p>" if len(self) > _SHOWN_ROWS else ""
+        about = f"<p>{escape(str(self.root))}: {escape(self._summary)}</p>"
+        return f"{about}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{more}"
 
     def with_subject(self, subject: Subject, problems: Iterable[Problem] = ()) -> Cohort:
         """Return the cohort with an exam opened in another way, whether it was refused or usable before.
@@ -87,3 +137,17 @@ class Cohort:
             raise CohortError(*(Problem(str(self.root), f"no subject '{m}'", remedy) for m in missing))
         chosen = tuple(known[name] for name in sorted(set(wanted)))
         return Cohort(self.root, self.layout, chosen, self.problems)
+
+
+def _row(subject: Subject) -> tuple[Any, ...]:
+    labelled = (_known_frame(subject.label(phase)) for phase in Phase)
+    return (subject.id, len(subject.frames), *labelled, subject.vendor, subject.group)
+
+
+def _known_frame(label: LabelSource | None) -> int | None:
+    return None if label is None or label.drawn_on else label.frame
+
+
+def _html_row(cells: tuple[Any, ...]) -> str:
+    shown = ("" if cell is None else escape(str(cell)) for cell in cells)
+    return "<tr>" + "".join(f"<td>{cell}</td>" for cell in shown) + "</tr>"

@@ -66,7 +66,7 @@ class Acquisition:
     heart_rate_bpm: float | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CineStack:
     """A short-axis cine, lazily read.
 
@@ -100,6 +100,26 @@ class CineStack:
     problems: tuple[Problem, ...] = ()
     acquisition: Acquisition | None = None
     alterations: tuple[str, ...] = ()
+
+    @property
+    def pixels(self) -> NDArray[np.float32]:
+        """All pixels, shape (frame, slice, row, column), read from the files at every access."""
+        return self.load()
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Number of frames, slices, rows and columns."""
+        return (self.n_frames, *self.grid.shape)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        """Distance between slice centres, rows and columns, in mm."""
+        return self.grid.spacing_mm
+
+    def __repr__(self) -> str:
+        frames, slices, rows, columns = self.shape
+        spacing = " x ".join(f"{mm:.4g}" for mm in self.spacing_mm)
+        return f"<CineStack: {frames} frames, {slices} slices of {rows} x {columns}, {spacing} mm>"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

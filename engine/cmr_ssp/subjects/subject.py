@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from cmr_ssp.anatomy import Numbering, Phase
+from cmr_ssp.anatomy import Numbering, Phase, phase_named
 from cmr_ssp.subjects.sorting import SortOptions
 
 
@@ -110,6 +110,7 @@ class Subject:
         """The labelled phases, in the order of `labels`."""
         return tuple(label.phase for label in self.labels)
 
-    def label(self, phase: Phase) -> LabelSource | None:
-        """Return the labels of `phase`, or None where nobody drew it."""
-        return next((label for label in self.labels if label.phase is phase), None)
+    def label(self, phase: Phase | str) -> LabelSource | None:
+        """Return the labels of `phase`, such as ``"ED"``, or None where nobody drew it."""
+        wanted = phase_named(phase)
+        return next((label for label in self.labels if label.phase is wanted), None)

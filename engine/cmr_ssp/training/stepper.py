@@ -5,11 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -20,6 +19,9 @@ from cmr_ssp.runs import Run
 from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import TrainingLength, batch_order
 from cmr_ssp.training.processes import ALONE, Processes
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class Objective(ABC):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cmr_ssp.pretrain.contrastive import ContrastiveObjective
+from cmr_ssp.pretraining.contrastive import ContrastiveObjective
 from cmr_ssp.recipes import SimclrRecipe
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cmr_ssp.pretrain.dino import DinoObjective
-from cmr_ssp.pretrain.mim import MimObjective, masked_mse
-from cmr_ssp.pretrain.objective import PretrainObjective
-from cmr_ssp.pretrain.pcl import PclObjective
-from cmr_ssp.pretrain.simclr import SimclrObjective
+from cmr_ssp.pretraining.dino import DinoObjective
+from cmr_ssp.pretraining.mim import MimObjective, masked_mse
+from cmr_ssp.pretraining.objective import PretrainObjective
+from cmr_ssp.pretraining.pcl import PclObjective
+from cmr_ssp.pretraining.simclr import SimclrObjective
 from cmr_ssp.recipes import PretrainRecipe
 from cmr_ssp.samples.bank import SliceBank
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from cmr_ssp.anatomy import N_CLASSES, Structure
 from cmr_ssp.evaluation import dice
 from cmr_ssp.events import Cancel
-from cmr_ssp.finetune.loss import SegmentationCriterion
+from cmr_ssp.finetuning.loss import SegmentationCriterion
 from cmr_ssp.networks import UNet
 from cmr_ssp.prediction import segment_cine
 from cmr_ssp.recipes import SegmentationRecipe

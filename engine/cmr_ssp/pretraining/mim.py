@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from cmr_ssp.devices import autocast
 from cmr_ssp.networks import UNet
-from cmr_ssp.pretrain.objective import PretrainObjective
+from cmr_ssp.pretraining.objective import PretrainObjective
 from cmr_ssp.recipes import MimRecipe
 from cmr_ssp.runs import Run
 from cmr_ssp.runs.records import RecordedSlices, has_records, write_record, write_slices

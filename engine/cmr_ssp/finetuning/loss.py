@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from monai.losses import DiceLoss
 from torch import Tensor
 from torch.nn import functional
 
@@ -21,6 +20,8 @@ class SegmentationCriterion:
     """
 
     def __init__(self, settings: SegmentationLoss) -> None:
+        from monai.losses import DiceLoss  # two seconds, which segmenting does not need
+
         self._settings = settings
         self._dice = DiceLoss(
             include_background=False,

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.pretrain.contrastive import ContrastiveObjective
+from cmr_ssp.pretraining.contrastive import ContrastiveObjective
 from cmr_ssp.recipes import PclRecipe
 
 _LARGEST_DENOMINATOR = 10_000  # of the threshold, whose decimals are exact so

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from cmr_ssp.networks import Encoder, PooledEncoder, ProjectionHead
-from cmr_ssp.pretrain.objective import PretrainObjective
+from cmr_ssp.pretraining.objective import PretrainObjective
 from cmr_ssp.recipes import ContrastiveRecipe
 from cmr_ssp.training import ALONE, Processes
 

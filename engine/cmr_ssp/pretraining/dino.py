@@ -18,7 +18,7 @@ from cmr_ssp.networks import (
     leave_statistics_alone,
     pooled_features,
 )
-from cmr_ssp.pretrain.objective import PretrainObjective
+from cmr_ssp.pretraining.objective import PretrainObjective
 from cmr_ssp.recipes import DinoRecipe
 from cmr_ssp.training import ALONE, Processes, TrainingLength
 
