@@ -1,8 +1,8 @@
 """Kill a pretraining or fine-tuning many times and compare its end with that of a run left alone.
 
 `cmr-ssp` trains on a small synthetic cohort in a process of its own, which gets SIGKILL at random moments
-and is resumed until it ends. Final checkpoint, best checkpoint and history have to be the same byte for byte.
-The figure is the number of methods whose runs differ.
+and is resumed until it ends. Final and best checkpoint have to be the same byte for byte, and the history but
+for the speed. The figure is the number of methods whose runs differ.
 """
 
 from __future__ import annotations
@@ -71,10 +71,16 @@ def is_same(place: Path, method: str, chosen: argparse.Namespace, drawn: random.
             break
         hits += 1
     finish(command(place, method, parts, chosen, resume=parts.last.exists()))
-    pairs = ((whole.last, parts.last), (whole.best, parts.best), (whole.history, parts.history))
+    pairs = ((whole.last, parts.last), (whole.best, parts.best))
     same = all(ours.read_bytes() == theirs.read_bytes() for ours, theirs in pairs)
+    same = same and measured(whole) == measured(parts)
     print(f"{method}: {hits} kills, resumed from updates {sorted(reached)}: {'same' if same else 'DIFFERS'}")
     return same
+
+
+def measured(run: Run) -> list[dict[str, str]]:
+    """Return the history without the speed, which is never the same twice."""
+    return [{k: v for k, v in row.items() if k != "slices_a_second"} for row in run.read_history()]
 
 
 def main() -> None:

@@ -89,7 +89,9 @@ class OneByOne:
         found = found.reshape(levels.shape)
         labels = np.zeros((len(levels), *pixels.shape[1:]), np.uint8)
         inner = np.s_[:, :, cine.top : cine.top + rows, cine.left : cine.left + columns]
-        labels[inner] = _largest_components(found) if self._settings.largest_component else found
+        if self._settings.largest_component:
+            found = np.stack([_largest_components(frame) for frame in found])
+        labels[inner] = found
         return labels
 
     @torch.inference_mode()

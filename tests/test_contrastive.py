@@ -207,6 +207,30 @@ def test_positives_are_the_same_slice_or_alike_heights(bank: SliceBank) -> None:
     assert objective(bank, "pcl", threshold=1.5 / SLICES).positives(samples).sum() > alike.sum()
 
 
+@pytest.mark.parametrize("method", ["simclr", "pcl", "dino"])
+def test_validation_compares_slices_of_all_subjects_in_an_order_that_stays(
+    bank: SliceBank, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    recipe = pretraining(method, batch_size=8)
+    made = make_objective(bank, bank.samples(), bank.samples(), recipe, CPU)
+    made.validation_batch = 8
+    rounds: list[list[list[int]]] = []
+
+    def measured(samples: np.ndarray, seed: tuple[int, ...]) -> dict[str, float]:
+        rounds[-1].append(samples.tolist())
+        return {"score": float(seed[-1])}
+
+    monkeypatch.setattr(made, "measure", measured)
+    for _ in range(2):
+        rounds.append([])
+        made.validate()
+    first, again = rounds
+    assert first == again
+    assert sorted(sample for piece in first for sample in piece) == bank.samples().tolist()
+    for piece in first:
+        assert len(set(bank.index["subject"][piece])) == 2
+
+
 def learn(loss: Callable[[], Tensor], parameters: list[Tensor], n: int) -> list[float]:
     optimiser, losses = torch.optim.AdamW(parameters, lr=0.02), []
     for _ in range(n):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
 from cmr_ssp.files import open_cohort
 from cmr_ssp.pretraining import DinoObjective, make_objective
-from cmr_ssp.pretraining.dino import dino_loss
+from cmr_ssp.pretraining.dino import dino_loss, teacher_temperature
+from cmr_ssp.recipes import Teacher, load_recipe
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.samples.intensity import solarise
@@ -91,9 +93,8 @@ def test_only_the_student_has_gradients_and_only_its_parts_are_transferred(bank:
     assert made.transferred == ("encoder",)
 
 
-@pytest.mark.parametrize("follow", [True, False])
-def test_the_teacher_follows_by_the_momentum_of_the_update(bank: SliceBank, follow: bool) -> None:
-    made = objective(bank, teacher={"momentum": 0.9, "buffers_follow": follow})
+def test_the_teacher_follows_by_the_momentum_of_the_update(bank: SliceBank) -> None:
+    made = objective(bank, teacher={"momentum": 0.9})
     with torch.no_grad():
         for parameter in (*made.network.encoder.parameters(), *made.network.head.parameters()):  # type: ignore[union-attr]
             parameter += 1
@@ -104,26 +105,23 @@ def test_the_teacher_follows_by_the_momentum_of_the_update(bank: SliceBank, foll
     made.after_update(50, LENGTH)  # half way the momentum is half way to 1
     student, after = parts(made)
     for name, tensor in after.items():
-        moved = 0.05 * (student[name] - before[name])
-        if "running" in name and not follow:
-            moved = torch.zeros_like(moved)
+        moved = 0.0 if "running" in name else 0.05
+        moved = moved * (student[name] - before[name])
         if tensor.is_floating_point():
             torch.testing.assert_close(tensor - before[name], moved, atol=1e-5, rtol=1e-4)
     made.after_update(100, LENGTH)
     assert all(torch.equal(tensor, after[name]) for name, tensor in parts(made)[1].items())
 
 
-@pytest.mark.parametrize("follow", [True, False])
-def test_the_teacher_s_own_views_move_its_statistics_only_where_they_do_not_follow(
-    bank: SliceBank, follow: bool
-) -> None:
-    made = objective(bank, teacher={"buffers_follow": follow})
+def test_the_teacher_s_own_views_move_its_statistics(bank: SliceBank) -> None:
+    """Original DINO averages parameters alone, and the teacher normalises by the views that it sees."""
+    made = objective(bank)
     made.network.train()
     _, before = parts(made)
     made.loss(made.network, bank.samples()[:4], (0, 0, 0))
     _, after = parts(made)
-    name = "encoder.stages.0.1.running_mean"
-    assert torch.equal(before[name], after[name]) == follow
+    moved = [name for name in before if "running" in name and not torch.equal(before[name], after[name])]
+    assert moved == [name for name in before if "running" in name]
 
 
 def test_the_best_state_is_not_a_collapse(bank: SliceBank) -> None:
@@ -158,9 +156,27 @@ def test_the_temperature_warms_up_and_the_last_layer_thaws(bank: SliceBank) -> N
         found[update] = (made._temperature, bool(last.requires_grad))
     temperatures = {update: temperature for update, (temperature, _) in found.items()}
     assert temperatures == pytest.approx(
-        {0: 0.02, 15: 0.03, 19: 0.02 + 0.02 * 19 / 30, 20: 0.02 + 0.02 * 2 / 3, 30: 0.04, 99: 0.04}
+        {0: 0.02, **{n: 0.02 + 0.02 * n / 29 for n in (15, 19, 20)}, 30: 0.04, 99: 0.04}
     )
     assert [free for _, free in found.values()] == [False, False, False, True, True, True]
+
+
+def test_the_paper_s_temperature_climbs_every_epoch_as_the_authors_does() -> None:
+    """Theirs is ``linspace(0.02, 0.04, 30)``, one value an epoch, and 0.04 from then on."""
+    teacher = load_recipe("dino/paper").teacher  # type: ignore[attr-defined]
+    length = TrainingLength(updates_per_epoch=7, updates=700)
+    found = [teacher_temperature(teacher, update, length) for update in range(700)]
+    theirs = np.concatenate((np.linspace(0.02, 0.04, 30), np.full(70, 0.04)))
+    np.testing.assert_allclose(found, np.repeat(theirs, 7), rtol=1e-12)
+
+
+@pytest.mark.parametrize("per", ["epoch", "update"])
+@pytest.mark.parametrize("updates", [1, 2, 3])
+def test_the_temperature_of_a_short_training(per: Literal["epoch", "update"], updates: int) -> None:
+    teacher, length = Teacher(warmup_per=per), TrainingLength(updates_per_epoch=2, updates=updates)
+    found = [teacher_temperature(teacher, update, length) for update in range(updates)]
+    assert found == sorted(found) and set(found) <= {0.02, 0.04}
+    assert updates == 1 or found[-1] == 0.04
 
 
 def test_the_views_are_two_global_and_some_local_ones(bank: SliceBank) -> None:

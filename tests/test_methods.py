@@ -16,6 +16,7 @@ from cmr_ssp.recipes import PRETRAINING
 from cmr_ssp.runs import Run, load_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split
 from cohort_helpers import Listener, pretraining, segmentation, write_beating_cohort
+from training_helpers import measured
 
 SPLIT = Split({"a": Role.TRAIN, "b": Role.TRAIN, "c": Role.VALIDATION})
 UPDATES = 5
@@ -76,7 +77,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(
     assert whole.network.keys() == again.network.keys()
     for name, tensor in whole.network.items():
         assert torch.equal(tensor, again.network[name]), name
-    assert run.read_history() == runs[method].read_history()
+    assert measured(run) == measured(runs[method])
 
 
 @pytest.mark.parametrize("method", PRETRAINING)

@@ -108,6 +108,18 @@ def test_a_training_ends_in_time_when_the_machine_changes(
     assert 270 < clock.now - 1000 < 330
 
 
+@pytest.mark.parametrize(("validate_at", "validated"), [("epoch", True), ("never", False)])
+def test_a_training_ends_in_time_wherever_it_validates(
+    clock: Clock, tmp_path: Path, validate_at: str, validated: bool
+) -> None:
+    """Epochs of 25 updates, a checkpoint every 50: validations take two fifths of the time, or none."""
+    objective = slow_line(clock, lambda now: 0.3, 5.0)
+    trained(tmp_path, objective, clock.limit(300), validate_at=validate_at)
+    assert 270 < clock.now - 1000 < 330
+    rows = Run(tmp_path).read_history()
+    assert any(row.get("validation_dice") for row in rows) == validated
+
+
 def test_the_schedule_follows_the_plan(clock: Clock, tmp_path: Path) -> None:
     objective = slow_line(clock, lambda now: 0.2 if now < 30 else 0.6, n_samples=8)
     schedule = {"name": "polynomial", "power": 1.0, "per": "epoch"}

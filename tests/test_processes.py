@@ -19,6 +19,7 @@ from cmr_ssp.subjects import Cohort
 from cmr_ssp.team import Team, process_number
 from cohort_helpers import write_beating_cohort
 from files_helpers import save
+from training_helpers import measured
 from two_processes import LIMITED, RECIPES, SPLIT, recipe_of, train_all
 
 HERE = Path(__file__).parent
@@ -70,7 +71,7 @@ def test_two_processes_end_with_the_weights_of_one(one: Path, two: Path, method:
     assert list(ours.network) == list(theirs.network)
     for name, tensor in ours.network.items():
         torch.testing.assert_close(theirs.network[name], tensor, rtol=0, atol=1e-5, msg=name)
-    rows, others = (Run(folder / method).read_history() for folder in (one, two))
+    rows, others = (measured(Run(folder / method)) for folder in (one, two))
     assert len(rows) == len(others)
     for row, other in zip(rows, others, strict=True):
         assert list(row) == list(other)

@@ -69,6 +69,10 @@ def test_ids_of_another_cohort_keep_their_order() -> None:
     assert tuple(by_place[name] for name in draw_subjects(numbers, 3, 1)) == draw_subjects(codes, 3, 1)
 
 
+def test_any_seed_draws() -> None:
+    assert drawn(10, 2**32) == drawn(10, 0) != drawn(10, 2**40 + 1) == drawn(10, 1)
+
+
 def test_against_the_authors_files(real_data: Path) -> None:
     path = real_data.parent / "published_splits.json"
     if not path.is_file():

@@ -84,7 +84,7 @@ def test_the_same_slices_are_rebuilt_with_the_same_patches_hidden(cohort: Cohort
     with torch.inference_mode():
         expected = network(masked[:, None])[:, 0].numpy()
     np.testing.assert_allclose(records.rebuilt[-1], expected, atol=0.05)
-    assert np.abs(records.rebuilt[0] - expected).mean() > 0.05
+    assert np.abs(records.rebuilt[0] - expected).mean() > 0.03
     hidden = slices.masks[2]
     squares = (records.rebuilt[1, 2] - slices.images[2].astype(float))[hidden] ** 2
     assert records.mean_error[1, 2] == pytest.approx(squares.mean(), rel=1e-3)

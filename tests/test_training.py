@@ -28,7 +28,7 @@ from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import batch_order
 from cmr_ssp.training.stepper import Stepper
 from torch import nn
-from training_helpers import Line, cancelling_at, cpu, linear, normalised, recipe, run_training
+from training_helpers import Line, cancelling_at, cpu, linear, measured, normalised, recipe, run_training
 
 # ---- order and length ---------------------------------------------------------------------------
 
@@ -222,7 +222,7 @@ def contents(folder: Path) -> dict[str, Any]:
             checkpoint.tally,
             checkpoint.scores,
         )
-    return found | {"history": run.history.read_text()}
+    return found | {"history": measured(run)}
 
 
 @pytest.fixture(scope="module", params=["sgd", "adamw"])
@@ -294,8 +294,8 @@ def test_validation_that_adds_columns_survives_an_interruption(tmp_path: Path) -
     run_training(tmp_path / "parts", first, recipe(**SETTINGS), on_event=listen, cancel=cancel)
     run_training(tmp_path / "parts", objective_of(scores=validations(1)), recipe(**SETTINGS), resume=True)
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
-    header = (tmp_path / "whole" / "history.csv").read_text().splitlines()[0]
-    assert header == "epoch,update,run,data,learning_rate,loss,score,score_LV"
+    header = list(measured(Run(tmp_path / "whole"))[0])
+    assert header == ["epoch", "update", "run", "data", "learning_rate", "loss", "score", "score_LV"]
 
 
 def test_interrupted_in_the_middle_of_an_update_with_micro_batches(tmp_path: Path) -> None:
@@ -388,6 +388,55 @@ def test_without_validation_the_lowest_loss_is_the_best(tmp_path: Path) -> None:
     run = Run(tmp_path)
     by_update = {int(row["update"]): float(row["loss"]) for row in run.read_history()}
     assert load_checkpoint(run.best).scores["loss"] == min(by_update.values())
+
+
+@pytest.mark.parametrize(
+    ("validate_at", "validated"), [("checkpoint", [4, 7]), ("epoch", [2, 4, 6, 7]), ("never", [])]
+)
+def test_validation_happens_where_the_recipe_says(
+    tmp_path: Path, validate_at: str, validated: list[int]
+) -> None:
+    """Epochs of two updates, a checkpoint every four; the first validation is the best."""
+    heard, measured = list[Event](), list[int]()
+
+    def scores() -> dict[str, float]:
+        measured.append(len(objective.seen))
+        return {"score": -float(measured[-1])}
+
+    objective = Line(n_samples=8, scores=scores)
+    settings = {"updates": 7, "checkpoint_every": 4, "validate_at": validate_at}
+    run_training(tmp_path, objective, recipe(**settings), on_event=heard.append)
+    assert measured == validated
+    run = Run(tmp_path)
+    rows = {int(row["update"]): row.get("score", "") for row in run.read_history()}
+    assert [update for update, score in rows.items() if score] == validated
+    saved = [
+        event.update for event in heard if isinstance(event, CheckpointWritten) and event.path == run.last
+    ]
+    assert set(saved) == {0, 4, 7} | {*validated[:1]}
+    if validated:
+        assert load_checkpoint(run.best).tally["update"] == validated[0]
+    else:
+        assert load_checkpoint(run.best).tally["best"] is not None  # the loss chose
+
+
+@pytest.mark.parametrize("validate_at", ["epoch", "never"])
+@pytest.mark.parametrize("update", [1, 3, 4, 6, 9])
+def test_a_stopped_run_continues_bit_for_bit_wherever_it_validates(
+    tmp_path: Path, validate_at: str, update: int
+) -> None:
+    settings = SETTINGS | {"validate_at": validate_at}
+
+    def objective() -> Line:
+        made = objective_of(scores=lambda: {"score": float(next(made.network.parameters()).sum())})
+        return made
+
+    run_training(tmp_path / "whole", objective(), recipe(**settings))
+    cancel = Cancel()
+    listen, parts = cancelling_at(update, cancel), tmp_path / "parts"
+    run_training(parts, objective(), recipe(**settings), on_event=listen, cancel=cancel)
+    run_training(parts, objective(), recipe(**settings), resume=True)
+    assert contents(parts) == contents(tmp_path / "whole")
 
 
 def test_history_means_are_over_the_updates_since_the_row_before(tmp_path: Path) -> None:

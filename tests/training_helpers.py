@@ -111,6 +111,11 @@ def run_training(
     )
 
 
+def measured(run: Run) -> list[dict[str, str]]:
+    """Return the history without the speed, which is the machine's and never the same twice."""
+    return [{k: v for k, v in row.items() if k != "slices_a_second"} for row in run.read_history()]
+
+
 def cancelling_at(update: int, cancel: Cancel) -> OnEvent:
     """Return a listener that asks to stop once an update is done."""
 

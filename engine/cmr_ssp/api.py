@@ -148,7 +148,7 @@ def finetune(
     *,
     pretrained: PathLike | Run | None = None,
     subjects: Subjects | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     phases: Iterable[Phase | str] = _BOTH,
     split: Split | None = None,
     device: str = "auto",
@@ -166,8 +166,8 @@ def finetune(
         The pretraining to start from; from scratch without.
     subjects : int, iterable of str, or mapping, optional
         How many labelled subjects, or which, or which phases of which; all training subjects unless given.
-    seed : int
-        Of the draw of subjects; the recipe has that of weights and augmentation.
+    seed : int, optional
+        Of the draw of subjects; the recipe's unless given, as for weights and order.
     phases : iterable of str
         The labelled phases to use.
     split : Split, optional

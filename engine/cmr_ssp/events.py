@@ -59,12 +59,13 @@ class WeightsTransferred:
 
 @dataclass(frozen=True, slots=True)
 class UpdateFinished:
-    """The optimiser took a step; `seconds_left` is unknown during the first ones."""
+    """The optimiser took a step; time left and slices a second are unknown during the first ones."""
 
     update: int
     updates: int
     loss: float
     seconds_left: float | None
+    slices_a_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,10 @@ LabelFolder = Annotated[
 SplitFile = Annotated[
     Path | None, Parameter(name="--split", help="Roles of the subjects (YAML), see `cmr-ssp cohort split`.")
 ]
+WeightsSeed = Annotated[int | None, Parameter(help="Of the first weights, where not --seed.")]
+OrderSeed = Annotated[
+    int | None, Parameter(help="Of batches, augmentation and hidden patches, where not --seed.")
+]
 Resume = Annotated[bool, Parameter(negative=(), help="Continue the run from its last checkpoint.")]
 MaxMinutes = Annotated[
     float | None,

@@ -129,9 +129,10 @@ class ProgressReport:
                 self.meter.advance("training", 0, event.updates, "")
             case WeightsTransferred():
                 terminal.note(f"pretrained weights: {event}")
-            case UpdateFinished(update, updates, loss, seconds_left):
+            case UpdateFinished(update, updates, loss, seconds_left, speed):
+                fast = "" if speed is None else f", {speed:.{0 if speed >= 10 else 1}f} slices/s"
                 left = "" if seconds_left is None else f", {timedelta(seconds=round(seconds_left))} left"
-                self.meter.advance("training", update, updates, f"loss {loss:.4f}{left}")
+                self.meter.advance("training", update, updates, f"loss {loss:.4f}{fast}{left}")
             case EpochFinished(_, update, scores) if "validation_dice" in scores:
                 terminal.note(f"update {update}: validation Dice {scores['validation_dice']:.3f}")
             case CheckpointWritten(path, update):

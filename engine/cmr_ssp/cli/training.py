@@ -18,6 +18,7 @@ from cmr_ssp.cli.options import (
     Folder,
     LabelFolder,
     MaxMinutes,
+    OrderSeed,
     Phases,
     Preset,
     RecipeFile,
@@ -26,6 +27,7 @@ from cmr_ssp.cli.options import (
     Settings,
     Shown,
     SplitFile,
+    WeightsSeed,
     open_labelled,
     parse_phases,
 )
@@ -47,7 +49,9 @@ def pretrain(
     recipe: RecipeFile = None,
     settings: Settings = None,
     split: SplitFile = None,
-    seed: Annotated[int | None, Parameter(help="Of weights, order and augmentation.")] = None,
+    seed: Annotated[int | None, Parameter(help="Of all that is drawn: weights and order.")] = None,
+    weights_seed: WeightsSeed = None,
+    order_seed: OrderSeed = None,
     device: Device = "auto",
     devices: Devices = None,
     max_minutes: MaxMinutes = None,
@@ -67,7 +71,8 @@ def pretrain(
     def usual() -> str:
         return "mim/cpu-small" if choose_device(device).type == "cpu" else "mim/gpu-8gb"
 
-    asked = _asked(run, preset, recipe, _with_seed(settings, seed), PRETRAINING, usual, resume=resume)
+    chosen = _with_seeds(settings, seed, weights=weights_seed, order=order_seed)
+    asked = _asked(run, preset, recipe, chosen, PRETRAINING, usual, resume=resume)
     cohort = open_labelled(folder, None, terminal)
     with reporting(terminal) as (report, cancel):
         outcome = jobs.pretrain(
@@ -99,7 +104,12 @@ def finetune(
             help="Label budget: how many labelled subjects in all, or which, as in anna,bert or anna:ED,bert."
         ),
     ] = None,
-    seed: Annotated[int | None, Parameter(help="Of draw, weights, order, augmentation; 0.")] = None,
+    seed: Annotated[int | None, Parameter(help="Of all that is drawn: subset, weights and order.")] = None,
+    subset_seed: Annotated[
+        int | None, Parameter(help="Of the labelled subjects that --subjects draws, where not --seed.")
+    ] = None,
+    weights_seed: WeightsSeed = None,
+    order_seed: OrderSeed = None,
     phases: Phases = "ED,ES",
     validation: Annotated[
         bool, Parameter(help="From ten subjects on, one in five only chooses the best checkpoint.")
@@ -141,12 +151,11 @@ def finetune(
         return matching_preset(before, on_gpu=choose_device(device).type != "cpu")
 
     methods = ("finetune", "scratch") if resume else ("scratch",) if source is None else ("finetune",)
-    asked = _asked(run, preset, recipe, _with_seed(settings, seed), methods, usual, resume=resume)
+    chosen = _with_seeds(settings, seed, subset=subset_seed, weights=weights_seed, order=order_seed)
+    asked = _asked(run, preset, recipe, chosen, methods, usual, resume=resume)
     cohort, wanted = open_labelled(folder, labels, terminal), parse_phases(phases)
     makers = None if vendors is None else [vendor.strip() for vendor in vendors.split(",")]
-    budget = jobs.LabelBudget(
-        _subjects(subjects, wanted), seed or 0, wanted, train_on_test, makers, validation
-    )
+    budget = jobs.LabelBudget(_subjects(subjects, wanted), None, wanted, train_on_test, makers, validation)
     if not (resume or train_on_test) and terminal.can_ask:
         tests = jobs.test_subjects(budget, cohort, _split(split), source)
         asked_at = time.perf_counter()
@@ -193,9 +202,10 @@ def _asked(
     return load_recipe(file or preset or usual(), settings, methods=methods)
 
 
-def _with_seed(settings: list[str] | None, seed: int | None) -> list[str]:
-    """Put the seed before the other settings, which may name it themselves."""
-    return [*([] if seed is None else [f"seed={seed}"]), *(settings or [])]
+def _with_seeds(settings: list[str] | None, seed: int | None, **apart: int | None) -> list[str]:
+    """Put the seeds before the other settings, which may name them themselves."""
+    seeds = {"seed": seed} | {f"seeds.{name}": value for name, value in apart.items()}
+    return [*(f"{key}={value}" for key, value in seeds.items() if value is not None), *(settings or [])]
 
 
 def _agreed(terminal: Terminal, tests: Sequence[str]) -> bool:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import nibabel as nib
 import numpy as np
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from cmr_ssp.errors import CmrSspError
 from cmr_ssp.files.nifti import UNREADABLE, NiftiHeader, read_header
 from cmr_ssp.files.pixels import read_stored
-from cmr_ssp.subjects import Grid
+from cmr_ssp.subjects import Frames, Grid
 
 _KEY = "cmr-ssp segmentation"
 _COMMENT = 6  # the code of plain text in a NIfTI extension
@@ -57,22 +58,44 @@ class Kept(StrEnum):
     DRAWN = "a person drew or corrected it"
 
 
-def cine_digest(pixels: NDArray[np.float32]) -> str:
+def cine_digest(pixels: Frames) -> str:
     """Return the SHA-256 of a cine, shape (frame, slice, row, column): size and every pixel."""
-    return _digest(pixels.shape, np.ascontiguousarray(pixels, "<f4"))
+    return _digest(pixels.shape, (pixels[t].astype("<f4", copy=False) for t in range(pixels.shape[0])))
 
 
-def labels_digest(numbers: NDArray[Any]) -> str:
+class Volumes(Protocol):
+    """The numbers of a file in parts: an array, or what makes one volume at a time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """As the whole array has it."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the numbers."""
+        ...
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Go through the parts in the order of the file."""
+        ...
+
+
+def labels_digest(numbers: Volumes) -> str:
     """Return the SHA-256 of a file's numbers, whatever their type; volume and cine of one frame are alike."""
+    kind = np.dtype(np.uint8) if all(map(_is_small, numbers)) else numbers.dtype
+    return _digest(numbers.shape[-3:], (part.astype(kind, copy=False) for part in numbers))
+
+
+def _is_small(part: NDArray[Any]) -> bool:
     with np.errstate(invalid="ignore"):
-        small = numbers.astype(np.uint8)
-    same = small if np.array_equal(small, numbers) else np.ascontiguousarray(numbers)
-    return _digest(numbers.shape[-3:], same)
+        return bool(np.array_equal(part.astype(np.uint8, copy=False), part))
 
 
-def _digest(shape: tuple[int, ...], array: NDArray[Any]) -> str:
+def _digest(shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> str:
     digest = hashlib.sha256(repr(shape).encode())
-    digest.update(np.ascontiguousarray(array).data.cast("B"))
+    for part in parts:
+        digest.update(np.ascontiguousarray(part).data.cast("B"))
     return digest.hexdigest()
 
 

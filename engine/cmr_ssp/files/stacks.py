@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
 from cmr_ssp.files.dicom import may_be_exam, open_dicom
+from cmr_ssp.files.frame_reading import open_frames
 from cmr_ssp.files.geometry import grid_of
 from cmr_ssp.files.nifti import NiftiHeader, read_header
 from cmr_ssp.files.pixels import read_stored, scale
@@ -72,6 +73,7 @@ def _open(name: str, frames: tuple[FrameSource, ...]) -> CineStack:
         grid=grid,
         n_frames=len(frames),
         load=partial(_load, frames, grid.slices_reversed),
+        open_frames=partial(open_frames, frames, grid.slices_reversed),
         frame_spacing_s=first.frame_spacing_s,
         sources=paths,
         problems=(*warnings, *_altered(first)),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
-from cmr_ssp.atomic import write_bytes
+from cmr_ssp.atomic import replacing
 from cmr_ssp.errors import CmrSspError, OutputError
-from cmr_ssp.files.label_marks import Kept, LabelMark, as_extension, labels_digest, why_kept
+from cmr_ssp.files.label_marks import Kept, LabelMark, Volumes, as_extension, labels_digest, why_kept
 from cmr_ssp.files.nifti import SUFFIXES, is_nifti, read_header
 from cmr_ssp.subjects import CineStack
 
 SIGNATURE = b"cmr-ssp segmentation"
 """Stands in the header's description, so that a file of ours may be replaced and no other."""
 
+_COMPRESSION = 6
+_GZIP = 31  # zlib's code for a gzip stream; its header holds no time
 _GEOMETRY_FIELDS = (
     "dim_info",
     "xyzt_units",
@@ -82,15 +85,26 @@ def write_segmentation(
     check_segmentation_target(path, stack, cine, predicts=bool(checkpoint), replace=replace)
     _check_labels(path, labels, stack)
     table = _inverse(path, numbering)
-    numbers = table[labels]
-    if stack.grid.slices_reversed:
-        numbers = numbers[..., ::-1, :, :]
-    if numbers.ndim == 4 and numbers.shape[0] == 1:
-        numbers = numbers[0]
+    numbers = _Numbers(labels, table, stack.grid.slices_reversed)
     header = _header(stack, numbers)
     header["descrip"] = _signed(table)
     mark = LabelMark(labels_digest(numbers), cine, checkpoint)
     write_nifti(path, header, numbers, as_extension(mark))
+
+
+class _Numbers:
+    """What a label file holds, made for one volume after the other: a large cine's labels fit but once."""
+
+    dtype = np.dtype(np.uint8)
+
+    def __init__(self, labels: NDArray[np.uint8], table: NDArray[np.uint8], slices_reversed: bool) -> None:
+        self._volumes = labels.reshape(-1, *labels.shape[-3:])
+        self._table, self._order = table, slice(None, None, -1 if slices_reversed else 1)
+        self.shape = labels.shape if len(self._volumes) > 1 else labels.shape[-3:]
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        for volume in self._volumes:
+            yield self._table[volume[self._order]]
 
 
 def check_segmentation_target(
@@ -144,14 +158,17 @@ def write_image(path: Path, pixels: NDArray[np.float32], stack: CineStack) -> No
     write_nifti(path, _header(stack, volume), volume)
 
 
-def write_nifti(path: Path, header: Any, numbers: NDArray[Any], extension: bytes = bytes(4)) -> None:
-    """Write a single-file NIfTI image atomically; the same input gives the same bytes."""
+def write_nifti(path: Path, header: Any, numbers: Volumes, extension: bytes = bytes(4)) -> None:
+    """Write a single-file NIfTI image atomically, part by part; the same input gives the same bytes."""
     header["magic"] = header.single_magic
     header["vox_offset"] = header.sizeof_hdr + len(extension)
-    content = header.binaryblock + extension + numbers.tobytes()
-    if path.name.lower().endswith(".gz"):
-        content = gzip.compress(content, compresslevel=6, mtime=0)
-    write_bytes(path, content)
+    gzip = zlib.compressobj(_COMPRESSION, wbits=_GZIP) if path.name.lower().endswith(".gz") else None
+    parts = chain([header.binaryblock + extension], map(np.ascontiguousarray, numbers))
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        for part in parts:
+            file.write(gzip.compress(part) if gzip else part)
+        if gzip:
+            file.write(gzip.flush())
 
 
 def written_numbering(path: Path) -> Numbering | None:
@@ -216,7 +233,7 @@ def _inverse(path: Path, numbering: str | Numbering) -> NDArray[np.uint8]:
     return table
 
 
-def _header(stack: CineStack, volume: NDArray[Any]) -> Any:
+def _header(stack: CineStack, volume: Volumes) -> Any:
     """Make a fresh header that carries the source's geometry and nothing else of it."""
     from_nifti = bool(stack.sources) and is_nifti(stack.sources[0])  # DICOM has no such header
     source = nib.load(stack.sources[0]).header if from_nifti else None

@@ -54,11 +54,16 @@ class SegmentationObjective(Objective):
             recipe.network.channels, N_CLASSES, deep_supervision=recipe.loss.deep_supervision
         ).to(device)
         self.network: nn.Module = self._unet
+        self.begin_batch(samples)
 
     def inputs(self, n: int) -> Tensor:
         """Return images as the network takes them for `n` slices, of the right size and without content."""
         size = self._recipe.crop.size_px
         return torch.zeros(n, 1, size, size, device=self._device)
+
+    def begin_batch(self, samples: NDArray[np.int64]) -> None:
+        """Count the structures that somebody drew: the batch's Dice is a mean over them."""
+        self._drawn_a_slice = max(1.0, float(self._bank.drawn(samples).sum())) / max(1, len(samples))
 
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Freeze the encoder during the first part of the training, if the recipe says so."""
@@ -68,7 +73,7 @@ class SegmentationObjective(Objective):
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the loss on freshly augmented labelled slices."""
-        recipe, processes = self._recipe, self.processes
+        recipe = self._recipe
         views = make_views(
             self._bank,
             samples,
@@ -77,12 +82,12 @@ class SegmentationObjective(Objective):
             seed,
             self._device,
             with_labels=True,
-            keep=processes.part(len(samples)),
+            keep=self.processes.part(len(samples)),
         )
         images = views.images.contiguous(memory_format=torch.channels_last)
         assert views.labels is not None
-        # The Dice is a mean over what somebody drew in the whole batch, in whichever process.
-        n_drawn = max(1.0, float(self._bank.drawn(samples).sum())) / processes.count
+        # Not what is drawn here: the mean of the micro-batches' and processes' losses is to be the batch's.
+        n_drawn = self._drawn_a_slice * len(images)
         return self._criterion(network(images), views.labels, views.drawn, n_drawn)
 
     def validate(self, cancel: Cancel | None = None) -> dict[str, float]:

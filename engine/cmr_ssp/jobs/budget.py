@@ -46,8 +46,8 @@ class LabelBudget:
     subjects : int, sequence of str, Mapping of str to sequence of Phase, or None
         How many labelled subjects in all, those that validate included; or which training subjects, or which
         phases of which; None is all that are labelled.
-    seed : int
-        Of the draw.
+    seed : int or None
+        Of the draw; None takes the recipe's `subset_seed`, or 0 where there is no recipe.
     phases : sequence of Phase
         The labelled phases to use; of no matter where `subjects` says which phases of which.
     allow_test : bool
@@ -66,7 +66,7 @@ class LabelBudget:
     """
 
     subjects: int | Sequence[str] | Mapping[str, Sequence[Phase]] | None = None
-    seed: int = 0
+    seed: int | None = None
     phases: Sequence[Phase] = tuple(Phase)
     allow_test: bool = False
     vendors: Sequence[str] | None = None
@@ -114,8 +114,8 @@ class LabelBudget:
                 what = f"{asked} labelled subjects were asked for, {len(pool)} may train"
                 raise CohortError.of(cohort.root, what, f"Ask for 1 to {len(pool) + n_validating}.")
         n_training = min(asked - n_validating, len(pool))
-        chosen = draw_subjects((s.id for s in pool), n_training, self.seed)
-        validating = draw_subjects((s.id for s in validators), n_validating, self.seed)
+        chosen = draw_subjects((s.id for s in pool), n_training, self.seed or 0)
+        validating = draw_subjects((s.id for s in validators), n_validating, self.seed or 0)
         phases = {name: tuple(self.phases) for name in sorted(chosen)}
         return Labelled(phases, tuple(sorted(validating)))
 

@@ -12,7 +12,9 @@ from cmr_ssp.errors import CmrSspError, CohortError, ImageError, Problem
 from cmr_ssp.evaluation import Score, SubjectRole, scores_csv
 from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_stack, verified
+from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT
 from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, read_drawings
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Subject
@@ -98,7 +100,7 @@ def evaluate(
             raise unlabelled
         return Outcome.FINISHED
 
-    outcome = guarded(work, on_event)
+    outcome = guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT)
     split = run.split()
     foreign = not any(split.role(subject.id) for subject in cohort.subjects)
     return Evaluation(tuple(found), foreign, outcome)
@@ -110,7 +112,8 @@ def _score(scorer: Scorer, subject: Subject, phases: Sequence[Phase], cancel: Ca
     if not drawings:  # its label file turned out to hold nothing
         return []
     stack = open_stack(subject)
-    pixels = stack.load()
     frames = [drawing.frame for drawing in drawings.values()]
-    found = scorer.segment(stack, pixels, frames, lambda *_: cancel.check())
-    return scorer.score(subject, stack, pixels, drawings, dict(zip(frames, found.labels, strict=True)))
+    with stack.frames() as pixels:
+        found = scorer.segment(stack, pixels, frames, lambda *_: cancel.check())
+        labels = dict(zip(frames, found.labels, strict=True))
+        return scorer.score(subject, stack, pixels, drawings, labels, cine_digest(pixels))

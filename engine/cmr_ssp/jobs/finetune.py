@@ -93,6 +93,10 @@ class _Finetuning:
         source = load_checkpoint(pretrained.last) if pretrained is not None else None
         tell(source.problems if source is not None else (), self.work.on_event)
         split = run_split(self.cohort, self.split, pretrained)
+        if budget.seed is None:
+            budget = replace(budget, seed=recipe.subset_seed)
+        else:
+            recipe = recipe.with_subset_seed(budget.seed)  # the run says what drew its subjects
         labelled = budget.choose(self.cohort, split)
         chosen = labelled.training
         given_up = tuple(name for name in chosen if split.role(name) is Role.TEST)
@@ -118,6 +122,8 @@ class _Finetuning:
         stored, before = checkpoint.recipe, checkpoint.provenance
         if not isinstance(stored, SegmentationRecipe):
             raise RunError.of(self.run.folder, "is a pretraining run", "Continue it with `cmr-ssp pretrain`.")
+        if asked is not None and asked.seeds.subset is None:
+            asked = asked.with_subset_seed(stored.subset_seed)  # a budget had it
         recipe = self.run.same_recipe(stored, asked, fitted=self.work.settings.max_minutes is not None)
         chosen = {name: tuple(Phase(phase) for phase in before.phases[name]) for name in before.training}
         labelled = Labelled(chosen, tuple(before.validation))

@@ -12,11 +12,20 @@ from cmr_ssp.errors import CmrSspError, DeviceError, Problem
 from cmr_ssp.events import Cancelled, JobEnded, OnEvent, Outcome
 from cmr_ssp.runs import Record, Run, claimed, no_record
 
+_WHERE_TRAINING_DOES_NOT_FIT = "Use a smaller batch_size or preset, or --device cpu."
+
 
 def guarded(
-    body: Callable[[], Outcome], on_event: OnEvent, run: Run | None = None, *, resume: bool = False
+    body: Callable[[], Outcome],
+    on_event: OnEvent,
+    run: Run | None = None,
+    *,
+    resume: bool = False,
+    out_of_memory: str = _WHERE_TRAINING_DOES_NOT_FIT,
 ) -> Outcome:
     """Do the work and report how it ended: as the last event, and in the run if one is being made.
+
+    `out_of_memory` says what to do where memory runs out.
 
     Raises
     ------
@@ -25,9 +34,9 @@ def guarded(
     """
     try:
         with nullcontext(no_record) if run is None else claimed(run, resume=resume) as record:
-            outcome = _recorded(body, record)
+            outcome = _recorded(body, record, out_of_memory)
     except BaseException as error:
-        named = _named(error)
+        named = _named(error, out_of_memory)
         on_event(JobEnded(Outcome.FAILED, _problems(named)))
         if named is error:
             raise
@@ -36,7 +45,7 @@ def guarded(
     return outcome
 
 
-def _recorded(body: Callable[[], Outcome], record: Record) -> Outcome:
+def _recorded(body: Callable[[], Outcome], record: Record, out_of_memory: str) -> Outcome:
     """Do the work and note how it ended; being cancelled is one way to end."""
     try:
         try:
@@ -46,7 +55,7 @@ def _recorded(body: Callable[[], Outcome], record: Record) -> Outcome:
         record(outcome, ())
     except BaseException as error:
         with suppress(CmrSspError):  # a full disk must not hide what went wrong
-            record(Outcome.FAILED, _problems(_named(error)))
+            record(Outcome.FAILED, _problems(_named(error, out_of_memory)))
         raise
     return outcome
 
@@ -55,12 +64,11 @@ def _problems(error: BaseException) -> tuple[Problem, ...]:
     return error.problems if isinstance(error, CmrSspError) else (_unforeseen(error),)
 
 
-def _named(error: BaseException) -> BaseException:
+def _named(error: BaseException, remedy: str) -> BaseException:
     """Return running out of memory as an error with a way out, everything else as it is."""
     if not is_exhausted(error):
         return error
     release_memory(error)
-    remedy = "Use a smaller batch_size or preset, or --device cpu."
     return DeviceError.of("memory", "the device has too little of it", remedy)
 
 

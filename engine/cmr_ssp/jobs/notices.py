@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import torch
+
+from cmr_ssp.devices import free_memory
 from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.events import Noticed, OnEvent
+from cmr_ssp.subjects import LARGE_BYTES, CineStack
+
+WHERE_SEGMENTING_DOES_NOT_FIT = "Close other programs, use a machine with more memory, or --device cpu."
 
 
 def tell(problems: Iterable[Problem], on_event: OnEvent) -> None:
@@ -19,6 +26,22 @@ def unsure_of_heart(where: object) -> Problem:
     what = "motion did not show where the heart is"
     remedy = "Check the result, or use a recipe with crop.centre=image if the heart is in the middle."
     return Problem(str(where), what, remedy, Severity.WARNING)
+
+
+def large_cine(where: object, stack: CineStack) -> Problem | None:
+    """Return a warning where segmenting a cine seems to need more memory than is free."""
+    free, needed = free_memory(torch.device("cpu")), bytes_to_segment(stack)
+    if free is None or needed <= free:
+        return None
+    what = f"segmenting it may need {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free"
+    return Problem(str(where), what, WHERE_SEGMENTING_DOES_NOT_FIT, Severity.WARNING)
+
+
+def bytes_to_segment(stack: CineStack) -> int:
+    """Return about what segmenting a cine takes: its labels, and the pixels that are held at once."""
+    labels = stack.n_bytes // np.dtype(np.float32).itemsize
+    whole = stack.open_frames is None or stack.n_bytes <= LARGE_BYTES
+    return labels + min(stack.n_bytes, LARGE_BYTES) + (stack.n_bytes if whole else 0)
 
 
 def trained_on_test(ids: Sequence[str]) -> Problem:

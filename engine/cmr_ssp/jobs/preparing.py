@@ -169,7 +169,7 @@ class Workplace:
     def seed(self, recipe: Recipe) -> None:
         """Set threads and the seed that initialises the network."""
         torch.set_num_threads(recipe.threads or 1)
-        torch.manual_seed(recipe.seed)
+        torch.manual_seed(recipe.weights_seed)
 
     def describe(self, run: Run, recipe: Recipe, split: Split) -> None:
         """Write down what is about to be run."""

@@ -13,7 +13,7 @@ from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_
 from cmr_ssp.files import open_cine, write_segmentation
 from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import tell, unsure_of_heart
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, tell, unsure_of_heart
 from cmr_ssp.jobs.segmenting import counting_frames
 from cmr_ssp.jobs.targets import planned, set_aside
 from cmr_ssp.prediction import load_segmenter, segment_stack
@@ -86,11 +86,12 @@ def segment(
         tell(segmenter.problems, on_event)
         for source, stack, target in zip(cines, stacks, targets, strict=True):
             cancel.check()
-            tell(stack.problems, on_event)
+            tell(filter(None, (*stack.problems, large_cine(source, stack))), on_event)
             network, recipe, in_plane = segmenter.network, segmenter.recipe, stack.grid.spacing_mm[1:]
-            counted, pixels = counting_frames(stack, on_event, cancel), stack.load()
-            found = segment_stack(network, pixels, in_plane, recipe, on_progress=counted)
-            digest = cine_digest(pixels)
+            counted = counting_frames(stack, on_event, cancel)
+            with stack.frames() as pixels:
+                found = segment_stack(network, pixels, in_plane, recipe, on_progress=counted)
+                digest = cine_digest(pixels)
             tell(set_aside(target, stack, digest) if replace else (), on_event)
             write_segmentation(
                 target,
@@ -107,7 +108,8 @@ def segment(
             on_event(Preparing("cines segmented", len(written), len(stacks)))
         return Outcome.FINISHED
 
-    return SegmentedFiles(guarded(work, on_event), tuple(written))
+    outcome = guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT)
+    return SegmentedFiles(outcome, tuple(written))
 
 
 def _opened(cines: Sequence[Path]) -> list[CineStack]:

@@ -17,7 +17,7 @@ from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_
 from cmr_ssp.files import open_stack, verified, write_segmentation
 from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import tell, unsure_of_heart
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, tell, unsure_of_heart
 from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, counting_frames, read_drawings
 from cmr_ssp.jobs.targets import beside
 from cmr_ssp.runs import Run
@@ -112,7 +112,7 @@ def segment_subjects(
             raise ImageError(*problems)
         return Outcome.FINISHED
 
-    return guarded(work, on_event)
+    return guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT)
 
 
 def _require_names(subjects: Sequence[Subject]) -> None:
@@ -140,15 +140,15 @@ def _segment(
     checked, _ = verified(subject)
     drawings = read_drawings(checked, tuple(Phase))
     stack = open_stack(checked)
-    tell(stack.problems, on_event)
-    pixels = stack.load()
-    found = scorer.segment(stack, pixels, on_progress=counting_frames(stack, on_event, cancel))
+    tell(filter(None, (*stack.problems, large_cine(subject.id, stack))), on_event)
+    with stack.frames() as pixels:
+        found = scorer.segment(stack, pixels, on_progress=counting_frames(stack, on_event, cancel))
+        digest = cine_digest(pixels)
+        scores = scorer.score(checked, stack, pixels, drawings, dict(enumerate(found.labels)), digest)
     if not found.heart_sure:
         on_event(Noticed(unsure_of_heart(subject.id)))
-    scores = scorer.score(checked, stack, pixels, drawings, dict(enumerate(found.labels)))
     file = None
     if output is not None:
-        digest = cine_digest(pixels)
         file, in_the_way = beside(output, subject.id, stack, digest)
         write_segmentation(file, found.labels, stack, cine=digest, checkpoint=scorer.checkpoint)
         tell(in_the_way, on_event)

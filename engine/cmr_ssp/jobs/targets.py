@@ -97,4 +97,5 @@ def _names(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _digest(stack: CineStack) -> str:
-    return cine_digest(stack.load())
+    with stack.frames() as frames:
+        return cine_digest(frames)

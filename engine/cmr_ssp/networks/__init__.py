@@ -4,7 +4,6 @@ from cmr_ssp.networks.heads import (
     PooledEncoder,
     ProjectionHead,
     PrototypeHead,
-    leave_statistics_alone,
     pooled_features,
 )
 from cmr_ssp.networks.norms import share_norms
@@ -18,7 +17,6 @@ __all__ = [
     "PrototypeHead",
     "UNet",
     "fold_norms",
-    "leave_statistics_alone",
     "pooled_features",
     "share_norms",
 ]

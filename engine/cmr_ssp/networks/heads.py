@@ -75,10 +75,3 @@ class PooledEncoder(nn.Module):
 def pooled_features(encoder: Encoder, images: Tensor) -> Tensor:
     """Return the mean of an encoder's lowest resolution, shape (batch, channel)."""
     return torch.mean(encoder(images)[-1], dim=(2, 3))
-
-
-def leave_statistics_alone(network: nn.Module) -> None:
-    """Let batch norms go on normalising by the batch in training, without moving their running statistics."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.momentum = 0.0

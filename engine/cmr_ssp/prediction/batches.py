@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.recipes import Crop
 from cmr_ssp.samples.resampling import SliceBatch
+from cmr_ssp.subjects import Frames
 
 InPlane = tuple[float, float]
 
@@ -23,8 +24,36 @@ def crop_centre(shape: tuple[int, ...], heart_px: InPlane, crop: Crop) -> InPlan
     return heart_px if crop.centre == "motion" else ((shape[-2] - 1) / 2, (shape[-1] - 1) / 2)
 
 
+class Slices:
+    """The slices of some frames one after the other, (slice, row, column), gathered when asked for."""
+
+    def __init__(self, levels: Frames, frames: Sequence[int]) -> None:
+        self._levels, self._frames = levels, frames
+        self._kept: tuple[int, NDArray[np.floating]] | None = None
+        self.shape = (len(frames) * levels.shape[1], *levels.shape[2:])
+
+    def __len__(self) -> int:
+        """Return the number of slices of all frames together."""
+        return self.shape[0]
+
+    def __getitem__(self, part: slice) -> NDArray[np.floating]:
+        """Return some slices."""
+        return np.stack([self._image(*self.place(number)) for number in range(len(self))[part]])
+
+    def place(self, number: int) -> tuple[int, int]:
+        """Return of which of the frames a slice is, and which one of that frame."""
+        return divmod(number, self._levels.shape[1])
+
+    def _image(self, place: int, k: int) -> NDArray[np.floating]:
+        if self._kept is None or self._kept[0] != place:
+            self._kept = None  # two frames at once need not fit
+            self._kept = place, self._levels[self._frames[place]]
+        image: NDArray[np.floating] = self._kept[1][k]
+        return image
+
+
 def slice_batches(
-    levels: NDArray[np.floating],
+    levels: NDArray[np.floating] | Slices,
     mean: float,
     spacing_mm: InPlane,
     centre_px: InPlane,

@@ -12,14 +12,15 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cmr_ssp.anatomy import BACKGROUND, N_CLASSES, Structure
+from cmr_ssp.anatomy import BACKGROUND, Structure
 from cmr_ssp.devices import autocast
 from cmr_ssp.events import Progress, ignore_progress
-from cmr_ssp.prediction.batches import InPlane, crop_centre, slice_batches
+from cmr_ssp.prediction.batches import InPlane, Slices, crop_centre, slice_batches
 from cmr_ssp.recipes import Crop, SegmentationRecipe
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.resampling import SliceBatch, crop_to_slice, no_placement, resample
-from cmr_ssp.samples.standardise import standardise
+from cmr_ssp.samples.standardise import standardise_frames
+from cmr_ssp.subjects import Frames
 
 _LOOKS = 4
 """Frames that the first look goes to: the heart beats around its centre, so more tell no more."""
@@ -43,7 +44,7 @@ class SegmentedStack:
 
 def segment_stack(
     network: nn.Module,
-    pixels: NDArray[np.float32],
+    pixels: Frames,
     spacing_mm: InPlane,
     recipe: SegmentationRecipe,
     frames: Sequence[int] | None = None,
@@ -55,8 +56,9 @@ def segment_stack(
     ----------
     network : nn.Module
         Its first output has a channel for the background and each structure.
-    pixels : ndarray, shape (frame, slice, row, column)
-        The whole cine: intensities and the heart's place depend on all frames.
+    pixels : ndarray or Frames, shape (frame, slice, row, column)
+        The whole cine: intensities and the heart's place depend on all frames. Frames are gone through
+        several times, and a few held at once.
     spacing_mm : tuple of float
         Distance between rows and between columns.
     recipe : SegmentationRecipe
@@ -66,48 +68,53 @@ def segment_stack(
     on_progress : callable, optional
         Called with the number of slices done and of all, after each batch; what it raises ends the work.
     """
-    cine = standardise(pixels)
-    heart = find_heart(cine.levels, spacing_mm)
+    levels = standardise_frames(pixels)
+    heart = find_heart(levels, spacing_mm)
     centre = (heart.row, heart.column)
-    chosen = range(len(pixels)) if frames is None else frames
+    chosen = range(pixels.shape[0]) if frames is None else frames
     labels = np.zeros((len(chosen), *pixels.shape[1:]), dtype=np.uint8)
-    rows, columns = cine.levels.shape[2:]
-    labels[:, :, cine.top : cine.top + rows, cine.left : cine.left + columns] = segment_cine(
-        network, cine.levels, cine.mean, spacing_mm, centre, recipe, chosen, on_progress
-    )
+    inside = labels[:, :, levels.rows, levels.columns]
+    segment_cine(network, levels, levels.mean, spacing_mm, centre, recipe, chosen, on_progress, labels=inside)
     return SegmentedStack(labels, heart.sure)
 
 
 def segment_cine(
     network: nn.Module,
-    levels: NDArray[np.floating],
+    levels: Frames,
     mean: float,
     spacing_mm: InPlane,
     heart_px: InPlane,
     recipe: SegmentationRecipe,
     frames: Sequence[int] | None = None,
     on_progress: Progress = ignore_progress,
+    *,
+    labels: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     """Segment chosen frames of a cine as a slice bank holds it; see `segment_stack`.
+
+    `labels` is where they are left and returned from, shape (chosen frame, slice, row, column).
 
     A frame's labels do not depend on which others are asked for: a first look that finds the centre is taken
     at the same few frames of the whole cine every time.
     """
     crop, settings = recipe.crop, recipe.prediction
     centre = crop_centre(levels.shape, heart_px, crop)
-    chosen = list(range(len(levels)) if frames is None else frames)
-    looks = _spread(len(levels)) if settings.recentre else []
+    chosen = list(range(levels.shape[0]) if frames is None else frames)
+    looks = _spread(levels.shape[0]) if settings.recentre else []
     n_slices, device = levels.shape[1], next(network.parameters()).device
     total = n_slices * (len(looks) + len(chosen))
 
-    def segmented(frames: list[int], begin: int, *, flips: bool) -> NDArray[np.uint8]:
-        flat = levels[frames].reshape(-1, *levels.shape[2:])
-        batches = slice_batches(flat, mean, spacing_mm, centre, crop, device)
-        labels = np.empty(flat.shape, dtype=np.uint8)
+    def segmented(
+        frames: list[int], begin: int, into: NDArray[np.uint8] | None, *, flips: bool
+    ) -> NDArray[np.uint8]:
+        slices = Slices(levels, frames)
+        batches = slice_batches(slices, mean, spacing_mm, centre, crop, device)
+        labels = np.empty((len(frames), *levels.shape[1:]), np.uint8) if into is None else into
         done = 0
         for part in _segment(network, batches, crop, flips=flips):
-            labels[done : done + len(part)] = part
-            done += len(part)
+            for image in part:
+                labels[slices.place(done)] = image
+                done += 1
             on_progress(begin + done, total)
         return labels
 
@@ -115,13 +122,14 @@ def segment_cine(
     network.eval()
     try:
         if looks:
-            glance = segmented(looks, 0, flips=False)
+            glance = segmented(looks, 0, None, flips=False)
             centre = _middle(glance) if glance.any() else centre
-        labels = segmented(chosen, n_slices * len(looks), flips=settings.flips)
+        labels = segmented(chosen, n_slices * len(looks), labels, flips=settings.flips)
     finally:
         network.train(was_training)
-    labels = labels.reshape(len(chosen), *levels.shape[1:])
-    return _largest_components(labels) if settings.largest_component else labels
+    for frame in labels if settings.largest_component else ():
+        frame[...] = _largest_components(frame)
+    return labels
 
 
 def _spread(n_frames: int) -> list[int]:
@@ -184,19 +192,19 @@ def _covered(n: int, step: float, middle: float, size: int, device: torch.device
 
 def _middle(labels: NDArray[np.uint8]) -> InPlane:
     """Return the middle of the box around everything that more than a few slices agree on."""
-    foreground = (labels != BACKGROUND).sum(axis=0)
+    foreground = (labels != BACKGROUND).reshape(-1, *labels.shape[-2:]).sum(axis=0)
     rows, columns = np.nonzero(foreground > 0.1 * foreground.max())
     return (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
 
 
 def _largest_components(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Keep the largest connected piece of each structure in each frame."""
+    """Keep the largest connected piece of each structure in one frame, shape (slice, row, column)."""
     kept = np.zeros_like(labels)
     neighbours = ndimage.generate_binary_structure(3, 3)  # diagonal too: breath-holds shift slices
-    for frame, structure in np.ndindex(len(labels), N_CLASSES - 1):
-        here = labels[frame] == Structure(structure + 1)
+    for structure in Structure:
+        here = labels == structure
         pieces, n = ndimage.label(here, structure=neighbours)
         if n > 1:
             here = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
-        kept[frame][here] = structure + 1
+        kept[here] = structure
     return kept

@@ -15,11 +15,10 @@ from cmr_ssp.networks import (
     Encoder,
     PooledEncoder,
     PrototypeHead,
-    leave_statistics_alone,
     pooled_features,
 )
 from cmr_ssp.pretraining.objective import PretrainObjective
-from cmr_ssp.recipes import DinoRecipe
+from cmr_ssp.recipes import DinoRecipe, Teacher
 from cmr_ssp.training import ALONE, Processes, TrainingLength
 
 _N_GLOBAL = 2
@@ -53,6 +52,26 @@ def teacher_word(teacher: Tensor, centre: Tensor, temperature: float) -> Tensor:
     return functional.softmax((teacher.float() - centre) / temperature, dim=-1)
 
 
+def teacher_temperature(settings: Teacher, update: int, length: TrainingLength) -> float:
+    """Return the temperature at a 0-based update: it climbs evenly until the warm-up's last step.
+
+    Parameters
+    ----------
+    settings : Teacher
+        The temperatures, how long the warm-up is, and whether its steps are epochs or updates.
+    update : int
+        Counts from 0.
+    length : TrainingLength
+        Of the whole training.
+    """
+    total = length.epochs if settings.warmup_per == "epoch" else length.updates
+    step, steps = length.progress(update, settings.warmup_per) * total, round(settings.warmup * total)
+    if step >= steps:
+        return settings.temperature
+    first, last = settings.first_temperature, settings.temperature
+    return first + (last - first) * min(1.0, step / max(1, steps - 1))
+
+
 class DinoNetwork(nn.Module):
     """Student (`encoder`, `head`), teacher, the centre, and what was last observed of them.
 
@@ -71,8 +90,6 @@ class DinoNetwork(nn.Module):
         self.encoder, self.head = student.encoder, student.head
         self.teacher = deepcopy(student) if recipe.teacher.starts_as_copy else _student(recipe)
         self.teacher.requires_grad_(False)
-        if recipe.teacher.buffers_follow:
-            leave_statistics_alone(self.teacher)
         self.register_buffer("centre", torch.zeros(recipe.head.outputs))
         self.register_buffer("watched", torch.zeros(2))  # entropy, information; kept to resume exactly
 
@@ -91,17 +108,11 @@ class DinoNetwork(nn.Module):
         return student.unflatten(0, (len(views), -1)), teacher.unflatten(0, (_N_GLOBAL, -1))
 
     @torch.no_grad()
-    def move_teacher(self, momentum: float, *, buffers: bool) -> None:
-        """Bring the teacher a step closer to the student, its running statistics too if asked."""
-        student = {
-            f"{part}.{name}": tensor
-            for part in ("encoder", "head")
-            for name, tensor in getattr(self, part).state_dict(keep_vars=True).items()
-        }
-        parameters = dict(self.teacher.named_parameters())
-        for name, tensor in self.teacher.state_dict(keep_vars=True).items():
-            if name in parameters or (buffers and tensor.is_floating_point()):
-                tensor.lerp_(student[name].detach(), 1 - momentum)
+    def move_teacher(self, momentum: float) -> None:
+        """Bring the teacher's weights a step closer to the student's; its running statistics are its own."""
+        student = (*self.encoder.parameters(), *self.head.parameters())
+        for mine, theirs in zip(self.teacher.parameters(), student, strict=True):
+            mine.lerp_(theirs.detach(), 1 - momentum)
 
 
 def _student(recipe: DinoRecipe) -> PooledEncoder:
@@ -135,9 +146,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Set the teacher's temperature, and freeze the last layer in the first part of the training."""
         teacher, progress = self._recipe.teacher, length.progress(update)
-        warm = min(1.0, progress / teacher.warmup) if teacher.warmup else 1.0
-        first, last = teacher.first_temperature, teacher.temperature
-        self._temperature = first + warm * (last - first)
+        self._temperature = teacher_temperature(teacher, update, length)
         frozen = progress < self._recipe.freeze_last_layer
         head = self._pair.head
         assert isinstance(head, PrototypeHead)
@@ -176,7 +185,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
         """Move teacher and centre; the momentum rises to 1 by a cosine, per update."""
         teacher, progress = self._recipe.teacher, length.progress(update)
         momentum = 1 - (1 - teacher.momentum) * (math.cos(math.pi * progress) + 1) / 2
-        self._pair.move_teacher(momentum, buffers=teacher.buffers_follow)
+        self._pair.move_teacher(momentum)
         if self._n_said:
             said = self.processes.mean(self._said / self._n_said)
             self._pair.centre.lerp_(said, 1 - teacher.centre_momentum)

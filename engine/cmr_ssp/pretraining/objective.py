@@ -100,8 +100,14 @@ class PretrainObjective(Objective, Generic[RecipeT]):
 
     @torch.inference_mode()
     def validate(self, cancel: Cancel | None = None) -> dict[str, float]:
-        """Return what is measured on validation slices, drawn in the same way every time."""
-        cancel, samples = cancel or Cancel(), self._validation_samples
+        """Return what is measured on validation slices, drawn in the same way every time.
+
+        They are shuffled first, always alike: side by side lie the frames of one slice, among which no view
+        could be told from another.
+        """
+        cancel = cancel or Cancel()
+        shuffle = np.random.default_rng((self._recipe.seed, _VALIDATION_STREAM))
+        samples = shuffle.permutation(self._validation_samples)
         totals: dict[str, float] = {}
         if not len(samples):
             return totals

@@ -9,7 +9,16 @@ from cmr_ssp.recipes.load import (
     recipe_yaml,
 )
 from cmr_ssp.recipes.matching import matching_preset
-from cmr_ssp.recipes.models import Augmentation, Crop, Network, Optimiser, Recipe, Schedule, blur_radius_px
+from cmr_ssp.recipes.models import (
+    Augmentation,
+    Crop,
+    Network,
+    Optimiser,
+    Recipe,
+    Schedule,
+    Seeds,
+    blur_radius_px,
+)
 from cmr_ssp.recipes.pretraining import (
     ContrastiveRecipe,
     DinoHead,
@@ -20,8 +29,9 @@ from cmr_ssp.recipes.pretraining import (
     PretrainRecipe,
     Projection,
     SimclrRecipe,
+    Teacher,
 )
-from cmr_ssp.recipes.segmentation import Prediction, SegmentationLoss, SegmentationRecipe
+from cmr_ssp.recipes.segmentation import Prediction, SegmentationLoss, SegmentationRecipe, SegmentationSeeds
 
 __all__ = [
     "PRETRAINING",
@@ -40,9 +50,12 @@ __all__ = [
     "Projection",
     "Recipe",
     "Schedule",
+    "Seeds",
     "SegmentationLoss",
     "SegmentationRecipe",
+    "SegmentationSeeds",
     "SimclrRecipe",
+    "Teacher",
     "blur_radius_px",
     "load_recipe",
     "matching_preset",

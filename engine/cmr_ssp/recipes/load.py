@@ -30,6 +30,11 @@ _MODELS: Mapping[str, type[Recipe]] = {
     "finetune": SegmentationRecipe,
     "scratch": SegmentationRecipe,
 }
+_REMOVED = {
+    "teacher.buffers_follow": "The teacher keeps its own running statistics. Pretrain a run that has it anew."
+}
+"""Settings that earlier versions had, and what to do without them."""
+
 _PRESETS = resources.files("cmr_ssp.recipes") / "presets"
 
 
@@ -146,6 +151,8 @@ def _problems(where: str, fault: Mapping[str, Any]) -> list[Problem]:
 
 
 def _problem(where: str, key: str, fault: Mapping[str, Any]) -> Problem:
+    if key in _REMOVED:
+        return Problem(where, f"the setting '{key}' no longer exists", f"Remove it. {_REMOVED[key]}")
     if fault["type"] == "extra_forbidden":
         return Problem(where, f"the setting '{key}' is unknown", "Remove it or correct its name.")
     return Problem(where, f"{key}: {fault['msg']}", f"Set {key} to a valid value.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -11,6 +11,8 @@ Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Range = tuple[float, float]
+LARGEST_SEED = 2**63 - 1
+"""What torch takes."""
 
 
 class Settings(BaseModel):
@@ -120,6 +122,19 @@ class Augmentation(Settings):
         return self
 
 
+def seed_apart(title: str, description: str) -> Any:
+    """Return the field of a seed that may be set apart from a recipe's own."""
+    extra: dict[str, Any] = {"none": "as the seed"}
+    return Field(None, ge=0, le=LARGEST_SEED, title=title, description=description, json_schema_extra=extra)
+
+
+class Seeds(Settings):
+    """Seeds set apart from the recipe's own, so that one source of chance varies while the others stay."""
+
+    weights: int | None = seed_apart("Weights", "Of the network's first weights")
+    order: int | None = seed_apart("Order", "Of batches, augmentation and what is hidden")
+
+
 class Optimiser(Settings):
     """What turns gradients into updates."""
 
@@ -178,7 +193,9 @@ class Recipe(Settings):
         description="Slices at once where a batch does not fit in memory",
         json_schema_extra={"none": "whole batch"},
     )
-    seed: Annotated[int, Field(ge=0)] = Field(0, title="Seed", description="Of everything that is drawn")
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
+        0, title="Seed", description="Of everything that is drawn"
+    )
     precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true"] = Field(
         "auto", title="Precision", description="auto: bfloat16 where the processor has it"
     )
@@ -189,13 +206,29 @@ class Recipe(Settings):
         json_schema_extra={"none": "automatic"},
     )
     checkpoint_every: Count = Field(
-        200, title="Checkpoint every", description="Updates between two validations and checkpoints"
+        200, title="Checkpoint every", description="Updates between two checkpoints"
+    )
+    validate_at: Literal["checkpoint", "epoch", "never"] = Field(
+        "checkpoint",
+        title="Validate at",
+        description="When validation subjects are measured: every checkpoint, the end of every epoch, never",
     )
     network: Network = Field(Network(), title="Network")
     crop: Crop = Field(Crop(), title="Crop")
     augmentation: Augmentation = Field(Augmentation(), title="Augmentation")
     optimiser: Optimiser = Field(Optimiser(), title="Optimiser")
     schedule: Schedule = Field(Schedule(), title="Schedule")
+    seeds: Seeds = Field(Seeds(), title="Seeds set apart")
+
+    @property
+    def weights_seed(self) -> int:
+        """What the network's first weights are drawn with."""
+        return self.seed if self.seeds.weights is None else self.seeds.weights
+
+    @property
+    def order_seed(self) -> int:
+        """What batches, augmentation and hidden patches of the training are drawn with."""
+        return self.seed if self.seeds.order is None else self.seeds.order
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -131,15 +131,15 @@ class Teacher(Settings):
         description="Part of the training until the temperature is reached",
         json_schema_extra={"unit": "share"},
     )
+    warmup_per: Literal["epoch", "update"] = Field(
+        "update", title="Warm-up changes every", description="When the temperature changes"
+    )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.996, title="Momentum", description="At the start; rises to 1 by a cosine"
     )
     centre_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, title="Momentum of the centre")
     starts_as_copy: bool = Field(
         True, title="Starts as a copy", description="Else from other random weights, as the paper's did"
-    )
-    buffers_follow: bool = Field(
-        True, title="Norms follow", description="Whether running statistics follow the student's too"
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cmr_ssp.recipes.models import Fraction, Positive, Recipe, Settings
+from cmr_ssp.recipes.models import Fraction, Positive, Recipe, Seeds, Settings, seed_apart
 
 
 class SegmentationLoss(Settings):
@@ -36,10 +36,17 @@ class Prediction(Settings):
     )
 
 
+class SegmentationSeeds(Seeds):
+    """Seeds set apart, that of the label budget's subjects among them."""
+
+    subset: int | None = seed_apart("Subset", "Of the labelled subjects that are drawn")
+
+
 class SegmentationRecipe(Recipe):
     """Training on labels: fine-tuning a pretrained network, or from scratch."""
 
     method: Literal["finetune", "scratch"]
+    seeds: SegmentationSeeds = Field(SegmentationSeeds(), title="Seeds set apart")
     loss: SegmentationLoss = Field(SegmentationLoss(), title="Loss")
     freeze_encoder: Fraction = Field(
         0.0,
@@ -48,6 +55,17 @@ class SegmentationRecipe(Recipe):
         json_schema_extra={"unit": "share"},
     )
     prediction: Prediction = Field(Prediction(), title="Prediction")
+
+    @property
+    def subset_seed(self) -> int:
+        """What the subjects of a label budget are drawn with."""
+        return self.seed if self.seeds.subset is None else self.seeds.subset
+
+    def with_subset_seed(self, seed: int) -> SegmentationRecipe:
+        """Return the recipe with another seed of the label budget's subjects."""
+        if seed == self.subset_seed:
+            return self
+        return self.model_copy(update={"seeds": self.seeds.model_copy(update={"subset": seed})})
 
     def _more_faults(self) -> list[str]:
         faults = []

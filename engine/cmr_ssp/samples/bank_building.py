@@ -30,7 +30,7 @@ from cmr_ssp.samples.bank import SLICE, SliceBank, open_bank
 from cmr_ssp.samples.content import SubjectContent
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.standardise import standardise
-from cmr_ssp.subjects import Segmentation, Subject
+from cmr_ssp.subjects import Frames, Segmentation, Subject
 
 _FORMAT = 3  # raise when what is stored changes
 _LABEL_PADDING = 2  # float16 views need even offsets
@@ -243,6 +243,6 @@ def _index(
     return index.reshape(-1)
 
 
-def fingerprint(pixels: NDArray[np.float32]) -> str:
+def fingerprint(pixels: Frames) -> str:
     """Return a digest of a cine's first frame, which tells the same images under another name."""
     return hashlib.blake2b(np.ascontiguousarray(pixels[0]).data, digest_size=8).hexdigest()

@@ -7,11 +7,17 @@ the motion. The same way is used in pretraining, training and prediction, so not
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import iadd
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from cmr_ssp.subjects import LARGE_BYTES, Frames
 
 _WORKING_SPACING_MM = 2.5
 _NOISE_SIGMA_MM = 2.0  # motion edges are wider than that, noise is not
@@ -39,19 +45,19 @@ class HeartCentre:
     sure: bool
 
 
-def find_heart(levels: NDArray[np.float32], spacing_mm: tuple[float, float]) -> HeartCentre:
+def find_heart(levels: Frames, spacing_mm: tuple[float, float]) -> HeartCentre:
     """Locate the heart from motion alone.
 
     Parameters
     ----------
-    levels : ndarray, shape (frame, slice, row, column)
+    levels : ndarray or Frames, shape (frame, slice, row, column)
         Pixels of any scale; one frame holds no motion.
     spacing_mm : tuple of float
         Distance between rows and between columns.
     """
     rows, columns = levels.shape[2:]
     middle = HeartCentre((rows - 1) / 2, (columns - 1) / 2, sure=False)
-    if len(levels) < 2:
+    if levels.shape[0] < 2:
         return middle
     factors = tuple(max(1, round(_WORKING_SPACING_MM / spacing)) for spacing in spacing_mm)
     coarse_mm = np.multiply(spacing_mm, factors)
@@ -63,14 +69,33 @@ def find_heart(levels: NDArray[np.float32], spacing_mm: tuple[float, float]) -> 
     return HeartCentre(float(row), float(column), sure=bool(contrast >= _MIN_CONTRAST))
 
 
-def _first_harmonic(levels: NDArray[np.float32]) -> NDArray[np.float32]:
+def _first_harmonic(levels: Frames) -> NDArray[np.float32]:
     """Return its real and imaginary part, shape (2, slice, row, column)."""
-    turns = 2 * np.pi * np.arange(len(levels)) / len(levels)
-    waves = np.stack([np.cos(turns), np.sin(turns)]).astype(levels.dtype)
-    harmonic = (waves @ levels.reshape(len(levels), -1)).reshape(2, *levels.shape[1:])
+    n_frames = levels.shape[0]
+    turns = 2 * np.pi * np.arange(n_frames) / n_frames
+    waves = np.stack([np.cos(turns), np.sin(turns)])
+    parts = (
+        waves[:, begin : begin + len(block)].astype(block.dtype) @ block.reshape(len(block), -1)
+        for begin, block in _blocks(levels)
+    )
+    harmonic = np.asarray(reduce(iadd, parts))
     # What stands still cancels but for rounding errors, which the root in `_motion` would blow up.
-    harmonic[np.abs(harmonic) < _ROUNDING * len(levels) * np.abs(levels[0]).max()] = 0.0
-    return np.asarray(harmonic)
+    harmonic[np.abs(harmonic) < _ROUNDING * n_frames * np.abs(levels[0]).max()] = 0.0
+    return harmonic.reshape(2, *levels.shape[1:])
+
+
+def _blocks(levels: Frames) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield consecutive frames together, and which is the first: all at once where they fit."""
+    if isinstance(levels, np.ndarray):
+        yield 0, levels
+        return
+    n_frames, *shape = levels.shape
+    step = max(1, LARGE_BYTES // (math.prod(shape) * np.dtype(np.float32).itemsize))
+    for begin in range(0, n_frames, step):
+        block = np.empty((min(step, n_frames - begin), *shape), np.float32)
+        for place in range(len(block)):
+            block[place] = levels[begin + place]
+        yield begin, block
 
 
 def _binned(planes: NDArray[np.float32], factors: tuple[int, ...]) -> NDArray[np.float64]:

@@ -11,8 +11,10 @@ from torch import Tensor
 
 
 def generator(*numbers: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a generator that depends on all of `numbers`, in order."""
-    state = int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    """Return a generator that depends on all of `numbers`, in order, and on how many they are."""
+    # A seed sequence goes on with zeros: without their number, 3 and 3, 0 would be one seed.
+    sequence = np.random.SeedSequence((len(numbers), *numbers))
+    state = int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
     return torch.Generator(device=device).manual_seed(state)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_ssp.subjects import Frames
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StandardisedCine:
@@ -33,6 +35,44 @@ class StandardisedCine:
     left: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LevelFrames:
+    """The levels of a `StandardisedCine`, computed for each frame that is asked for.
+
+    Attributes
+    ----------
+    pixels : Frames
+        As read from the file.
+    rows, columns : slice
+        What is kept of each image.
+    lowest : float32
+        The darkest pixel that is kept.
+    deviation : float
+        Standard deviation of all pixels that are kept, 1 where they are all alike.
+    mean : float
+        Of the levels.
+    """
+
+    pixels: Frames
+    rows: slice
+    columns: slice
+    lowest: np.float32
+    deviation: float
+    mean: float
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of frames, slices, rows and columns that are kept."""
+        sides = (each.stop - each.start for each in (self.rows, self.columns))
+        return (*self.pixels.shape[:2], *sides)
+
+    def __getitem__(self, frame: int) -> NDArray[np.float32]:
+        """Return the levels of one frame, shape (slice, row, column)."""
+        levels = np.subtract(self.pixels[frame][:, self.rows, self.columns], self.lowest)
+        levels /= np.float32(self.deviation)
+        return levels
+
+
 def standardise(pixels: NDArray[np.float32]) -> StandardisedCine:
     """Crop the all-zero in-plane border and scale by the (unbiased) deviation of the whole cine.
 
@@ -41,32 +81,68 @@ def standardise(pixels: NDArray[np.float32]) -> StandardisedCine:
     pixels : ndarray, shape (frame, slice, row, column)
         As read from the file.
     """
-    slices = pixels.reshape(-1, *pixels.shape[2:])
-    low, high = slices.min(axis=0), slices.max(axis=0)
-    occupied = (low != 0) | (high != 0)
-    rows, columns = (_extent(np.asarray(occupied.any(axis=axis))) for axis in (1, 0))
+    low, high = _extremes(pixels)
+    rows, columns = _occupied(low, high)
     lowest = low[rows, columns].min()
-    levels, mean, deviation = _above(lowest, pixels[:, :, rows, columns])
+    levels = np.empty(pixels[:, :, rows, columns].shape, np.float32)
+    mean, deviation = _above(lowest, pixels, rows, columns, levels)
     scale = deviation or 1.0
     levels /= np.float32(scale)
     highest = float(high[rows, columns].max() - lowest) / scale
     return StandardisedCine(levels, mean / scale, highest, rows.start, columns.start)
 
 
-def _above(lowest: np.float32, pixels: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, float]:
-    """Return the pixels less the lowest, and their mean and deviation.
+def standardise_frames(pixels: Frames) -> LevelFrames:
+    """Return the levels that `standardise` gives, to the last bit, without holding more than a frame."""
+    low, high = _extremes(pixels)
+    rows, columns = _occupied(low, high)
+    lowest = low[rows, columns].min()
+    mean, deviation = _above(lowest, pixels, rows, columns)
+    scale = deviation or 1.0
+    return LevelFrames(pixels, rows, columns, lowest, scale, mean / scale)
+
+
+def _extremes(pixels: Frames) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the lowest and the highest pixel over all frames and slices, both of shape (row, column)."""
+    first = pixels[0]
+    low, high = first.min(axis=0), first.max(axis=0)
+    for t in range(1, pixels.shape[0]):
+        frame = pixels[t]
+        np.minimum(low, frame.min(axis=0), out=low)
+        np.maximum(high, frame.max(axis=0), out=high)
+    return low, high
+
+
+def _occupied(low: NDArray[np.float32], high: NDArray[np.float32]) -> tuple[slice, slice]:
+    """Return the rows and columns without the all-zero border."""
+    occupied = (low != 0) | (high != 0)
+    rows, columns = (_extent(np.asarray(occupied.any(axis=axis))) for axis in (1, 0))
+    return rows, columns
+
+
+def _above(
+    lowest: np.float32,
+    pixels: Frames,
+    rows: slice,
+    columns: slice,
+    levels: NDArray[np.float32] | None = None,
+) -> tuple[float, float]:
+    """Return mean and deviation of the pixels less the lowest; leave these in `levels`, if it is given.
 
     A slice is summed while it is in the processor's cache, in single precision; the slices' sums are added in
     double precision.
     """
-    levels = np.empty(pixels.shape, np.float32)
     total = squares = 0.0
-    for place in np.ndindex(levels.shape[:2]):
-        flat = np.subtract(pixels[place], lowest, out=levels[place]).reshape(-1)
-        total += float(flat.sum())
-        squares += float(flat @ flat)
-    variance = (squares - total**2 / levels.size) / max(levels.size - 1, 1)
-    return levels, total / levels.size, math.sqrt(max(variance, 0.0))
+    size = 0
+    for t in range(pixels.shape[0]):
+        for k, image in enumerate(pixels[t][:, rows, columns]):
+            above = np.subtract(image, lowest, out=None if levels is None else levels[t, k])
+            flat = above.reshape(-1)
+            total += float(flat.sum())
+            squares += float(flat @ flat)
+            size += flat.size
+    variance = (squares - total**2 / size) / max(size - 1, 1)
+    return total / size, math.sqrt(max(variance, 0.0))
 
 
 def _extent(occupied: NDArray[np.bool_]) -> slice:

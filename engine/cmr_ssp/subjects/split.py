@@ -15,6 +15,10 @@ DEFAULT_TEST_FRACTION = 0.25
 """Of the labelled subjects, locked away for the test where nobody says otherwise."""
 
 
+_OLD_SEEDS = 2**32
+"""How many seeds numpy's old generator knows, which the paper's authors drew with."""
+
+
 class Role(StrEnum):
     """What a subject is used for."""
 
@@ -91,5 +95,5 @@ def draw_subjects(ids: Iterable[str], n: int, seed: int) -> tuple[str, ...]:
     drew them: they sorted ``mm1-A0S9V9`` and ``mm2-101``.
     """
     names = np.array(sorted(ids, key=lambda name: (name.isdecimal(), name)))
-    np.random.RandomState(seed).shuffle(names)
+    np.random.RandomState(seed % _OLD_SEEDS).shuffle(names)
     return tuple(str(name) for name in names[:n])

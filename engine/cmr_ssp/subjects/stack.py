@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.errors import Problem
+
+LARGE_BYTES = 512 << 20
+"""Of pixels in memory (float32): above it, what works frame by frame reads frame by frame."""
 
 
 class SliceOrder(StrEnum):
@@ -66,6 +72,19 @@ class Acquisition:
     heart_rate_bpm: float | None = None
 
 
+class Frames(Protocol):
+    """The frames of a cine one at a time: an array of (frame, slice, row, column), or what reads them."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of frames, slices, rows and columns."""
+        ...
+
+    def __getitem__(self, frame: int, /) -> NDArray[np.float32]:
+        """Return one frame, shape (slice, row, column)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CineStack:
     """A short-axis cine, lazily read.
@@ -78,6 +97,8 @@ class CineStack:
         Number of frames.
     load : callable
         Reads and returns all pixels as float32, shape (frame, slice, row, column).
+    open_frames : callable or None
+        Opens the files to read single frames, None where they can only be read as a whole; see `frames`.
     frame_spacing_s : float or None
         Time between frames in seconds, None where the file does not say.
     sources : tuple of Path
@@ -95,11 +116,32 @@ class CineStack:
     grid: Grid
     n_frames: int
     load: Callable[[], NDArray[np.float32]]
+    open_frames: Callable[[], AbstractContextManager[Frames]] | None = None
     frame_spacing_s: float | None = None
     sources: tuple[Path, ...] = ()
     problems: tuple[Problem, ...] = ()
     acquisition: Acquisition | None = None
     alterations: tuple[str, ...] = ()
+
+    @property
+    def n_bytes(self) -> int:
+        """What all pixels take in memory."""
+        return self.n_frames * math.prod(self.grid.shape) * np.dtype(np.float32).itemsize
+
+    @contextmanager
+    def frames(self) -> Iterator[Frames]:
+        """Yield the frames: all in memory, or of a cine above `LARGE_BYTES` one at a time from its files.
+
+        Raises
+        ------
+        ImageError
+            Where pixels are damaged or not finite; of a large cine, when the frame is asked for.
+        """
+        if self.open_frames is None or self.n_bytes <= LARGE_BYTES:
+            yield self.load()
+        else:
+            with self.open_frames() as frames:
+                yield frames
 
     @property
     def pixels(self) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,7 @@ class _Tally:
     update: int = 0
     loss_sum: float = 0.0  # since the last row of the history
     loss_count: int = 0
-    since_save_sum: float = 0.0
+    since_save_sum: float = 0.0  # since the network was compared with the best one
     since_save_count: int = 0
     best: float | None = None
     best_validated: bool = False
@@ -104,12 +105,15 @@ class _Loop:
     ) -> None:
         self._objective, self._recipe, self._run = objective, recipe, run
         self._provenance, self._on_event = provenance, on_event
-        self._stepper = Stepper(objective, recipe, TrainingLength.of(recipe, len(objective.samples)), fabric)
+        length = TrainingLength.of(recipe, len(objective.samples))
+        self._stepper = Stepper(objective, recipe, length, fabric)
         self._processes = self._stepper.processes
         self._tally = _Tally()
         self._scores: dict[str, float] = {}
         self._ids = {"run": run_id(recipe, provenance), "data": data_id(provenance)}
-        self._limit, self._pace = limit, Pace(limit, recipe.checkpoint_every)
+        by_epochs = recipe.validate_at == "epoch"
+        every = length.updates_per_epoch if by_epochs else recipe.checkpoint_every
+        self._limit, self._pace = limit, Pace(limit, every)
         self._validation = Validation(
             objective, self._processes, limit, lambda problem: on_event(Noticed(problem))
         )
@@ -134,7 +138,7 @@ class _Loop:
     def _train(self, cancel: Cancel) -> None:
         tally = self._tally
         self._objective.network.train()
-        if self._is_due() and tally.since_save_count:  # it was stopped during the validation
+        if self._is_compared() and tally.since_save_count:  # it was stopped during the validation
             self._objective.before_update(tally.update - 1, self._length)  # as it was left
             self._conclude(cancel)
         self._record()
@@ -147,14 +151,17 @@ class _Loop:
             self._pace.update_done()
             self._plan()
             self._record()
-            if self._is_due():
+            if self._is_compared():
                 self._conclude(cancel)
                 self._pace.validation_done()
+            elif self._is_saved():
+                self._conclude(cancel)
             elif self._length.ends_epoch(tally.update - 1):
                 self._write_row({})
             updates = self._length.updates
             left = self._pace.seconds(updates - tally.update, tally.update)
-            self._on_event(UpdateFinished(tally.update, updates, float(loss), left))
+            speed = self._pace.slices_a_second(self._recipe.batch_size)
+            self._on_event(UpdateFinished(tally.update, updates, float(loss), left, speed))
 
     def _begin_plan(self, cancel: Cancel) -> None:
         """Time a validation and a checkpoint, so that a time limit can count them before the first."""
@@ -162,7 +169,7 @@ class _Loop:
         if self._limit is None or self._tally.update >= self._length.updates:
             return
         self._stepper.length = self._length.planned(self._tally.update, self._length.updates)
-        self._validation.measure(cancel, trial=True)
+        self._validated(cancel, trial=True)
         self._save()
         self._pace.validation_done()
 
@@ -182,10 +189,16 @@ class _Loop:
         if path is not None:
             self._on_event(ReconstructionReady(path, self._tally.update))
 
-    def _is_due(self) -> bool:
-        """Whether a validation follows the last update."""
+    def _is_saved(self) -> bool:
+        """Whether a checkpoint follows the last update."""
         update = self._tally.update
         return update % self._recipe.checkpoint_every == 0 or update == self._length.updates
+
+    def _is_compared(self) -> bool:
+        """Whether the network is validated and compared with the best one after the last update."""
+        if self._recipe.validate_at == "epoch":
+            return self._length.ends_epoch(self._tally.update - 1)
+        return self._is_saved()
 
     def _count(self, loss: float) -> None:
         tally = self._tally
@@ -200,19 +213,32 @@ class _Loop:
         tally.since_save_count += 1
 
     def _conclude(self, cancel: Cancel) -> None:
-        """Validate, record, and write the checkpoints; without validation the loss chooses the best."""
-        tally = self._tally
-        validated = self._validation.measure(cancel)
-        score = next(
-            iter(validated.values()), self._objective.rank(tally.since_save_sum / tally.since_save_count)
-        )
-        tally.since_save_sum, tally.since_save_count = 0.0, 0
+        """Validate, record, and write the checkpoints, as far as they are due."""
+        compared = self._is_compared()
+        validated = self._validated(cancel) if compared else {}
+        best = compared and self._is_best(validated)
         self._write_row(validated)
-        comparable = bool(validated) or not tally.best_validated  # a limit may have ended the validations
-        if tally.best is None or (comparable and score > tally.best):
-            tally.best, tally.best_validated = score, bool(validated)
+        if best:
             self._save(self._run.best)
-        self._save()
+        if best or self._is_saved():
+            self._save()
+
+    def _is_best(self, validated: Mapping[str, float]) -> bool:
+        """Compare with the best network so far; where nothing was validated, the loss decides."""
+        tally = self._tally
+        mean_loss = tally.since_save_sum / tally.since_save_count
+        tally.since_save_sum, tally.since_save_count = 0.0, 0
+        score = next(iter(validated.values()), self._objective.rank(mean_loss))
+        comparable = bool(validated) or not tally.best_validated  # a limit may have ended the validations
+        if tally.best is not None and not (comparable and score > tally.best):
+            return False
+        tally.best, tally.best_validated = score, bool(validated)
+        return True
+
+    def _validated(self, cancel: Cancel, *, trial: bool = False) -> dict[str, float]:
+        if self._recipe.validate_at == "never":
+            return {}
+        return self._validation.measure(cancel, trial=trial)
 
     def _write_row(self, validated: dict[str, float]) -> None:
         tally = self._tally
@@ -222,10 +248,11 @@ class _Loop:
         tally.loss_sum, tally.loss_count = 0.0, 0
         epoch = self._length.epoch(tally.update - 1) + 1
         rate = self._stepper.optimiser.param_groups[0]["lr"]
+        row = {"epoch": epoch, "update": tally.update} | self._ids | {"learning_rate": rate} | self._scores
+        if (speed := self._pace.slices_a_second(self._recipe.batch_size)) is not None:
+            row["slices_a_second"] = round(speed, 2)  # not among the scores: a checkpoint holds no time
         if self._processes.first:
-            self._run.append_history(
-                {"epoch": epoch, "update": tally.update} | self._ids | {"learning_rate": rate} | self._scores
-            )
+            self._run.append_history(row)
         self._on_event(EpochFinished(epoch, tally.update, self._scores))
         self._warn()
 

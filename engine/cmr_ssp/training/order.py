@@ -42,6 +42,11 @@ class TrainingLength:
         updates = recipe.updates if recipe.updates is not None else (recipe.epochs or 0) * per_epoch
         return cls(per_epoch, updates)
 
+    @property
+    def epochs(self) -> int:
+        """How many epochs are begun."""
+        return math.ceil(self.updates / self.updates_per_epoch)
+
     def epoch(self, update: int) -> int:
         """Return the 0-based epoch of a 0-based update."""
         return update // self.updates_per_epoch
@@ -61,7 +66,7 @@ class TrainingLength:
             return min(max(self.progress_then + (1 - self.progress_then) * share, 0.0), 1.0)
         if per == "update":
             return update / self.updates
-        return self.epoch(update) / math.ceil(self.updates / self.updates_per_epoch)
+        return self.epoch(update) / self.epochs
 
     def planned(self, update: int, updates: int) -> TrainingLength:
         """Return the length as a time limit plans it anew after `update` updates: so many in all."""

@@ -102,6 +102,12 @@ class Pace:
         """Return how long so many updates after an `update` take, validations included; None at first."""
         return self._foreseen(n_updates, update) if self._settled else None
 
+    def slices_a_second(self, batch_size: int) -> float | None:
+        """Return how many slices the last updates looked at in a second; None at first."""
+        if not self._settled:
+            return None
+        return batch_size / max(statistics.median(self._updates), _SHORTEST)
+
     def _foreseen(self, n_updates: int, update: int) -> float:
         if not n_updates:
             return 0.0

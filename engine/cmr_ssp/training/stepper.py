@@ -49,6 +49,9 @@ class Objective(ABC):
         its own part, and the mean of what they return is the loss.
         """
 
+    def begin_batch(self, samples: NDArray[np.int64]) -> None:  # noqa: B027 - may stay empty
+        """Look at the whole batch, of all processes, before the losses of its micro-batches."""
+
     def before_update(self, update: int, length: TrainingLength) -> None:  # noqa: B027 - may stay empty
         """Prepare the network for a 0-based update."""
 
@@ -86,7 +89,7 @@ class Objective(ABC):
 
 
 class Stepper:
-    """Takes the updates of a training; all of its randomness is a function of the recipe's seed.
+    """Takes the updates of a training; all of its randomness is a function of the recipe's seed of order.
 
     Parameters
     ----------
@@ -117,6 +120,7 @@ class Stepper:
         self._objective.before_update(update, self.length)
         self._set_learning_rate(update)
         samples = self._batch(update)
+        self._objective.begin_batch(samples)
         parts = np.split(samples, len(samples) // (recipe.micro_batch or len(samples)))
         # A forward pass moves the running statistics of batch norm, even where its update never happens.
         buffers = [buffer.clone() for buffer in self._network.buffers()] if len(parts) > 1 else []
@@ -127,7 +131,7 @@ class Stepper:
                 return None
             # The processes' gradients are averaged once, with those of the last micro-batch.
             with self._fabric.no_backward_sync(self._network, enabled=place + 1 < len(parts)):
-                loss = self._objective.loss(self._network, micro, (recipe.seed, update, place))
+                loss = self._objective.loss(self._network, micro, (recipe.order_seed, update, place))
                 share = len(micro) / len(samples)
                 self._fabric.backward(loss * share)
             total += loss.detach() * share
@@ -160,7 +164,7 @@ class Stepper:
         epoch = self.length.epoch(update)
         if self._order[0] != epoch:
             recipe = self._recipe
-            order = batch_order(self._objective.samples, recipe.batch_size, epoch, recipe.seed)
+            order = batch_order(self._objective.samples, recipe.batch_size, epoch, recipe.order_seed)
             self._order = (epoch, order)
         batch: NDArray[np.int64] = self._order[1][update % self.length.updates_per_epoch]
         return batch
