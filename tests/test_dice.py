@@ -6,7 +6,15 @@ import io
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase, Structure
-from cmr_ssp.evaluation import Score, SubjectRole, dice, mean_dice, score_segmentation, scores_csv
+from cmr_ssp.evaluation import (
+    SCORE_COLUMNS,
+    Score,
+    SubjectRole,
+    dice,
+    mean_dice,
+    score_segmentation,
+    scores_csv,
+)
 from cmr_ssp.subjects import Segmentation
 
 EVERYTHING = frozenset(Structure)
@@ -89,6 +97,7 @@ def test_means_leave_out_what_is_not_available() -> None:
 
 def test_csv_has_a_row_for_each_score() -> None:
     rows = list(csv.DictReader(io.StringIO(scores_csv(table()))))
-    assert rows[0] == {"subject": "a", "phase": "ED", "structure": "LV", "dice": "0.9000", "role": "test"}
+    first = {"subject": "a", "phase": "ED", "structure": "LV", "dice": "0.9000", "role": "test"}
+    assert rows[0] == dict.fromkeys(SCORE_COLUMNS, "") | first
     assert rows[3]["dice"] == "n/a" and rows[3]["role"] == "trained on"
     assert len(rows) == 4

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import nibabel as nib
@@ -319,6 +320,86 @@ def test_nnunet(tmp_path: Path) -> None:
     export_nnunet(cohort, tmp_path / "raw", number=7, split=split, replace=True)
     named = export_nnunet(cohort, tmp_path / "raw", number=8, name="Ids", case_names=CaseNames.IDS)
     assert [case.name for case in named.cases[:2]] == ["ann_ED", "ann_ES"]
+
+
+def test_nnunet_replaces_the_whole_of_an_earlier_export(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    made = export_nnunet(open_cohort(write_beating_cohort(tmp_path / "a", ["ann", "bob"])), raw)
+    smaller = open_cohort(write_beating_cohort(tmp_path / "b", ["cy"]))
+    again = export_nnunet(smaller, raw, replace=True)
+    assert {p.name for p in (again.folder / "labelsTr").iterdir()} == {
+        f"{c.name}.nii.gz" for c in again.cases
+    }
+    assert json.loads((again.folder / "dataset.json").read_text())["numTraining"] == len(again.cases) == 2
+    assert again.folder == made.folder
+    assert [p.name for p in raw.iterdir()] == [made.folder.name]
+
+
+def foreign_set(folder: Path) -> None:
+    """Lay out a data set of nnU-Net as somebody else's: the names are those that an export has."""
+    for part in ("imagesTr/subject001_ED_0000.nii.gz", "labelsTr/subject001_ED.nii.gz", "dataset.json"):
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+        (folder / part).write_bytes(b"somebody's")
+
+
+def foreign_set_with_a_list(folder: Path) -> None:
+    foreign_set(folder)
+    (folder / "export.txt").write_text("mine\n")
+
+
+def edited_export(folder: Path) -> None:
+    path = folder / "labelsTr" / "subject001_ED.nii.gz"
+    save(path, np.asarray(nib.load(path).dataobj) * 0, nib.load(path).affine)
+
+
+def added_to_export(folder: Path) -> None:
+    (folder / "imagesTr" / "mine.nii.gz").write_bytes(b"mine")
+
+
+@pytest.mark.parametrize(
+    ("alter", "named"),
+    [
+        (foreign_set, "Dataset001_CMR"),
+        (foreign_set_with_a_list, "Dataset001_CMR"),
+        (edited_export, "subject001_ED.nii.gz"),
+        (added_to_export, "mine.nii.gz"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_nnunet_replaces_nothing_that_no_export_made(
+    tmp_path: Path, alter: Callable[[Path], None], named: str
+) -> None:
+    cohort = open_cohort(write_beating_cohort(tmp_path / "data", ["ann"]))
+    folder = tmp_path / "raw" / "Dataset001_CMR"
+    if "export" in alter.__name__:
+        export_nnunet(cohort, tmp_path / "raw")
+    alter(folder)
+    before = fingerprint(tmp_path)
+    with pytest.raises(OutputError) as caught:
+        export_nnunet(cohort, tmp_path / "raw", replace=True)
+    assert [Path(problem.where).name for problem in caught.value.problems] == [named]
+    assert fingerprint(tmp_path) == before
+
+
+def test_nnunet_never_replaces_the_cohort_that_it_exports(tmp_path: Path) -> None:
+    made = export_nnunet(open_cohort(write_beating_cohort(tmp_path / "data", ["ann"])), tmp_path / "raw")
+    before = fingerprint(tmp_path)
+    with pytest.raises(OutputError, match="own files lie in it"):
+        export_nnunet(open_cohort(made.folder), tmp_path / "raw", replace=True)
+    assert fingerprint(tmp_path) == before
+
+
+def test_a_stopped_export_leaves_the_earlier_one(tmp_path: Path) -> None:
+    cohort = open_cohort(write_beating_cohort(tmp_path / "data", ["ann", "bob"]))
+    export_nnunet(cohort, tmp_path / "raw")
+    before = fingerprint(tmp_path)
+
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export_nnunet(cohort, tmp_path / "raw", replace=True, on_progress=stop)
+    assert fingerprint(tmp_path) == before
 
 
 def test_nnunet_takes_no_structure_for_background_that_nobody_drew(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from cmr_ssp import jobs
-from cmr_ssp.anatomy import Phase
+from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.cli import main
 from cmr_ssp.errors import CohortError, RunError
-from cmr_ssp.evaluation import SubjectRole
+from cmr_ssp.evaluation import SubjectRole, read_scores
 from cmr_ssp.events import Cancel, Noticed, Outcome, UpdateFinished
 from cmr_ssp.files import add_version, list_versions, open_cohort, read_segmentation, with_label_versions
 from cmr_ssp.recipes import recipe_yaml
@@ -243,9 +243,8 @@ def test_labels_folder_on_the_command_line(
             main([str(word) for word in arguments])
             raise SystemExit(0)
         assert not ended.value.code
-    text = csv.read_text()
-    assert "d,ED,LV" in text
-    rows = {tuple(line.split(",")[:3]): line.split(",")[-1] for line in text.splitlines()[1:]}
-    assert rows["d", "ED", "LV"] == "edit agreement"
-    assert rows["d", "ES", "LV"] == "test"
-    assert rows["c", "ED", "LV"] == "test"  # corrected from a run that this one does not descend from
+    rows = {(score.subject, score.phase, score.structure): score.role for score in read_scores(csv)}
+    assert rows["d", Phase.ED, Structure.LV] is SubjectRole.EDIT_AGREEMENT
+    assert rows["d", Phase.ES, Structure.LV] is SubjectRole.TEST
+    # Subject c's labels were corrected from a run that this one does not descend from.
+    assert rows["c", Phase.ED, Structure.LV] is SubjectRole.TEST

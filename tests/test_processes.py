@@ -75,6 +75,8 @@ def test_two_processes_end_with_the_weights_of_one(one: Path, two: Path, method:
     for row, other in zip(rows, others, strict=True):
         assert list(row) == list(other)
         for name, value in row.items():
+            if name == "run":  # says from which weights, which differ by rounding
+                continue
             assert other[name] == value or float(other[name]) == pytest.approx(float(value), abs=1e-4), name
 
 

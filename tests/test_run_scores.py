@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 from cmr_ssp import jobs
 from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.cli import main
 from cmr_ssp.errors import OutputError, RunError, ScoreError
-from cmr_ssp.evaluation import Score, SubjectRole, read_scores, scores_csv
+from cmr_ssp.evaluation import Score, Scored, SubjectRole, read_scores, scores_csv
 from cmr_ssp.events import Cancel, Noticed, Outcome, Preparing, UpdateFinished
-from cmr_ssp.files import open_cohort
-from cmr_ssp.runs import Run, scores, store_scores, stored_scores
+from cmr_ssp.files import open_cohort, open_stack
+from cmr_ssp.runs import Run, file_digest, scores, store_scores, stored_scores
 from cmr_ssp.subjects import Cohort, Role, Split
 from cohort_helpers import Listener, segmentation, write_beating_cohort
 
@@ -28,17 +31,27 @@ def score(subject: str, value: float | None, structure: Structure = Structure.LV
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     every = [
-        Score(subject, phase, structure, value, role)
+        Score(subject, phase, structure, value, role, scored)
         for subject in ("a", 'comma, "quote"', "line\r\nbreak", "größe", "007")
         for phase in Phase
         for structure, value in zip(Structure, (0.1234, None, 1.0), strict=True)
         for role in SubjectRole
+        for scored in (Scored(), Scored.of((8.0, 1 / 3, 2 / 3), "c" * 64, "r" * 16, "p" * 64))
     ]
     path = tmp_path / "scores.csv"
     path.write_bytes(scores_csv(every).encode())
     assert read_scores(path) == tuple(every)
     path.write_text(scores_csv(()))
     assert read_scores(path) == ()
+
+
+def test_a_table_of_an_earlier_version_is_read_and_goes_on_in_the_new_form(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.scores.write_text(f"{GOOD}a,ES,LV,0.2500,test\n")
+    assert stored_scores(run) == (score("a", 0.25),)
+    newer = dataclasses.replace(score("b", 0.5), scored=Scored.of((10, 1.25, 1.25), "c" * 64, "r", "p" * 64))
+    store_scores(run, [newer])
+    assert stored_scores(run) == (score("a", 0.25), newer)
 
 
 GOOD = "subject,phase,structure,dice,role\n"
@@ -62,6 +75,7 @@ GOOD = "subject,phase,structure,dice,role\n"
                 "a,ED,LV,nan,test",
                 "a,ED,LV,1.01,test",
                 "a,ED,LV,0.5,friend",
+                "a,ED,LV,0.5,test,8,1.5,1.5,c,r,p",  # more cells than columns
                 '"a,ED,LV,0.5,test',
                 "",
             )
@@ -113,9 +127,11 @@ def cohort(tmp_path: Path) -> Cohort:
     return open_cohort(write_beating_cohort(tmp_path / "cohort", "abc"))
 
 
-def trained(folder: Path, cohort: Cohort, listener: Listener, cancel: Cancel | None = None) -> Run:
+def trained(
+    folder: Path, cohort: Cohort, listener: Listener, cancel: Cancel | None = None, seed: int = 0
+) -> Run:
     run = Run(folder)
-    recipe = segmentation(method="scratch", updates=20, checkpoint_every=20)
+    recipe = segmentation(method="scratch", updates=20, checkpoint_every=20, seed=seed)
     settings = jobs.Settings("cpu")
     jobs.finetune(cohort, recipe, run, split=SPLIT, settings=settings, on_event=listener, cancel=cancel)
     return run
@@ -140,6 +156,37 @@ def test_evaluating_and_segmenting_leave_their_scores_in_the_run(cohort: Cohort,
         "b": SubjectRole.TEST,
         "c": SubjectRole.TEST,
     }
+
+
+def test_scores_of_two_runs_join_without_the_names_of_folders(cohort: Cohort, tmp_path: Path) -> None:
+    one, two = (trained(tmp_path / f"run{seed}", cohort, Listener(), seed=seed) for seed in (0, 1))
+    moved = Run(shutil.copytree(one.folder, tmp_path / "renamed"))
+    renamed = open_cohort(write_beating_cohort(tmp_path / "renamed cohort", "pqr"))  # the same images
+    of_one, of_moved = (jobs.evaluate(each, cohort, device="cpu").scores for each in (one, moved))
+    of_two = jobs.evaluate(two, renamed, device="cpu").scores
+    assert of_one == of_moved
+    assert {s.scored.run for s in of_one} != {s.scored.run for s in of_two}
+    assert {s.scored.checkpoint for s in of_one} == {file_digest(one.last)[:16]}
+    assert [s.scored.cine for s in of_one] == [s.scored.cine for s in of_two]
+    assert len({s.scored.cine for s in of_one}) == len({s.subject for s in of_one})
+    spacing_mm = open_stack(cohort.subjects[0]).grid.spacing_mm
+    assert of_one[0].scored.spacing_mm == pytest.approx(spacing_mm, rel=1e-5)
+    (history,) = {row["run"] for row in one.read_history()}
+    assert {history} == {s.scored.run for s in of_one}
+
+
+def test_volumes_of_a_segmentation_join_its_scores(cohort: Cohort, tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", cohort, Listener())
+    (subject,) = cohort.select("b").subjects
+    jobs.segment_subjects(run, [subject], device="cpu", output=tmp_path)
+    table = tmp_path / "volumes.csv"
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["volumes", str(tmp_path / "b_seg.nii.gz"), "--csv", str(table)])
+    with table.open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(subject.frames)
+    scored = stored_scores(run)[0].scored
+    assert {(row["cine"], row["checkpoint"]) for row in rows} == {(scored.cine, scored.checkpoint)}
 
 
 def test_what_was_scored_before_a_stop_or_a_fault_is_kept(cohort: Cohort, tmp_path: Path) -> None:

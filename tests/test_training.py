@@ -295,7 +295,7 @@ def test_validation_that_adds_columns_survives_an_interruption(tmp_path: Path) -
     run_training(tmp_path / "parts", objective_of(scores=validations(1)), recipe(**SETTINGS), resume=True)
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
     header = (tmp_path / "whole" / "history.csv").read_text().splitlines()[0]
-    assert header == "epoch,update,learning_rate,loss,score,score_LV"
+    assert header == "epoch,update,run,data,learning_rate,loss,score,score_LV"
 
 
 def test_interrupted_in_the_middle_of_an_update_with_micro_batches(tmp_path: Path) -> None:

@@ -33,12 +33,14 @@ def test_drawn_and_empty_is_zero_and_not_drawn_is_not() -> None:
 
 
 def test_the_table() -> None:
-    text = volumes_csv(frame_volumes(labels(200, 0, 100), SPACING_MM, "ann"))
-    assert text.splitlines() == [
-        "subject,frame,phase,LV_ml,MYO_ml,RV_ml",
-        "ann,0,ED,6.00,3.00,n/a",
-        "ann,1,,n/a,n/a,n/a",
-        "ann,2,ES,3.00,3.00,n/a",
+    rows = frame_volumes(labels(200, 0, 100), SPACING_MM, "ann", cine="c" * 64, checkpoint="p" * 64)
+    whence = ",".join([*(f"{spacing:g}" for spacing in SPACING_MM), "c" * 16, "p" * 16])
+    head = "subject,frame,phase,LV_ml,MYO_ml,RV_ml,spacing_slice_mm,spacing_row_mm,spacing_column_mm"
+    assert volumes_csv(rows).splitlines() == [
+        f"{head},cine,checkpoint",
+        f"ann,0,ED,6.00,3.00,n/a,{whence}",
+        f"ann,1,,n/a,n/a,n/a,{whence}",
+        f"ann,2,ES,3.00,3.00,n/a,{whence}",
     ]
 
 

@@ -61,6 +61,7 @@ def demo(
 
 def _make(out: Path, terminal: Terminal) -> Results:
     """Write the cohort, train, and write what came of it."""
+    from cmr_ssp.evaluation import SCORE_COLUMNS
     from cmr_ssp.files import open_cohort
     from cmr_ssp.files.phantom import write_phantom_cohort
 
@@ -71,7 +72,7 @@ def _make(out: Path, terminal: Terminal) -> Results:
         results = _train_and_score(cohort, out, report, cancel)
     exit_if_stopped(Outcome.STOPPED if cancel.requested else Outcome.FINISHED)
     rows = [f"{method},{line}" for method, scores in results.items() for line in _lines(scores)]
-    write_text(out / "scores.csv", "method,subject,phase,structure,dice,role\n" + "\n".join(rows) + "\n")
+    write_text(out / "scores.csv", "\n".join([",".join(("method", *SCORE_COLUMNS)), *rows, ""]))
     _draw(cohort, results, out)
     return results
 

@@ -149,17 +149,21 @@ def volumes(
     terminal: Shown,
 ) -> None:
     """Measure the volume of each structure in each frame, in ml, and flag ED and ES."""
-    from cmr_ssp.evaluation import frame_volumes, volumes_csv
+    from cmr_ssp.evaluation import VOLUMES_BEGIN, frame_volumes, volumes_csv
     from cmr_ssp.files.edited import read_label_volumes
+    from cmr_ssp.files.label_marks import LabelMark, read_mark
     from cmr_ssp.files.nifti import stem_of
 
     if not segmentations:
         raise LabelError.of(csv, "no label file was named that it could be made from", "Name at least one.")
-    require_replaceable(csv, volumes_csv(()))
+    require_replaceable(csv, VOLUMES_BEGIN)
     rows = []
     for path in segmentations:
         found = read_label_volumes(path, NUMBERINGS[labels] if labels else None)
-        rows += frame_volumes(found.labels, found.grid.spacing_mm, stem_of(path).removesuffix("_seg"))
+        mark, name = read_mark(path) or LabelMark(labels=""), stem_of(path).removesuffix("_seg")
+        rows += frame_volumes(
+            found.labels, found.grid.spacing_mm, name, cine=mark.cine, checkpoint=mark.checkpoint
+        )
     write_text(csv, volumes_csv(rows))
     terminal.note(f"{len(rows)} frames -> {csv}")
     terminal.give(written=csv, frames=len(rows))

@@ -67,15 +67,15 @@ def segment(
         )
     for cine, file in done.files:
         terminal.note(f"{cine} -> {file}")
-    terminal.give(written=[file for _, file in done.files])
     exit_if_stopped(done.outcome)
+    terminal.give(written=[file for _, file in done.files])
 
 
 def evaluate(
     run: Annotated[Path, Parameter(help="Run of `cmr-ssp finetune`.")],
     folder: Folder,
     *,
-    csv: Annotated[Path, Parameter(help="Table to write: subject, phase, structure, dice, role.")],
+    csv: Annotated[Path, Parameter(help="Table to write, one row a subject, phase and structure.")],
     phases: Phases = "ED,ES",
     labels: LabelFolder = None,
     device: Device = "auto",
@@ -83,10 +83,10 @@ def evaluate(
 ) -> None:
     """Score a run by 3D Dice in the image's own voxel grid; the mean is over subjects it never saw."""
     from cmr_ssp import jobs
-    from cmr_ssp.evaluation import scores_csv
+    from cmr_ssp.evaluation import SCORES_BEGIN, scores_csv
     from cmr_ssp.runs import Run
 
-    require_replaceable(csv, scores_csv(()))
+    require_replaceable(csv, SCORES_BEGIN)
     cohort = open_labelled(folder, labels, terminal)
     with reporting(terminal) as (report, cancel):
         found = jobs.evaluate(

@@ -17,7 +17,13 @@ from cmr_ssp.errors import ScoreError
 from cmr_ssp.evaluation.dice import dice
 from cmr_ssp.subjects import Segmentation
 
-_COLUMNS = ["subject", "phase", "structure", "dice", "role"]
+_FIRST_COLUMNS = ["subject", "phase", "structure", "dice", "role"]
+SPACING_COLUMNS = ["spacing_slice_mm", "spacing_row_mm", "spacing_column_mm"]
+SCORES_BEGIN = ",".join(_FIRST_COLUMNS)
+"""How every table of scores begins, of earlier versions too."""
+SCORE_COLUMNS = (*_FIRST_COLUMNS, *SPACING_COLUMNS, "cine", "run", "checkpoint")
+DIGEST_DIGITS = 16
+"""Of the digests that stand in tables, in hexadecimal."""
 _UNDRAWN = "n/a"
 
 
@@ -36,6 +42,38 @@ class SubjectRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Scored:
+    """What was scored on what, so that tables of several runs and cohorts can be joined.
+
+    Attributes
+    ----------
+    spacing_mm : tuple of float or None
+        Distance between slices, rows and columns of the grid that was scored in.
+    cine : str
+        First digits of the SHA-256 of the cine's pixels.
+    run, checkpoint : str
+        `cmr_ssp.runs.run_id`, and the first digits of the SHA-256 of the checkpoint that segmented.
+    """
+
+    spacing_mm: tuple[float, float, float] | None = None
+    cine: str = ""
+    run: str = ""
+    checkpoint: str = ""
+
+    @classmethod
+    def of(
+        cls, spacing_mm: tuple[float, float, float], cine: str = "", run: str = "", checkpoint: str = ""
+    ) -> Scored:
+        """Return what the tables hold of these: the first digits."""
+        slices, rows, columns = (float(f"{spacing:.6g}") for spacing in spacing_mm)
+        digests = (digest[:DIGEST_DIGITS] for digest in (cine, run, checkpoint))
+        return cls((slices, rows, columns), *digests)
+
+
+NOTHING_KNOWN = Scored()
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """The Dice of one structure at one phase of one subject; None where nobody drew the structure."""
 
@@ -44,10 +82,16 @@ class Score:
     structure: Structure
     dice: float | None
     role: SubjectRole
+    scored: Scored = NOTHING_KNOWN
 
 
 def score_segmentation(
-    prediction: NDArray[np.uint8], reference: Segmentation, subject: str, phase: Phase, role: SubjectRole
+    prediction: NDArray[np.uint8],
+    reference: Segmentation,
+    subject: str,
+    phase: Phase,
+    role: SubjectRole,
+    scored: Scored = NOTHING_KNOWN,
 ) -> list[Score]:
     """Score one predicted frame, shape (slice, row, column), against its reference."""
     return [
@@ -57,6 +101,7 @@ def score_segmentation(
             structure,
             dice(prediction, reference.labels, structure) if structure in reference.drawn else None,
             role,
+            scored,
         )
         for structure in Structure
     ]
@@ -80,15 +125,24 @@ def scores_csv(scores: Iterable[Score]) -> str:
     """Return the table as CSV; ``n/a`` where the reference lacks the structure."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    writer.writerow(SCORE_COLUMNS)
     for score in scores:
         value = _UNDRAWN if score.dice is None else f"{score.dice:.4f}"
-        writer.writerow([score.subject, score.phase, score.structure.name, value, score.role])
+        of = score.scored
+        row = [score.subject, score.phase, score.structure.name, value, score.role]
+        writer.writerow([*row, *spacing_cells(of.spacing_mm), of.cine, of.run, of.checkpoint])
     return text.getvalue()
 
 
+def spacing_cells(spacing_mm: tuple[float, float, float] | None) -> list[str]:
+    """Return a spacing as the cells of three columns, empty where it is not known."""
+    return ["", "", ""] if spacing_mm is None else [f"{spacing:.6g}" for spacing in spacing_mm]
+
+
 def read_scores(path: Path) -> tuple[Score, ...]:
-    """Read a table that `scores_csv` made; each Dice has its four decimals.
+    """Read a table that `scores_csv` made; each Dice has its four decimals, each spacing six digits.
+
+    Tables of earlier versions end with the role.
 
     Raises
     ------
@@ -101,16 +155,25 @@ def read_scores(path: Path) -> tuple[Score, ...]:
             header, *rows = csv.reader(file, strict=True)
     except (OSError, ValueError, csv.Error) as error:
         raise ScoreError.of(path, f"is no readable table of scores ({error})", remedy) from None
-    if header != _COLUMNS:
+    if header not in ([*SCORE_COLUMNS], _FIRST_COLUMNS):
         raise ScoreError.of(path, "is no table of scores", remedy)
     try:
+        if {len(row) for row in rows} - {len(header)}:
+            raise ValueError("it has not the columns of the header")
         return tuple(_score(*row) for row in rows)
     except (KeyError, TypeError, ValueError) as error:
         raise ScoreError.of(path, f"holds a row that is no score ({error})", remedy) from None
 
 
-def _score(subject: str, phase: str, structure: str, value: str, role: str) -> Score:
+def _score(subject: str, phase: str, structure: str, value: str, role: str, *scored: str) -> Score:
     measured = None if value == _UNDRAWN else float(value)
     if measured is not None and not 0 <= measured <= 1:
         raise ValueError(f"a Dice of {value}")
-    return Score(subject, Phase(phase), Structure[structure], measured, SubjectRole(role))
+    return Score(subject, Phase(phase), Structure[structure], measured, SubjectRole(role), _scored(*scored))
+
+
+def _scored(
+    slices: str = "", rows: str = "", columns: str = "", cine: str = "", run: str = "", checkpoint: str = ""
+) -> Scored:
+    spacing_mm = (float(slices), float(rows), float(columns)) if slices else None
+    return Scored(spacing_mm, cine, run, checkpoint)

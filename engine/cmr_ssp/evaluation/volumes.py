@@ -15,8 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.evaluation.scores import NOTHING_KNOWN, SPACING_COLUMNS, Scored, spacing_cells
 
-VOLUME_COLUMNS = ("subject", "frame", "phase", *(f"{structure.name}_ml" for structure in Structure))
+_FIRST_COLUMNS = ("subject", "frame", "phase", *(f"{structure.name}_ml" for structure in Structure))
+VOLUMES_BEGIN = ",".join(_FIRST_COLUMNS)
+"""How every table of volumes begins, of earlier versions too."""
+VOLUME_COLUMNS = (*_FIRST_COLUMNS, *SPACING_COLUMNS, "cine", "checkpoint")
 _UNDRAWN = "n/a"
 _MM3_PER_ML = 1000.0
 _LEAST_SHARE = 0.1
@@ -26,12 +30,16 @@ _LEAST_FRAMES = 6
 
 @dataclass(frozen=True, slots=True)
 class FrameVolumes:
-    """The volumes of one 0-based frame in ml; None where a structure was not drawn."""
+    """The volumes of one 0-based frame in ml; None where a structure was not drawn.
+
+    `scored` says on which grid, in which cine and by which checkpoint, as far as that is known.
+    """
 
     subject: str
     frame: int
     ml: Mapping[Structure, float | None]
     phase: Phase | None = None
+    scored: Scored = NOTHING_KNOWN
 
 
 def frame_volumes(
@@ -39,6 +47,9 @@ def frame_volumes(
     spacing_mm: tuple[float, float, float],
     subject: str,
     drawn: Sequence[frozenset[Structure]] | None = None,
+    *,
+    cine: str = "",
+    checkpoint: str = "",
 ) -> list[FrameVolumes]:
     """Measure every frame; ED and ES are flagged where `find_ed_es` finds them.
 
@@ -52,14 +63,17 @@ def frame_volumes(
         Whose cine it is.
     drawn : sequence of frozenset, optional
         What was drawn in each frame; without it, the structures that have a voxel there.
+    cine, checkpoint : str
+        What the labels say that they come from, as in `Scored`.
     """
     voxel_ml = float(np.prod(spacing_mm)) / _MM3_PER_ML
+    scored = Scored.of(spacing_mm, cine, checkpoint=checkpoint)
     measured = []
     for frame, volume in enumerate(labels):
         counts = np.bincount(volume.ravel(), minlength=1 + max(Structure))
         here = drawn[frame] if drawn is not None else {s for s in Structure if counts[s]}
         ml = {s: float(counts[s]) * voxel_ml if s in here else None for s in Structure}
-        measured.append(FrameVolumes(subject, frame, ml))
+        measured.append(FrameVolumes(subject, frame, ml, scored=scored))
     phases = {frame: phase for phase, frame in find_ed_es([row.ml[Structure.LV] for row in measured]).items()}
     return [replace(row, phase=phases.get(row.frame)) for row in measured]
 
@@ -99,5 +113,7 @@ def volumes_csv(rows: Iterable[FrameVolumes]) -> str:
     writer.writerow(VOLUME_COLUMNS)
     for row in rows:
         cells = [_UNDRAWN if (ml := row.ml[s]) is None else f"{ml:.2f}" for s in Structure]
+        of = row.scored
+        cells += [*spacing_cells(of.spacing_mm), of.cine, of.checkpoint]
         writer.writerow([row.subject, row.frame, row.phase or "", *cells])
     return text.getvalue()

@@ -7,7 +7,10 @@ would train on a subject's ED and validate on its ES. nnU-Net looks for it in it
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -19,9 +22,9 @@ from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import CmrSspError, OutputError, Problem, Severity
 from cmr_ssp.events import Progress, ignore_progress
-from cmr_ssp.exports.moments import check_targets
 from cmr_ssp.files import open_stack, read_segmentation, write_segmentation
 from cmr_ssp.files.writing import write_image
+from cmr_ssp.made_folder import MadeFolder
 from cmr_ssp.subjects import Cohort, Role, Segmentation, Split, Subject
 
 Corrections = Mapping[tuple[str, Phase], Segmentation]
@@ -29,6 +32,12 @@ Corrections = Mapping[tuple[str, Phase], Segmentation]
 
 _FOLDS = 5
 _ENDING = ".nii.gz"
+_EXPORT = MadeFolder(
+    "export.txt",
+    "cmr-ssp export-cohort",
+    "export",
+    "Choose another folder, number or name, or remove it yourself.",
+)
 
 
 class CaseNames(StrEnum):
@@ -87,7 +96,7 @@ def export_nnunet(
     corrections : mapping, optional
         Labels that replace those of the cohort.
     replace : bool
-        Write over files of an earlier export.
+        Take the place of an earlier export that nobody changed (`export.txt` lists its files).
     on_progress : callable, optional
         Called with the number of subjects done and of all.
 
@@ -99,36 +108,56 @@ def export_nnunet(
     Raises
     ------
     OutputError
-        Where there is nothing to export, or a file is in the way.
+        Where there is nothing to export, or where something is in the way that no export made. What is
+        there stays as it is then.
     """
     target = folder / f"Dataset{number:03d}_{name}"
     corrections = corrections or {}
     _check_names(target, number, name, cohort)
+    _require_free(target, cohort, replace=replace)
     complete, structures, problems = _complete(cohort, corrections)
     cases = _cases(complete, split, case_names)
     if all(case.is_test for case in cases):
         what = "no labelled phase is left to train on"
         raise OutputError.of(target, what, "Label some, or change the split.")
-    texts = {
-        target / "dataset.json": _dataset(name, structures, cases),
-        target / "splits_final.json": json.dumps(_folds(cases), indent=1),
-    }
-    _check_files(target, cohort, cases, texts, replace=replace)
-    for done, subject in enumerate(cohort.subjects, start=1):
-        mine = [case for case in cases if case.subject == subject.id]
-        _write_subject(target, subject, mine, corrections, structures)
-        on_progress(done, len(cohort.subjects))
-    for path, text in texts.items():
-        write_text(path, text + "\n")
+    with _staged(target) as staging:
+        for done, subject in enumerate(cohort.subjects, start=1):
+            mine = [case for case in cases if case.subject == subject.id]
+            _write_subject(staging, subject, mine, corrections, structures)
+            on_progress(done, len(cohort.subjects))
+        write_text(staging / "dataset.json", _dataset(name, structures, cases) + "\n")
+        write_text(staging / "splits_final.json", json.dumps(_folds(cases), indent=1) + "\n")
     return NnunetExport(target, cases, tuple(problems))
 
 
-def _check_files(
-    target: Path, cohort: Cohort, cases: Sequence[Case], texts: Iterable[Path], *, replace: bool
-) -> None:
-    files = [path for case in cases for path in _files(target, case)]
+def _require_free(target: Path, cohort: Cohort, *, replace: bool) -> None:
+    """Refuse, before anything is read or written, to replace what no export made, and sources."""
+    if not replace and target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise OutputError.of(target, "it exists already", "Choose another folder, or ask to replace it.")
+    _EXPORT.require_own(target)
+    inside = target.resolve()
     sources = [frame.path for subject in cohort.subjects for frame in subject.frames]
-    check_targets([*texts, *files], sources, replace=replace)
+    sources += [label.source.path for subject in cohort.subjects for label in subject.labels]
+    if any(inside in source.resolve().parents for source in sources):
+        raise OutputError.of(target, "the cohort's own files lie in it", "Choose another folder.")
+
+
+@contextmanager
+def _staged(target: Path) -> Iterator[Path]:
+    """Yield a folder beside the data set's own; it takes the place of that once it is complete."""
+    staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        yield staging
+        _EXPORT.record(staging, [staging])
+        _EXPORT.clear(target)
+        if target.exists():
+            target.rmdir()
+        staging.rename(target)
+    except OSError as error:
+        what = f"it cannot be written ({error.strerror})"
+        raise OutputError.of(target, what, "Choose another folder.") from error
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
 
 
 def _check_names(target: Path, number: int, name: str, cohort: Cohort) -> None:

@@ -113,4 +113,4 @@ def _score(scorer: Scorer, subject: Subject, phases: Sequence[Phase], cancel: Ca
     pixels = stack.load()
     frames = [drawing.frame for drawing in drawings.values()]
     found = scorer.segment(stack, pixels, frames, lambda *_: cancel.check())
-    return scorer.score(subject, pixels, drawings, dict(zip(frames, found.labels, strict=True)))
+    return scorer.score(subject, stack, pixels, drawings, dict(zip(frames, found.labels, strict=True)))

@@ -145,7 +145,7 @@ def _segment(
     found = scorer.segment(stack, pixels, on_progress=counting_frames(stack, on_event, cancel))
     if not found.heart_sure:
         on_event(Noticed(unsure_of_heart(subject.id)))
-    scores = scorer.score(checked, pixels, drawings, dict(enumerate(found.labels)))
+    scores = scorer.score(checked, stack, pixels, drawings, dict(enumerate(found.labels)))
     file = None
     if output is not None:
         digest = cine_digest(pixels)

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import OutputError, Severity
-from cmr_ssp.evaluation import Score, SubjectRole, score_segmentation
+from cmr_ssp.evaluation import Score, Scored, SubjectRole, score_segmentation
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_events, ignore_progress
 from cmr_ssp.files import read_segmentation
+from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.jobs.notices import tell
 from cmr_ssp.prediction import SegmentedStack, Segmenter, load_segmenter, segment_stack
-from cmr_ssp.runs import Provenance, Run, lineage, store_scores, stored_scores
+from cmr_ssp.runs import Provenance, Run, lineage, run_id, store_scores, stored_scores
 from cmr_ssp.samples.bank_building import fingerprint
 from cmr_ssp.subjects import CineStack, LabelSource, Role, Segmentation, Split, Subject
 
@@ -63,17 +64,23 @@ class Scorer:
     def score(
         self,
         subject: Subject,
+        stack: CineStack,
         pixels: NDArray[np.float32],
         drawings: Drawings,
         labels: Mapping[int, NDArray[np.uint8]],
     ) -> list[Score]:
         """Compare the labels, shape (slice, row, column) by frame, with what was drawn."""
         known = subject_role(subject.id, fingerprint(pixels), self.segmenter.provenance, self.split)
+        scored = self._scored(stack, pixels)
         scores: list[Score] = []
         for phase, drawing in drawings.items():
             role = label_role(known, subject.label(phase), self.lineage)
-            scores += score_segmentation(labels[drawing.frame], drawing, subject.id, phase, role)
+            scores += score_segmentation(labels[drawing.frame], drawing, subject.id, phase, role, scored)
         return scores
+
+    def _scored(self, stack: CineStack, pixels: NDArray[np.float32]) -> Scored:
+        run = run_id(self.segmenter.recipe, self.segmenter.provenance)
+        return Scored.of(stack.grid.spacing_mm, cine_digest(pixels), run, self.checkpoint)
 
 
 def read_drawings(subject: Subject, phases: Collection[Phase]) -> Drawings:

@@ -2,6 +2,7 @@
 
 from cmr_ssp.runs.checkpoint import Checkpoint, file_digest, load_checkpoint, save_checkpoint
 from cmr_ssp.runs.claim import Record, claimed, is_claimed, no_record
+from cmr_ssp.runs.identity import data_id, run_id
 from cmr_ssp.runs.lineage import leave_behind, lineage
 from cmr_ssp.runs.listing import RunState, RunSummary, list_runs
 from cmr_ssp.runs.provenance import Provenance, SeenSubjects
@@ -21,6 +22,7 @@ __all__ = [
     "SeenSubjects",
     "TransferReport",
     "claimed",
+    "data_id",
     "file_digest",
     "is_claimed",
     "leave_behind",
@@ -29,6 +31,7 @@ __all__ = [
     "load_checkpoint",
     "no_record",
     "read_records",
+    "run_id",
     "save_checkpoint",
     "store_scores",
     "stored_scores",

@@ -30,7 +30,7 @@ _LEFTOVER = re.compile(
     r"\.(last|best|state|recipe|split|history|scores|earlier|slices|update-\d+)\.[a-z]+\.[0-9a-f]{8}\.tmp"
 )
 _RUNNING = "running"
-_HISTORY_COLUMNS = ["epoch", "update", "learning_rate", "loss"]
+_HISTORY_COLUMNS = ["epoch", "update", "run", "data", "learning_rate", "loss"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class Run:
             what = f"is no readable state ({error})"
             raise RunError.of(path, what, "Continue the run with --resume to write it anew.") from None
 
-    def append_history(self, row: Mapping[str, float]) -> None:
+    def append_history(self, row: Mapping[str, float | str]) -> None:
         """Add a row to the history; a column the file lacks is added to the rows before."""
         columns = self._history_columns()
         if not set(row) <= set(columns):

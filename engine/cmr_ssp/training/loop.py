@@ -24,7 +24,7 @@ from cmr_ssp.events import (
     UpdateFinished,
 )
 from cmr_ssp.recipes import Recipe
-from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint, save_checkpoint
+from cmr_ssp.runs import Checkpoint, Provenance, Run, data_id, load_checkpoint, run_id, save_checkpoint
 from cmr_ssp.runs.records import forget_records
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.pacing import Pace, TimeLimit
@@ -108,6 +108,7 @@ class _Loop:
         self._processes = self._stepper.processes
         self._tally = _Tally()
         self._scores: dict[str, float] = {}
+        self._ids = {"run": run_id(recipe, provenance), "data": data_id(provenance)}
         self._limit, self._pace = limit, Pace(limit, recipe.checkpoint_every)
         self._validation = Validation(
             objective, self._processes, limit, lambda problem: on_event(Noticed(problem))
@@ -223,7 +224,7 @@ class _Loop:
         rate = self._stepper.optimiser.param_groups[0]["lr"]
         if self._processes.first:
             self._run.append_history(
-                {"epoch": epoch, "update": tally.update, "learning_rate": rate} | self._scores
+                {"epoch": epoch, "update": tally.update} | self._ids | {"learning_rate": rate} | self._scores
             )
         self._on_event(EpochFinished(epoch, tally.update, self._scores))
         self._warn()
