@@ -39,7 +39,8 @@ def enlarge(small: Path, large: Path, n_slices: int) -> None:
         file.truncate(stored * times)
     ids = [f"{name}-{number}" for number in range(times) for name in about["subject_ids"]]
     prints = [f"{one}-{number}" for number in range(times) for one in about["fingerprints"]]
-    (large / "bank.json").write_text(json.dumps({"subject_ids": ids, "fingerprints": prints}))
+    about |= {"subject_ids": ids, "fingerprints": prints, "contents": about["contents"] * times}
+    (large / "bank.json").write_text(json.dumps(about))
 
 
 _TRAIN = """

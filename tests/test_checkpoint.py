@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import math
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from cmr_ssp.errors import CheckpointError, OutputError
+from cmr_ssp.errors import CheckpointError, OutputError, Severity
 from cmr_ssp.networks import UNet
 from cmr_ssp.runs import (
     Checkpoint,
@@ -24,7 +28,8 @@ from cmr_ssp.runs import (
 from cmr_ssp.runs import (
     checkpoint as module,
 )
-from safetensors.torch import save_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 from training_helpers import recipe
 
@@ -190,6 +195,82 @@ def test_the_header_used_above_is_a_valid_one(tmp_path: Path) -> None:
     path = tmp_path / "last.safetensors"
     save_file({"weight": torch.zeros(2)}, path, metadata={"cmr_ssp": json.dumps(about())})
     assert load_checkpoint(path).provenance == PROVENANCE
+
+
+# ---- damage -------------------------------------------------------------------------------------
+
+
+def test_equal_states_give_equal_bytes_in_every_process(tmp_path: Path, valid: bytes) -> None:
+    """Safetensors writes the keys of its metadata in an order that changes from call to call."""
+    for _ in range(8):
+        save_checkpoint(tmp_path / "again.safetensors", checkpoint_of(*trained()))
+        assert (tmp_path / "again.safetensors").read_bytes() == valid
+    script = (
+        "import sys; from pathlib import Path; from test_checkpoint import *; "
+        "save_checkpoint(Path(sys.argv[1]), checkpoint_of(*trained()))"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
+    for seed in ("1", "2"):
+        path = tmp_path / f"{seed}.safetensors"
+        subprocess.run(
+            [sys.executable, "-c", script, str(path)], check=True, env=environment | {"PYTHONHASHSEED": seed}
+        )
+        assert path.read_bytes() == valid
+
+
+def test_every_flipped_bit_is_refused(tmp_path: Path, valid: bytes) -> None:
+    path = tmp_path / "last.safetensors"
+    places = [*range(8, len(valid), 97), len(valid) - 1]
+    assert len(places) > 100
+    for place in places:
+        damaged = bytearray(valid)
+        damaged[place] ^= 1 << (place % 8)
+        path.write_bytes(damaged)
+        with pytest.raises(CheckpointError, match=r"last\.safetensors"):
+            load_checkpoint(path)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_weights_that_are_not_finite_are_neither_written_nor_read(
+    tmp_path: Path, valid: bytes, value: float
+) -> None:
+    path = tmp_path / "last.safetensors"
+    path.write_bytes(valid)
+    network, optimiser = trained()
+    with torch.no_grad():
+        next(network.parameters()).view(-1)[0] = value
+    with pytest.raises(CheckpointError, match="would not be finite"):
+        save_checkpoint(path, checkpoint_of(network, optimiser))
+    assert path.read_bytes() == valid
+    for older in (False, True):  # an honest digest of bad weights, and none at all
+        tensors, tree = load_file(path), header_of(path)
+        tensors["network.encoder.stages.0.0.weight"].view(-1)[0] = value
+        del tree["digest"]
+        tree |= {} if older else {"digest": module._digest(tree, tensors)}
+        save_file(tensors, tmp_path / "bad.safetensors", metadata={"cmr_ssp": json.dumps(tree)})
+        with pytest.raises(CheckpointError, match="not finite"):
+            load_checkpoint(tmp_path / "bad.safetensors")
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    with safe_open(path, framework="pt") as file:
+        assert list(file.metadata()) == ["cmr_ssp"]
+        tree: dict[str, Any] = json.loads(file.metadata()["cmr_ssp"])
+    return tree
+
+
+def test_a_checkpoint_from_before_there_were_digests_loads_with_a_warning(
+    tmp_path: Path, valid: bytes
+) -> None:
+    path = tmp_path / "last.safetensors"
+    path.write_bytes(valid)
+    assert load_checkpoint(path).problems == ()
+    tree = header_of(path)
+    del tree["digest"]
+    save_file(load_file(path), path, metadata={"cmr_ssp": json.dumps(tree)})
+    (problem,) = load_checkpoint(path).problems
+    assert problem.severity is Severity.WARNING
+    assert "earlier version" in problem.what
 
 
 # ---- atomic -------------------------------------------------------------------------------------

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +19,7 @@ from cmr_ssp.errors import LabelError, OutputError
 from cmr_ssp.files import (
     add_version,
     import_labels,
+    label_versions,
     list_versions,
     open_cohort,
     open_stack,
@@ -25,6 +30,7 @@ from cmr_ssp.files import (
 )
 from cmr_ssp.subjects import Cohort, Origin, Segmentation
 from cohort_helpers import ED, ES, FRAMES, SPACING_MM, beating_heart, write_beating_cohort
+from filelock import FileLock
 from files_helpers import OBLIQUE, fingerprint, heart, save
 
 A, B = "a" * 64, "b" * 64
@@ -118,20 +124,38 @@ def test_a_lone_prediction_is_no_label(cohort: Cohort, tmp_path: Path) -> None:
     assert with_label_versions(cohort, folder).subject("c").labels == ()
 
 
-def test_leftovers_and_claims_are_never_written_over(cohort: Cohort, tmp_path: Path) -> None:
+def test_leftovers_are_never_written_over_and_one_program_writes_at_a_time(
+    cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder, subject, edited = tmp_path / "labels", cohort.subject("a"), drawn(cohort)
     place = folder / "a" / "ED"
     place.mkdir(parents=True)
     (place / "v004.nii.gz").write_text("half a file of a program that was killed")
     assert add_version(folder, subject, Phase.ED, edited, origin=Origin.MANUAL).name == "v005"
     assert (place / "v004.nii.gz").read_text().startswith("half")
-    (place / ".v006.claim").touch()
-    with pytest.raises(OutputError, match="another program"):
+    monkeypatch.setattr(label_versions, "_PATIENCE_S", 0.1)
+    with FileLock(place / ".lock"), pytest.raises(OutputError, match="another program"):
         add_version(folder, subject, Phase.ED, edited, origin=Origin.MANUAL)
-    assert sorted(p.name for p in place.iterdir() if "v006" in p.name) == [".v006.claim"]
+    assert not [path for path in place.iterdir() if "v006" in path.name]
     with pytest.raises(LabelError, match="no voxel"):
         empty = Segmentation(np.zeros_like(edited.labels), 0, frozenset())
         add_version(folder, subject, Phase.ES, empty, origin=Origin.MANUAL)
+
+
+def test_a_program_that_was_killed_while_it_wrote_labels_stops_nobody(cohort: Cohort, tmp_path: Path) -> None:
+    place = tmp_path / "labels" / "a" / "ED"
+    script = (
+        "import os, signal, sys; from pathlib import Path; from cmr_ssp.files import label_versions\n"
+        "with label_versions._claimed(Path(sys.argv[1]), None): os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.run([sys.executable, "-c", script, str(place)], check=False, env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    assert list(place.iterdir())  # what it left
+    subject = cohort.subject("a")
+    made = add_version(tmp_path / "labels", subject, Phase.ED, drawn(cohort), origin=Origin.MANUAL)
+    assert made.name == "v001"
+    assert sorted(path.name for path in place.iterdir()) == ["v001.json", "v001.nii.gz"]
 
 
 @pytest.mark.parametrize(

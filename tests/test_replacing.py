@@ -14,13 +14,14 @@ import pytest
 from cmr_ssp import jobs
 from cmr_ssp.errors import OutputError
 from cmr_ssp.events import Noticed
-from cmr_ssp.files import open_cine, open_cohort, write_segmentation
+from cmr_ssp.files import exam_id, open_cine, open_cohort, write_segmentation
 from cmr_ssp.files.label_marks import LabelMark, cine_digest, read_mark
 from cmr_ssp.runs import Run, file_digest
 from cmr_ssp.subjects import Cohort, FrameSource, Role, Split, Subject
 from cohort_helpers import Listener, segmentation, write_beating_cohort
 from dicom_helpers import image, save_exam
 from files_helpers import fingerprint, save
+from pydicom.uid import generate_uid
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +38,23 @@ def run(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return made
 
 
-def exam(folder: Path, seed: int) -> Path:
-    """Write a DICOM exam whose pixels are its own and whose geometry is that of all others."""
+def exam(folder: Path, seed: int, *, one_id: bool) -> Path:
+    """Write a DICOM exam with pixels of its own, and the geometry and perhaps the id of all others."""
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 900, (4, 6, 20, 20))
-    parts = [[image(k, t, study_seed=str(seed), pixels=pixels[k, t]) for t in range(6)] for k in range(4)]
-    return save_exam(folder, *parts)
+    return save_exam(
+        folder,
+        (
+            image(
+                k,
+                t,
+                pixels=pixels[k, t],
+                study_seed="same" if one_id else str(seed),
+                SOPInstanceUID=f"1.2.3.{k}.{t}" if one_id else generate_uid(),
+            )
+            for k, t in np.ndindex(4, 6)
+        ),
+    )
 
 
 def edit_elsewhere(path: Path) -> np.ndarray:
@@ -170,11 +182,13 @@ def test_every_file_in_the_way_is_named_before_any_cine_is_segmented(
     assert fingerprint(tmp_path) == before
 
 
+@pytest.mark.parametrize("one_id", [False, True])
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
 def test_two_dicom_exams_one_after_the_other_give_two_results(
-    run: Run, tmp_path: Path, order: tuple[int, int]
+    run: Run, tmp_path: Path, order: tuple[int, int], one_id: bool
 ) -> None:
-    exams = {seed: exam(tmp_path / f"exam{seed}", seed) for seed in order}
+    exams = {seed: exam(tmp_path / f"exam{seed}", seed, one_id=one_id) for seed in order}
+    assert (exam_id(exams[1]) == exam_id(exams[2])) is one_id
     out = tmp_path / "out"
     files = {seed: segment(run, exams[seed], out)[0] for seed in order}
     assert len(list(out.iterdir())) == 2

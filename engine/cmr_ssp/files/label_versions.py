@@ -24,8 +24,11 @@ from cmr_ssp.files.nifti import read_header
 from cmr_ssp.files.phases import in_phase_order, verified
 from cmr_ssp.files.stacks import open_stack
 from cmr_ssp.files.writing import write_segmentation, written_numbering
+from cmr_ssp.locking import holding
 from cmr_ssp.subjects import Cohort, FrameSource, LabelSource, Origin, Segmentation, Subject
 
+_LOCK = ".lock"
+_PATIENCE_S = 10.0
 _FILE = re.compile(r"v(\d{3,6})\.(?:json|nii\.gz)")
 
 
@@ -253,23 +256,12 @@ def _write(
 @contextmanager
 def _claimed(place: Path, wanted: int | None) -> Iterator[int]:
     """Yield a version number that nobody else has or is about to write; the next one unless `wanted`."""
-    try:
-        place.mkdir(parents=True, exist_ok=True)
+    remedy = "Try again when it has ended."
+    busy = OutputError.of(place, "another program is writing labels there", remedy)
+    with holding(place / _LOCK, busy, _PATIENCE_S):
         taken = {int(match[1]) for path in place.iterdir() if (match := _FILE.fullmatch(path.name))}
         number = wanted if wanted is not None else max(taken | {0}) + 1
-        claim = place / f".{name_of(number)}.claim"
-        claim.open("x").close()
-    except FileExistsError:
-        what = "another program is writing this version, or was killed while it did"
-        raise OutputError.of(claim, what, "Wait for it, or remove this file, then try again.") from None
-    except OSError as error:
-        raise OutputError.of(
-            place, f"it cannot be written ({error.strerror})", "Choose another folder."
-        ) from error
-    try:
-        written = sorted(place.glob(f"{name_of(number)}.*"))  # meanwhile, or left over by one that was killed
+        written = sorted(place.glob(f"{name_of(number)}.*"))  # left over by one that was killed
         if written:
             raise OutputError.of(written[0], "it exists already", "Move it away, or try again.")
         yield number
-    finally:
-        claim.unlink(missing_ok=True)

@@ -86,7 +86,7 @@ def evaluate(
         )
         if not labelled:
             raise unlabelled
-        scorer, record = Scorer.of(run, device), ScoreRecord(run, on_event)
+        scorer, record = Scorer.of(run, device, on_event), ScoreRecord(run, on_event)
         problems: list[Problem] = []
         for done, subject in enumerate(labelled):
             cancel.check()

@@ -11,15 +11,14 @@ from cmr_ssp.errors import CohortError, RecipeError, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, WeightsTransferred, ignore_events
 from cmr_ssp.finetuning import SegmentationObjective
 from cmr_ssp.jobs.budget import LabelBudget, Labelled, run_split
-from cmr_ssp.jobs.notices import trained_on_test
+from cmr_ssp.jobs.notices import tell, trained_on_test
 from cmr_ssp.jobs.preparing import (
     Settings,
     Workplace,
-    require_unchanged,
     resolved,
-    seen,
     training_job,
 )
+from cmr_ssp.jobs.unchanged import images_of, labels_of, require_unchanged, seen
 from cmr_ssp.pretraining import METHODS
 from cmr_ssp.recipes import SegmentationRecipe
 from cmr_ssp.runs import (
@@ -92,6 +91,7 @@ class _Finetuning:
         if recipe is None:
             raise RecipeError.of(self.run.folder, "has no recipe", "Give a preset or a recipe.")
         source = load_checkpoint(pretrained.last) if pretrained is not None else None
+        tell(source.problems if source is not None else (), self.work.on_event)
         split = run_split(self.cohort, self.split, pretrained)
         if budget.seed is None:
             budget = replace(budget, seed=recipe.subset_seed)
@@ -118,6 +118,7 @@ class _Finetuning:
 
     def resume(self, asked: SegmentationRecipe | None) -> Outcome:
         checkpoint = load_checkpoint(self.run.last)
+        tell(checkpoint.problems, self.work.on_event)
         stored, before = checkpoint.recipe, checkpoint.provenance
         if not isinstance(stored, SegmentationRecipe):
             raise RunError.of(self.run.folder, "is a pretraining run", "Continue it with `cmr-ssp pretrain`.")
@@ -128,8 +129,8 @@ class _Finetuning:
         labelled = Labelled(chosen, tuple(before.validation))
         recipe, fabric = self.work.launched(recipe)
         objective, now = self._prepare(recipe, labelled, None)
-        require_unchanged(self.run, before.training, now.training)
-        require_unchanged(self.run, before.validation, now.validation)
+        now = replace(now, pretraining=before.pretraining)  # of another run, and not read again
+        require_unchanged(self.run, before, now, self.work.on_event)
         if self.work.processes.first:
             leave_behind(self.run)  # labels may have been corrected from this state
         return self.work.train(objective, recipe, self.run, before, fabric, resume=True)
@@ -156,6 +157,8 @@ class _Finetuning:
             validation=seen(bank, validation),
             phases={name: [str(phase) for phase in phases] for name, phases in chosen.items()},
             machine=self.work.machine(recipe.precision),
+            images=images_of(bank, [*training, *validation]),
+            labels=labels_of(bank, {**dict.fromkeys(validation, tuple(Phase)), **chosen}),
         )
         return objective, provenance
 

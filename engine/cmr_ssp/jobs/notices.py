@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 
 from cmr_ssp.devices import free_memory
 from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.events import Noticed, OnEvent
 from cmr_ssp.subjects import LARGE_BYTES, CineStack
 
 WHERE_SEGMENTING_DOES_NOT_FIT = "Close other programs, use a machine with more memory, or --device cpu."
+
+
+def tell(problems: Iterable[Problem], on_event: OnEvent) -> None:
+    """Say everything that is odd."""
+    for problem in problems:
+        on_event(Noticed(problem))
 
 
 def unsure_of_heart(where: object) -> Problem:

@@ -20,13 +20,13 @@ from cmr_ssp.devices import (
     lacks_bfloat16,
     make_fabric,
 )
-from cmr_ssp.errors import CohortError, DeviceError, Problem, RecipeError, RunError
+from cmr_ssp.errors import CohortError, DeviceError, Problem, RecipeError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStarted, ignore_events
 from cmr_ssp.jobs.estimating import at_once, estimate_memory, estimate_seconds, may_not_fit, out_of_memory
 from cmr_ssp.jobs.lifecycle import guarded, is_exhausted, release_memory
 from cmr_ssp.jobs.notices import single_precision, unsure_of_heart
 from cmr_ssp.recipes import DinoRecipe, Recipe, SegmentationRecipe
-from cmr_ssp.runs import Provenance, Run, SeenSubjects
+from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.bank import SliceBank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
@@ -118,14 +118,6 @@ def require(subjects: Sequence[Subject], cohort: Cohort, what: str, remedy: str)
     """Refuse to go on without subjects."""
     if not subjects:
         raise CohortError(Problem(str(cohort.root), what, remedy))
-
-
-def require_unchanged(run: Run, before: SeenSubjects, now: SeenSubjects) -> None:
-    """Refuse to continue a run on other images than it was started on."""
-    changed = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-    if changed:
-        what = f"was started on other images of {', '.join(changed[:5])}{' ...' * (len(changed) > 5)}"
-        raise RunError.of(run.folder, what, "Put them back, or start another run.")
 
 
 def resolved(recipe: _R, device: torch.device, team: Team | None = None) -> _R:
@@ -341,9 +333,3 @@ def _freezes(recipe: Recipe) -> bool:
     if isinstance(recipe, DinoRecipe):
         return recipe.freeze_last_layer > 0
     return isinstance(recipe, SegmentationRecipe) and recipe.freeze_encoder > 0
-
-
-def seen(bank: SliceBank, ids: Sequence[str]) -> dict[str, str]:
-    """Return the fingerprints of some of the bank's subjects by id."""
-    by_id = dict(zip(bank.subject_ids, bank.fingerprints, strict=True))
-    return {subject_id: by_id[subject_id] for subject_id in ids}

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from cmr_ssp.errors import RecipeError, RunError
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
+from cmr_ssp.jobs.notices import tell
 from cmr_ssp.jobs.preparing import (
     Settings,
     Workplace,
     require,
-    require_unchanged,
     resolved,
-    seen,
     split_for,
     training_job,
     with_role,
 )
+from cmr_ssp.jobs.unchanged import images_of, require_unchanged, seen
 from cmr_ssp.pretraining import make_objective
 from cmr_ssp.recipes import PretrainRecipe
 from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint
@@ -73,6 +73,8 @@ def _pretrain(
     resume: bool,
 ) -> Outcome:
     before = load_checkpoint(run.last) if resume else None
+    if before is not None:
+        tell(before.problems, work.on_event)
     recipe = _recipe(asked, run, work, before)
     split = run.split() if resume else split_for(cohort, asked_split)
     subjects = with_role(cohort, split, Role.TRAIN, Role.VALIDATION)
@@ -91,10 +93,10 @@ def _pretrain(
         pretraining=seen(bank, training),
         validation=seen(bank, validating),
         machine=work.machine(recipe.precision),
+        images=images_of(bank, [*training, *validating]),
     )
     if before is not None:
-        require_unchanged(run, before.provenance.pretraining, provenance.pretraining)
-        require_unchanged(run, before.provenance.validation, provenance.validation)
+        require_unchanged(run, before.provenance, provenance, work.on_event)
     return work.train(objective, recipe, run, provenance, fabric, resume=resume)
 
 

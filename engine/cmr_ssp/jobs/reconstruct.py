@@ -8,7 +8,7 @@ from cmr_ssp.devices import choose_device
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_stack
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import unsure_of_heart
+from cmr_ssp.jobs.notices import tell, unsure_of_heart
 from cmr_ssp.prediction import Reconstruction, load_rebuilder, rebuild
 from cmr_ssp.prediction.reconstruct import check_choice
 from cmr_ssp.runs import Run
@@ -50,6 +50,7 @@ def reconstruct(
 
     def work() -> Outcome:
         rebuilder = load_rebuilder(run.last, choose_device(device))
+        tell(rebuilder.problems, on_event)
         stack = open_stack(subject)
         shape = stack.n_frames, *stack.grid.shape
         chosen = range(shape[1]) if slices is None else slices

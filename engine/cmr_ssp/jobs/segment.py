@@ -13,7 +13,7 @@ from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_
 from cmr_ssp.files import open_cine, write_segmentation
 from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, unsure_of_heart
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, tell, unsure_of_heart
 from cmr_ssp.jobs.segmenting import counting_frames
 from cmr_ssp.jobs.targets import planned, set_aside
 from cmr_ssp.prediction import load_segmenter, segment_stack
@@ -83,17 +83,16 @@ def segment(
         stacks = _opened(cines)
         targets = planned(cines, stacks, output, replace=replace)
         segmenter, checkpoint = load_segmenter(run.last, choose_device(device)), file_digest(run.last)
+        tell(segmenter.problems, on_event)
         for source, stack, target in zip(cines, stacks, targets, strict=True):
             cancel.check()
-            for problem in filter(None, (*stack.problems, large_cine(source, stack))):
-                on_event(Noticed(problem))
+            tell(filter(None, (*stack.problems, large_cine(source, stack))), on_event)
             network, recipe, in_plane = segmenter.network, segmenter.recipe, stack.grid.spacing_mm[1:]
-            tell = counting_frames(stack, on_event, cancel)
+            counted = counting_frames(stack, on_event, cancel)
             with stack.frames() as pixels:
-                found = segment_stack(network, pixels, in_plane, recipe, on_progress=tell)
+                found = segment_stack(network, pixels, in_plane, recipe, on_progress=counted)
                 digest = cine_digest(pixels)
-            for problem in set_aside(target, stack, digest) if replace else ():
-                on_event(Noticed(problem))
+            tell(set_aside(target, stack, digest) if replace else (), on_event)
             write_segmentation(
                 target,
                 found.labels,

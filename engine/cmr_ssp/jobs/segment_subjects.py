@@ -17,7 +17,7 @@ from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_
 from cmr_ssp.files import open_stack, verified, write_segmentation
 from cmr_ssp.files.label_marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, unsure_of_heart
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, tell, unsure_of_heart
 from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, counting_frames, read_drawings
 from cmr_ssp.jobs.targets import beside
 from cmr_ssp.runs import Run
@@ -96,7 +96,7 @@ def segment_subjects(
 
     def work() -> Outcome:
         _require_names(subjects)
-        scorer, record = Scorer.of(run, device), ScoreRecord(run, on_event)
+        scorer, record = Scorer.of(run, device, on_event), ScoreRecord(run, on_event)
         problems: list[Problem] = []
         for done, subject in enumerate(subjects):
             cancel.check()
@@ -140,8 +140,7 @@ def _segment(
     checked, _ = verified(subject)
     drawings = read_drawings(checked, tuple(Phase))
     stack = open_stack(checked)
-    for problem in filter(None, (*stack.problems, large_cine(subject.id, stack))):
-        on_event(Noticed(problem))
+    tell(filter(None, (*stack.problems, large_cine(subject.id, stack))), on_event)
     with stack.frames() as pixels:
         found = scorer.segment(stack, pixels, on_progress=counting_frames(stack, on_event, cancel))
         digest = cine_digest(pixels)
@@ -152,6 +151,5 @@ def _segment(
     if output is not None:
         file, in_the_way = beside(output, subject.id, stack, digest)
         write_segmentation(file, found.labels, stack, cine=digest, checkpoint=scorer.checkpoint)
-        for problem in in_the_way:
-            on_event(Noticed(problem))
+        tell(in_the_way, on_event)
     return SegmentedSubject(subject, found.labels, found.heart_sure, tuple(scores), file)

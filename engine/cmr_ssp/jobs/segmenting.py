@@ -13,8 +13,9 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import OutputError, Severity
 from cmr_ssp.evaluation import Score, Scored, SubjectRole, score_segmentation
-from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_progress
+from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_events, ignore_progress
 from cmr_ssp.files import read_segmentation
+from cmr_ssp.jobs.notices import tell
 from cmr_ssp.prediction import SegmentedStack, Segmenter, load_segmenter, segment_stack
 from cmr_ssp.runs import Provenance, Run, lineage, run_id, store_scores, stored_scores
 from cmr_ssp.samples.bank_building import fingerprint
@@ -33,7 +34,7 @@ class Scorer:
     lineage: frozenset[str]
 
     @classmethod
-    def of(cls, run: Run, device: str) -> Scorer:
+    def of(cls, run: Run, device: str, on_event: OnEvent = ignore_events) -> Scorer:
         """Load the last checkpoint of a run; use as many threads as its recipe says.
 
         Raises
@@ -43,6 +44,7 @@ class Scorer:
         """
         split = run.split()
         segmenter = load_segmenter(run.last, choose_device(device))
+        tell(segmenter.problems, on_event)
         torch.set_num_threads(segmenter.recipe.threads or torch.get_num_threads())
         checkpoint, *ancestors = lineage(run, segmenter.provenance)
         return cls(segmenter, split, checkpoint, frozenset([checkpoint, *ancestors]))

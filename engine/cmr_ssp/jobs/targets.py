@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from itertools import chain, count
+from collections.abc import Collection, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from cmr_ssp.atomic import keep_copy
@@ -29,7 +29,7 @@ def planned(cines: Sequence[Path], stacks: Sequence[CineStack], output: Path, *,
     targets: list[Path] = []
     problems: list[Problem] = []
     for cine, stack in zip(cines, stacks, strict=True):
-        target = _target(cine, stack, output, targets, alone=len(cines) == 1)
+        target = _target(cine, stack, output, targets, len(cines))
         targets.append(target)
         try:
             digest = _digest(stack) if target.exists() else ""
@@ -54,8 +54,7 @@ def beside(folder: Path, name: str, stack: CineStack, digest: str) -> tuple[Path
         What was segmented, and its `cine_digest`.
     """
     in_the_way: list[tuple[Path, Kept]] = []
-    for each in chain([name], (f"{name}-{number}" for number in count(2))):
-        path = folder / f"{each}{_ENDING}"
+    for path in _names(folder, name):
         kept = standing(path, stack, digest) if path.exists() else None
         if kept is None:
             break
@@ -75,28 +74,26 @@ def set_aside(path: Path, stack: CineStack, digest: str) -> tuple[Problem, ...]:
     return (Problem(str(path), f"{kept}; it is replaced", f"The old file is {copy.name}.", Severity.WARNING),)
 
 
-def _target(cine: Path, stack: CineStack, output: Path, taken: Collection[Path], *, alone: bool) -> Path:
+def _target(cine: Path, stack: CineStack, output: Path, taken: Collection[Path], n_cines: int) -> Path:
     if output.name.endswith(SUFFIXES):
-        if not alone:
-            raise OutputError.of(output, "it is one file, but several cines are given", "Give a folder.")
+        if n_cines > 1:
+            raise OutputError.of(output, f"is one file for {n_cines} cines", "Give a folder.")
         return output
     if not may_be_exam(cine):
         return output / f"{stem_of(cine)}{_ENDING}"
-    return _exam_target(cine, stack, output, taken)  # the folder of an exam may be named after a person
+    names = _names(output, exam_id(cine))  # the folder of an exam may be named after a person
+    return next(path for path in names if path not in taken and not _is_of_another(path, stack))
 
 
-def _exam_target(cine: Path, stack: CineStack, folder: Path, taken: Collection[Path]) -> Path:
-    """Return the file that an exam has already, else the first that no other exam has."""
-    digest, name = "", exam_id(cine)  # copies that were altered alike may share their identifiers
-    path = folder
-    for each in chain([name], (f"{name}-{number}" for number in count(2))):
-        path = folder / f"{each}{_ENDING}"
-        if path in taken:
-            continue
-        digest = digest or (_digest(stack) if path.exists() else "")
-        if not path.exists() or standing(path, stack, digest) is not Kept.OTHER_EXAM:
-            break
-    return path
+def _is_of_another(path: Path, stack: CineStack) -> bool:
+    """Tell whether a file belongs to another exam of the same id: some anonymisers give one to all."""
+    return path.exists() and standing(path, stack, _digest(stack)) is Kept.OTHER_EXAM
+
+
+def _names(folder: Path, name: str) -> Iterator[Path]:
+    """Go through ``NAME_seg``, ``NAME-2_seg`` ... in a folder, without end."""
+    yield folder / f"{name}{_ENDING}"
+    yield from (folder / f"{name}-{number}{_ENDING}" for number in count(2))
 
 
 def _digest(stack: CineStack) -> str:

@@ -29,11 +29,12 @@ Images = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rebuilder:
-    """A network that rebuilds hidden patches, its recipe and what it has seen."""
+    """A network that rebuilds hidden patches, its recipe, what it has seen, and what could not be checked."""
 
     network: UNet
     recipe: MimRecipe
     provenance: Provenance
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +100,8 @@ def load_rebuilder(path: Path, device: torch.device) -> Rebuilder:
         remedy = "Choose a run of `cmr-ssp pretrain`."
         raise CheckpointError.of(path, "segments and does not rebuild hidden patches", remedy)
     network = UNet(recipe.network.channels, 1, deep_supervision=False)
-    return Rebuilder(with_weights(network, checkpoint, path, device), recipe, checkpoint.provenance)
+    network = with_weights(network, checkpoint, path, device)
+    return Rebuilder(network, recipe, checkpoint.provenance, checkpoint.problems)
 
 
 def rebuild(

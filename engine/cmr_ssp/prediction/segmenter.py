@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from cmr_ssp.anatomy import N_CLASSES
-from cmr_ssp.errors import CheckpointError
+from cmr_ssp.errors import CheckpointError, Problem
 from cmr_ssp.networks import UNet, fold_norms
 from cmr_ssp.recipes import SegmentationRecipe
 from cmr_ssp.runs import Checkpoint, Provenance, load_checkpoint
@@ -16,11 +16,12 @@ from cmr_ssp.runs import Checkpoint, Provenance, load_checkpoint
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segmenter:
-    """A network, its recipe and what it has seen."""
+    """A network, its recipe, what it has seen, and what could not be checked of its checkpoint."""
 
     network: UNet
     recipe: SegmentationRecipe
     provenance: Provenance
+    problems: tuple[Problem, ...] = ()
 
 
 def load_segmenter(path: Path, device: torch.device) -> Segmenter:
@@ -37,7 +38,8 @@ def load_segmenter(path: Path, device: torch.device) -> Segmenter:
         remedy = "Fine-tune it first: `cmr-ssp finetune FOLDER --from RUN --run RUN2`."
         raise CheckpointError.of(path, "is a pretrained network, which does not segment yet", remedy)
     network = UNet(recipe.network.channels, N_CLASSES, deep_supervision=recipe.loss.deep_supervision)
-    return Segmenter(with_weights(network, checkpoint, path, device), recipe, checkpoint.provenance)
+    network = with_weights(network, checkpoint, path, device)
+    return Segmenter(network, recipe, checkpoint.provenance, checkpoint.problems)
 
 
 def with_weights(network: UNet, checkpoint: Checkpoint, path: Path, device: torch.device) -> UNet:

@@ -1,6 +1,8 @@
 """Checkpoints as one safetensors file: tensors, and everything else as JSON in its header.
 
-Nothing is ever unpickled, so a checkpoint from a stranger can be opened.
+Nothing is ever unpickled, so a checkpoint from a stranger can be opened. A digest of tensors and header shows
+damage. All of the header is one JSON text under one key: safetensors writes several keys in a random order,
+and equal states have to give equal bytes.
 """
 
 from __future__ import annotations
@@ -13,16 +15,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from cmr_ssp.atomic import replacing
-from cmr_ssp.errors import CheckpointError, RecipeError
+from cmr_ssp.errors import CheckpointError, Problem, RecipeError, Severity
 from cmr_ssp.recipes import Recipe, parse_recipe
 from cmr_ssp.runs.provenance import Provenance
 
 _FORMAT = "cmr-ssp checkpoint 1"
+_PARTS = {"format", "network", "optimiser", "tally", "recipe", "provenance", "scores"}
 _TENSOR = "tensor:"
 _UNREADABLE = (
     SafetensorError,
@@ -53,6 +57,8 @@ class Checkpoint:
         What the network has seen.
     scores : Mapping of str to float
         What was last measured.
+    problems : tuple of Problem
+        What could not be checked when it was read (warnings); not stored.
     """
 
     network: Mapping[str, Tensor]
@@ -61,6 +67,7 @@ class Checkpoint:
     recipe: Recipe
     provenance: Provenance
     scores: Mapping[str, float]
+    problems: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,10 +80,12 @@ class CheckpointHeader:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write a checkpoint atomically.
+    """Write a checkpoint atomically; the same state gives the same bytes.
 
     Raises
     ------
+    CheckpointError
+        Where a weight is not a finite number; what lay there stays.
     OutputError
         Where it cannot be written; what lay there stays.
     """
@@ -90,6 +99,10 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "provenance": checkpoint.provenance.as_dict(),
         "scores": dict(checkpoint.scores),
     }
+    if (broken := _not_finite(tensors)) is not None:
+        remedy = "Lower optimiser.learning_rate or set optimiser.max_gradient_norm; the file before stays."
+        raise CheckpointError.of(path, f"its weights would not be finite ({broken})", remedy)
+    about["digest"] = _digest(about, tensors)
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, metadata={"cmr_ssp": json.dumps(about)})
@@ -103,10 +116,11 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        Where the file is missing, damaged or no checkpoint of ours.
+        Where the file is missing, damaged or no checkpoint of ours, or has a weight that is not finite.
     """
     with _opened(path) as (file, about):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        problems = _checked(path, about, tensors)
         return Checkpoint(
             _network(_fill(about["network"], tensors)),
             _fill(about["optimiser"], tensors),
@@ -114,6 +128,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             parse_recipe(about["recipe"], str(path)),
             Provenance.from_dict(about["provenance"]),
             about["scores"],
+            problems,
         )
 
 
@@ -148,6 +163,36 @@ def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
         raise CheckpointError.of(path, f"is no readable checkpoint ({error})", remedy) from None
     except RecipeError as error:
         raise CheckpointError(*error.problems) from None
+
+
+def _checked(path: Path, about: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Problem, ...]:
+    """Refuse a damaged checkpoint; return what to know of one that was written before there were digests."""
+    stored = about.pop("digest", None)
+    if set(about) != _PARTS or (stored is not None and stored != _digest(about, tensors)):
+        what = "is damaged: its content is not what was written"
+        raise CheckpointError.of(path, what, "Copy the file again, or resume or repeat the run.")
+    if (broken := _not_finite(tensors)) is not None:
+        what = f"has weights that are not finite ({broken})"
+        raise CheckpointError.of(path, what, "Choose another checkpoint, or train at a lower rate.")
+    if stored is not None:
+        return ()
+    what = "was written by an earlier version, without a digest that would show damage"
+    return (Problem(str(path), what, "Resume or repeat the run to get one.", Severity.WARNING),)
+
+
+def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the name of a tensor that holds a NaN or an infinity."""
+    floating = (name for name, tensor in tensors.items() if tensor.is_floating_point())
+    return next((name for name in floating if not bool(torch.isfinite(tensors[name]).all())), None)
+
+
+def _digest(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of everything in a checkpoint but itself."""
+    digest = hashlib.sha256(json.dumps(about).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _network(state: Any) -> dict[str, Tensor]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
-from filelock import BaseFileLock, FileLock, Timeout
-
-from cmr_ssp.errors import CmrSspError, OutputError, Problem, RunError
+from cmr_ssp.errors import CmrSspError, Problem, RunError
 from cmr_ssp.events import Outcome
+from cmr_ssp.locking import holding, is_held
 from cmr_ssp.runs.run import LOCK, Run
 
 _PATIENCE_S = 0.5  # somebody may be looking whether it is free
@@ -51,42 +49,15 @@ def claimed(run: Run, *, resume: bool) -> Iterator[Record]:
 
 def is_claimed(run: Run) -> bool:
     """Tell whether a job works in a run now."""
-    if not (run.folder / LOCK).exists():
-        return False
-    lock = FileLock(run.folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except (Timeout, OSError):  # where it may not be opened, somebody else left it: we cannot know
-        return True
-    _release(lock)
-    return False
+    return is_held(run.folder / LOCK)
 
 
 @contextmanager
 def _locked(run: Run) -> Iterator[None]:
-    lock = FileLock(run.folder / LOCK)
-    try:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_PATIENCE_S)
-    except Timeout:
-        what = "another job is at work in it"
-        raise RunError.of(
-            run.folder, what, "Wait until it has ended, or choose another run folder."
-        ) from None
-    except OSError as error:
-        what = f"it cannot be written ({error.strerror})"
-        raise OutputError.of(run.folder, what, "Choose another folder.") from error
-    try:
+    remedy = "Wait until it has ended, or choose another run folder."
+    busy = RunError.of(run.folder, "another job is at work in it", remedy)
+    with holding(run.folder / LOCK, busy, _PATIENCE_S):
         yield
-    finally:
-        _release(lock)
-
-
-def _release(lock: BaseFileLock) -> None:
-    """Give the run back and leave no file; who waits for the lock notices that its file is gone."""
-    with suppress(OSError):  # Windows keeps an open file, and deletes it on release
-        Path(lock.lock_file).unlink(missing_ok=True)
-    lock.release()
 
 
 def _is_finished(run: Run) -> bool:

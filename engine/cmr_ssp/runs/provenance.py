@@ -29,6 +29,9 @@ class Provenance:
         Digests of the checkpoints before `pretrained_from`, in its run and in those that it came from.
     trained_on_test : sequence of str
         Test subjects that were trained on because somebody insisted.
+    images, labels : Mapping of str to str
+        Digests, by subject id, of all that entered training and validation: every frame, and the labels of
+        the phases that were used. Empty in checkpoints of earlier versions; pretraining has no labels.
     """
 
     pretraining: SeenSubjects = field(default_factory=dict)
@@ -39,6 +42,8 @@ class Provenance:
     machine: Mapping[str, str | int] = field(default_factory=dict)
     ancestors: Sequence[str] = ()
     trained_on_test: Sequence[str] = ()
+    images: SeenSubjects = field(default_factory=dict)
+    labels: SeenSubjects = field(default_factory=dict)
 
     @property
     def lineage(self) -> tuple[str, ...]:

@@ -204,8 +204,21 @@ class Run:
             return next(csv.reader(file), [])
 
     def read_history(self) -> list[dict[str, str]]:
-        """Return the rows of the history, empty where there is none."""
+        """Return the rows of the history, empty where there is none; one that was torn off is left out.
+
+        Raises
+        ------
+        RunError
+            Where it is damaged.
+        """
         if not self.history.exists():
             return []
-        with self.history.open(newline="") as file:
-            return list(csv.DictReader(file))
+        try:
+            whole, newline, _ = self.history.read_text(encoding="utf-8").rpartition("\n")
+            rows = list(csv.DictReader(io.StringIO(whole + newline)))
+            for row in rows:
+                int(row["update"])
+        except (OSError, LookupError, TypeError, ValueError, csv.Error) as error:
+            what = f"is no readable history ({error})"
+            raise RunError.of(self.history, what, "Restore the file, or move it away.") from None
+        return rows

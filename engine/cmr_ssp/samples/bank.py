@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.samples.content import SubjectContent
 from cmr_ssp.samples.items import SliceItem, equally_large, slice_item
 
 SLICE = np.dtype(
@@ -60,6 +61,7 @@ class SliceBank(Dataset[SliceItem]):
     index: NDArray[np.void]
     subject_ids: tuple[str, ...]
     fingerprints: tuple[str, ...]
+    contents: tuple[SubjectContent, ...]
     _bytes: NDArray[np.uint8]
 
     def __len__(self) -> int:
@@ -174,7 +176,7 @@ class BankedCine:
 
 def empty_bank() -> SliceBank:
     """Return a bank without slices, for what has to be known before there are any."""
-    return SliceBank(Path(), np.empty(0, SLICE), (), (), np.empty(0, np.uint8))
+    return SliceBank(Path(), np.empty(0, SLICE), (), (), (), np.empty(0, np.uint8))
 
 
 def open_bank(folder: Path) -> SliceBank:
@@ -184,4 +186,7 @@ def open_bank(folder: Path) -> SliceBank:
     # Copy on write: torch wants writable memory, the file stays as it is.
     pixels = np.memmap(folder / "slices.bin", dtype=np.uint8, mode="c")
     plain = np.asarray(pixels)  # still mapped; slicing numpy's own class for it takes several times as long
-    return SliceBank(folder, index, tuple(about["subject_ids"]), tuple(about["fingerprints"]), plain)
+    contents = tuple(SubjectContent.from_dict(tree) for tree in about["contents"])
+    return SliceBank(
+        folder, index, tuple(about["subject_ids"]), tuple(about["fingerprints"]), contents, plain
+    )

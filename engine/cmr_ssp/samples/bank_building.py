@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -27,11 +27,12 @@ from cmr_ssp.files import open_stack, read_segmentation, verified
 from cmr_ssp.files.dicom import signature
 from cmr_ssp.files.labels import label_files
 from cmr_ssp.samples.bank import SLICE, SliceBank, open_bank
+from cmr_ssp.samples.content import SubjectContent
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.standardise import standardise
 from cmr_ssp.subjects import Frames, Segmentation, Subject
 
-_FORMAT = 2  # raise when what is stored changes
+_FORMAT = 3  # raise when what is stored changes
 _LABEL_PADDING = 2  # float16 views need even offsets
 
 
@@ -41,6 +42,7 @@ class _PreparedSubject:
     index: NDArray[np.void]  # offsets still missing
     segmentations: tuple[Segmentation, ...]  # cropped like the levels
     fingerprint: str
+    content: SubjectContent
 
 
 def default_bank_folder() -> Path:
@@ -116,6 +118,7 @@ def _rename(building: Path, folder: Path) -> None:
 def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, cancel: Cancel) -> None:
     records: list[NDArray[np.void]] = []
     fingerprints: list[str] = []
+    contents: list[dict[str, Any]] = []
     problems: list[Problem] = []
     with (folder / "slices.bin").open("wb") as file:
         for number, prepared in enumerate(_prepared(subjects, cancel)):
@@ -125,6 +128,7 @@ def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, can
                 prepared.index["subject"] = number
                 records.append(_append(file, prepared))
                 fingerprints.append(prepared.fingerprint)
+                contents.append(prepared.content.as_dict())
             on_progress(number + 1, len(subjects))
             cancel.check()  # the other subjects may be prepared already
         file.flush()
@@ -132,7 +136,11 @@ def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, can
     if problems:
         raise ImageError(*problems)
     np.save(folder / "index.npy", np.concatenate(records) if records else np.empty(0, SLICE))
-    about = {"subject_ids": [subject.id for subject in subjects], "fingerprints": fingerprints}
+    about = {
+        "subject_ids": [subject.id for subject in subjects],
+        "fingerprints": fingerprints,
+        "contents": contents,
+    }
     (folder / "bank.json").write_text(json.dumps(about))
 
 
@@ -177,6 +185,8 @@ def _prepare(subject: Subject, cancel: Cancel) -> _PreparedSubject | CmrSspError
     except CmrSspError as error:
         return error
     cancel.check()
+    drawings = {label.phase: drawing for label, drawing in zip(subject.labels, segmentations, strict=True)}
+    content = SubjectContent.of(pixels, in_plane_mm, drawings)
     cine = standardise(pixels)
     rows, columns = cine.levels.shape[2:]
     here = (slice(None), slice(cine.top, cine.top + rows), slice(cine.left, cine.left + columns))
@@ -189,7 +199,7 @@ def _prepare(subject: Subject, cancel: Cancel) -> _PreparedSubject | CmrSspError
     index["mean"], index["highest"] = cine.mean, cine.highest
     # Torch converts to half precision ten times as fast as numpy, to the same numbers.
     levels = torch.from_numpy(cine.levels).to(torch.float16).numpy()
-    return _PreparedSubject(levels, index, cropped, fingerprint(pixels))
+    return _PreparedSubject(levels, index, cropped, fingerprint(pixels), content)
 
 
 def _read(subject: Subject) -> tuple[tuple[float, float], NDArray[np.float32], tuple[Segmentation, ...]]:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cmr_ssp.errors import RunError
 from cmr_ssp.events import Cancel
 from cmr_ssp.networks import share_norms
 from cmr_ssp.recipes import Recipe
@@ -135,14 +136,29 @@ class Stepper:
                 share = len(micro) / len(samples)
                 self._fabric.backward(loss * share)
             total += loss.detach() * share
-        if recipe.optimiser.max_gradient_norm is not None:
-            self._fabric.clip_gradients(
-                self._network, self.optimiser, max_norm=recipe.optimiser.max_gradient_norm
-            )
+        self._clip(update)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._objective.after_update(update, self.length)
         return self.processes.mean(total)
+
+    def _clip(self, update: int) -> None:
+        """Clip long gradients; one that is not finite would make all weights so.
+
+        Raises
+        ------
+        RunError
+            Naming the update; nothing has changed then. In half precision such an update is skipped instead.
+        """
+        longest = self._recipe.optimiser.max_gradient_norm
+        if longest is None:
+            return
+        norm = self._fabric.clip_gradients(
+            self._network, self.optimiser, max_norm=longest, error_if_nonfinite=False
+        )
+        if not self.precision_state() and norm is not None and not bool(torch.isfinite(norm)):
+            remedy = "Start another run with a lower optimiser.learning_rate, or with precision 32-true."
+            raise RunError.of(f"update {update + 1}", "its gradients are not finite numbers", remedy)
 
     def precision_state(self) -> dict[str, Any]:
         """Return what the precision remembers between updates: in half precision, the scale of gradients."""

@@ -1,0 +1,63 @@
+"""What enters a training, kept with the run, so that resuming it on anything else is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import Problem, RunError, Severity
+from cmr_ssp.events import Noticed, OnEvent
+from cmr_ssp.runs import Provenance, Run, SeenSubjects
+from cmr_ssp.samples.bank import SliceBank
+
+_ROLES = ("pretraining", "training", "validation")
+_MOST_NAMED = 5
+
+
+def seen(bank: SliceBank, ids: Sequence[str]) -> dict[str, str]:
+    """Return the fingerprints of some of the bank's subjects by id."""
+    by_id = dict(zip(bank.subject_ids, bank.fingerprints, strict=True))
+    return {subject_id: by_id[subject_id] for subject_id in ids}
+
+
+def images_of(bank: SliceBank, ids: Sequence[str]) -> dict[str, str]:
+    """Return the digests of all frames of some of the bank's subjects by id."""
+    by_id = dict(zip(bank.subject_ids, bank.contents, strict=True))
+    return {subject_id: by_id[subject_id].images for subject_id in ids}
+
+
+def labels_of(bank: SliceBank, phases: Mapping[str, Sequence[Phase]]) -> dict[str, str]:
+    """Return the digests of the labels of some of the bank's subjects, at some phases each, by id."""
+    by_id = dict(zip(bank.subject_ids, bank.contents, strict=True))
+    return {subject_id: by_id[subject_id].of_phases(each) for subject_id, each in phases.items()}
+
+
+def require_unchanged(run: Run, before: Provenance, now: Provenance, on_event: OnEvent) -> None:
+    """Refuse to continue a run on other images or labels than it was started on.
+
+    Raises
+    ------
+    RunError
+        Naming the subjects of whom something has changed.
+    """
+    complete = bool(before.images)  # an earlier version kept a digest of the first frames alone
+    images = {name for role in _ROLES for name in _changed(getattr(before, role), getattr(now, role))}
+    images |= _changed(before.images, now.images) if complete else set()
+    labels = (_changed(before.labels, now.labels) if complete else set()) - images
+    problems = [_other(run, kind, names) for kind, names in (("images", images), ("labels", labels)) if names]
+    if problems:
+        raise RunError(*problems)
+    if not complete:
+        what = "was started by an earlier version: only the first frame of each subject could be compared"
+        remedy = "Make sure that images and labels are as they were."
+        on_event(Noticed(Problem(str(run.folder), what, remedy, Severity.WARNING)))
+
+
+def _changed(before: SeenSubjects, now: SeenSubjects) -> set[str]:
+    return {name for name in before.keys() | now.keys() if before.get(name) != now.get(name)}
+
+
+def _other(run: Run, kind: str, names: set[str]) -> Problem:
+    listed = ", ".join(sorted(names)[:_MOST_NAMED]) + " ..." * (len(names) > _MOST_NAMED)
+    what = f"was started on other {kind} of {listed}"
+    return Problem(str(run.folder), what, "Put them back, or start another run.")
