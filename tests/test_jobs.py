@@ -507,7 +507,7 @@ def test_a_time_limit_sets_the_number_of_updates(
         (torch.OutOfMemoryError("CUDA out of memory"), DeviceError, "micro_batch"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), DeviceError, "micro_batch"),
         (RunError.of("here", "is wrong", "Do better."), RunError, "here: is wrong. Do better."),
-        (KeyboardInterrupt(), KeyboardInterrupt, "KeyboardInterrupt"),
+        (KeyboardInterrupt(), KeyboardInterrupt, "it was interrupted"),
     ],
 )
 def test_every_failure_is_reported_once_and_recorded(
