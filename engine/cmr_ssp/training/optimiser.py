@@ -14,13 +14,7 @@ def make_optimiser(network: nn.Module, settings: Optimiser) -> optim.Optimizer:
     """Return the optimiser of all of a network's parameters."""
     groups = _groups(network, settings)
     if settings.name == "adamw":
-        on_processor = next(network.parameters()).device.type == "cpu"
-        return optim.AdamW(
-            groups,
-            lr=settings.learning_rate,
-            weight_decay=settings.weight_decay,
-            fused=on_processor or None,  # elsewhere torch chooses
-        )
+        return optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     return optim.SGD(
         groups,
         lr=settings.learning_rate,
