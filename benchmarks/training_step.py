@@ -1,8 +1,8 @@
 """Processor time of a training step of ``scratch/cpu-small``: as we run it against torch's defaults.
 
 The defaults are the C library's handling of memory and transposed convolutions. What a process has freed
-before changes how the library goes on, so each side runs in fresh processes, which take turns. Time is that of
-the processor, with one thread, so that other work on the machine hardly counts.
+before changes how the library goes on, so each side runs in fresh processes, which take turns. Time is that
+of the processor, with one thread, so that other work on the machine hardly counts.
 """
 
 from __future__ import annotations
