@@ -1,8 +1,8 @@
 """Processor time of a training step of ``scratch/cpu-small``: as we run it against torch's defaults.
 
-The defaults are the C library's handling of memory, transposed convolutions and AdamW without fusing. What a
-process has freed before changes how the library goes on, so each side runs in fresh processes, which take
-turns. Time is that of the processor, with one thread, so that other work on the machine hardly counts.
+The defaults are the C library's handling of memory and transposed convolutions. What a process has freed
+before changes how the library goes on, so each side runs in fresh processes, which take turns. Time is that
+of the processor, with one thread, so that other work on the machine hardly counts.
 """
 
 from __future__ import annotations
@@ -41,10 +41,6 @@ def make_step(recipe: SegmentationRecipe, *, plain: bool) -> Callable[[], None]:
     optimiser = make_optimiser(network, recipe.optimiser)
     if plain:
         Upsampling.forward = nn.ConvTranspose2d.forward  # type: ignore[assignment,method-assign]
-        decay = recipe.optimiser.weight_decay
-        optimiser = torch.optim.AdamW(
-            network.parameters(), recipe.optimiser.learning_rate, weight_decay=decay
-        )
     criterion, size = SegmentationCriterion(recipe.loss), recipe.crop.size_px
     images = torch.randn(recipe.batch_size, 1, size, size).contiguous(memory_format=torch.channels_last)
     labels = torch.randint(0, N_CLASSES, (recipe.batch_size, size, size), dtype=torch.uint8)
