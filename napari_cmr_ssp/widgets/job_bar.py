@@ -17,7 +17,7 @@ from cmr_ssp.events import (
     UpdateFinished,
     WeightsTransferred,
 )
-from qtpy.QtCore import Qt, QUrl, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_cmr_ssp.job_worker import Job, JobResult
@@ -44,8 +44,7 @@ class JobBar(QWidget):
         self.title.setWordWrap(True)
         self.note = QLabel()
         self.note.setWordWrap(True)
-        self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextBrowserInteraction)
-        self.note.setOpenExternalLinks(True)
+        self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.weights = QLabel()
         self.weights.setWordWrap(True)
         self.weights.hide()
@@ -125,16 +124,15 @@ class JobBar(QWidget):
         self.problems.setVisible(bool(text))
 
     def tell_saved(self, files: Sequence[Path], *, n_unseen: int) -> None:
-        """Say where segmentations were written, with a link to their folder, and which are not on screen."""
+        """Say where segmentations were written, and which are not on screen."""
         if not files or self._job is not None:
             return
         folder = files[0].parent
         what = files[0].name if len(files) == 1 else f"{len(files)} files"
         where = html.escape(f"{folder.parent.name}/{folder.name}")
-        link = f'<a href="{QUrl.fromLocalFile(str(folder)).toString()}">{where}</a>'
         later = " It is shown when its exam is opened." if n_unseen else ""
         later = " They are shown when their exams are opened." if n_unseen > 1 else later
-        self.note.setText(f"Saved {html.escape(what)} in {link}.{later}")
+        self.note.setText(f"Saved {html.escape(what)} in <b>{where}</b>.{later}")
         self.note.setToolTip(str(folder))
         self.note.show()
 
