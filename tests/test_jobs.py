@@ -833,7 +833,7 @@ def test_a_cine_is_never_overwritten_nor_two_results_by_one_another(
             jobs.segment(story.finetuned, [cine], output, device="cpu")
     with pytest.raises(OutputError, match="same name"):
         jobs.segment(story.finetuned, [cine, cohort.root / "f.nii.gz"], tmp_path / "out", device="cpu")
-    with pytest.raises(OutputError, match="one file, but several cines"):
+    with pytest.raises(OutputError, match="one file for 2 cines"):
         jobs.segment(story.finetuned, [cine, cohort.root / "g.nii.gz"], tmp_path / "o.nii.gz", device="cpu")
     assert cine.read_bytes() == before
     assert (tmp_path / "plain.txt").read_text() == "mine"

@@ -14,7 +14,7 @@ from cmr_ssp.runs.records import RecordedSlices, write_slices
 from numpy import float16, zeros
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from training_helpers import Line, cancelling_at, recipe, run_training
+from training_helpers import Line, cancelling_at, measured, recipe, run_training
 
 
 def stopped(folder: Path) -> Run:
@@ -36,7 +36,7 @@ def test_a_torn_last_row_of_the_history_is_made_again(tmp_path: Path, kept: int)
     run_training(run.folder, Line(), recipe(updates=9), resume=True)
     for name in ("last.safetensors", "best.safetensors"):
         assert (run.folder / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-    assert run.read_history()[-1] == Run(tmp_path / "whole").read_history()[-1]
+    assert measured(run)[-1] == measured(Run(tmp_path / "whole"))[-1]
 
 
 @pytest.mark.parametrize("content", [b"epoch,update,loss\n1,three,0.5\n", b"a,b\n1,2\n", b"\xff\xfe\n1\n"])
