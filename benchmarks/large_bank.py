@@ -23,6 +23,8 @@ N_SLICES = 100_000
 
 def enlarge(small: Path, large: Path, n_slices: int) -> None:
     """Write a bank with `n_slices` slices, those of the small one first, the others all zero."""
+    from cmr_ssp.samples.bank_files import seal
+
     large.mkdir()
     index, about = np.load(small / "index.npy"), json.loads((small / "bank.json").read_text())
     stored = (small / "slices.bin").stat().st_size
@@ -39,8 +41,9 @@ def enlarge(small: Path, large: Path, n_slices: int) -> None:
         file.truncate(stored * times)
     ids = [f"{name}-{number}" for number in range(times) for name in about["subject_ids"]]
     prints = [f"{one}-{number}" for number in range(times) for one in about["fingerprints"]]
+    del about["digest"]
     about |= {"subject_ids": ids, "fingerprints": prints, "contents": about["contents"] * times}
-    (large / "bank.json").write_text(json.dumps(about))
+    seal(large, about)
 
 
 _TRAIN = """

@@ -255,7 +255,7 @@ def test_progress_counts_subjects(cohort: Cohort, banks: Path) -> None:
     assert calls == [(1, 3), (2, 3), (3, 3)]
 
 
-def test_opening_reads_no_pixel_and_training_cannot_change_the_file(cohort: Cohort, banks: Path) -> None:
+def test_pixels_are_mapped_and_training_cannot_change_the_file(cohort: Cohort, banks: Path) -> None:
     folder = slice_bank(cohort.subjects, banks).folder
     before = fingerprint(folder)
     bank = open_bank(folder)

@@ -106,5 +106,9 @@ class OutputError(CmrSspError):
     """A result cannot be written where it was asked for."""
 
 
+class CacheError(CmrSspError):
+    """The cache cannot be written to, or what lies in it is damaged."""
+
+
 class DeviceError(CmrSspError):
     """The device that was asked for is missing or has too little memory."""

@@ -124,6 +124,9 @@ OnEvent = Callable[[Event], None]
 Progress = Callable[[int, int], None]
 """Called with how many are done and how many there are."""
 
+OnProblem = Callable[[Problem], None]
+"""Called with something the user should know."""
+
 
 def ignore_events(event: Event) -> None:
     """Do nothing with an event."""
@@ -133,6 +136,11 @@ def ignore_events(event: Event) -> None:
 def ignore_progress(done: int, total: int) -> None:
     """Do nothing with a count."""
     del done, total
+
+
+def ignore_problem(problem: Problem) -> None:
+    """Do nothing with a problem."""
+    del problem
 
 
 class Cancelled(Exception):  # noqa: N818 - an outcome, not an error

@@ -178,9 +178,12 @@ class Workplace:
         def report(done: int, total: int) -> None:
             self.on_event(Preparing("subjects in the slice bank", done, total))
 
+        def notice(problem: Problem) -> None:
+            self.on_event(Noticed(problem))
+
         if not self.processes.first:
             self.processes.wait()
-        bank = slice_bank(subjects, self.settings.bank_folder, report, self.cancel)
+        bank = slice_bank(subjects, self.settings.bank_folder, report, self.cancel, notice)
         if self.processes.first:
             self.processes.wait()
         for subject_id in bank.unsure_of_heart:

@@ -6,7 +6,6 @@ where somebody drew any), ``index.npy`` (one `SLICE` record a slice) and ``bank.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.samples.bank_files import INDEX, PIXELS, check, damaged, read_about
+from cmr_ssp.samples.bank_use import InUse
 from cmr_ssp.samples.content import SubjectContent
 from cmr_ssp.samples.items import SliceItem, equally_large, slice_item
 
@@ -63,6 +64,7 @@ class SliceBank(Dataset[SliceItem]):
     fingerprints: tuple[str, ...]
     contents: tuple[SubjectContent, ...]
     _bytes: NDArray[np.uint8]
+    _in_use: InUse | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -75,7 +77,7 @@ class SliceBank(Dataset[SliceItem]):
         return equally_large([self[sample] for sample in samples])
 
     def __reduce__(self) -> tuple[Callable[[Path], SliceBank], tuple[Path]]:
-        return open_bank, (self.folder,)
+        return _reopened, (self.folder,)
 
     @property
     def relative_position(self) -> NDArray[np.float64]:
@@ -180,13 +182,34 @@ def empty_bank() -> SliceBank:
 
 
 def open_bank(folder: Path) -> SliceBank:
-    """Open a bank that `build_bank` wrote; no pixel is read."""
-    about = json.loads((folder / "bank.json").read_text())
-    index = np.load(folder / "index.npy", allow_pickle=False)
-    # Copy on write: torch wants writable memory, the file stays as it is.
-    pixels = np.memmap(folder / "slices.bin", dtype=np.uint8, mode="c")
+    """Open a bank that `slice_bank` built, once its digest is found right; nobody evicts it while it is open.
+
+    Of more than 256 MiB of pixels 256 blocks of 1 MiB are read for the digest; the rest stays on disk.
+
+    Raises
+    ------
+    CacheError
+        Where the bank is damaged or not there.
+    """
+    in_use = InUse(folder)
+    check(folder, read_about(folder))
+    return _mapped(folder, in_use)
+
+
+def _reopened(folder: Path) -> SliceBank:
+    """Open a bank for a worker of somebody who has it open, and so found it whole."""
+    return _mapped(folder, InUse(folder))
+
+
+def _mapped(folder: Path, in_use: InUse) -> SliceBank:
+    about = read_about(folder)
+    try:
+        index = np.load(folder / INDEX, allow_pickle=False)
+        # Copy on write: torch wants writable memory, the file stays as it is.
+        pixels = np.memmap(folder / PIXELS, dtype=np.uint8, mode="c")
+    except (OSError, ValueError) as error:
+        raise damaged(folder, "its files cannot be opened") from error
     plain = np.asarray(pixels)  # still mapped; slicing numpy's own class for it takes several times as long
     contents = tuple(SubjectContent.from_dict(tree) for tree in about["contents"])
-    return SliceBank(
-        folder, index, tuple(about["subject_ids"]), tuple(about["fingerprints"]), contents, plain
-    )
+    ids, fingerprints = tuple(about["subject_ids"]), tuple(about["fingerprints"])
+    return SliceBank(folder, index, ids, fingerprints, contents, plain, in_use)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
-import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,19 +18,21 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.cache import cache_folder
-from cmr_ssp.errors import CmrSspError, ImageError, Problem
-from cmr_ssp.events import Cancel, Progress, ignore_progress
+from cmr_ssp.cache import naming_faults
+from cmr_ssp.errors import CacheError, CmrSspError, ImageError, Problem, Severity
+from cmr_ssp.events import Cancel, OnProblem, Progress, ignore_problem, ignore_progress
 from cmr_ssp.files import open_stack, read_segmentation, verified
 from cmr_ssp.files.dicom import signature
 from cmr_ssp.files.labels import label_files
 from cmr_ssp.samples.bank import SLICE, SliceBank, open_bank
+from cmr_ssp.samples.bank_files import INDEX, PIXELS, flush_folder, seal
+from cmr_ssp.samples.bank_store import building, default_bank_folder, discard, mark_used
 from cmr_ssp.samples.content import SubjectContent
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.standardise import standardise
 from cmr_ssp.subjects import Frames, Segmentation, Subject
 
-_FORMAT = 3  # raise when what is stored changes
+_FORMAT = 4  # raise when what is stored changes
 _LABEL_PADDING = 2  # float16 views need even offsets
 
 
@@ -45,16 +45,12 @@ class _PreparedSubject:
     content: SubjectContent
 
 
-def default_bank_folder() -> Path:
-    """Return where banks are kept: ``CMR_SSP_CACHE`` or the user's cache folder."""
-    return cache_folder() / "banks"
-
-
 def slice_bank(
     subjects: Sequence[Subject],
     parent: Path | None = None,
     on_progress: Progress = ignore_progress,
     cancel: Cancel | None = None,
+    on_problem: OnProblem = ignore_problem,
 ) -> SliceBank:
     """Return the bank of these subjects, building it where none fits what is on disk.
 
@@ -68,9 +64,13 @@ def slice_bank(
         Called with the number of subjects done and of all.
     cancel : Cancel, optional
         Looked at between the steps of each subject.
+    on_problem : callable, optional
+        Called with a warning where a damaged bank is built anew.
 
     Raises
     ------
+    CacheError
+        Where the bank cannot be written.
     ImageError
         Naming every file that cannot be used.
     Cancelled
@@ -78,17 +78,27 @@ def slice_bank(
     """
     parent = parent or default_bank_folder()
     folder = parent / f"bank-{_content_key(subjects)}"
-    if (folder / "bank.json").exists():
-        return open_bank(folder)
-    parent.mkdir(parents=True, exist_ok=True)
-    building = parent / f".{folder.name}-{uuid.uuid4().hex[:8]}"
-    building.mkdir()
+    bank = _usable(folder, on_problem)
+    if bank is None:
+        with building(folder) as unfinished:
+            _write(subjects, unfinished, on_progress, cancel or Cancel())
+            _rename(unfinished, folder)
+        bank = open_bank(folder)
+    mark_used(folder)
+    return bank
+
+
+def _usable(folder: Path, on_problem: OnProblem) -> SliceBank | None:
+    """Return the bank that lies in a folder, None where there is none; a damaged one is removed."""
+    if not folder.exists():
+        return None
     try:
-        _write(subjects, building, on_progress, cancel or Cancel())
-        _rename(building, folder)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
-    return open_bank(folder)
+        return open_bank(folder)
+    except CacheError as error:
+        what = error.problems[0].what
+    discard(folder)
+    on_problem(Problem(str(folder), what, "It is built again; nothing is lost.", Severity.WARNING))
+    return None
 
 
 def _content_key(subjects: Sequence[Subject]) -> str:
@@ -106,13 +116,15 @@ def _content_key(subjects: Sequence[Subject]) -> str:
     return digest.hexdigest()
 
 
-def _rename(building: Path, folder: Path) -> None:
+def _rename(unfinished: Path, folder: Path) -> None:
     """Give a finished bank its name, unless another process was faster."""
-    try:
-        building.rename(folder)
-    except OSError:
-        if not (folder / "bank.json").exists():
-            raise
+    with naming_faults(folder):
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not (folder / PIXELS).exists():
+                raise
+        flush_folder(folder.parent)
 
 
 def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, cancel: Cancel) -> None:
@@ -120,28 +132,40 @@ def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, can
     fingerprints: list[str] = []
     contents: list[dict[str, Any]] = []
     problems: list[Problem] = []
-    with (folder / "slices.bin").open("wb") as file:
+    with _writable(folder / PIXELS) as file:
         for number, prepared in enumerate(_prepared(subjects, cancel)):
             if isinstance(prepared, CmrSspError):
                 problems += prepared.problems
             else:
                 prepared.index["subject"] = number
-                records.append(_append(file, prepared))
+                with naming_faults(folder.parent):
+                    records.append(_append(file, prepared))
                 fingerprints.append(prepared.fingerprint)
                 contents.append(prepared.content.as_dict())
             on_progress(number + 1, len(subjects))
             cancel.check()  # the other subjects may be prepared already
-        file.flush()
-        os.fsync(file.fileno())
     if problems:
         raise ImageError(*problems)
-    np.save(folder / "index.npy", np.concatenate(records) if records else np.empty(0, SLICE))
     about = {
         "subject_ids": [subject.id for subject in subjects],
         "fingerprints": fingerprints,
         "contents": contents,
     }
-    (folder / "bank.json").write_text(json.dumps(about))
+    with naming_faults(folder.parent):
+        np.save(folder / INDEX, np.concatenate(records) if records else np.empty(0, SLICE))
+        seal(folder, about)
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[BinaryIO]:
+    """Open a file of the bank; opening and closing fail by name, what happens in between has its own."""
+    with naming_faults(path.parent.parent):
+        file = path.open("wb")
+    try:
+        yield file
+    finally:
+        with naming_faults(path.parent.parent):
+            file.close()
 
 
 def _append(file: BinaryIO, prepared: _PreparedSubject) -> NDArray[np.void]:
