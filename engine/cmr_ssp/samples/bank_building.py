@@ -26,6 +26,7 @@ from cmr_ssp.files.dicom import signature
 from cmr_ssp.files.labels import label_files
 from cmr_ssp.samples.bank import SLICE, SliceBank, open_bank
 from cmr_ssp.samples.bank_files import INDEX, PIXELS, flush_folder, seal
+from cmr_ssp.samples.bank_room import make_room
 from cmr_ssp.samples.bank_store import building, default_bank_folder, discard, mark_used
 from cmr_ssp.samples.content import SubjectContent
 from cmr_ssp.samples.heart import find_heart
@@ -43,6 +44,10 @@ class _PreparedSubject:
     segmentations: tuple[Segmentation, ...]  # cropped like the levels
     fingerprint: str
     content: SubjectContent
+
+    @property
+    def n_bytes(self) -> int:
+        return self.levels.nbytes + sum(drawing.labels.nbytes for drawing in self.segmentations)
 
 
 def slice_bank(
@@ -65,12 +70,12 @@ def slice_bank(
     cancel : Cancel, optional
         Looked at between the steps of each subject.
     on_problem : callable, optional
-        Called with a warning where a damaged bank is built anew.
+        Called with a warning where a damaged bank is built anew, or where the limit cannot be kept.
 
     Raises
     ------
     CacheError
-        Where the bank cannot be written.
+        Where the bank cannot be written, or the limit is set to something impossible.
     ImageError
         Naming every file that cannot be used.
     Cancelled
@@ -80,10 +85,13 @@ def slice_bank(
     folder = parent / f"bank-{_content_key(subjects)}"
     bank = _usable(folder, on_problem)
     if bank is None:
+        make_room(parent)
         with building(folder) as unfinished:
             _write(subjects, unfinished, on_progress, cancel or Cancel())
             _rename(unfinished, folder)
         bank = open_bank(folder)
+        if (too_much := make_room(parent)) is not None:
+            on_problem(too_much)
     mark_used(folder)
     return bank
 
@@ -138,6 +146,7 @@ def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, can
                 problems += prepared.problems
             else:
                 prepared.index["subject"] = number
+                make_room(folder.parent, file.tell() + prepared.n_bytes)
                 with naming_faults(folder.parent):
                     records.append(_append(file, prepared))
                 fingerprints.append(prepared.fingerprint)

@@ -52,9 +52,14 @@ def building(folder: Path) -> Iterator[Path]:
 
 def sweep(parent: Path) -> None:
     """Remove what killed processes left half built; what a living one builds is locked."""
-    for path in _entries(parent, _UNFINISHED):
-        if not is_held(_lock(path)):
+    for path in unfinished_banks(parent):
+        if not is_being_built(path):
             shutil.rmtree(path, ignore_errors=True)
+
+
+def is_being_built(unfinished: Path) -> bool:
+    """Tell whether a living process builds in this folder."""
+    return is_held(_lock(unfinished))
 
 
 def discard(folder: Path) -> None:
@@ -81,6 +86,16 @@ def mark_used(folder: Path) -> None:
     """Let a bank count as used now."""
     with suppress(OSError):  # a cache that may only be read
         os.utime(folder / ABOUT)
+
+
+def finished_banks(parent: Path) -> list[Path]:
+    """Return the folders that are named as banks, damaged ones included."""
+    return _entries(parent, _BANK)
+
+
+def unfinished_banks(parent: Path) -> list[Path]:
+    """Return the folders in which banks are built, or were when the process was killed."""
+    return _entries(parent, _UNFINISHED)
 
 
 def _entries(parent: Path, name: re.Pattern[str]) -> list[Path]:

@@ -56,8 +56,8 @@ def alone_with(folder: Path) -> Iterator[bool]:
         yield True
         return
     try:
-        descriptor = os.open(folder / ABOUT, os.O_RDWR)
-    except OSError:  # not ours to remove
+        descriptor = os.open(folder / ABOUT, os.O_RDWR if os.access(folder / ABOUT, os.W_OK) else os.O_RDONLY)
+    except OSError:  # not ours to remove, or gone
         yield False
         return
     try:
