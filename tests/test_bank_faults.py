@@ -12,12 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cmr_ssp import jobs
 from cmr_ssp.errors import CacheError, Problem
+from cmr_ssp.events import Noticed, Outcome
 from cmr_ssp.files import open_cohort
+from cmr_ssp.runs import Run
 from cmr_ssp.samples import bank_building, bank_files
 from cmr_ssp.samples.bank import SliceBank, open_bank
 from cmr_ssp.samples.bank_building import slice_bank
 from cmr_ssp.subjects import Cohort
+from cohort_helpers import Listener, mim, write_beating_cohort
 from files_helpers import fingerprint
 from samples_helpers import write_cohort
 
@@ -231,3 +235,27 @@ def test_a_bank_that_is_open_survives_its_removal(cohort: Cohort, banks: Path) -
     torn(bank.folder)
     slice_bank(open_cohort(cohort.root).subjects, banks)
     np.testing.assert_array_equal(bank.image(3), expected)
+
+
+def test_a_training_tells_of_a_damaged_bank_and_goes_on(tmp_path: Path, banks: Path) -> None:
+    cohort = open_cohort(write_beating_cohort(tmp_path / "beating", "abcd"))
+    settings, heard = jobs.Settings(device="cpu", bank_folder=banks), Listener()
+    jobs.pretrain(cohort, mim(), Run(tmp_path / "first"), settings=settings)
+    (folder,) = banks.iterdir()
+    zeroed(folder)
+    jobs.pretrain(cohort, mim(), Run(tmp_path / "second"), settings=settings, on_event=heard)
+    assert heard.end.outcome is Outcome.FINISHED
+    assert [notice.problem.where for notice in heard.of(Noticed)].count(str(folder)) == 1
+    first, second = ((tmp_path / name / "last.safetensors").read_bytes() for name in ("first", "second"))
+    assert first == second
+
+
+def test_a_training_without_a_place_for_its_bank_ends_in_a_named_error(tmp_path: Path, banks: Path) -> None:
+    cohort = open_cohort(write_beating_cohort(tmp_path / "beating", "abcd"))
+    banks.write_text("mine")
+    heard = Listener()
+    settings = jobs.Settings(device="cpu", bank_folder=banks)
+    with pytest.raises(CacheError):
+        jobs.pretrain(cohort, mim(), Run(tmp_path / "run"), settings=settings, on_event=heard)
+    assert heard.end.outcome is Outcome.FAILED
+    assert "a file is in the way" in heard.end.problems[0].what
