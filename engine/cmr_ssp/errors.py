@@ -45,6 +45,10 @@ class Problem:
     severity: Severity = Severity.ERROR
     suggestion: Mapping[str, int] = field(default_factory=dict, hash=False)
 
+    def __post_init__(self) -> None:
+        for name in ("where", "what", "remedy"):  # file names that are not UTF-8 can stand in no file
+            object.__setattr__(self, name, escaped(getattr(self, name)))
+
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.remedy}"
 
@@ -53,6 +57,16 @@ class Problem:
         where = _named(self.where) if set(self.where) & set("/\\") else self.where
         what, remedy = (_PATH.sub(lambda found: _named(found[0]), text) for text in (self.what, self.remedy))
         return replace(self, where=where, what=what, remedy=remedy)
+
+
+def is_text(name: str) -> bool:
+    """Tell whether a file name is text: Python gives bytes that are not UTF-8 as surrogates."""
+    return name == escaped(name)
+
+
+def escaped(name: str) -> str:
+    """Return a file name as text, with escapes for what is not UTF-8."""
+    return name.encode(errors="backslashreplace").decode()
 
 
 def _named(path: str) -> str:

@@ -14,7 +14,7 @@ from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
 from cmr_ssp.atomic import write_text
 from cmr_ssp.cli.options import Folder, LabelFolder, Shown, SplitFile, open_labelled, require_replaceable
 from cmr_ssp.cli.terminal import Terminal
-from cmr_ssp.errors import LabelError, OutputError, Problem, RecipeError
+from cmr_ssp.errors import LabelError, OutputError, Problem, RecipeError, is_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -180,11 +180,13 @@ def _table(rows: Iterable[Sequence[str]]) -> str:
 
 
 def _require_plain_names(files: Sequence[Path]) -> None:
-    """Refuse file names that a spreadsheet would compute."""
+    """Refuse file names that a spreadsheet would compute, or that no table can hold."""
     from cmr_ssp.subjects.subject import is_formula
 
     what, remedy = "its name would be a formula in a table", "Let it begin with a letter or digit."
     odd = [Problem(str(file), what, remedy) for file in files if is_formula(file.name)]
+    what, remedy = "its name is not UTF-8 and can stand in no table", "Rename it."
+    odd += [Problem(str(file), what, remedy) for file in files if not is_text(file.name)]
     if odd:
         raise LabelError(*odd)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from cmr_ssp.anatomy import Numbering
-from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity, is_text
 from cmr_ssp.files import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook, sunnybrook_exams
 from cmr_ssp.files import folder as plain
 from cmr_ssp.files.dicom.sources import is_zip, may_be_exam
@@ -187,7 +187,9 @@ def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
     if subject.frames and not may_be_exam(subject.frames[0].path):
         where = str(subject.frames[0].path)
     problems = []
-    if not subject.names_files:
+    if not is_text(subject.id):
+        problems.append(Problem(where, "its name is not UTF-8", "Rename it, with letters, digits, '-' and '_'."))
+    elif not subject.names_files:
         what = f"'{subject.id}' cannot be a subject's id"
         problems.append(
             Problem(where, what, "Use letters, digits, '-' and '_' in ids, a letter or digit first.")

@@ -120,7 +120,7 @@ def _content_key(subjects: Sequence[Subject]) -> str:
         sources |= {path for label in subject.labels for path in label_files(label)}
         for path in sorted(sources):
             for name, size, changed in signature(path):  # empty where it is gone: reading it says so
-                digest.update(f"{name}|{size}|{changed}".encode())
+                digest.update(os.fsencode(f"{name}|{size}|{changed}"))
     return digest.hexdigest()
 
 

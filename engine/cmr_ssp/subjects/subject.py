@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cmr_ssp.anatomy import Numbering, Phase, phase_named
+from cmr_ssp.errors import is_text
 from cmr_ssp.subjects.sorting import SortOptions
 
 
@@ -98,7 +99,7 @@ class Subject:
     def names_files(self) -> bool:
         """Whether the id can name a file without leading it out of its folder, and stand in a table."""
         leads_away = self.id.startswith(".") or ".." in self.id or set(self.id) & set("/\\:\0")
-        return bool(self.id) and not leads_away and not is_formula(self.id)
+        return bool(self.id) and not leads_away and not is_formula(self.id) and is_text(self.id)
 
     @property
     def place(self) -> Path | None:
