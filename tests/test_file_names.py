@@ -110,9 +110,7 @@ def test_a_folder_of_such_a_name_trains_segments_and_scores(
     assert ends(words) == 0, capfd.readouterr().err
 
 
-def test_dicom_files_of_such_names_are_read(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_dicom_files_of_such_names_are_read(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     exam = save_exam(tmp_path / ODD / f"exam {ODD}", siemens())
     for path in sorted(exam.rglob("*")):
         if path.is_file():

@@ -188,7 +188,9 @@ def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
         where = str(subject.frames[0].path)
     problems = []
     if not is_text(subject.id):
-        problems.append(Problem(where, "its name is not UTF-8", "Rename it, with letters, digits, '-' and '_'."))
+        problems.append(
+            Problem(where, "its name is not UTF-8", "Rename it, with letters, digits, '-' and '_'.")
+        )
     elif not subject.names_files:
         what = f"'{subject.id}' cannot be a subject's id"
         problems.append(

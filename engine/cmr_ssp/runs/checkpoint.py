@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -24,6 +24,7 @@ from cmr_ssp.atomic import replacing
 from cmr_ssp.errors import CheckpointError, Problem, RecipeError, Severity
 from cmr_ssp.recipes import Recipe, parse_recipe
 from cmr_ssp.runs.provenance import Provenance
+from cmr_ssp.runs.tensor_files import open_tensors
 
 _FORMAT = "cmr-ssp checkpoint 1"
 _PARTS = {"format", "network", "optimiser", "tally", "recipe", "provenance", "scores"}
@@ -152,7 +153,7 @@ def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     """Open a checkpoint, yield the file and its header, and name whatever is wrong with it."""
     remedy = "Choose the run folder that training wrote, or copy the file again."
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_tensors(path, "pt") as file:
             about = json.loads((file.metadata() or {})["cmr_ssp"])
             if about["format"] != _FORMAT:
                 raise CheckpointError.of(path, f"is a {about['format']}", "Update napari-cmr-ssp.")

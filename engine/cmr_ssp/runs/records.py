@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import save_file
 
 from cmr_ssp.atomic import replacing
 from cmr_ssp.errors import RunError
 from cmr_ssp.runs.run import Run
+from cmr_ssp.runs.tensor_files import open_tensors
 
 _FIXED = "slices.safetensors"
 _NAME = re.compile(r"update-(\d+)\.safetensors")
@@ -159,6 +160,6 @@ def _write(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: dict[str, s
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    with safe_open(path, framework="np") as file:
+    with open_tensors(path, "np") as file:
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         return arrays, json.loads((file.metadata() or {}).get("cmr_ssp", "{}"))
