@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import cmr_ssp
+import numpy as np
 import pytest
 from cmr_ssp.cli import main
 from cmr_ssp.errors import CohortError, Problem
@@ -16,6 +17,8 @@ from cmr_ssp.files import open_cohort
 from cmr_ssp.recipes import Recipe, recipe_yaml
 from cohort_helpers import mim, segmentation, write_beating_cohort
 from dicom_helpers import save_exam, siemens
+
+from napari_cmr_ssp.reader import get_reader
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 
@@ -122,3 +125,16 @@ def test_dicom_files_of_such_names_are_read(tmp_path: Path, capfd: pytest.Captur
     assert ends(["pretrain", exam.parent, "--recipe", recipe_in(tmp_path, mim()), "--run", run]) == 0
     assert ends(["convert", exam, "-o", tmp_path / ODD / f"{ODD}.nii.gz"]) == 0
     assert "Traceback" not in capfd.readouterr().err
+
+
+def test_napari_opens_files_of_such_names(with_odd_file: Path) -> None:
+    path = str(with_odd_file / f"{ODD}.nii.gz")
+    read = get_reader(path)
+    assert read is not None
+    pixels, *_ = read(path)[0]
+    assert np.array_equal(pixels, get_reader(path.replace(ODD, "a"))(path.replace(ODD, "a"))[0][0])
+
+
+def test_asking_for_a_subject_that_was_left_out_names_it_with_escapes(with_odd_file: Path) -> None:
+    with pytest.raises(CohortError, match=r"zo\\udceb"):
+        open_cohort(with_odd_file).subject(ODD)
