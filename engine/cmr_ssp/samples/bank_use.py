@@ -56,14 +56,21 @@ def alone_with(folder: Path) -> Iterator[bool]:
         yield True
         return
     try:
-        descriptor = os.open(folder / ABOUT, os.O_RDWR if os.access(folder / ABOUT, os.W_OK) else os.O_RDONLY)
-    except OSError:  # not ours to remove, or gone
+        descriptor = _opened(folder / ABOUT)
+    except OSError:  # not ours to read, or gone
         yield False
         return
     try:
         yield _locked(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _opened(path: Path) -> int:
+    """Open a file for writing, which network disks want for an exclusive lock, else for reading."""
+    with suppress(PermissionError):
+        return os.open(path, os.O_RDWR)
+    return os.open(path, os.O_RDONLY)
 
 
 def _locked(descriptor: int) -> bool:
