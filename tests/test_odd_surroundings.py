@@ -372,15 +372,18 @@ def test_a_stopped_partner_is_waited_for_only_so_long(folder: Path, recipe: Path
     command = [sys.executable, "-m", "cmr_ssp.cli", *map(str, words), "--devices", "2", "--device", "cpu"]
     pipe, patience = subprocess.PIPE, os.environ | {"CMR_SSP_PATIENCE": "5"}
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=patience) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line.startswith("training 0/"):
-                break
-        (partner,) = psutil.Process(process.pid).children()
-        partner.suspend()
-        began = time.monotonic()
-        _, err = process.communicate(timeout=120)
-        assert time.monotonic() - began < 60
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if line.startswith("training ") and not line.startswith("training 0/"):
+                    break  # both are past the forming of their group, which waits by other rules
+            (partner,) = psutil.Process(process.pid).children()
+            partner.suspend()
+            began = time.monotonic()
+            _, err = process.communicate(timeout=120)
+            assert time.monotonic() - began < 60
+        finally:  # else a failure would wait for ever
+            process.kill()
     assert process.returncode == 1, err
     assert "lost another process, which ended, was stopped" in err
     assert "Traceback" not in err
