@@ -100,7 +100,8 @@ class _Guard(QObject):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Let the window close, or keep it open."""
-        if event is None or watched is not self._window or event.type() != QEvent.Type.Close:
+        # The type first: PySide6 still sends other events here once it has taken the attributes away.
+        if event is None or event.type() != QEvent.Type.Close or watched is not self._window:
             return False
         if self._is_seen and not may_close(self._window, self._bench.desk.titles, self._edits):
             event.ignore()
