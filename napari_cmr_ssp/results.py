@@ -69,10 +69,8 @@ class Results:
 
     def add(self, result: Result) -> None:
         """Note a new file; an older one of the same exam and run is no longer shown."""
-        same = [
-            r for r in self._results if (r.subject, r.file.parent) == (result.subject, result.file.parent)
-        ]
-        self._results = [each for each in self._results if each not in same] + [result]
+        of = (result.subject, result.file.parent)
+        self._results = [each for each in self._results if (each.subject, each.file.parent) != of] + [result]
 
     def of(self, exam: Exam) -> list[Result]:
         """Return those of an exam, oldest first."""

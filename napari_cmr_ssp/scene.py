@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from cmr_ssp.anatomy import Phase
+from cmr_ssp.subjects import same_affine
 from numpy.typing import NDArray
 from psygnal import Signal
 
@@ -163,7 +164,7 @@ class Scene:
         """Let labels that are opened or begun over the shown exam belong to it, if they lie on its grid."""
         for image in self._ours("image"):
             affine = image.metadata["affine"]
-            same = np.allclose(layer.metadata.get("affine", affine), affine, rtol=1e-3, atol=1e-2)
+            same = same_affine(layer.metadata.get("affine", affine), affine)
             if same and EXAM not in layer.metadata and layer.data.shape == image.data.shape:
                 layer.metadata = {**image.metadata, **layer.metadata}
 

@@ -11,7 +11,7 @@ import numpy as np
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.errors import ImageError, OutputError, Problem, Severity
 from cmr_ssp.files import open_cine, write_segmentation
-from cmr_ssp.subjects import CineStack, Grid
+from cmr_ssp.subjects import CineStack, Grid, same_affine
 from numpy.typing import NDArray
 
 from napari_cmr_ssp import edits
@@ -145,7 +145,7 @@ def _on_source(
     for source in sources:
         with suppress(ImageError):
             grid = open_cine(source).grid
-            if not np.allclose(grid.affine, affine, rtol=1e-3, atol=1e-2):
+            if not same_affine(grid.affine, affine):
                 continue
             if grid.shape != _volume(labels):
                 what = f"its volumes have the shape {_volume(labels)}, those of {source.name} {grid.shape}"

@@ -17,7 +17,7 @@ from cmr_ssp.files.nifti import read_header
 from cmr_ssp.files.nrrd import SUFFIX, SlicerSegmentation, read_slicer
 from cmr_ssp.files.stacks import open_stack
 from cmr_ssp.files.writing import written_numbering
-from cmr_ssp.subjects import CineStack, Grid, Segmentation, Subject
+from cmr_ssp.subjects import CineStack, Grid, Segmentation, Subject, same_affine
 
 _SNAP_LABELS = "labels.txt"
 _SNAP_ROW = re.compile(r'\s*(\d+)(?:\s+[\d.]+){6}\s+"(.*)"')
@@ -138,12 +138,8 @@ def _check_grid(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64],
     if shape != grid.shape:
         what = f"its shape (slice, row, column) is {shape}, that of its cine {grid.shape}"
         raise LabelError.of(path, what, _SAVE)
-    if not any(_same(affine, known) for known in (grid.affine, placed_affine(grid))):
+    if not any(same_affine(affine, known) for known in (grid.affine, placed_affine(grid))):
         raise LabelError.of(path, "its affine differs from that of its cine", _SAVE)
-
-
-def _same(affine: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    return bool(np.allclose(affine, other, rtol=1e-3, atol=1e-2))
 
 
 def _on_grid(path: Path, found: SlicerSegmentation, grid: Grid) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from cmr_ssp.errors import CmrSspError
 from cmr_ssp.files.nifti import UNREADABLE, NiftiHeader, read_header
 from cmr_ssp.files.pixels import read_stored
-from cmr_ssp.subjects import Frames, Grid
+from cmr_ssp.subjects import Frames, Grid, same_affine
 
 _KEY = "cmr-ssp segmentation"
 _COMMENT = 6  # the code of plain text in a NIfTI extension
@@ -150,5 +150,4 @@ def why_kept(path: Path, grid: Grid, cine: str, *, predicts: bool) -> Kept | Non
 def _same_exam(mark: LabelMark | None, cine: str, header: NiftiHeader, grid: Grid) -> bool:
     if mark is not None and mark.cine and cine:
         return mark.cine == cine
-    alike = np.allclose(header.affine, grid.affine, rtol=1e-3, atol=1e-2)
-    return bool(alike) and header.shape[1:] == grid.shape
+    return same_affine(header.affine, grid.affine) and header.shape[1:] == grid.shape

@@ -3,7 +3,16 @@
 from cmr_ssp.subjects.cohort import Cohort
 from cmr_ssp.subjects.sorting import SortOptions
 from cmr_ssp.subjects.split import Role, Split
-from cmr_ssp.subjects.stack import LARGE_BYTES, Acquisition, CineStack, Frames, Grid, Segmentation, SliceOrder
+from cmr_ssp.subjects.stack import (
+    LARGE_BYTES,
+    Acquisition,
+    CineStack,
+    Frames,
+    Grid,
+    Segmentation,
+    SliceOrder,
+    same_affine,
+)
 from cmr_ssp.subjects.subject import FrameSource, LabelSource, Origin, Subject
 
 __all__ = [
@@ -22,4 +31,5 @@ __all__ = [
     "SortOptions",
     "Split",
     "Subject",
+    "same_affine",
 ]

@@ -52,6 +52,11 @@ class Grid:
     slice_order: SliceOrder = SliceOrder.UNKNOWN
 
 
+def same_affine(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
+    """Tell whether two voxel-to-world matrices agree, but for what programs round when they save."""
+    return bool(np.allclose(one, other, rtol=1e-3, atol=1e-2))
+
+
 @dataclass(frozen=True, slots=True)
 class Acquisition:
     """What is known of scanner and scan, and nothing of the person or the day.
