@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import cache, partial
 from itertools import count
 from pathlib import Path
 
@@ -29,11 +30,12 @@ def planned(cines: Sequence[Path], stacks: Sequence[CineStack], output: Path, *,
     targets: list[Path] = []
     problems: list[Problem] = []
     for cine, stack in zip(cines, stacks, strict=True):
-        target = _target(cine, stack, output, targets, len(cines))
+        digest = cache(partial(_digest, stack))  # reads every pixel, so only where a file is there, and once
+        target = _target(cine, stack, digest, output, targets, len(cines))
         targets.append(target)
         try:
-            digest = _digest(stack) if target.exists() else ""
-            check_segmentation_target(target, stack, digest, predicts=True, replace=replace)
+            known = digest() if target.exists() else ""
+            check_segmentation_target(target, stack, known, predicts=True, replace=replace)
         except OutputError as error:
             problems += error.problems
     if len(set(targets)) < len(targets):
@@ -74,7 +76,14 @@ def set_aside(path: Path, stack: CineStack, digest: str) -> tuple[Problem, ...]:
     return (Problem(str(path), f"{kept}; it is replaced", f"The old file is {copy.name}.", Severity.WARNING),)
 
 
-def _target(cine: Path, stack: CineStack, output: Path, taken: Collection[Path], n_cines: int) -> Path:
+def _target(
+    cine: Path,
+    stack: CineStack,
+    digest: Callable[[], str],
+    output: Path,
+    taken: Collection[Path],
+    n_cines: int,
+) -> Path:
     if output.name.endswith(SUFFIXES):
         if n_cines > 1:
             raise OutputError.of(output, f"is one file for {n_cines} cines", "Give a folder.")
@@ -82,12 +91,12 @@ def _target(cine: Path, stack: CineStack, output: Path, taken: Collection[Path],
     if not may_be_exam(cine):
         return output / f"{stem_of(cine)}{_ENDING}"
     names = _names(output, exam_id(cine))  # the folder of an exam may be named after a person
-    return next(path for path in names if path not in taken and not _is_of_another(path, stack))
+    return next(path for path in names if path not in taken and not _is_of_another(path, stack, digest))
 
 
-def _is_of_another(path: Path, stack: CineStack) -> bool:
+def _is_of_another(path: Path, stack: CineStack, digest: Callable[[], str]) -> bool:
     """Tell whether a file belongs to another exam of the same id: some anonymisers give one to all."""
-    return path.exists() and standing(path, stack, _digest(stack)) is Kept.OTHER_EXAM
+    return path.exists() and standing(path, stack, digest()) is Kept.OTHER_EXAM
 
 
 def _names(folder: Path, name: str) -> Iterator[Path]:
