@@ -9,14 +9,14 @@ if TYPE_CHECKING:
     from napari_cmr_ssp.reader import Reader
 
 _PLUGIN = "napari-cmr-ssp"
-_NIFTI = "NIfTI (*.nii.gz *.nii)"
+NIFTI_FILTER = "NIfTI (*.nii.gz *.nii)"
 
 
 def open_cine_file() -> Reader | None:
     """Ask for a NIfTI file and open it; the answer is for napari, which has nothing left to read."""
     from qtpy.QtWidgets import QFileDialog
 
-    chosen, _ = QFileDialog.getOpenFileName(None, "Open a cardiac MR cine", "", _NIFTI)
+    chosen, _ = QFileDialog.getOpenFileName(None, "Open a cardiac MR cine", "", NIFTI_FILTER)
     _open(chosen)
     return None
 
@@ -42,7 +42,7 @@ def save_chosen_labels() -> list[str]:
         show_warning("Choose a labels layer in the layer list, then save it.")
         return []
     name = str(Path.home() / f"{layer.name}.nii.gz")
-    chosen, _ = QFileDialog.getSaveFileName(None, "Save labels", name, _NIFTI)
+    chosen, _ = QFileDialog.getSaveFileName(None, "Save labels", name, NIFTI_FILTER)
     from napari_cmr_ssp.writer import write_labels
 
     data, attributes, _ = layer.as_layer_data_tuple()

@@ -100,9 +100,8 @@ def add_versions(
 
 def _add_version(folder: Path, exam: Exam, drawing: Drawing, phase: Phase, frame: int) -> Path:
     checkpoint = str(drawing.about.get("checkpoint", ""))
-    origin = (
-        Origin.CORRECTED if checkpoint else Origin.IMPORTED
-    )  # which descends as the version before it does
+    # Imported labels descend as the version before them does.
+    origin = Origin.CORRECTED if checkpoint else Origin.IMPORTED
     labels = _segmentation(drawing.data[frame], frame)
     prediction = _prediction(exam, drawing, frame) if checkpoint else None
     version = add_version(

@@ -12,13 +12,12 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QPushButton, QWidget
 from napari_cmr_ssp.exams import Exam
 from napari_cmr_ssp.job_worker import Job
 from napari_cmr_ssp.layers import EXAM
+from napari_cmr_ssp.palette import NIFTI_FILTER
 from napari_cmr_ssp.saving import Drawing, add_versions
 from napari_cmr_ssp.scene import Scene
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.job_desk import JobDesk
 from napari_cmr_ssp.writer import show_problems, write_structures
-
-_FILTER = "NIfTI (*.nii.gz *.nii)"
 
 
 class SaveButton(QPushButton):
@@ -71,7 +70,9 @@ class SaveButton(QPushButton):
         if layer is None:
             return
         name = f"{layer.metadata.get('subject') or layer.name}_seg.nii.gz"
-        chosen, _ = QFileDialog.getSaveFileName(self, "Save labels", str(self._workspace() / name), _FILTER)
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "Save labels", str(self._workspace() / name), NIFTI_FILTER
+        )
         if chosen:
             self.save_file(Path(chosen))
 

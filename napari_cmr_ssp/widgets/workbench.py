@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from cmr_ssp.runs import Records, RunSummary
 
 
+_NO_EXAM = ("exam", "none is shown", "Double click a subject under Data, or drop a file on the canvas.")
+
+
 class Workbench(QWidget):
     """Pick subjects and phases, pretrain and fine-tune in the background, see the overlay and its Dice.
 
@@ -138,9 +141,7 @@ class Workbench(QWidget):
     def segment_shown(self, run: RunSummary) -> None:
         """Segment all frames of the shown exam, and write a file."""
         if self.session.exam is None:
-            self._refuse(
-                "exam", "none is shown", "Double click a subject under Data, or drop a file on the canvas."
-            )
+            self._refuse(*_NO_EXAM)
             return
         self._segment(run, [self.session.exam.subject])
 
@@ -165,9 +166,7 @@ class Workbench(QWidget):
         """Rebuild the shown frame from a part of it."""
         exam = self.session.exam
         if exam is None:
-            self._refuse(
-                "exam", "none is shown", "Double click a subject under Data, or drop a file on the canvas."
-            )
+            self._refuse(*_NO_EXAM)
             return
         frame = self.scene.frame
         doing = work.rebuilding(run, exam.subject, frame, seed, hidden, self.preferences)
@@ -311,13 +310,11 @@ class Workbench(QWidget):
         self.reconstructions.show_records(records)
 
     def _segment(self, run: RunSummary, subjects: Sequence[Subject]) -> None:
-        found: list[Result] = []
+        found: list[Result] = []  # files, since labels of many cines would fill the memory
 
         def keep(one: SegmentedSubject) -> None:
             assert one.file is not None  # an output folder is named
-            found.append(
-                Result(one.subject, run.name, one.file)
-            )  # labels of many cines would fill the memory
+            found.append(Result(one.subject, run.name, one.file))
 
         output = run.folder / "segmentations"
         doing = work.segmenting(run.folder, subjects, self.preferences, keep, output)
