@@ -88,6 +88,40 @@ def test_two_processes_agree_on_how_many_updates_a_time_limit_leaves(two: Path) 
     assert kept.provenance.machine["processes"] == 2
 
 
+# ---- who waits how long -------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the launcher was tried on Linux alone")
+@pytest.mark.parametrize(("late", "met"), [((6, 0), True), ((0, 20), False)], ids=["first", "partner"])
+def test_only_the_first_process_may_be_late(tmp_path: Path, late: tuple[int, int], met: bool) -> None:
+    """It builds banks and validates meanwhile; a partner that does not come was stopped."""
+    words = [sys.executable, str(HERE / "barrier_process.py")]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]),
+        "CMR_SSP_PATIENCE": "3",
+    }
+    first, partner = (
+        subprocess.Popen(
+            [*words, str(number), str(tmp_path / "store"), str(seconds)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number, seconds in enumerate(late)
+    )
+    try:
+        out, _ = first.communicate(timeout=120)
+        assert out.startswith("met" if met else "lost")
+        if not met:
+            assert float(out.split()[1]) < 10
+        else:
+            assert partner.communicate(timeout=120)[0].startswith("met")
+    finally:
+        for process in (first, partner):
+            process.kill()
+            process.wait()
+
+
 # ---- what is refused ----------------------------------------------------------------------------
 
 

@@ -98,7 +98,7 @@ def make_fabric(
     if team.devices > most:
         remedy = f"Ask for {most} at most, or choose another device."
         raise DeviceError.of(f"--devices {team.devices}", f"this machine has {most} of {device.type}", remedy)
-    strategy = DDPStrategy(timeout=_patience(), find_unused_parameters=freezes)
+    strategy = DDPStrategy(timeout=patience(), find_unused_parameters=freezes)
     return Fabric(
         accelerator=device.type,
         devices=team.devices,
@@ -108,8 +108,8 @@ def make_fabric(
     )
 
 
-def _patience() -> timedelta:
-    """Return how long a process waits for a partner's part of an update before it gives up.
+def patience() -> timedelta:
+    """Return how long a process waits for a partner that has nothing else to do before it gives up.
 
     ``CMR_SSP_PATIENCE`` overrules it, in seconds.
     """

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cmr_ssp.devices import patience
+
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
@@ -91,9 +93,13 @@ class Processes:
         return told
 
     def wait(self) -> None:
-        """Wait until all processes are here, also while the first builds a slice bank or validates."""
+        """Wait until all processes are here, also while the first builds a slice bank or validates.
+
+        The others wait hours for the first; the first, which comes last, waits for them as for an update.
+        """
         if self._patient is not None:
-            torch.distributed.barrier(group=self._patient)
+            limit = patience() if self.first else _WAIT
+            torch.distributed.monitored_barrier(self._patient, timeout=limit)
 
 
 ALONE = Processes()
