@@ -24,8 +24,8 @@ import numpy as np
 import torch
 from cmr_ssp.files import open_cohort
 from cmr_ssp.recipes import Augmentation, Crop
-from cmr_ssp.samples.bank import SliceBank
-from cmr_ssp.samples.bank_building import slice_bank
+from cmr_ssp.samples.bank.building import slice_bank
+from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.views import make_views
 from common import SPACING_MM, Size, arguments, by_turns, rate, verdict, write_cines
 from monai.data import DataLoader, Dataset, MetaTensor

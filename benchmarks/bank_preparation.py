@@ -15,7 +15,7 @@ from pathlib import Path
 import authors_preparation
 import torch
 from cmr_ssp.files import open_cohort
-from cmr_ssp.samples.bank_building import slice_bank
+from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.subjects import Subject
 from common import PAPER_ANCHOR, QUICK, arguments, by_turns, rate, verdict, write_cines
 from monai.transforms import Compose, EnsureChannelFirstd, EnsureTyped, LoadImaged

@@ -23,7 +23,7 @@ N_SLICES = 100_000
 
 def enlarge(small: Path, large: Path, n_slices: int) -> None:
     """Write a bank with `n_slices` slices, those of the small one first, the others all zero."""
-    from cmr_ssp.samples.bank_files import seal
+    from cmr_ssp.samples.bank.files import seal
 
     large.mkdir()
     index, about = np.load(small / "index.npy"), json.loads((small / "bank.json").read_text())
@@ -55,7 +55,7 @@ from cmr_ssp.events import Cancel
 from cmr_ssp.pretraining import make_objective
 from cmr_ssp.recipes import load_recipe
 from cmr_ssp.runs import Provenance, Run
-from cmr_ssp.samples.bank import open_bank
+from cmr_ssp.samples.bank.slices import open_bank
 from cmr_ssp.training import train
 
 bank, folder, method, updates = open_bank(Path(sys.argv[1])), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
@@ -79,7 +79,7 @@ def resident(bank: Path, run: Path, method: str, updates: int) -> int:
 def main() -> None:
     chosen = arguments(__doc__.splitlines()[0], updates=150)
     from cmr_ssp.files import open_cohort
-    from cmr_ssp.samples.bank_building import slice_bank
+    from cmr_ssp.samples.bank.building import slice_bank
 
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

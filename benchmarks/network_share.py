@@ -22,8 +22,8 @@ from cmr_ssp.files import open_cohort
 from cmr_ssp.pretraining import make_objective
 from cmr_ssp.recipes import PRETRAINING, PretrainRecipe, load_recipe
 from cmr_ssp.runs import Provenance, Run
-from cmr_ssp.samples.bank import SliceBank
-from cmr_ssp.samples.bank_building import slice_bank
+from cmr_ssp.samples.bank.building import slice_bank
+from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.views import Views, make_views
 from cmr_ssp.training import train
 from cmr_ssp.training.stepper import Stepper

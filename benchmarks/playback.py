@@ -22,10 +22,10 @@ from common import verdict
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication, QWidget
 
-from napari_cmr_ssp.layers import image_layer
+from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.preferences import Preferences
-from napari_cmr_ssp.widgets.dock import dock_workbench
-from napari_cmr_ssp.widgets.workbench import Workbench
+from napari_cmr_ssp.scene.layers import image_layer
+from napari_cmr_ssp.workbench import Workbench
 
 TARGET = 0.97
 SIZE = (1500, 900)

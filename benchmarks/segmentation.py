@@ -28,9 +28,9 @@ import torch
 from cmr_ssp.anatomy import BACKGROUND, N_CLASSES, Phase
 from cmr_ssp.evaluation import SubjectRole, mean_dice, score_segmentation
 from cmr_ssp.files import open_cohort, open_stack, read_segmentation
-from cmr_ssp.files.phantom import write_phantom_cohort
 from cmr_ssp.jobs import Settings, finetune
 from cmr_ssp.networks import UNet, fold_norms
+from cmr_ssp.phantoms import write_phantom_cohort
 from cmr_ssp.prediction import Segmenter, load_segmenter, segment_stack
 from cmr_ssp.prediction.batches import slice_batches
 from cmr_ssp.prediction.segment import _largest_components, _middle

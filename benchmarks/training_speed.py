@@ -18,10 +18,10 @@ from cmr_ssp.anatomy import N_CLASSES, Structure
 from cmr_ssp.devices import autocast, choose_precision
 from cmr_ssp.evaluation import mean_dice
 from cmr_ssp.files import open_cohort
-from cmr_ssp.files.phantom import write_phantom_cohort
 from cmr_ssp.finetuning import SegmentationCriterion
 from cmr_ssp.jobs import Settings, evaluate, finetune
 from cmr_ssp.networks import UNet
+from cmr_ssp.phantoms import write_phantom_cohort
 from cmr_ssp.recipes import SegmentationRecipe, load_recipe
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects.split import draw_split

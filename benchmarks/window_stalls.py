@@ -15,13 +15,13 @@ from pathlib import Path
 
 import napari
 import numpy as np
-from cmr_ssp.files.phantom import write_phantom_cohort
+from cmr_ssp.phantoms import write_phantom_cohort
 from common import verdict
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
 from napari_cmr_ssp.preferences import Preferences, free_threads
-from napari_cmr_ssp.widgets.workbench import Workbench
+from napari_cmr_ssp.workbench import Workbench
 
 TRAINING_TARGET_MS, PLAYING_TARGET_MS = 20.0, 40.0
 FRAMES_A_SECOND = 20

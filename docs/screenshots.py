@@ -20,8 +20,8 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.subjects import Role
 from qtpy.QtWidgets import QApplication
 
+from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.preferences import Preferences, free_threads
-from napari_cmr_ssp.widgets.dock import dock_workbench
 
 IMAGES = Path(__file__).parent / "images"
 LARGE, SMALL = (1400, 880), (1000, 640)

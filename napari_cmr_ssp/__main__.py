@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from cmr_ssp.subjects import Role
 from cmr_ssp.subjects.split_file import read_split
 
+from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.preferences import read_preferences
-from napari_cmr_ssp.widgets.dock import dock_workbench
 
 if TYPE_CHECKING:
     from cmr_ssp.subjects import Cohort
 
-    from napari_cmr_ssp.exams import Exam
-    from napari_cmr_ssp.widgets.workbench import Workbench
+    from napari_cmr_ssp.scene.exams import Exam
+    from napari_cmr_ssp.workbench import Workbench
 
 
 def open_workbench(viewer: Any, cohort: Path | None, workspace: Path | None, run: str | None) -> Workbench:

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import Problem
-from cmr_ssp.files import dicom_exams
+from cmr_ssp.files.layouts import dicom_exams
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split, draw_subjects
 from psygnal import SignalGroupDescriptor
 
-from napari_cmr_ssp.exams import Exam
+from napari_cmr_ssp.scene.exams import Exam
 
 Ticks = Mapping[str, frozenset[Phase]]
 """The labelled phases to train on, by subject id; no empty entries."""

@@ -6,8 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
+SLOW = ROOT / "tests" / "slow"
 
 # Tensors are tiny here: threads would only wait for one another. Set before anything imports torch.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,10 +19,15 @@ os.environ["PYTEST_QT_API"] = BINDING
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what needs Qt, so that these tests can be run again with another binding."""
+    """Mark what needs Qt, so that it can be run with another binding, and what can be left out."""
     for item in items:
-        if isinstance(item, pytest.Function) and "qapp" in item.fixturenames:
+        fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
+        if "qapp" in fixtures:
             item.add_marker("window")
+        if "real_data" in fixtures:
+            item.add_marker("real_data")
+        if SLOW in item.path.parents:
+            item.add_marker("slow")
 
 
 @pytest.fixture(scope="session", autouse=True)

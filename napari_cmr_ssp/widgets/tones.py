@@ -9,7 +9,7 @@ from qtpy.QtCore import QEvent, QModelIndex
 from qtpy.QtGui import QBrush, QColor, QPalette, QShowEvent
 from qtpy.QtWidgets import QLabel, QStyledItemDelegate, QWidget
 
-from napari_cmr_ssp.models.text_table import TONE_ROLE, Tone
+from napari_cmr_ssp.widgets.text_table import TONE_ROLE, Tone
 
 _MIDDLE_GREY = 128
 _ON_DARK = {Tone.ERROR: "#ff8a80", Tone.WARNING: "#f0b840", Tone.FAINT: "#9da2ab"}

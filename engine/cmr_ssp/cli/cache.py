@@ -8,14 +8,14 @@ from cmr_ssp.cli.options import Shown
 from cmr_ssp.cli.terminal import make_table
 
 if TYPE_CHECKING:
-    from cmr_ssp.samples.bank_room import StoredBank
+    from cmr_ssp.samples.bank.room import StoredBank
 
 
 def list_banks(*, terminal: Shown) -> None:
     """List the slice banks that are kept: size, last use, and whether a process has them open."""
     from cmr_ssp.cache import cache_limit_bytes
-    from cmr_ssp.samples.bank_room import gib, stored_banks
-    from cmr_ssp.samples.bank_store import default_bank_folder
+    from cmr_ssp.samples.bank.room import gib, stored_banks
+    from cmr_ssp.samples.bank.store import default_bank_folder
 
     folder, limit = default_bank_folder(), cache_limit_bytes()
     banks = stored_banks(folder)
@@ -28,8 +28,8 @@ def list_banks(*, terminal: Shown) -> None:
 
 def clear(*, terminal: Shown) -> None:
     """Remove all slice banks but those that a process has open; they are built again when needed."""
-    from cmr_ssp.samples.bank_room import clear_banks, gib
-    from cmr_ssp.samples.bank_store import default_bank_folder
+    from cmr_ssp.samples.bank.room import clear_banks, gib
+    from cmr_ssp.samples.bank.store import default_bank_folder
 
     folder = default_bank_folder()
     removed, problems = clear_banks(folder)
@@ -41,7 +41,7 @@ def clear(*, terminal: Shown) -> None:
 
 
 def _row(bank: StoredBank) -> tuple[str, ...]:
-    from cmr_ssp.samples.bank_room import gib
+    from cmr_ssp.samples.bank.room import gib
 
     used = bank.last_used.astimezone().strftime("%Y-%m-%d %H:%M")
     return (bank.folder.name, gib(bank.n_bytes), used, bank.state.value)

@@ -101,7 +101,7 @@ def split(
 def _known(folder: Path, authors_yaml: Path | None, terminal: Terminal) -> Split:
     """Return the roles that the authors gave, and say whom the folder lacks."""
     from cmr_ssp.files import open_cohort
-    from cmr_ssp.files.published import published_split_of
+    from cmr_ssp.files.layouts.published import published_split_of
     from cmr_ssp.subjects.published_split import read_authors_split
 
     known = read_authors_split(authors_yaml) if authors_yaml else published_split_of(folder)

@@ -63,7 +63,7 @@ def _make(out: Path, terminal: Terminal) -> Results:
     """Write the cohort, train, and write what came of it."""
     from cmr_ssp.evaluation import SCORE_COLUMNS
     from cmr_ssp.files import open_cohort
-    from cmr_ssp.files.phantom import write_phantom_cohort
+    from cmr_ssp.phantoms import write_phantom_cohort
 
     with terminal.console.status(f"making {_SUBJECTS} phantom subjects ..."):
         write_phantom_cohort(out / "cohort", _SUBJECTS, seed=1)

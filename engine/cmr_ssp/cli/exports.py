@@ -67,7 +67,7 @@ def export(
     from cmr_ssp import exports
     from cmr_ssp.exports.moments import check_moments, check_targets
     from cmr_ssp.files import open_cine
-    from cmr_ssp.files.nifti import stem_of
+    from cmr_ssp.files.formats.nifti import stem_of
 
     stack = open_cine(source)
     volumes = _volumes(segmentation, stack, labels)
@@ -151,10 +151,10 @@ def volumes(
     terminal: Shown,
 ) -> None:
     """Measure the volume of each structure in each frame, in ml, and flag ED and ES."""
-    from cmr_ssp.evaluation import VOLUMES_BEGIN, frame_volumes, volumes_csv
-    from cmr_ssp.files.edited import read_label_volumes
-    from cmr_ssp.files.label_marks import LabelMark, read_mark
-    from cmr_ssp.files.nifti import stem_of
+    from cmr_ssp.files.formats.nifti import stem_of
+    from cmr_ssp.files.labels.importing import read_label_volumes
+    from cmr_ssp.files.labels.marks import LabelMark, read_mark
+    from cmr_ssp.function import VOLUMES_BEGIN, frame_volumes, volumes_csv
 
     if not segmentations:
         raise LabelError.of(csv, "no label file was named that it could be made from", "Name at least one.")
@@ -208,8 +208,8 @@ def _volumes(path: Path, stack: CineStack, labels: str | None) -> NDArray[np.uin
 
 def _moments(text: str, volumes: NDArray[np.uint8], stack: CineStack) -> list[Moment]:
     """Read ``ED,ES``, ``all`` or ``0,12``; a segmentation of one frame has but that one."""
-    from cmr_ssp.evaluation import find_ed_es, frame_volumes
     from cmr_ssp.exports import Moment
+    from cmr_ssp.function import find_ed_es, frame_volumes
 
     measured = frame_volumes(volumes, stack.grid.spacing_mm, "")
     labelled = [row.frame for row in measured if any(ml is not None for ml in row.ml.values())]

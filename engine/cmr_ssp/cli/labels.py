@@ -15,7 +15,7 @@ from cmr_ssp.cli.terminal import make_table
 from cmr_ssp.errors import LabelError, Severity
 
 if TYPE_CHECKING:
-    from cmr_ssp.files.label_record import LabelVersion
+    from cmr_ssp.files.versions.origin import LabelVersion
     from cmr_ssp.subjects import Segmentation, Subject
 
 _Labels = Annotated[Path, Parameter(name="--labels", help="Folder of label versions, apart from the cohort.")]
@@ -51,7 +51,7 @@ def add(
     Nothing is overwritten, neither the cohort's own labels nor earlier versions.
     """
     from cmr_ssp.files import import_labels, verified
-    from cmr_ssp.files.label_versions import add_version, require_apart
+    from cmr_ssp.files.versions.versions import add_version, require_apart
     from cmr_ssp.subjects import Origin
 
     if corrected_from and drawn_anew:
@@ -95,7 +95,7 @@ def list_labels(
 ) -> None:
     """List label versions, where each comes from, and which are in use."""
     from cmr_ssp.files import list_versions
-    from cmr_ssp.files.label_versions import newest_versions
+    from cmr_ssp.files.versions.versions import newest_versions
 
     versions, problems = list_versions(folder)
     newest = set(newest_versions(versions).values())
@@ -134,7 +134,7 @@ def _phases_of(
     path: Path, found: Sequence[Segmentation], subject: Subject, phase: Phase | None
 ) -> dict[Phase, Segmentation]:
     """Tell which labels belong to which phase: as asked, by known frames, by name, or by the LV of two."""
-    from cmr_ssp.files.phases import phases_by_size
+    from cmr_ssp.files.labels.phases import phases_by_size
 
     if not found:
         raise LabelError.of(path, "it has no labelled voxel", "Draw something, or give another file.")

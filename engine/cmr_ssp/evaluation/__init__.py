@@ -13,23 +13,17 @@ from cmr_ssp.evaluation.scores import (
     score_segmentation,
     scores_csv,
 )
-from cmr_ssp.evaluation.volumes import VOLUMES_BEGIN, FrameVolumes, find_ed_es, frame_volumes, volumes_csv
 
 __all__ = [
     "DIGEST_DIGITS",
     "SCORES_BEGIN",
     "SCORE_COLUMNS",
-    "VOLUMES_BEGIN",
-    "FrameVolumes",
     "Score",
     "Scored",
     "SubjectRole",
     "dice",
-    "find_ed_es",
-    "frame_volumes",
     "mean_dice",
     "read_scores",
     "score_segmentation",
     "scores_csv",
-    "volumes_csv",
 ]

@@ -15,8 +15,8 @@ from cmr_ssp.anatomy import Structure, rgb
 from cmr_ssp.atomic import replacing, write_bytes
 from cmr_ssp.exports.dicom_parts import MANUFACTURER, MODEL, load_highdicom, software_version
 from cmr_ssp.exports.moments import Moment, planned
-from cmr_ssp.files.geometry import placed_affine
-from cmr_ssp.files.nrrd import RAS_TO_LPS
+from cmr_ssp.files.formats.geometry import placed_affine
+from cmr_ssp.files.formats.nrrd import RAS_TO_LPS
 from cmr_ssp.subjects import CineStack, Grid
 
 OPACITY = 0.4

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.errors import ImageError, OutputError
-from cmr_ssp.files.geometry import placed_affine
-from cmr_ssp.files.nrrd import RAS_TO_LPS
+from cmr_ssp.files.formats.geometry import placed_affine
+from cmr_ssp.files.formats.nrrd import RAS_TO_LPS
 from cmr_ssp.subjects import Grid
 
 _OFF_GRID = 0.1

@@ -23,7 +23,7 @@ from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import CmrSspError, OutputError, Problem, Severity
 from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.files import open_stack, read_segmentation, write_segmentation
-from cmr_ssp.files.writing import write_image
+from cmr_ssp.files.labels.writing import write_image
 from cmr_ssp.made_folder import MadeFolder
 from cmr_ssp.subjects import Cohort, Role, Segmentation, Split, Subject
 

@@ -71,7 +71,7 @@ def write_phases(
     OutputError
         Before anything is written, where a frame is missing or a file is in the way.
     """
-    from cmr_ssp.files.writing import write_image
+    from cmr_ssp.files.labels.writing import write_image
 
     endings = ["_seg.nii.gz", ".nii.gz"] if images else ["_seg.nii.gz"]
     written, *pictures = planned(folder, name, moments, stack, endings, replace=replace)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from cmr_ssp.anatomy import TITLES, Structure, rgb
 from cmr_ssp.atomic import write_bytes
 from cmr_ssp.exports.moments import Moment, planned
-from cmr_ssp.files.geometry import placed_affine
-from cmr_ssp.files.nrrd import RAS_TO_LPS
+from cmr_ssp.files.formats.geometry import placed_affine
+from cmr_ssp.files.formats.nrrd import RAS_TO_LPS
 from cmr_ssp.subjects import CineStack, Grid
 
 _TERMS = {

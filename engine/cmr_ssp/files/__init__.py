@@ -4,12 +4,12 @@ from cmr_ssp.files.checks import check_pixels
 from cmr_ssp.files.cine_writing import write_cine
 from cmr_ssp.files.cohorts import open_cohort
 from cmr_ssp.files.dicom import exam_id
-from cmr_ssp.files.edited import import_labels
-from cmr_ssp.files.label_versions import add_version, list_versions, with_label_versions
-from cmr_ssp.files.labels import read_segmentation
-from cmr_ssp.files.phases import verified
+from cmr_ssp.files.labels.importing import import_labels
+from cmr_ssp.files.labels.phases import verified
+from cmr_ssp.files.labels.reading import read_segmentation
+from cmr_ssp.files.labels.writing import write_segmentation
 from cmr_ssp.files.stacks import open_cine, open_stack
-from cmr_ssp.files.writing import write_segmentation
+from cmr_ssp.files.versions.versions import add_version, list_versions, with_label_versions
 
 __all__ = [
     "add_version",

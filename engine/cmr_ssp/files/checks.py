@@ -9,8 +9,8 @@ from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import CmrSspError, Problem, Severity
 from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.files.dicom import may_be_exam
-from cmr_ssp.files.labels import read_segmentation
-from cmr_ssp.files.phases import verified
+from cmr_ssp.files.labels.phases import verified
+from cmr_ssp.files.labels.reading import read_segmentation
 from cmr_ssp.files.stacks import open_stack
 from cmr_ssp.subjects import Cohort, Segmentation, SliceOrder, Subject
 

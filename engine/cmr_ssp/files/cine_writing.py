@@ -9,8 +9,8 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.files.nifti import CINE_SIGNATURE
-from cmr_ssp.files.writing import check_target, write_grid, write_nifti
+from cmr_ssp.files.formats.nifti import CINE_SIGNATURE
+from cmr_ssp.files.labels.writing import check_target, write_grid, write_nifti
 from cmr_ssp.subjects import CineStack
 
 

@@ -12,14 +12,14 @@ import numpy as np
 
 from cmr_ssp.anatomy import Numbering
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity, is_text
-from cmr_ssp.files import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook, sunnybrook_exams
-from cmr_ssp.files import folder as plain
 from cmr_ssp.files.dicom.sources import is_zip, may_be_exam
-from cmr_ssp.files.folders import entries, is_folder, unreadable_problems
-from cmr_ssp.files.labels import label_header_problems
-from cmr_ssp.files.nifti import is_nifti, read_header
-from cmr_ssp.files.numbering import stated_numbering
-from cmr_ssp.files.personal_names import personal_problems
+from cmr_ssp.files.formats.folders import entries, is_folder, unreadable_problems
+from cmr_ssp.files.formats.nifti import is_nifti, read_header
+from cmr_ssp.files.labels.reading import label_header_problems
+from cmr_ssp.files.layouts import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook, sunnybrook_exams
+from cmr_ssp.files.layouts import plain as plain
+from cmr_ssp.files.layouts.numbering import stated_numbering
+from cmr_ssp.files.layouts.personal_names import personal_problems
 from cmr_ssp.files.stacks import open_stack
 from cmr_ssp.subjects import CineStack, Cohort, LabelSource, Subject
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
 from cmr_ssp.files.dicom import may_be_exam, open_dicom
-from cmr_ssp.files.frame_reading import open_frames
-from cmr_ssp.files.geometry import grid_of
-from cmr_ssp.files.nifti import NiftiHeader, read_header
-from cmr_ssp.files.pixels import read_stored, scale
+from cmr_ssp.files.formats.frame_reading import open_frames
+from cmr_ssp.files.formats.geometry import grid_of
+from cmr_ssp.files.formats.nifti import NiftiHeader, read_header
+from cmr_ssp.files.formats.pixels import read_stored, scale
 from cmr_ssp.subjects import CineStack, FrameSource, Subject
 
 

@@ -16,7 +16,7 @@ from cmr_ssp.finetuning.loss import SegmentationCriterion
 from cmr_ssp.networks import UNet
 from cmr_ssp.prediction import segment_cine
 from cmr_ssp.recipes import SegmentationRecipe
-from cmr_ssp.samples.bank import SliceBank
+from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.views import make_views
 from cmr_ssp.training import Objective, TrainingLength
 

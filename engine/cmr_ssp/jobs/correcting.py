@@ -8,7 +8,7 @@ import numpy as np
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.files import add_version, open_stack
-from cmr_ssp.files.label_record import LabelVersion
+from cmr_ssp.files.versions.origin import LabelVersion
 from cmr_ssp.jobs.segmenting import Scorer
 from cmr_ssp.runs import Run, file_digest
 from cmr_ssp.subjects import Origin, Segmentation, Subject

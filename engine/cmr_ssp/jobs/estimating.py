@@ -14,7 +14,7 @@ from cmr_ssp.errors import DeviceError, Problem, Severity
 from cmr_ssp.finetuning import SegmentationObjective
 from cmr_ssp.pretraining import METHODS, PretrainObjective
 from cmr_ssp.recipes import ContrastiveRecipe, PretrainRecipe, Recipe, SegmentationRecipe
-from cmr_ssp.samples.bank import empty_bank
+from cmr_ssp.samples.bank.slices import empty_bank
 from cmr_ssp.training import MemoryNeed, memory_need, there_and_back
 
 _TIMED = 8  # slices

@@ -13,7 +13,7 @@ from cmr_ssp.evaluation import Score, SubjectRole, scores_csv
 from cmr_ssp.evaluation.scores import SPACING_COLUMNS
 from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_stack, verified
-from cmr_ssp.files.label_marks import cine_digest
+from cmr_ssp.files.labels.marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT
 from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, read_drawings

@@ -27,8 +27,8 @@ from cmr_ssp.jobs.lifecycle import guarded, is_exhausted, release_memory
 from cmr_ssp.jobs.notices import single_precision, unsure_of_heart
 from cmr_ssp.recipes import DinoRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.runs import Provenance, Run
-from cmr_ssp.samples.bank import SliceBank
-from cmr_ssp.samples.bank_building import slice_bank
+from cmr_ssp.samples.bank.building import slice_bank
+from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split
 from cmr_ssp.team import Team, process_number

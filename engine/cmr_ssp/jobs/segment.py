@@ -11,7 +11,7 @@ from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_cine, write_segmentation
-from cmr_ssp.files.label_marks import cine_digest
+from cmr_ssp.files.labels.marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, tell, unsure_of_heart
 from cmr_ssp.jobs.segmenting import counting_frames

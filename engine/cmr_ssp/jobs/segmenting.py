@@ -18,7 +18,7 @@ from cmr_ssp.files import read_segmentation
 from cmr_ssp.jobs.notices import tell
 from cmr_ssp.prediction import SegmentedStack, Segmenter, load_segmenter, segment_stack
 from cmr_ssp.runs import Provenance, Run, lineage, run_id, store_scores, stored_scores
-from cmr_ssp.samples.bank_building import fingerprint
+from cmr_ssp.samples.bank.building import fingerprint
 from cmr_ssp.subjects import CineStack, Frames, LabelSource, Role, Segmentation, Split, Subject
 
 Drawings = Mapping[Phase, Segmentation]

@@ -11,9 +11,9 @@ from cmr_ssp.atomic import keep_copy
 from cmr_ssp.errors import OutputError, Problem, Severity
 from cmr_ssp.files import exam_id
 from cmr_ssp.files.dicom import may_be_exam
-from cmr_ssp.files.label_marks import Kept, cine_digest
-from cmr_ssp.files.nifti import SUFFIXES, stem_of
-from cmr_ssp.files.writing import check_segmentation_target, standing
+from cmr_ssp.files.formats.nifti import SUFFIXES, stem_of
+from cmr_ssp.files.labels.marks import Kept, cine_digest
+from cmr_ssp.files.labels.writing import check_segmentation_target, standing
 from cmr_ssp.subjects import CineStack
 
 _ENDING = "_seg.nii.gz"

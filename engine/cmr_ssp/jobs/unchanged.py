@@ -8,7 +8,7 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import Problem, RunError, Severity
 from cmr_ssp.events import Noticed, OnEvent
 from cmr_ssp.runs import Provenance, Run, SeenSubjects
-from cmr_ssp.samples.bank import SliceBank
+from cmr_ssp.samples.bank.slices import SliceBank
 
 _ROLES = ("pretraining", "training", "validation")
 _MOST_NAMED = 5

@@ -14,7 +14,7 @@ from cmr_ssp.pretraining.objective import PretrainObjective
 from cmr_ssp.pretraining.pcl import PclObjective
 from cmr_ssp.pretraining.simclr import SimclrObjective
 from cmr_ssp.recipes import PretrainRecipe
-from cmr_ssp.samples.bank import SliceBank
+from cmr_ssp.samples.bank.slices import SliceBank
 
 METHODS: dict[str, type[PretrainObjective[Any]]] = {
     "simclr": SimclrObjective,

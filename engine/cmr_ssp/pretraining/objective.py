@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from cmr_ssp.events import Cancel
 from cmr_ssp.recipes import Augmentation, Crop, PretrainRecipe
-from cmr_ssp.samples.bank import SliceBank
+from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.views import make_views
 from cmr_ssp.training import Objective
 

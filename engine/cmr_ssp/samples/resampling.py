@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cmr_ssp.recipes import Augmentation, Crop
-from cmr_ssp.samples.bank import SliceBank
+from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.seeding import Draws
 
 

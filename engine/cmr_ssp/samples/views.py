@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cmr_ssp.recipes import Augmentation, Crop
-from cmr_ssp.samples.bank import SliceBank
+from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.intensity import augment_intensities, solarise
 from cmr_ssp.samples.resampling import canvas_of, draw_placement, gather, no_placement, resample
 from cmr_ssp.samples.seeding import Draws, generator

@@ -11,7 +11,7 @@ import numpy as np
 from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.files.dicom.candidates import Candidate, Slice, offset, rotation_degrees
 from cmr_ssp.files.dicom.passes import Pass
-from cmr_ssp.files.nifti import MAX_VOXELS
+from cmr_ssp.files.formats.nifti import MAX_VOXELS
 from cmr_ssp.subjects.sorting import SortOptions
 
 _EVEN = 0.1  # share of the slice distance by which slices may be off

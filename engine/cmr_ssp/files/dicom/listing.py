@@ -18,7 +18,7 @@ from cmr_ssp.files.dicom.pixels import RowLoader, decoder_problems
 from cmr_ssp.files.dicom.series import DicomFolder, DicomSeries, SliceTimes
 from cmr_ssp.files.dicom.sources import stamps
 from cmr_ssp.files.dicom.table import FrameTable, make_table
-from cmr_ssp.files.geometry import towards_apex
+from cmr_ssp.files.formats.geometry import towards_apex
 from cmr_ssp.subjects import Acquisition, CineStack
 from cmr_ssp.subjects.sorting import SortOptions
 

@@ -15,7 +15,7 @@ from cmr_ssp.files.dicom.planes import Plane
 from cmr_ssp.files.dicom.reader import ChangedError, Reader, reading
 from cmr_ssp.files.dicom.sources import FileRef
 from cmr_ssp.files.dicom.table import Row
-from cmr_ssp.files.nifti import MAX_VOXELS
+from cmr_ssp.files.formats.nifti import MAX_VOXELS
 
 if TYPE_CHECKING:
     from pydicom import FileDataset

@@ -13,7 +13,7 @@ from cmr_ssp.files.dicom.exam_headers import read_exam
 from cmr_ssp.files.dicom.planes import Plane
 from cmr_ssp.files.dicom.reader import reading
 from cmr_ssp.files.dicom.sources import files_below, stamps
-from cmr_ssp.files.folders import is_folder, is_regular
+from cmr_ssp.files.formats.folders import is_folder, is_regular
 
 _DOMAIN = b"cmr-ssp exam id, version 1\0"
 _DIGITS = 8

@@ -17,8 +17,8 @@ from typing import BinaryIO
 from cmr_ssp.errors import ImageError
 from cmr_ssp.files.dicom.left_out import Fault, left_out_problems
 from cmr_ssp.files.dicom.sources import FileRef, files_below, list_files
-from cmr_ssp.files.folders import is_folder, is_regular
-from cmr_ssp.files.nifti import stamp_of
+from cmr_ssp.files.formats.folders import is_folder, is_regular
+from cmr_ssp.files.formats.nifti import stamp_of
 
 MAX_HEADER_BYTES = 2**26
 """Of one file up to its pixels; a multi-frame cine of 2000 frames has a tenth of it."""

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 
 from cmr_ssp.errors import ImageError
 from cmr_ssp.files.dicom.left_out import Fault, LeftOut, name_of
-from cmr_ssp.files.folders import is_folder, is_regular
-from cmr_ssp.files.nifti import Stamp, stamp, stamp_of
+from cmr_ssp.files.formats.folders import is_folder, is_regular
+from cmr_ssp.files.formats.nifti import Stamp, stamp, stamp_of
 
 MAX_FILES = 50_000
 MAX_FILE_BYTES = 2**30

@@ -24,9 +24,9 @@ from cmr_ssp.files.dicom.fitting import (
 from cmr_ssp.files.dicom.origins import mixed_stack_problems
 from cmr_ssp.files.dicom.passes import Pass
 from cmr_ssp.files.dicom.planes import Plane
-from cmr_ssp.files.geometry import size_problems as voxel_problems
-from cmr_ssp.files.geometry import slice_order
-from cmr_ssp.files.nifti import CINE_SPACING_S
+from cmr_ssp.files.formats.geometry import size_problems as voxel_problems
+from cmr_ssp.files.formats.geometry import slice_order
+from cmr_ssp.files.formats.nifti import CINE_SPACING_S
 from cmr_ssp.subjects import Grid, SliceOrder
 from cmr_ssp.subjects.sorting import SortOptions
 

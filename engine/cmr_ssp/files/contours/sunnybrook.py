@@ -1,0 +1,121 @@
+"""Sunnybrook's contour files as labels: ``IM-0001-NNNN-icontour-manual.txt`` and ``-ocontour-manual.txt``.
+
+A file is a closed polygon, a line a point: column and row in pixels, whole at pixel centres. The inner
+contour bounds the LV cavity, the outer one the myocardium around it; nobody drew the RV. ``NNNN`` counts
+images from 1 as the scanner did: all frames of one slice, then the next slice, beginning at the base.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Structure
+from cmr_ssp.errors import LabelError
+from cmr_ssp.files.formats.folders import is_regular, matching
+
+_FILE = re.compile(r"IM-\d+-(?P<image>\d+)-(?P<kind>[io])contour-manual\.txt", re.IGNORECASE)
+_MAX_BYTES = 2**20
+
+Contours = dict[int, dict[str, Path]]
+
+
+def find_contours(folder: Path) -> Contours:
+    """Return the contour files below a folder by image number (from 1) and kind (``i`` or ``o``)."""
+    found: Contours = defaultdict(dict)
+    for path in filter(is_regular, matching(folder, "**/*contour-manual.txt")):
+        if match := _FILE.fullmatch(path.name):
+            found[int(match["image"])][match["kind"].lower()] = path
+    return dict(found)
+
+
+def labels_from_contours(
+    contours: Contours, n_frames: int, shape: tuple[int, int, int]
+) -> dict[int, NDArray[np.uint8]]:
+    """Draw contours on the grid of a cine.
+
+    Parameters
+    ----------
+    contours : dict
+        As `find_contours` returns them.
+    n_frames : int
+        Frames of the cine, which the image numbers run through within a slice.
+    shape : tuple of int
+        Slices (in the order of the images' numbers: base first), rows and columns.
+
+    Returns
+    -------
+    dict of int to ndarray of uint8, shape (slice, row, column)
+        Labels in the engine's numbers of each frame (from 0) that somebody drew on. Slices without an outer
+        contour have no myocardium.
+
+    Raises
+    ------
+    LabelError
+        Where a file is no polygon, or an image number or a point lies outside the cine.
+    """
+    volumes: dict[int, NDArray[np.uint8]] = {}
+    for image, files in sorted(contours.items()):
+        slice_, frame = divmod(image - 1, n_frames)
+        if not 0 <= slice_ < shape[0]:
+            what = f"image {image} is not among the {shape[0]} x {n_frames} of the cine"
+            raise LabelError.of(next(iter(files.values())), what, "Check that the contours belong to it.")
+        volume = volumes.setdefault(frame, np.zeros(shape, np.uint8))
+        for kind, structure in (("o", Structure.MYO), ("i", Structure.LV)):
+            if kind in files:
+                volume[slice_][fill(read_contour(files[kind], shape[1:]), shape[1:])] = structure
+    for volume in volumes.values():  # an outer contour without an inner one bounds no ring
+        volume[~(volume == Structure.LV).any(axis=(1, 2))] = 0
+    return volumes
+
+
+def read_contour(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """Read the points of one contour, shape (point, 2): column and row in pixels.
+
+    Raises
+    ------
+    LabelError
+        Where the file is no polygon or leaves an image of `shape` (rows, columns).
+    """
+    remedy = "Copy the file again from the data set."
+    try:
+        if path.stat().st_size > _MAX_BYTES:
+            raise ValueError("too large")
+        rows = [line.split() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
+        points = np.array(rows, dtype=np.float64)
+    except (OSError, ValueError) as error:
+        raise LabelError.of(path, f"it is no contour ({error})", remedy) from error
+    if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
+        raise LabelError.of(path, "it is no list of three or more points (column, row)", remedy)
+    if points.min() < -0.5 or (points.max(axis=0) > np.array(shape[::-1]) - 0.5).any():
+        rows_, columns = shape
+        what = f"it leaves the image of {columns} columns and {rows_} rows"
+        raise LabelError.of(path, what, "Check that the contours belong to this cine.")
+    return points
+
+
+def fill(polygon: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return which pixel centres lie inside a polygon (even-odd rule) or are a point of it, (row, column).
+
+    Parameters
+    ----------
+    polygon : ndarray, shape (point, 2)
+        Column and row; the last point is joined to the first.
+    shape : tuple of int
+        Rows and columns.
+    """
+    inside = np.zeros(shape, dtype=np.bool_)
+    columns = np.arange(shape[1])
+    following = np.roll(polygon, -1, axis=0)
+    for row in range(max(0, int(polygon[:, 1].min())), min(shape[0], int(polygon[:, 1].max()) + 2)):
+        crossed = (polygon[:, 1] > row) != (following[:, 1] > row)
+        (x0, y0), (x1, y1) = polygon[crossed].T, following[crossed].T
+        crossings = np.sort(x0 + (row - y0) * (x1 - x0) / (y1 - y0))
+        inside[row] = np.searchsorted(crossings, columns, side="right") % 2 == 1
+    corners = np.rint(polygon[(polygon == np.rint(polygon)).all(axis=1)]).astype(int)
+    inside[corners[:, 1], corners[:, 0]] = True
+    return inside

@@ -1,0 +1,73 @@
+"""CSV tables that come with a cohort."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from cmr_ssp.errors import CmrSspError, CohortError, Problem
+from cmr_ssp.files.formats.folders import is_regular, matching
+
+Row = dict[str, str]
+
+_MAX_DIGITS = 9
+
+
+def read_rows(path: Path, key: str) -> dict[str, Row] | None:
+    """Read a CSV file by the column `key`; None where it has no such column.
+
+    Raises
+    ------
+    CohortError
+        Where the file is unreadable or names a subject twice.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            reader = csv.DictReader(file)
+            if key not in [(name or "").strip() for name in reader.fieldnames or ()]:
+                return None
+            rows = [_clean(row) for row in reader]
+    except (OSError, csv.Error) as error:
+        raise CohortError.of(
+            path, f"it cannot be read as CSV ({error})", "Save it as CSV in UTF-8."
+        ) from error
+    named = [row for row in rows if row.get(key)]
+    table = {row[key]: row for row in named}
+    if len(table) < len(named):
+        twice = sorted(name for name, n in Counter(row[key] for row in named).items() if n > 1)
+        raise CohortError.of(path, f"it names {', '.join(twice)} more than once", "Keep one row a subject.")
+    return table
+
+
+def nearest_table(folder: Path, key: str, levels: int) -> tuple[dict[str, Row], list[Problem]]:
+    """Read the nearest CSV, in a folder or up to `levels` above it, that has the column `key`."""
+    problems: list[Problem] = []
+    for place in folder_and_above(folder, levels):
+        for path in filter(is_regular, matching(place, "*.csv")):
+            try:
+                rows = read_rows(path, key)
+            except CmrSspError as error:
+                problems += error.problems
+                continue
+            if rows is not None:
+                return rows, problems
+    return {}, problems
+
+
+def _clean(row: dict[str | None, str | list[str] | None]) -> Row:
+    """Strip names and cells; cells without a column name are dropped."""
+    return {name.strip(): cell.strip() for name, cell in row.items() if name and isinstance(cell, str)}
+
+
+def whole_number(cell: str) -> int | None:
+    """Read a count from 0 upwards, also as spreadsheets write it (``12.0``); None for anything else."""
+    digits = cell.removesuffix(".0")
+    return int(digits) if digits.isdecimal() and len(digits) <= _MAX_DIGITS else None
+
+
+def folder_and_above(folder: Path, levels: int) -> Iterator[Path]:
+    """Go through a folder and the ones above it, where a cohort's table may lie."""
+    yield folder
+    yield from list(folder.parents)[:levels]

@@ -1,0 +1,193 @@
+"""Labels that were taken away, edited in another program, and come back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import TITLES, Numbering, Structure
+from cmr_ssp.errors import CmrSspError, LabelError
+from cmr_ssp.files.formats.geometry import placed_affine
+from cmr_ssp.files.formats.nifti import read_header
+from cmr_ssp.files.formats.nrrd import SUFFIX, SlicerSegmentation, read_slicer
+from cmr_ssp.files.labels.reading import read_numbers, to_structures
+from cmr_ssp.files.labels.writing import written_numbering
+from cmr_ssp.files.stacks import open_stack
+from cmr_ssp.subjects import CineStack, Grid, Segmentation, Subject, same_affine
+
+_SNAP_LABELS = "labels.txt"
+_SNAP_ROW = re.compile(r'\s*(\d+)(?:\s+[\d.]+){6}\s+"(.*)"')
+_FRAME = re.compile(r"_frame(\d+)(?:_E[DS])?(?:_seg)?(?:\.seg)?\.n")
+_SAVE = "Save it on the grid of the image it was drawn on."
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LabelVolumes:
+    """Volumes of a label file, shape (frame, slice, row, column), in the engine's numbers and slice order."""
+
+    labels: NDArray[np.uint8]
+    grid: Grid
+
+
+def import_labels(
+    path: Path,
+    source: Subject | CineStack,
+    *,
+    frame: int | None = None,
+    numbering: Numbering | None = None,
+) -> tuple[Segmentation, ...]:
+    """Read labels that were edited elsewhere as segmentations of a cine.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI, 4D or one frame, or a ``.seg.nrrd`` of 3D Slicer.
+    source : Subject or CineStack
+        What was drawn on.
+    frame : int, optional
+        0-based frame of a file of one volume; of a whole cine, the only one that is read. Else its name says
+        it (``_frame07``), or the cine has one.
+    numbering : Numbering, optional
+        What the numbers mean. Else the file's header says it (where we wrote it and the other program kept
+        that), or the ``labels.txt`` beside it; a ``.seg.nrrd`` names its segments.
+
+    Returns
+    -------
+    tuple of Segmentation
+        Of each frame with a labelled voxel; a structure without a voxel counts as not drawn.
+
+    Raises
+    ------
+    LabelError
+        Where the file is unreadable, lies on another grid, or does not say what its numbers or frame are.
+    """
+    stack = open_stack(source) if isinstance(source, Subject) else source
+    if path.name.lower().endswith(SUFFIX):
+        volumes = _on_grid(path, read_slicer(path), stack.grid)[None]
+    else:
+        volumes = _nifti(path, stack, numbering)
+    if len(volumes) == stack.n_frames and (frame is None or stack.n_frames > 1):
+        places = list(range(stack.n_frames))
+        if frame is not None:
+            places = [_frame_of(path, stack, frame)]
+            volumes = volumes[places]
+    elif len(volumes) == 1:
+        places = [_frame_of(path, stack, frame)]
+    else:
+        what = f"it has {len(volumes)} frames, its cine has {stack.n_frames}"
+        raise LabelError.of(path, what, "Give one volume, or one for each frame of the cine.")
+    found = (_segmentation(labels, t) for labels, t in zip(volumes, places, strict=True))
+    return tuple(segmentation for segmentation in found if segmentation.drawn)
+
+
+def stated_numbering(path: Path) -> Numbering | None:
+    """Return what a label file's numbers mean, by its header or the ITK-SNAP labels beside it."""
+    numbering = written_numbering(path)
+    if numbering is not None:
+        return numbering
+    try:
+        text = (path.parent / _SNAP_LABELS).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    titles = {title: structure for structure, title in TITLES.items()}
+    rows = (_SNAP_ROW.fullmatch(line) for line in text[: 1 << 16].splitlines())
+    return {int(row[1]): titles[row[2]] for row in rows if row and row[2] in titles} or None
+
+
+def _segmentation(labels: NDArray[np.uint8], frame: int) -> Segmentation:
+    present = np.bincount(labels.ravel(), minlength=1 + max(Structure))
+    return Segmentation(labels, frame, frozenset(s for s in Structure if present[s]))
+
+
+def _frame_of(path: Path, stack: CineStack, frame: int | None) -> int:
+    named = _FRAME.search(path.name)
+    if frame is None:
+        frame = int(named[1]) if named else 0 if stack.n_frames == 1 else None
+    if frame is None:
+        what = f"nothing says which of the {stack.n_frames} frames of the cine it belongs to"
+        raise LabelError.of(path, what, "Name the frame, or keep _frameNN (from 0) in its name.")
+    if not 0 <= frame < stack.n_frames:
+        what = f"it labels frame {frame} (counted from 0) of a cine of {stack.n_frames}"
+        raise LabelError.of(path, what, "Name a frame of this cine.")
+    return frame
+
+
+def _nifti(path: Path, stack: CineStack, numbering: Numbering | None) -> NDArray[np.uint8]:
+    try:
+        header = read_header(path)
+        _check_grid(path, header.shape[1:], header.affine, stack.grid)
+        numbers = read_numbers(header)
+    except LabelError:
+        raise
+    except CmrSspError as error:
+        raise LabelError(*error.problems) from error
+    meaning = numbering or stated_numbering(path)
+    if meaning is None:
+        what = "nothing says which structures its numbers are"
+        raise LabelError.of(path, what, f"State the numbering, or keep {_SNAP_LABELS} beside it.")
+    labels = to_structures(numbers, meaning, str(path))
+    return labels[:, ::-1] if stack.grid.slices_reversed else labels
+
+
+def _check_grid(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], grid: Grid) -> None:
+    """Compare grids; a program that keeps no contradictions writes the voxel size that is used."""
+    if shape != grid.shape:
+        what = f"its shape (slice, row, column) is {shape}, that of its cine {grid.shape}"
+        raise LabelError.of(path, what, _SAVE)
+    if not any(same_affine(affine, known) for known in (grid.affine, placed_affine(grid))):
+        raise LabelError.of(path, "its affine differs from that of its cine", _SAVE)
+
+
+def _on_grid(path: Path, found: SlicerSegmentation, grid: Grid) -> NDArray[np.uint8]:
+    """Put what Slicer saved, possibly cropped, back into the whole volume."""
+    to_voxel = np.linalg.inv(placed_affine(grid)) @ found.affine
+    start = np.rint(to_voxel[:3, 3]).astype(int)
+    size = found.voxels.shape[:0:-1]
+    end = start + size
+    turned = not np.allclose(to_voxel[:3, :3], np.eye(3), atol=1e-3)
+    off = np.abs(to_voxel[:3, 3] - start).max() > 1e-2
+    if turned or off or min(start) < 0 or (end > grid.shape[::-1]).any():
+        raise LabelError.of(path, "it does not lie on the grid of its cine", _SAVE)
+    volume = np.zeros(grid.shape, np.uint8)
+    (i0, j0, k0), (i1, j1, k1) = start, end
+    volume[k0:k1, j0:j1, i0:i1] = _structures(path, found)
+    return volume[::-1] if grid.slices_reversed else volume
+
+
+def _structures(path: Path, found: SlicerSegmentation) -> NDArray[np.uint8]:
+    """Give each voxel its segment's structure; segments that nobody knows are refused if they hold voxels."""
+    titles = {TITLES[structure]: structure for structure in Structure}
+    titles |= {structure.name: structure for structure in Structure}
+    labels = np.zeros(found.voxels.shape[1:], np.uint8)
+    known = np.zeros(found.voxels.shape, bool)
+    for name, title, value, layer in found.segments:
+        structure = titles.get(title) or titles.get(name)
+        if structure is not None and 0 <= layer < len(found.voxels):
+            here = found.voxels[layer] == value
+            known[layer] |= here
+            labels[here] = structure
+    if ((found.voxels != 0) & ~known).any():
+        what = f"it holds voxels of another segment than {', '.join(TITLES.values())}"
+        raise LabelError.of(path, what, "Remove that segment, or give it one of these names.")
+    return labels
+
+
+def read_label_volumes(path: Path, numbering: Numbering | None = None) -> LabelVolumes:
+    """Read a NIfTI label file by itself, on its own grid.
+
+    Raises
+    ------
+    LabelError
+        Where it is unreadable, or does not say what its numbers are and `numbering` is not given.
+    """
+    from cmr_ssp.files.stacks import open_cine
+
+    try:
+        stack = open_cine(path)
+    except CmrSspError as error:
+        raise LabelError(*error.problems) from error
+    return LabelVolumes(_nifti(path, stack, numbering), stack.grid)

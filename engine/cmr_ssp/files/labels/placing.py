@@ -1,0 +1,87 @@
+"""Which frame of a cine a volume of its own is: told by comparing the two voxel by voxel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.files.formats.nifti import Stamp, read_header, stamp
+from cmr_ssp.files.formats.pixels import read_stored, scale
+from cmr_ssp.subjects import LabelSource, Subject
+
+_TOLERANCE = 1e-3
+"""Of the volume's range: what rewriting with another scale factor can change."""
+
+
+def placed(subject: Subject) -> tuple[Subject, list[Problem]]:
+    """Give the labels that were drawn on volumes of unknown frame their frames; others stay as they are.
+
+    The cine must be one file. A volume that equals no frame loses its label, with a warning.
+
+    Raises
+    ------
+    ImageError
+        Where an image cannot be read.
+    """
+    waiting = [label for label in subject.labels if label.drawn_on]
+    if not waiting:
+        return subject, []
+    cine = subject.frames[0].path
+    images = tuple(label.drawn_on for label in waiting if label.drawn_on)
+    frames = dict(zip(images, _frames_of(cine, images, (stamp(cine), *map(stamp, images))), strict=True))
+    labels: list[LabelSource] = []
+    problems: list[Problem] = []
+    taken: set[int] = set()
+    for label in subject.labels:
+        frame = frames[label.drawn_on] if label.drawn_on else label.frame
+        if frame is None or (label.drawn_on and frame in taken):
+            problems.append(_unplaced(label, cine, frame))
+            continue
+        taken.add(frame)
+        labels.append(replace(label, frame=frame, drawn_on=None))
+    return replace(subject, labels=tuple(labels)), problems
+
+
+@lru_cache(maxsize=1024)
+def _frames_of(cine: Path, images: tuple[Path, ...], _stamps: tuple[Stamp, ...]) -> list[int | None]:
+    frames = _pixels(cine)
+    return [equal_frame(frames, _pixels(image)[0]) for image in images]
+
+
+def _pixels(path: Path) -> NDArray[np.float32]:
+    header = read_header(path)
+    return scale(read_stored(header), header)
+
+
+def equal_frame(
+    frames: Sequence[NDArray[np.float32]] | NDArray[np.float32], volume: NDArray[np.float32]
+) -> int | None:
+    """Return the index of the frame that a volume is, None where it is none of them.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (frame, slice, row, column)
+        The cine.
+    volume : ndarray, shape (slice, row, column)
+        One volume.
+    """
+    if frames[0].shape != volume.shape:
+        return None
+    worst = [float(np.abs(frame - volume).max()) for frame in frames]
+    nearest = int(np.argmin(worst))
+    return nearest if worst[nearest] <= _TOLERANCE * float(np.ptp(volume)) else None
+
+
+def _unplaced(label: LabelSource, cine: Path, frame: int | None) -> Problem:
+    image = label.drawn_on.name if label.drawn_on else ""
+    what = f"its image {image} equals no frame of {cine.name}; the label is not used"
+    if frame is not None:
+        what = f"its image {image} is frame {frame}, which another phase has; the label is not used"
+    remedy = "Check whether the image belongs to this cine and was not resampled."
+    return Problem(str(label.source.path), what, remedy, Severity.WARNING)

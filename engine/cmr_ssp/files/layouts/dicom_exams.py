@@ -1,0 +1,181 @@
+"""DICOM as hospitals export it: a folder whose subfolders or zip archives hold one exam each.
+
+Folders and archives may be named after people, by name, date of birth or number: subjects are called by
+`exam_id` instead, which says nothing and is the same wherever the exam lies.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
+from cmr_ssp.files.dicom import DicomFolder, exam_id, list_dicom, may_be_exam, open_dicom
+from cmr_ssp.files.dicom.headers import read_study
+from cmr_ssp.files.dicom.reader import first_dicom, reading
+from cmr_ssp.files.dicom.sources import is_zip
+from cmr_ssp.files.formats.folders import entries, is_folder, is_regular
+from cmr_ssp.files.formats.nifti import is_nifti
+from cmr_ssp.files.layouts import sunnybrook_exams
+from cmr_ssp.subjects import CineStack, FrameSource, SortOptions, Subject
+
+NAME = "DICOM exams"
+EXPECTS = "one subfolder or .zip with DICOM files an exam"
+
+
+@dataclass(frozen=True, slots=True)
+class _Exam:
+    path: Path
+    study: str = ""
+    person: str = ""  # a digest; only ever compared
+    is_readable: bool = False
+
+
+def recognises(folder: Path) -> bool:
+    """Tell whether `folder` holds DICOM exams, one a subfolder or archive, or is one."""
+    if is_zip(folder):
+        return bool(_exams(folder))
+    if any(is_nifti(entry) for entry in entries(folder)):
+        return False
+    exams = _exams(folder)
+    return any(exam.is_readable for exam in exams) and not any(
+        _holds_several(exam.path) or sunnybrook_exams.recognises(exam.path)
+        for exam in exams
+        if exam.path != folder
+    )
+
+
+def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
+    """List the subjects in `folder` (or of one archive) by headers.
+
+    An exam that cannot be opened is among them, with one frame that names its place.
+    """
+    ids, problems = _ids(_exams(folder))
+    subjects: list[Subject] = []
+    for subject_id, exam in ids.items():
+        try:
+            stack = open_dicom(exam.path, where=f"subject {subject_id}")
+        except CmrSspError as error:
+            problems += error.problems
+            subjects.append(Subject(subject_id, (FrameSource(exam.path, 0),)))
+        else:
+            subjects.append(_subject(subject_id, exam.path, stack, None))
+    return subjects, problems
+
+
+def is_exam(subject: Subject) -> bool:
+    """Tell whether a subject is a DICOM exam."""
+    return subject.place is not None and may_be_exam(subject.place)
+
+
+def list_series(subject: Subject, options: SortOptions | None = None) -> DicomFolder | None:
+    """List what the exam of a subject holds, as if it were sorted with `options`; None for other files.
+
+    Parameters
+    ----------
+    subject : Subject
+        Of a cohort, refused ones included.
+    options : SortOptions, optional
+        Those of the subject unless given.
+
+    Raises
+    ------
+    ImageError
+        Where there is no DICOM image, or the archive is damaged.
+    """
+    if subject.place is None or not is_exam(subject):
+        return None
+    return list_dicom(subject.place, options or subject.sorting, where=f"subject {subject.id}")
+
+
+def sort_anew(subject: Subject, options: SortOptions) -> tuple[Subject, CineStack]:
+    """Open the exam of a subject with chosen options.
+
+    Returns
+    -------
+    Subject
+        The same person, with the frames that the exam has now; it keeps the options.
+    CineStack
+        Its cine; `problems` and `alterations` say what was computed or left out.
+
+    Raises
+    ------
+    ImageError
+        Where these options do not make a short-axis cine of it.
+    """
+    path = subject.frames[0].path
+    stack = open_dicom(path, options, where=f"subject {subject.id}")
+    return _subject(subject.id, path, stack, options), stack
+
+
+def _subject(subject_id: str, path: Path, stack: CineStack, sorting: SortOptions | None) -> Subject:
+    frames = tuple(FrameSource(path, t) for t in range(stack.n_frames))
+    vendor = stack.acquisition.vendor if stack.acquisition else None
+    return Subject(subject_id, frames, vendor=vendor, sorting=sorting)
+
+
+def _exams(folder: Path) -> list[_Exam]:
+    """Return the exams in a folder; the folder itself where its files or series are one exam."""
+    if is_zip(folder):
+        return _exam(folder)
+    here = [entry for entry in entries(folder) if not entry.name.startswith(".")]
+    below = [exam for entry in here if is_folder(entry) or is_zip(entry) for exam in _exam(entry)]
+    loose = any(is_regular(entry) and not is_zip(entry) for entry in here)
+    alone = _exam(folder) if loose and not below else []
+    studies = {(exam.study, exam.person) for exam in below}
+    if (
+        len(below) > 1
+        and len(studies) == 1
+        and below[0].study
+        and all(is_folder(exam.path) for exam in below)
+    ):
+        return _exam(folder)  # a folder a series
+    return below or alone
+
+
+def _exam(path: Path) -> list[_Exam]:
+    """Read whose exam a path holds, by its first DICOM file; nothing where it has none."""
+    try:
+        ref = first_dicom(path)
+    except ImageError:
+        return [_Exam(path)]  # opening it will say what is wrong
+    if ref is None:
+        return []
+    with reading() as reader:
+        return [_Exam(path, *read_study(reader, ref), is_readable=True)]
+
+
+def _holds_several(path: Path) -> bool:
+    """Tell whether a folder is one above exams of several people."""
+    return is_folder(path) and len({exam.person for exam in _exams(path)}) > 1
+
+
+def _ids(exams: Sequence[_Exam]) -> tuple[dict[str, _Exam], list[Problem]]:
+    """Give each exam its id; of copies of an exam the first one counts."""
+    named: dict[str, list[_Exam]] = defaultdict(list)
+    for exam in exams:
+        named[exam_id(exam.path)].append(exam)
+    what = "this exam is there {} times; the first one is used"
+    copies = [
+        Problem(f"subject {subject_id}", what.format(len(same)), "Remove the copies.", Severity.WARNING)
+        for subject_id, same in named.items()
+        if len(same) > 1
+    ]
+    first = {subject_id: same[0] for subject_id, same in named.items()}
+    return first, [*copies, *_of_one_person(first)]
+
+
+def _of_one_person(exams: Mapping[str, _Exam]) -> list[Problem]:
+    """Say which exams are of one person: between train and test they would make a score too good."""
+    of_person: dict[str, list[str]] = defaultdict(list)
+    for subject_id, exam in exams.items():
+        if exam.person:
+            of_person[exam.person].append(f"subject {subject_id}")
+    remedy = "Give them one role in the split, unless the headers call everybody alike."
+    return [
+        Problem(", ".join(ids), f"{len(ids)} exams are of one person", remedy, Severity.WARNING)
+        for ids in of_person.values()
+        if len(ids) > 1
+    ]

@@ -1,0 +1,50 @@
+"""What layouts of loosely named files share: files by subject, and subjects of which one may be faulty."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from cmr_ssp.errors import CmrSspError, Problem
+from cmr_ssp.files.formats.folders import entries, is_folder, matching
+from cmr_ssp.files.formats.nifti import is_nifti, stem_of
+from cmr_ssp.subjects import Subject
+
+Parts = dict[str, Path]
+"""A subject's files by the end of their names."""
+
+
+def parts_by_subject(paths: Iterable[Path], pattern: re.Pattern[str]) -> dict[str, Parts]:
+    """Collect NIfTI files by the groups ``id`` and ``part`` of a pattern of their stems."""
+    files: dict[str, Parts] = defaultdict(dict)
+    for path in paths:
+        match = pattern.fullmatch(stem_of(path)) if is_nifti(path) else None
+        if match:
+            files[match["id"]][match["part"]] = path
+    return files
+
+
+def here_and_in_own_folders(folder: Path, ending: str) -> list[Path]:
+    """Return what lies in a folder, and the files in its subfolders that are named after those."""
+    here = entries(folder)
+    own = [path for e in here if is_folder(e) for path in matching(e, f"{e.name}{ending}")]
+    return [*here, *own]
+
+
+def subjects_of(
+    files: Mapping[str, Parts], subject_of: Callable[[str, Parts], tuple[Subject, list[Problem]]]
+) -> tuple[list[Subject], list[Problem]]:
+    """Make every subject, and report those that cannot be made; one without frames is left out."""
+    subjects: list[Subject] = []
+    problems: list[Problem] = []
+    for name, parts in sorted(files.items()):
+        try:
+            subject, found = subject_of(name, parts)
+        except CmrSspError as error:
+            problems += error.problems
+            continue
+        subjects += [subject] if subject.frames else []
+        problems += found
+    return subjects, problems

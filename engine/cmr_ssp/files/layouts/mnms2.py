@@ -1,0 +1,89 @@
+"""The M&Ms-2 layout: ``NNN/NNN_SA_CINE.nii.gz`` with ED and ES as volumes of their own, and their labels.
+
+Martin-Isla et al., IEEE JBHI 2023: 1 = LV, 2 = MYO, 3 = RV. Nothing says which frames of the cine ED and ES
+are: `cmr_ssp.files.labels.placing` compares them. Long-axis files (``NNN_LA_...``) are passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from cmr_ssp.anatomy import NUMBERINGS, Phase
+from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.files.formats.folders import entries, matching
+from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
+from cmr_ssp.files.formats.tables import Row, nearest_table
+from cmr_ssp.files.layouts.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
+from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+
+NAME = "M&Ms-2"
+EXPECTS = "NNN/NNN_SA_CINE.nii.gz with NNN_SA_ED.nii.gz, NNN_SA_ES.nii.gz and their _gt files"
+
+KEY = "SUBJECT_CODE"
+
+_FILE = re.compile(r"(?P<id>.+)_SA_(?P<part>CINE|E[DS]|E[DS]_gt)")
+_VENDORS = {"SIEMENS": "Siemens", "PHILIPS": "Philips", "GE": "GE"}
+_CSV_LEVELS = 3
+_NUMBERING = NUMBERINGS["mnms"]
+
+
+def recognises(folder: Path) -> bool:
+    """Tell whether `folder` holds M&Ms-2 files, or subjects' folders with such files."""
+    for entry in entries(folder):
+        if is_nifti(entry):
+            if _FILE.fullmatch(stem_of(entry)):
+                return True
+        elif any(_FILE.fullmatch(stem_of(path)) for path in matching(entry, f"{entry.name}_SA_*.nii*")):
+            return True
+    return False
+
+
+def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
+    """List the subjects in `folder` by names, headers and ``dataset_information.csv``.
+
+    The frames of their labels are guesses until `cmr_ssp.files.verified` has compared the pixels.
+    """
+    table, problems = nearest_table(folder, KEY, _CSV_LEVELS)
+    rows = {code.zfill(3): row for code, row in table.items()}
+    if not rows:
+        what = f"no CSV with a column '{KEY}' lies here or above: vendors and diseases unknown"
+        problems.append(Problem(str(folder), what, "Copy dataset_information.csv here.", Severity.WARNING))
+    subjects, found = subjects_of(
+        _files(folder), lambda name, parts: _subject(name, parts, rows.get(name, {}))
+    )
+    return subjects, problems + found
+
+
+def _files(folder: Path) -> dict[str, Parts]:
+    """Collect the files of each code: those in `folder` itself and in the folders named after a code."""
+    return parts_by_subject(here_and_in_own_folders(folder, "_SA_*"), _FILE)
+
+
+def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:
+    n_frames = read_header(parts["CINE"]).shape[0] if "CINE" in parts else 0
+    has_cine = n_frames > 1
+    phases = [phase for phase in Phase if phase in parts]
+    if has_cine:
+        frames = tuple(FrameSource(parts["CINE"], t) for t in range(n_frames))
+    else:
+        frames = tuple(FrameSource(parts[phase]) for phase in phases)
+    labels: list[LabelSource] = []
+    problems: list[Problem] = []
+    for guess, phase in enumerate(phases):
+        if label := parts.get(f"{phase}_gt"):
+            image = parts[phase] if has_cine else None
+            labels.append(LabelSource(phase, guess, FrameSource(label), _NUMBERING, image))
+    for phase in Phase:
+        if f"{phase}_gt" in parts and phase not in parts:
+            what = f"it labels {phase} of {code}, of which there is no image"
+            problems.append(Problem(str(parts[f"{phase}_gt"]), what, "Add the image or remove the label."))
+    group = row.get("DISEASE") or None
+    return Subject(code, frames, tuple(labels), _vendor(row), group), problems
+
+
+def _vendor(row: Row) -> str | None:
+    """Shorten what the scanners call themselves: ``GE MEDICAL SYSTEMS``, ``Philips Medical Systems``."""
+    stated = row.get("VENDOR", "")
+    words = stated.upper().split()
+    return _VENDORS.get(words[0], stated) if words else None

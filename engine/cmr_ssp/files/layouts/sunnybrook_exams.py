@@ -1,0 +1,115 @@
+"""Sunnybrook as distributed: DICOM images, and contours as text files in ``PATIENT/contours-manual``.
+
+Images and contours lie in two folders side by side. They belong together by the name of the patient's folder
+(``SC-HF-I-1`` is ``SC-HF-I-01``), or by the columns ``PatientID`` and ``OriginalID`` of a CSV beside the two.
+Subjects are called by the codes of the public data; a folder of any other name may be named after a person,
+and its subject is called by `exam_id`. Nobody drew the RV; the frame with the larger LV is ED.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from cmr_ssp.anatomy import NUMBERINGS, Structure
+from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
+from cmr_ssp.files.contours.sunnybrook import find_contours, labels_from_contours
+from cmr_ssp.files.dicom import exam_id, open_dicom
+from cmr_ssp.files.dicom.reader import first_dicom
+from cmr_ssp.files.formats.folders import entries, is_folder, matching
+from cmr_ssp.files.formats.tables import nearest_table
+from cmr_ssp.files.labels.phases import phases_by_size
+from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+
+NAME = "Sunnybrook contours"
+EXPECTS = "CONTOURS/PATIENT/contours-manual beside IMAGES/PATIENT with DICOM files"
+
+_CONTOURS = "contours-manual"
+_CODE = re.compile(r"SC-(HF-N?I|HYP|N)-\d{1,2}|SCD\d{7}", re.I)
+
+
+def recognises(folder: Path) -> bool:
+    """Tell whether `folder` holds a folder of patients' contours."""
+    return bool(_contour_folders(folder))
+
+
+def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
+    """List the patients that have images; contours are read to tell ED from ES."""
+    contours = {_key(place.parent.name): place for place in _contour_folders(folder)}
+    table, problems = nearest_table(folder, "OriginalID", 0)
+    aliases = {_key(row.get("PatientID", "")): _key(original) for original, row in table.items()}
+    images = _image_folders(folder, contours, aliases)
+    subjects: list[Subject] = []
+    for key, exam in sorted(images.items()):
+        try:
+            subject, found = _subject(exam, contours.get(key))
+        except CmrSspError as error:
+            problems += error.problems
+            continue
+        subjects.append(subject)
+        problems += found
+    for key in sorted(set(contours) - set(images)):
+        what = "there is no folder of DICOM images of this patient"
+        remedy = "Name the folder above images and contours, or add the table of PatientID and OriginalID."
+        problems.append(Problem(str(contours[key]), what, remedy, Severity.WARNING))
+    return subjects, problems
+
+
+def _contour_folders(folder: Path) -> list[Path]:
+    return [place for place in matching(folder, f"*/*/{_CONTOURS}") if is_folder(place)]
+
+
+def _image_folders(folder: Path, contours: Iterable[str], aliases: dict[str, str]) -> dict[str, Path]:
+    """Return the DICOM folders by patient, of folders that hold the images of any patient with contours."""
+    wanted = set(contours)
+    found: dict[str, Path] = {}
+    for top in _folders(folder):
+        named = {place: aliases.get(_key(place.name), _key(place.name)) for place in _folders(top)}
+        if wanted.isdisjoint(named.values()):
+            continue
+        for place, key in named.items():
+            if _has_images(place):
+                found.setdefault(key, place)
+    return found
+
+
+def _folders(place: Path) -> list[Path]:
+    return [path for path in entries(place) if is_folder(path) and not path.name.startswith(".")]
+
+
+def _has_images(place: Path) -> bool:
+    try:
+        return first_dicom(place) is not None
+    except ImageError:
+        return False
+
+
+def _key(name: str) -> str:
+    """Return a name without what its writers vary: case, and zeros before numbers."""
+    return re.sub(r"(?<!\d)0+(?=\d)", "", name.casefold())
+
+
+def _subject(exam: Path, contours: Path | None) -> tuple[Subject, list[Problem]]:
+    name = exam.name if _CODE.fullmatch(exam.name) else exam_id(exam)
+    stack = open_dicom(exam, where=f"subject {name}")
+    frames = tuple(FrameSource(exam, t) for t in range(stack.n_frames))
+    vendor = stack.acquisition.vendor if stack.acquisition else None
+    if contours is None:
+        return Subject(name, frames, vendor=vendor), []
+    volumes = labels_from_contours(find_contours(contours), stack.n_frames, stack.grid.shape)
+    sizes = {
+        frame: {structure: int(np.count_nonzero(volume == structure)) for structure in Structure}
+        for frame, volume in volumes.items()
+    }
+    phases = phases_by_size(sizes)
+    labels = tuple(
+        LabelSource(phase, frame, FrameSource(contours), NUMBERINGS["mnms"])
+        for phase, frame in phases.items()
+    )
+    unused = sorted(set(volumes) - set(phases.values()))
+    what = f"contours of frame {', '.join(map(str, unused))} are of neither ED nor ES, and are not used"
+    problem = Problem(str(contours), what, "Nothing, if that is right.", Severity.WARNING)
+    return Subject(name, frames, labels, vendor=vendor), [problem] if unused else []

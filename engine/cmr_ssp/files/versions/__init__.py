@@ -1,0 +1,1 @@
+"""Versions of labels, and where each comes from."""

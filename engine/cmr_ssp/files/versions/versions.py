@@ -1,0 +1,267 @@
+"""A folder of label versions: ``SUBJECT/PHASE/vNNN.nii.gz``, each with a record; nothing is ever overwritten.
+
+The folder lies where the user chose, apart from the cohort. ``v000`` is the prediction that the first
+correction of a phase came from: kept as it was, never used as labels.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.atomic import write_text
+from cmr_ssp.errors import CmrSspError, CohortError, LabelError, OutputError, Problem, Severity
+from cmr_ssp.files.cohorts import header_problems, subfolders
+from cmr_ssp.files.formats.nifti import read_header
+from cmr_ssp.files.labels.phases import in_phase_order, verified
+from cmr_ssp.files.labels.writing import write_segmentation, written_numbering
+from cmr_ssp.files.stacks import open_stack
+from cmr_ssp.files.versions.origin import LabelVersion, name_of, read_record, record_path, record_text
+from cmr_ssp.locking import holding
+from cmr_ssp.subjects import Cohort, FrameSource, LabelSource, Origin, Segmentation, Subject
+
+_LOCK = ".lock"
+_PATIENCE_S = 10.0
+_FILE = re.compile(r"v(\d{3,6})\.(?:json|nii\.gz)")
+
+
+def add_version(
+    folder: Path,
+    subject: Subject,
+    phase: Phase,
+    labels: Segmentation,
+    *,
+    origin: Origin,
+    checkpoint: str = "",
+    prediction: Segmentation | None = None,
+) -> LabelVersion:
+    """Write labels as the newest version of a subject's phase.
+
+    Parameters
+    ----------
+    folder : Path
+        The label folder; made where it is missing.
+    subject, phase : Subject, Phase
+        What was drawn.
+    labels : Segmentation
+        On the grid of the subject's cine.
+    origin : Origin
+        ``IMPORTED``, ``CORRECTED``, or ``MANUAL`` where neither a prediction nor an earlier version was under
+        it. Other than manual labels descend from all that the version before does: who edits a correction
+        elsewhere still corrects the same run.
+    checkpoint : str
+        SHA-256 of the checkpoint whose prediction was corrected.
+    prediction : Segmentation, optional
+        That prediction, at the same frame. The first one of a phase is kept as ``v000``, later ones are not.
+
+    Raises
+    ------
+    LabelError
+        Where the labels are empty, or a correction lacks its checkpoint or the prediction that it began with.
+    OutputError
+        Where it cannot be written.
+    """
+    if not subject.names_files:
+        raise CohortError.of(f"'{subject.id}'", "cannot be a folder's name", "Use letters and digits in ids.")
+    where = f"labels of {subject.id} at {phase}"
+    if not labels.drawn:
+        raise LabelError.of(where, "they have no voxel", "Draw something, or keep the labels that are there.")
+    before, damaged = _versions_of(folder / subject.id, subject.id, phase)
+    if damaged:
+        raise LabelError(*damaged)
+    if origin not in (Origin.MANUAL, Origin.IMPORTED, Origin.CORRECTED) or (
+        bool(checkpoint) != (origin is Origin.CORRECTED)
+    ):
+        remedy = "Name the checkpoint of corrected labels, and of no others."
+        raise LabelError.of(where, f"{origin} labels and a checkpoint do not agree", remedy)
+    if checkpoint and not any(version.number == 0 for version in before):
+        if prediction is None or prediction.frame != labels.frame:
+            what = f"the prediction of frame {labels.frame} that they correct is not given"
+            raise LabelError.of(where, what, "Give it: it is kept beside the labels.")
+        _write(folder, subject, phase, prediction, Origin.PREDICTED, (checkpoint,), None)
+    newest = next((version for version in reversed(before) if version.number), None)
+    inherited = newest.checkpoints if newest and origin is not Origin.MANUAL else ()
+    checkpoints = tuple(dict.fromkeys([*([checkpoint] if checkpoint else []), *inherited]))
+    true_origin = Origin.CORRECTED if checkpoints else origin
+    return _write(folder, subject, phase, labels, true_origin, checkpoints, newest)
+
+
+def list_versions(folder: Path) -> tuple[tuple[LabelVersion, ...], tuple[Problem, ...]]:
+    """List all versions in a label folder by subject, phase and number, and what is damaged there.
+
+    Raises
+    ------
+    LabelError
+        Where there is no such folder.
+    """
+    if not folder.is_dir():
+        raise LabelError.of(folder, "there is no such folder", "Name a folder of label versions.")
+    found: list[LabelVersion] = []
+    problems: list[Problem] = []
+    for place in subfolders(folder):
+        for phase in Phase:
+            versions, damaged = _versions_of(place, place.name, phase)
+            found += versions
+            problems += damaged
+    return tuple(found), tuple(problems)
+
+
+def newest_versions(versions: tuple[LabelVersion, ...]) -> dict[tuple[str, Phase], LabelVersion]:
+    """Return the newest labels of each subject and phase; a kept prediction is none."""
+    return {(version.subject, version.phase): version for version in versions if version.number}
+
+
+def with_label_versions(cohort: Cohort, folder: Path) -> Cohort:
+    """Put the newest versions in place of a cohort's own labels, or beside what it lacks.
+
+    A subject whose newest version is damaged, or was drawn on another cine, is left out with the reason:
+    falling back on older labels unseen would be worse.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        As listed.
+    folder : Path
+        The label folder.
+
+    Returns
+    -------
+    Cohort
+        The same subjects, and what was found wrong.
+
+    Raises
+    ------
+    LabelError
+        Where there is no such folder.
+    """
+    versions, damaged = list_versions(folder)
+    newest = newest_versions(versions)
+    problems = list(damaged)
+    subjects: list[Subject] = []
+    refused = list(cohort.refused)
+    for subject in cohort.subjects:
+        mine = [newest[subject.id, phase] for phase in Phase if (subject.id, phase) in newest]
+        place = folder / subject.id
+        wrong = [problem for problem in damaged if place in Path(problem.where).parents]
+        if mine and not wrong:
+            subject, wrong = _with_versions(subject, mine)
+            problems += wrong
+        usable = not any(problem.severity is Severity.ERROR for problem in wrong)
+        (subjects if usable else refused).append(subject)
+    strangers = sorted({version.subject for version in versions} - {s.id for s in cohort.subjects})
+    if strangers:
+        listed = ", ".join(strangers[:5]) + " ..." * (len(strangers) > 5)
+        what = f"it holds labels of subjects that are not in this cohort ({listed})"
+        problems.append(Problem(str(folder), what, "Nothing, if that is right.", Severity.WARNING))
+    every = tuple(dict.fromkeys((*cohort.problems, *problems)))
+    return replace(cohort, subjects=tuple(subjects), problems=every, refused=tuple(refused))
+
+
+def require_apart(cohort: Cohort, folder: Path) -> None:
+    """Refuse a label folder inside a cohort, which would be listed as more subjects of it.
+
+    Raises
+    ------
+    OutputError
+        Where it lies there.
+    """
+    if folder.resolve().is_relative_to(cohort.root.resolve()):
+        what = "it lies inside the cohort, whose images it would be mistaken for"
+        raise OutputError.of(folder, what, "Choose a folder elsewhere.")
+
+
+def _with_versions(subject: Subject, versions: list[LabelVersion]) -> tuple[Subject, list[Problem]]:
+    try:
+        affine = open_stack(subject).grid.affine
+        sources = [_source(version, affine) for version in versions]
+        replaced = {source.phase for source in sources}
+        kept = [label for label in subject.labels if label.phase not in replaced]
+        subject = replace(subject, labels=tuple(in_phase_order([*kept, *sources])))
+        if any(label.drawn_on for label in kept):  # or a guessed frame might look like that of a version
+            subject, _ = verified(subject)
+        return subject, header_problems(subject)
+    except CmrSspError as error:
+        return subject, list(error.problems)
+
+
+def _source(version: LabelVersion, affine: np.ndarray) -> LabelSource:
+    numbering = written_numbering(version.path)
+    if numbering is None:
+        what = "it is no label version of this program"
+        raise LabelError.of(version.path, what, "Add labels with `cmr-ssp labels add`.")
+    if not np.allclose(read_header(version.path).affine, affine, rtol=1e-3, atol=0.1):
+        what = f"it lies elsewhere than the cine of {version.subject}: it was drawn on another one"
+        raise LabelError.of(version.path, what, "Name the label folder of this cohort.")
+    return LabelSource(
+        version.phase,
+        version.frame,
+        FrameSource(version.path),
+        numbering,
+        origin=version.origin,
+        corrected_from=version.checkpoints,
+    )
+
+
+def _versions_of(place: Path, subject: str, phase: Phase) -> tuple[list[LabelVersion], list[Problem]]:
+    """Read the versions of one phase in a subject's folder; one without a record was never finished."""
+    folder = place / phase
+    versions: list[LabelVersion] = []
+    problems: list[Problem] = []
+    matches = [_FILE.fullmatch(path.name) for path in folder.glob("*.json")]
+    for number in sorted({int(match[1]) for match in matches if match}):
+        try:
+            versions.append(read_record(subject, phase, number, folder / f"{name_of(number)}.nii.gz"))
+        except LabelError as error:
+            problems += error.problems
+    return versions, problems
+
+
+def _write(
+    folder: Path,
+    subject: Subject,
+    phase: Phase,
+    labels: Segmentation,
+    origin: Origin,
+    checkpoints: tuple[str, ...],
+    before: LabelVersion | None,
+) -> LabelVersion:
+    """Write labels, then the record that makes them a version."""
+    place = folder / subject.id / phase
+    with _claimed(place, 0 if origin is Origin.PREDICTED else None) as number:
+        path = place / f"{name_of(number)}.nii.gz"
+        version = LabelVersion(
+            subject.id,
+            phase,
+            number,
+            path,
+            labels.frame,
+            origin,
+            checkpoints,
+            labels.drawn,
+            before.number if before else None,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        write_segmentation(path, labels.labels, open_stack(subject))
+        write_text(record_path(path), record_text(version))
+    return version
+
+
+@contextmanager
+def _claimed(place: Path, wanted: int | None) -> Iterator[int]:
+    """Yield a version number that nobody else has or is about to write; the next one unless `wanted`."""
+    remedy = "Try again when it has ended."
+    busy = OutputError.of(place, "another program is writing labels there", remedy)
+    with holding(place / _LOCK, busy, _PATIENCE_S):
+        taken = {int(match[1]) for path in place.iterdir() if (match := _FILE.fullmatch(path.name))}
+        number = wanted if wanted is not None else max(taken | {0}) + 1
+        written = sorted(place.glob(f"{name_of(number)}.*"))  # left over by one that was killed
+        if written:
+            raise OutputError.of(written[0], "it exists already", "Move it away, or try again.")
+        yield number

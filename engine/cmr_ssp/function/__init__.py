@@ -1,0 +1,5 @@
+"""Clinical function: what is measured on a segmentation, such as volumes of structures."""
+
+from cmr_ssp.function.volumes import VOLUMES_BEGIN, FrameVolumes, find_ed_es, frame_volumes, volumes_csv
+
+__all__ = ["VOLUMES_BEGIN", "FrameVolumes", "find_ed_es", "frame_volumes", "volumes_csv"]

@@ -1,0 +1,1 @@
+"""The slice bank: built once, stored on disk, mapped into memory."""

@@ -1,0 +1,281 @@
+"""Write a slice bank: read, standardise and locate the heart of every subject, several at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.cache import naming_faults
+from cmr_ssp.errors import CacheError, CmrSspError, ImageError, Problem, Severity
+from cmr_ssp.events import Cancel, OnProblem, Progress, ignore_problem, ignore_progress
+from cmr_ssp.files import open_stack, read_segmentation, verified
+from cmr_ssp.files.dicom import signature
+from cmr_ssp.files.labels.reading import label_files
+from cmr_ssp.samples.bank.content import SubjectContent
+from cmr_ssp.samples.bank.files import INDEX, PIXELS, flush_folder, seal
+from cmr_ssp.samples.bank.room import make_room
+from cmr_ssp.samples.bank.slices import SLICE, SliceBank, open_bank
+from cmr_ssp.samples.bank.store import building, default_bank_folder, discard, mark_used
+from cmr_ssp.samples.heart import find_heart
+from cmr_ssp.samples.standardise import standardise
+from cmr_ssp.subjects import Frames, Segmentation, Subject
+
+_FORMAT = 4  # raise when what is stored changes
+_LABEL_PADDING = 2  # float16 views need even offsets
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PreparedSubject:
+    levels: NDArray[np.float16]  # (frame, slice, row, column)
+    index: NDArray[np.void]  # offsets still missing
+    segmentations: tuple[Segmentation, ...]  # cropped like the levels
+    fingerprint: str
+    content: SubjectContent
+
+    @property
+    def n_bytes(self) -> int:
+        return self.levels.nbytes + sum(drawing.labels.nbytes for drawing in self.segmentations)
+
+
+def slice_bank(
+    subjects: Sequence[Subject],
+    parent: Path | None = None,
+    on_progress: Progress = ignore_progress,
+    cancel: Cancel | None = None,
+    on_problem: OnProblem = ignore_problem,
+) -> SliceBank:
+    """Return the bank of these subjects, building it where none fits what is on disk.
+
+    Parameters
+    ----------
+    subjects : sequence of Subject
+        Whose slices it holds.
+    parent : Path, optional
+        Folder of banks, `default_bank_folder` unless given.
+    on_progress : callable, optional
+        Called with the number of subjects done and of all.
+    cancel : Cancel, optional
+        Looked at between the steps of each subject.
+    on_problem : callable, optional
+        Called with a warning where a damaged bank is built anew, or where the limit cannot be kept.
+
+    Raises
+    ------
+    CacheError
+        Where the bank cannot be written, or the limit is set to something impossible.
+    ImageError
+        Naming every file that cannot be used.
+    Cancelled
+        Where somebody asked; nothing of the bank stays.
+    """
+    parent = parent or default_bank_folder()
+    folder = parent / f"bank-{_content_key(subjects)}"
+    bank = _usable(folder, on_problem)
+    if bank is None:
+        make_room(parent)
+        with building(folder) as unfinished:
+            _write(subjects, unfinished, on_progress, cancel or Cancel())
+            _rename(unfinished, folder)
+        bank = open_bank(folder)
+        if (too_much := make_room(parent)) is not None:
+            on_problem(too_much)
+    mark_used(folder)
+    return bank
+
+
+def _usable(folder: Path, on_problem: OnProblem) -> SliceBank | None:
+    """Return the bank that lies in a folder, None where there is none; a damaged one is removed."""
+    if not folder.exists():
+        return None
+    try:
+        return open_bank(folder)
+    except CacheError as error:
+        what = error.problems[0].what
+    discard(folder)
+    on_problem(Problem(str(folder), what, "It is built again; nothing is lost.", Severity.WARNING))
+    return None
+
+
+def _content_key(subjects: Sequence[Subject]) -> str:
+    """Digest everything a bank depends on; a changed file shows in its size or time."""
+    digest = hashlib.blake2b(f"{_FORMAT}".encode(), digest_size=12)
+    for subject in subjects:
+        digest.update(repr((subject.id, subject.frames, subject.labels)).encode())
+        if subject.sorting is not None:  # else the key is that of banks made before there was a choice
+            digest.update(repr(subject.sorting).encode())
+        sources = {frame.path for frame in subject.frames}
+        sources |= {path for label in subject.labels for path in label_files(label)}
+        for path in sorted(sources):
+            for name, size, changed in signature(path):  # empty where it is gone: reading it says so
+                digest.update(os.fsencode(f"{name}|{size}|{changed}"))
+    return digest.hexdigest()
+
+
+def _rename(unfinished: Path, folder: Path) -> None:
+    """Give a finished bank its name, unless another process was faster."""
+    with naming_faults(folder):
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            if not (folder / PIXELS).exists():
+                raise
+        flush_folder(folder.parent)
+
+
+def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, cancel: Cancel) -> None:
+    records: list[NDArray[np.void]] = []
+    fingerprints: list[str] = []
+    contents: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    with _writable(folder / PIXELS) as file:
+        for number, prepared in enumerate(_prepared(subjects, cancel)):
+            if isinstance(prepared, CmrSspError):
+                problems += prepared.problems
+            else:
+                prepared.index["subject"] = number
+                make_room(folder.parent, file.tell() + prepared.n_bytes)
+                with naming_faults(folder.parent):
+                    records.append(_append(file, prepared))
+                fingerprints.append(prepared.fingerprint)
+                contents.append(prepared.content.as_dict())
+            on_progress(number + 1, len(subjects))
+            cancel.check()  # the other subjects may be prepared already
+    if problems:
+        raise ImageError(*problems)
+    about = {
+        "subject_ids": [subject.id for subject in subjects],
+        "fingerprints": fingerprints,
+        "contents": contents,
+    }
+    with naming_faults(folder.parent):
+        np.save(folder / INDEX, np.concatenate(records) if records else np.empty(0, SLICE))
+        seal(folder, about)
+
+
+@contextmanager
+def _writable(path: Path) -> Iterator[BinaryIO]:
+    """Open a file of the bank; opening and closing fail by name, what happens in between has its own."""
+    with naming_faults(path.parent.parent):
+        file = path.open("wb")
+    try:
+        yield file
+    finally:
+        with naming_faults(path.parent.parent):
+            file.close()
+
+
+def _append(file: BinaryIO, prepared: _PreparedSubject) -> NDArray[np.void]:
+    """Write one subject's pixels and return its records with their offsets."""
+    index, (n_frames, n_slices, rows, columns) = prepared.index, prepared.levels.shape
+    start = file.tell()
+    file.write(prepared.levels.data)
+    index["image_at"] = start + np.arange(n_frames * n_slices) * rows * columns * 2
+    index["labels_at"] = -1
+    for segmentation in prepared.segmentations:
+        start = file.tell()
+        file.write(segmentation.labels.data)
+        file.write(bytes(segmentation.labels.size % _LABEL_PADDING))
+        here = slice(segmentation.frame * n_slices, (segmentation.frame + 1) * n_slices)
+        index["labels_at"][here] = start + np.arange(n_slices) * rows * columns
+    return index
+
+
+def _prepared(subjects: Sequence[Subject], cancel: Cancel) -> Iterator[_PreparedSubject | CmrSspError]:
+    """Prepare subjects on all processors, in order, holding few of them in memory at a time."""
+    workers = os.cpu_count() or 1
+    waiting: deque[Future[_PreparedSubject | CmrSspError]] = deque()
+    # One subject a thread already fills the processors; BLAS and torch must not split each step again.
+    with (
+        threadpool_limits(1),
+        ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool,
+    ):
+        for subject in subjects:
+            waiting.append(pool.submit(_prepare, subject, cancel))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _prepare(subject: Subject, cancel: Cancel) -> _PreparedSubject | CmrSspError:
+    cancel.check()
+    try:
+        subject, _ = verified(subject)
+        in_plane_mm, pixels, segmentations = _read(subject)
+    except CmrSspError as error:
+        return error
+    cancel.check()
+    drawings = {label.phase: drawing for label, drawing in zip(subject.labels, segmentations, strict=True)}
+    content = SubjectContent.of(pixels, in_plane_mm, drawings)
+    cine = standardise(pixels)
+    rows, columns = cine.levels.shape[2:]
+    here = (slice(None), slice(cine.top, cine.top + rows), slice(cine.left, cine.left + columns))
+    cropped = tuple(
+        Segmentation(np.ascontiguousarray(drawing.labels[here]), drawing.frame, drawing.drawn)
+        for drawing in segmentations
+    )
+    cancel.check()
+    index = _index(subject, cine.levels, cropped, in_plane_mm)
+    index["mean"], index["highest"] = cine.mean, cine.highest
+    # Torch converts to half precision ten times as fast as numpy, to the same numbers.
+    levels = torch.from_numpy(cine.levels).to(torch.float16).numpy()
+    return _PreparedSubject(levels, index, cropped, fingerprint(pixels), content)
+
+
+def _read(subject: Subject) -> tuple[tuple[float, float], NDArray[np.float32], tuple[Segmentation, ...]]:
+    """Read in-plane spacing, pixels and labels of a subject before complaining about any of its files."""
+    stack = open_stack(subject)
+    pixels = np.empty(0, np.float32)
+    segmentations: list[Segmentation] = []
+    problems: list[Problem] = []
+    try:
+        pixels = stack.load()
+    except CmrSspError as error:
+        problems += error.problems
+    for phase in subject.phases:
+        try:
+            segmentations.append(read_segmentation(subject, phase))
+        except CmrSspError as error:
+            problems += error.problems
+    if problems:
+        raise ImageError(*problems)
+    return stack.grid.spacing_mm[1:], pixels, tuple(segmentations)
+
+
+def _index(
+    subject: Subject,
+    levels: NDArray[np.float32],
+    segmentations: Sequence[Segmentation],
+    in_plane_mm: tuple[float, float],
+) -> NDArray[np.void]:
+    """Return one record a slice, in the order of the levels, without offsets."""
+    n_frames, n_slices, rows, columns = levels.shape
+    index = np.zeros((n_frames, n_slices), SLICE)
+    index["frame"], index["slice"] = np.indices(index.shape)
+    index["n_slices"], index["rows"], index["columns"] = n_slices, rows, columns
+    index["spacing_mm"] = in_plane_mm
+    heart = find_heart(levels, in_plane_mm)
+    index["heart_px"], index["heart_sure"] = (heart.row, heart.column), heart.sure
+    index["phase"] = -1
+    for label, drawing in zip(subject.labels, segmentations, strict=True):
+        index["phase"][drawing.frame] = tuple(Phase).index(label.phase)
+        index["drawn"][drawing.frame] = sum(1 << (structure - 1) for structure in drawing.drawn)
+    return index.reshape(-1)
+
+
+def fingerprint(pixels: Frames) -> str:
+    """Return a digest of a cine's first frame, which tells the same images under another name."""
+    return hashlib.blake2b(np.ascontiguousarray(pixels[0]).data, digest_size=8).hexdigest()

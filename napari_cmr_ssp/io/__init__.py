@@ -1,0 +1,1 @@
+"""Between files and napari: readers, writer, samples, and what a job has made."""

@@ -1,0 +1,77 @@
+"""Segmentations that were made since the window opened: which file holds that of which exam."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from cmr_ssp.files import open_cine
+from cmr_ssp.files.labels.marks import read_mark
+from cmr_ssp.files.labels.reading import to_structures
+from cmr_ssp.files.labels.writing import written_numbering
+from cmr_ssp.subjects import Subject
+from numpy.typing import NDArray
+
+from napari_cmr_ssp.scene.exams import Exam
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoundLabels:
+    """Structures, shape (frame, slice, row, column), and the SHA-256 of the checkpoint that found them."""
+
+    labels: NDArray[np.uint8]
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A segmentation on disk.
+
+    Attributes
+    ----------
+    subject : Subject
+        Whose.
+    run : str
+        Name of the run that made it.
+    file : Path
+        Where it lies.
+    """
+
+    subject: Subject
+    run: str
+    file: Path
+
+    def read(self, exam: Exam) -> FoundLabels | None:
+        """Read the file; None where it is another exam's by now."""
+        return read_found(self.file, exam)
+
+
+def read_found(file: Path, exam: Exam) -> FoundLabels | None:
+    """Read a segmentation that this program wrote of an exam; None where the file is no such thing.
+
+    Raises
+    ------
+    CmrSspError
+        Where the file cannot be read.
+    """
+    mark, numbering = read_mark(file), written_numbering(file)
+    if mark is None or mark.cine != exam.fingerprint or numbering is None:
+        return None
+    return FoundLabels(to_structures(open_cine(file).load(), numbering, str(file)), mark.checkpoint)
+
+
+class Results:
+    """The newest segmentation of each exam by each run."""
+
+    def __init__(self) -> None:
+        self._results: list[Result] = []
+
+    def add(self, result: Result) -> None:
+        """Note a new file; an older one of the same exam and run is no longer shown."""
+        of = (result.subject, result.file.parent)
+        self._results = [each for each in self._results if (each.subject, each.file.parent) != of] + [result]
+
+    def of(self, exam: Exam) -> list[Result]:
+        """Return those of an exam, oldest first."""
+        return [result for result in self._results if exam.is_of(result.subject)]

@@ -1,0 +1,1 @@
+"""Jobs in background threads, and the bar that shows them."""

@@ -1,0 +1,192 @@
+"""What runs now: always visible under the panels."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from cmr_ssp.errors import Problem
+from cmr_ssp.events import (
+    Event,
+    Noticed,
+    Outcome,
+    Preparing,
+    RunStarted,
+    UpdateFinished,
+    WeightsTransferred,
+)
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_cmr_ssp.jobs.worker import Job, JobResult
+from napari_cmr_ssp.widgets.texts import problem_html
+from napari_cmr_ssp.widgets.tones import ToneLabel
+
+_IDLE = "No job is running."
+_ENDINGS = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.FAILED: "Failed"}
+
+
+class JobBar(QWidget):
+    """Title, progress, time left, and the ways to stop; after the end, how it ended and what to do.
+
+    `stop_asked` carries the job, and True where its run shall be discarded. Problems have their own line
+    and stay until the user asks for something else, whatever runs meanwhile.
+    """
+
+    stop_asked = Signal(object, bool)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.title = QLabel(_IDLE)
+        self.title.setTextFormat(Qt.TextFormat.PlainText)
+        self.title.setWordWrap(True)
+        self.note = QLabel()
+        self.note.setWordWrap(True)
+        self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.weights = QLabel()
+        self.weights.setWordWrap(True)
+        self.weights.hide()
+        self.problems = ToneLabel()
+        self.problems.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.problems.hide()
+        self.progress = QProgressBar()
+        self.keep = QPushButton("Stop and keep")
+        self.keep.setToolTip("Stop after this step; the run is kept and can be resumed")
+        self.discard = QPushButton("Discard")
+        self.discard.setToolTip("Stop, and delete this run")
+        self.keep.clicked.connect(lambda: self._stop(discard=False))
+        self.discard.clicked.connect(self._confirm_discard)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.keep)
+        buttons.addWidget(self.discard)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 2, 6, 6)
+        layout.addWidget(self.title)
+        layout.addWidget(self.progress)
+        layout.addWidget(self.note)
+        layout.addWidget(self.weights)
+        layout.addLayout(buttons)
+        layout.addWidget(self.problems)
+        self._job: Job | None = None
+        self._notices: list[Problem] = []
+        self._shows_notices = False
+        self._show_running(False)
+
+    def start(self, job: Job) -> None:
+        """Show a job that starts."""
+        self._job, self._notices, self._shows_notices = job, [], False
+        self.title.setText(job.title)
+        self.title.setToolTip("")
+        self.note.setText("Starting ...")
+        self.note.setToolTip("")
+        self.weights.hide()
+        self.progress.setRange(0, 0)
+        self._show_running(True)
+
+    def take(self, event: Event) -> None:
+        """Show how far it is."""
+        match event:
+            case Preparing(what, done, total):
+                self._advance(done, total, f"{done} of {total} {what}")
+            case RunStarted():
+                self._advance(0, event.updates, f"{event.samples} slices, {event.device}, {event.precision}")
+            case UpdateFinished(update, updates, loss, seconds_left):
+                left = "" if seconds_left is None else f", {timedelta(seconds=round(seconds_left))} left"
+                self._advance(update, updates, f"Update {update} of {updates}, loss {loss:.3f}{left}")
+            case WeightsTransferred():
+                self._show_weights(event)
+            case Noticed(problem):
+                self._notices.append(problem)
+                if self._shows_notices or self.problems.isHidden():  # else an older job's problems stay
+                    self._shows_notices = True
+                    self.show_problems(self._notices)
+
+    def end(self, job: Job, result: JobResult) -> None:
+        """Say how a job ended, why, and what to do."""
+        self._job = None
+        self._show_running(False)
+        kept = ""
+        if result.outcome is Outcome.STOPPED and job.run_folder is not None:
+            has_network = (job.run_folder / "last.safetensors").exists()
+            kept = ", kept: resume it under Runs" if has_network else ", discarded" * job.discarded
+        found = f" ({job.result})" if job.result and result.outcome is Outcome.FINISHED else ""
+        self.title.setText(f"{_ENDINGS[result.outcome]}: {job.title}{found}{kept}")
+        self.title.setToolTip(str(job.result_folder or ""))
+        if result.problems or self._notices:
+            self.show_problems([*result.problems, *self._notices])
+
+    def show_problems(self, problems: Iterable[Problem]) -> None:
+        """Show causes and remedies."""
+        text = problem_html(problems)
+        self.problems.setText(text)
+        self.problems.setVisible(bool(text))
+
+    def tell_saved(self, files: Sequence[Path], *, n_unseen: int) -> None:
+        """Say where segmentations were written, and which are not on screen."""
+        if not files or self._job is not None:
+            return
+        folder = files[0].parent
+        what = files[0].name if len(files) == 1 else f"{len(files)} files"
+        where = html.escape(f"{folder.parent.name}/{folder.name}")
+        later = " It is shown when its exam is opened." if n_unseen else ""
+        later = " They are shown when their exams are opened." if n_unseen > 1 else later
+        self.note.setText(f"Saved {html.escape(what)} in <b>{where}</b>.{later}")
+        self.note.setToolTip(str(folder))
+        self.note.show()
+
+    def clear(self) -> None:
+        """Forget what went wrong, and how the last job ended unless one is running."""
+        self.show_problems(())
+        if self._job is None:
+            self.title.setText(_IDLE)
+            self.weights.hide()
+            self.note.hide()
+
+    def show_waiting(self, n_waiting: int) -> None:
+        """Say how many jobs wait behind the one that runs."""
+        if self._job is not None:
+            self.title.setText(self._job.title + f" ({n_waiting} more waiting)" * (n_waiting > 0))
+
+    def _advance(self, done: int, total: int, note: str) -> None:
+        if self._job is not None and self._job.cancel.requested:
+            return
+        self.progress.setRange(0, total)
+        self.progress.setValue(done)
+        self.note.setText(html.escape(note))
+
+    def _show_weights(self, event: WeightsTransferred) -> None:
+        self.weights.setText(f"Pretrained weights: {event}.")
+        names = [
+            f"<p>{title}: {html.escape(', '.join(tensors))}</p>"
+            for title, tensors in (("Left out", event.left_out), ("Missing", event.missing))
+            if tensors
+        ]
+        self.weights.setToolTip("".join(names))
+        self.weights.show()
+
+    def _show_running(self, running: bool) -> None:
+        self.progress.setVisible(running)
+        self.note.setVisible(running)
+        self.keep.setVisible(running)
+        self.discard.setVisible(running and self._job is not None and self._job.can_be_discarded)
+        self.keep.setText("Stop and keep" if self._job is not None and self._job.can_be_kept else "Stop")
+        self.keep.setEnabled(True)
+        self.discard.setEnabled(True)
+
+    def _stop(self, *, discard: bool) -> None:
+        self.keep.setEnabled(False)
+        self.discard.setEnabled(False)
+        self.note.setText("Stopping after this step ...")
+        self.stop_asked.emit(self._job, discard)
+
+    def _confirm_discard(self) -> None:
+        job = self._job
+        if job is None or job.run_folder is None:
+            return
+        question = f"Stop and delete the run {job.run_folder.name}? It cannot be brought back."
+        yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
+        answer = QMessageBox.question(self, "Discard this run", question, yes | no, no)
+        if answer == yes and job is self._job:  # another may run by now
+            self._stop(discard=True)

@@ -1,0 +1,261 @@
+"""What the panels ask the job workers to do; what is heavy is imported in the worker's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import CmrSspError
+from cmr_ssp.evaluation import read_scores
+from cmr_ssp.events import Cancel, OnEvent, Preparing
+from cmr_ssp.files import open_cohort
+from cmr_ssp.files.dicom import DicomFolder, SortOptions
+from cmr_ssp.files.layouts.dicom_exams import list_series, sort_anew
+from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
+from cmr_ssp.subjects import Cohort, Split, Subject
+
+from napari_cmr_ssp.io.results import Result
+from napari_cmr_ssp.io.sample_data import phantom_cohort_folder
+from napari_cmr_ssp.jobs.worker import Work
+from napari_cmr_ssp.preferences import Preferences
+from napari_cmr_ssp.scene.exams import Exam, read_exam, subject_at
+
+if TYPE_CHECKING:
+    from cmr_ssp.jobs import SegmentedSubject
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """A training that the user asked for.
+
+    Attributes
+    ----------
+    cohort : Cohort
+        Where the subjects are.
+    split : Split
+        What the table says.
+    recipe : Recipe or None
+        All settings; None to resume a run as it was started.
+    run_folder : Path
+        The new run, or the one to resume.
+    ticks : Mapping
+        Labelled phases by subject id; for pretraining of no matter.
+    pretrained : Path or None
+        The run to start from.
+    max_minutes : float or None
+        Time limit.
+    """
+
+    cohort: Cohort
+    split: Split
+    recipe: Recipe | None
+    run_folder: Path
+    ticks: Mapping[str, frozenset[Phase]]
+    pretrained: Path | None = None
+    max_minutes: float | None = None
+
+    @property
+    def resumes(self) -> bool:
+        """Whether it continues a run."""
+        return self.recipe is None
+
+
+def opening(folder: Path) -> Work:
+    """List a cohort."""
+    return lambda *_: open_cohort(folder)
+
+
+def opening_phantoms() -> Work:
+    """Make the phantom cohort, unless it is there, and list it."""
+
+    def work(on_event: OnEvent, _: Cancel) -> Cohort:
+        def report(done: int, total: int) -> None:
+            on_event(Preparing("phantoms made", done, total))
+
+        return open_cohort(phantom_cohort_folder(report))
+
+    return work
+
+
+def reading(subject: Subject) -> Work:
+    """Read an exam."""
+    return lambda *_: read_exam(subject)
+
+
+def reading_dropped(place: Path) -> Work:
+    """Read the exam of a file, folder or archive that was opened in napari itself."""
+    return lambda *_: read_exam(subject_at(place))
+
+
+def reading_result(result: Result, exam: Exam) -> Work:
+    """Read the segmentation of an exam from its file."""
+    return lambda *_: result.read(exam)
+
+
+def listing_series(subject: Subject, options: SortOptions | None = None) -> Work:
+    """List the series of a subject's exam, as if sorted with `options`; problems alone where it fails."""
+
+    def work(*_: object) -> DicomFolder | None:
+        try:
+            return list_series(subject, options)
+        except CmrSspError as error:
+            return DicomFolder((), (), error.problems)
+
+    return work
+
+
+def sorting(subject: Subject, options: SortOptions) -> Work:
+    """Open the exam of a subject with chosen options."""
+    return lambda *_: sort_anew(subject, options)
+
+
+def listing(folder: Path) -> Work:
+    """List the runs in a folder."""
+
+    def work(*_: object) -> object:
+        from cmr_ssp.runs import list_runs
+
+        return list_runs(folder)
+
+    return work
+
+
+def scores_of(run: Path) -> Work:
+    """Read what a run scored so far, nothing where it was not scored."""
+
+    def work(*_: object) -> object:
+        path = run / "scores.csv"
+        return read_scores(path) if path.exists() else ()
+
+    return work
+
+
+def records_of(run: Path) -> Work:
+    """Read what a run rebuilt over its training."""
+
+    def work(*_: object) -> object:
+        from cmr_ssp.runs import Run, read_records
+
+        return read_records(Run(run))
+
+    return work
+
+
+def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -> Work:
+    """Pretrain or train on the ticked labels, or resume either."""
+
+    def work(on_event: OnEvent, cancel: Cancel) -> object:
+        from cmr_ssp import jobs
+        from cmr_ssp.runs import Run
+
+        run, recipe = Run(plan.run_folder), with_threads(plan.recipe, preferences.threads)
+        alike: dict[str, Any] = {
+            "split": plan.split,
+            "settings": jobs.Settings(preferences.device, plan.max_minutes),
+            "resume": plan.resumes,
+            "on_event": on_event,
+            "cancel": cancel,
+        }
+        if pretrains:
+            assert recipe is None or isinstance(recipe, PretrainRecipe)
+            return jobs.pretrain(plan.cohort, recipe, run, **alike)
+        assert recipe is None or isinstance(recipe, SegmentationRecipe)
+        pretrained = Run(plan.pretrained) if plan.pretrained is not None else None
+        budget = jobs.LabelBudget({name: sorted(phases) for name, phases in plan.ticks.items()})
+        return jobs.finetune(plan.cohort, recipe, run, pretrained=pretrained, budget=budget, **alike)
+
+    return work
+
+
+def segmenting(
+    run: Path,
+    subjects: Sequence[Subject],
+    preferences: Preferences,
+    on_found: Callable[[SegmentedSubject], None],
+    output: Path | None = None,
+) -> Work:
+    """Segment all frames of subjects; `on_found` is called in the worker's thread."""
+
+    def work(on_event: OnEvent, cancel: Cancel) -> object:
+        from cmr_ssp import jobs
+        from cmr_ssp.runs import Run
+
+        use_threads(preferences)
+        return jobs.segment_subjects(
+            Run(run),
+            subjects,
+            device=preferences.device,
+            output=output,
+            on_found=on_found,
+            on_event=on_event,
+            cancel=cancel,
+        )
+
+    return work
+
+
+def scoring(run: Path, cohort: Cohort, preferences: Preferences) -> Work:
+    """Score a run on every labelled subject of a cohort."""
+
+    def work(on_event: OnEvent, cancel: Cancel) -> object:
+        from cmr_ssp import jobs
+        from cmr_ssp.runs import Run
+
+        use_threads(preferences)
+        return jobs.evaluate(Run(run), cohort, device=preferences.device, on_event=on_event, cancel=cancel)
+
+    return work
+
+
+def rebuilding(
+    run: Path,
+    subject: Subject,
+    frame: int,
+    seed: int,
+    hidden: float,
+    preferences: Preferences,
+) -> Work:
+    """Hide patches of one frame and let a pretrained network rebuild them."""
+
+    def work(on_event: OnEvent, cancel: Cancel) -> object:
+        from cmr_ssp import jobs
+        from cmr_ssp.runs import Run
+
+        use_threads(preferences)
+        return jobs.reconstruct(
+            Run(run),
+            subject,
+            frame,
+            seed=seed,
+            hidden=hidden,
+            device=preferences.device,
+            on_event=on_event,
+            cancel=cancel,
+        )
+
+    return work
+
+
+def with_threads(recipe: Recipe | None, threads: int) -> Recipe | None:
+    """Fill in the number of threads where the recipe leaves it open."""
+    if recipe is None or recipe.threads is not None:
+        return recipe
+    return recipe.model_copy(update={"threads": threads})
+
+
+def use_threads(preferences: Preferences) -> None:
+    """Leave a processor to the window."""
+    import torch
+
+    torch.set_num_threads(preferences.threads)
+
+
+def new_run_folder(runs: Path, method: str, promised: Collection[Path] = ()) -> Path:
+    """Return the first of ``method-1``, ``method-2`` ... that neither exists nor is promised to a job."""
+    number = 1
+    while (runs / f"{method}-{number}").exists() or runs / f"{method}-{number}" in promised:
+        number += 1
+    return runs / f"{method}-{number}"

@@ -1,0 +1,1 @@
+"""One package a panel: its view, and the tables and dialogs that only it uses."""

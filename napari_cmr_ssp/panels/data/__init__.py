@@ -1,0 +1,1 @@
+"""Subjects of a cohort, their ticks, and how DICOM exams are sorted."""

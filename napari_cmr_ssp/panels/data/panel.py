@@ -1,0 +1,256 @@
+"""Choose a cohort, see its subjects, tick the labelled phases to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.files.dicom import DicomFolder
+from cmr_ssp.subjects import Cohort, Role, Subject
+from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION
+from qtpy.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QMenu,
+    QPushButton,
+    QSpinBox,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_cmr_ssp.leaving import ask_about_ticks
+from napari_cmr_ssp.panels.data.series_view import SeriesView
+from napari_cmr_ssp.panels.data.subject_table import SubjectTable
+from napari_cmr_ssp.session import Session
+from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
+from napari_cmr_ssp.widgets.texts import problem_html
+from napari_cmr_ssp.widgets.tones import ToneLabel
+
+_MANY = 40
+
+
+class DataPanel(QWidget):
+    """The cohort and what is ticked in it.
+
+    Signals: `folder_chosen` (path of a folder or archive), `phantoms_asked`, `exam_asked`, `series_asked` and
+    `choice_asked` (subject).
+    """
+
+    folder_chosen = Signal(object)
+    phantoms_asked = Signal()
+    exam_asked = Signal(object)
+    series_asked = Signal(object)
+    choice_asked = Signal(object)
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        self._model = SubjectTable(session, self)
+        self._visible = QSortFilterProxyModel(self)
+        self._visible.setSourceModel(self._model)
+        self._visible.setFilterKeyColumn(-1)
+        self._visible.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        self._visible.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
+        layout = QVBoxLayout(self)
+        layout.addLayout(self._opening_row())
+        self.summary = QLabel("Open a folder of cines, or try the phantom cohort.")
+        self.summary.setWordWrap(True)
+        layout.addWidget(self.summary)
+        self.problems = QCollapsible("Warnings")
+        self._problem_text = ToneLabel()
+        self.problems.addWidget(self._problem_text)
+        layout.addWidget(self.problems)
+        self.filter = QLineEdit()
+        self.filter.setPlaceholderText("Filter by subject, vendor, group or role")
+        self.filter.setClearButtonEnabled(True)
+        self.filter.textChanged.connect(self._visible.setFilterFixedString)
+        layout.addWidget(self.filter)
+        self.table = self._make_table()
+        layout.addWidget(self.table, stretch=1)
+        self.series = SeriesView()
+        self.series.choice_asked.connect(self.choice_asked)
+        layout.addWidget(self.series)
+        layout.addWidget(self._labels_part())
+        session.events.cohort.connect(self._show_cohort)
+        session.events.ticks.connect(self._show_ticks)
+        session.events.split.connect(self._show_ticks)
+        self._show_cohort()
+
+    def ask_for_folder(self) -> None:
+        """Let the user choose a cohort folder."""
+        chosen = QFileDialog.getExistingDirectory(self, "Open a cohort folder")
+        if chosen:
+            self.folder_chosen.emit(Path(chosen))
+
+    def ask_for_archive(self) -> None:
+        """Let the user choose a zip archive of a DICOM exam."""
+        chosen, _ = QFileDialog.getOpenFileName(self, "Open a DICOM exam", "", "Zip (*.zip *.ZIP)")
+        if chosen:
+            self.folder_chosen.emit(Path(chosen))
+
+    def show_series(self, subject: Subject, folder: DicomFolder | None) -> None:
+        """Show what the exam of a subject holds; nothing where it is no DICOM exam."""
+        if folder is None:
+            self.series.clear()
+        else:
+            self.series.show_exam(subject, folder, self._model.reasons(subject))
+
+    def _opening_row(self) -> QHBoxLayout:
+        self.open_button = QPushButton("Open folder ...")
+        self.open_button.setToolTip("ACDC, M&Ms, Sunnybrook, DICOM exams or a plain folder of NIfTI cines")
+        self.open_button.clicked.connect(self.ask_for_folder)
+        self.archive_button = QPushButton("Open zip ...")
+        self.archive_button.setToolTip("One DICOM exam as a zip archive; nothing is unpacked on disk")
+        self.archive_button.clicked.connect(self.ask_for_archive)
+        self.phantom_button = QPushButton("Phantom cohort")
+        self.phantom_button.setToolTip("Synthetic hearts to try things on; made once, in a few seconds")
+        self.phantom_button.clicked.connect(self.phantoms_asked)
+        return _row(self.open_button, self.archive_button, self.phantom_button)
+
+    def _make_table(self) -> QTableView:
+        table = table_of(self._visible)
+        table.setSortingEnabled(True)
+        table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        table.doubleClicked.connect(self._ask_for_exam)
+        selection_of(table).currentRowChanged.connect(lambda index, _: self._ask_for_series(index))
+        table.row_opened.connect(self._ask_for_exam)
+        table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        table.customContextMenuRequested.connect(self._show_menu)
+        return table
+
+    def _labels_part(self) -> QWidget:
+        """Make what is about labels; a cohort without any has no use for it."""
+        self.labels_part = QWidget()
+        layout = QVBoxLayout(self.labels_part)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(self._drawing_row())
+        layout.addLayout(self._split_row())
+        self.ticked = QLabel()
+        self.ticked.setWordWrap(True)
+        layout.addWidget(self.ticked)
+        return self.labels_part
+
+    def _drawing_row(self) -> QHBoxLayout:
+        self.number = _spin(1, 9999, 5, "How many labelled training subjects to draw")
+        self.seed = _spin(0, 99999, 0, "Seed of the draw; larger draws contain smaller ones")
+        draw = self.draw = QPushButton("Tick drawn")
+        draw.setToolTip("Tick the labels of subjects drawn at random from the training subjects")
+        draw.clicked.connect(self._draw)
+        clear = QPushButton("Clear")
+        clear.clicked.connect(self._session.clear_ticks)
+        return _row(QLabel("Draw"), self.number, QLabel("seed"), self.seed, draw, clear)
+
+    def _draw(self) -> None:
+        """Tick drawn subjects; ticks made by hand go only if the user says so."""
+        keep = False
+        if self._session.is_ticked_by_hand:
+            answer = ask_about_ticks(self, len(self._session.ticks))
+            if answer is None:
+                return
+            keep = answer
+        self._session.tick_drawn(self.number.value(), self.seed.value(), keep=keep)
+
+    def _split_row(self) -> QHBoxLayout:
+        self.test_percent = _spin(
+            0, 90, round(100 * DEFAULT_TEST_FRACTION), "Share of the labelled subjects kept for the test"
+        )
+        self.test_percent.setSuffix(" %")
+        self.split_seed = _spin(0, 99999, 0, "Seed of the split")
+        redraw = QPushButton("Draw split")
+        redraw.setToolTip("Lock test subjects away, evenly over groups; right click a row to choose by hand")
+        redraw.clicked.connect(
+            lambda: self._session.draw_split(self.test_percent.value(), self.split_seed.value())
+        )
+        return _row(QLabel("Test"), self.test_percent, QLabel("seed"), self.split_seed, redraw)
+
+    def _show_cohort(self) -> None:
+        cohort = self._session.cohort
+        problems: tuple[Problem, ...] = cohort.problems if cohort is not None else ()
+        self.problems.setVisible(bool(problems))
+        if cohort is not None:
+            labelled = sum(bool(subject.labels) for subject in cohort.subjects)
+            self.labels_part.setVisible(labelled > 0)
+            n, layout = len(cohort.subjects), cohort.layout
+            refused = f", {len(cohort.refused)} refused" if cohort.refused else ""
+            self.summary.setText(
+                f"<b>{cohort.root.name}</b>: {n} subjects, {labelled} labelled{refused} ({layout})"
+            )
+            n_errors = sum(problem.severity is Severity.ERROR for problem in problems)
+            self.problems.setText(f"{n_errors} problems, {len(problems) - n_errors} warnings")
+            self._problem_text.setText(problem_html(problems, _MANY))
+            self._ask_for_first_series(cohort)
+        self._show_ticks()
+
+    def _show_ticks(self) -> None:
+        ticks, split = self._session.ticks, self._session.split
+        if self._session.cohort is None:
+            self.ticked.clear()
+            return
+        n_volumes = sum(len(phases) for phases in ticks.values())
+        train, test = len(split.ids(Role.TRAIN)), len(split.ids(Role.TEST))
+        ticked = f"<b>{len(ticks)} subjects, {n_volumes} labelled volumes ticked.</b>"
+        few = "" if test else " Without test subjects no score is honest: draw a larger share."
+        self.ticked.setText(f"{ticked} {train} may train, {test} are for the test.{few}")
+
+    def _ask_for_first_series(self, cohort: Cohort) -> None:
+        """Show the series of the exam that was shown before, or of the first one that needs a look."""
+        shown = self.series.subject
+        exams = (*cohort.refused, *cohort.subjects)
+        self.series.clear()
+        if exams and self._session.holds_exams:
+            same = [each for each in exams if shown is not None and each.place == shown.place]
+            self.series_asked.emit((same or exams)[0])
+
+    def _ask_for_series(self, index: QModelIndex) -> None:
+        row = self._visible.mapToSource(index)
+        if row.isValid() and self._session.holds_exams:
+            self.series_asked.emit(self._model.subject(row.row()))
+
+    def _ask_for_exam(self, index: QModelIndex) -> None:
+        row = self._visible.mapToSource(index)
+        if row.isValid() and self._model.is_refused(row.row()):
+            self.choice_asked.emit(self._model.subject(row.row()))
+        elif row.isValid() and row.column() < self._model.columnCount() - len(
+            Phase
+        ):  # else it was meant for a check box
+            self.exam_asked.emit(self._model.subject(row.row()))
+
+    def selected_ids(self) -> list[str]:
+        """Return the ids of the selected rows, but for subjects that were refused."""
+        rows = [self._visible.mapToSource(row).row() for row in selected_rows(self.table)]
+        return [self._model.subject(row).id for row in rows if not self._model.is_refused(row)]
+
+    def _show_menu(self, where: QPoint) -> None:
+        if not self.selected_ids():
+            return
+        menu = QMenu(self)
+        for role in Role:
+            menu.addAction(
+                f"Use for {role}", lambda role=role: self._session.set_role(self.selected_ids(), role)
+            )
+        viewport = self.table.viewport()
+        assert viewport is not None
+        menu.exec(viewport.mapToGlobal(where))
+
+
+def _spin(low: int, high: int, value: int, tool_tip: str) -> QSpinBox:
+    box = QSpinBox()
+    box.setRange(low, high)
+    box.setValue(value)
+    box.setToolTip(tool_tip)
+    box.setAccessibleName(tool_tip)
+    return box
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row

@@ -1,0 +1,104 @@
+"""What the DICOM exam of one subject holds, and why it was refused or what was done to open it."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+
+from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.files.dicom import DicomFolder
+from cmr_ssp.subjects import Subject
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QAbstractItemView, QPushButton, QTableView, QVBoxLayout, QWidget
+
+from napari_cmr_ssp.panels.data.series_table import SeriesTable, may_be_cine, needs_choice
+from napari_cmr_ssp.widgets.tables import table_of, wrap_texts
+from napari_cmr_ssp.widgets.texts import coloured
+from napari_cmr_ssp.widgets.tones import ToneLabel
+
+_LEAST_PX, _MOST_PX = 76, 132
+_WAYS = {
+    "unequal_frames": "resample slices in time by their trigger times",
+    "missing_slice": "leave missing slices out, or interpolate them",
+    "repeated": "take the last or the first acquisition of a slice",
+}
+
+
+class SeriesView(QWidget):
+    """The series of one exam. `choice_asked` carries the subject."""
+
+    choice_asked = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.subject: Subject | None = None
+        self.model = SeriesTable(self)
+        self.about = ToneLabel()
+        self.table = series_view_of(self.model)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
+        self.table.setMinimumHeight(_LEAST_PX)
+        self.table.setMaximumHeight(_MOST_PX)
+        self.choose = QPushButton("Choose how to open ...")
+        self.choose.setToolTip(
+            "Which stack, and what to do with slices that do not fit; shows all trigger times"
+        )
+        self.choose.clicked.connect(lambda: self.choice_asked.emit(self.subject))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.about)
+        layout.addWidget(self.table)
+        layout.addWidget(self.choose)
+        self.hide()
+
+    def show_exam(self, subject: Subject, folder: DicomFolder, reasons: Sequence[Problem]) -> None:
+        """Show what an exam holds.
+
+        Parameters
+        ----------
+        subject : Subject
+            Whose exam.
+        folder : DicomFolder
+            As it would open with the subject's options.
+        reasons : sequence of Problem
+            Why it was refused; empty where it was not.
+        """
+        self.subject = subject
+        self.model.show(folder.series)
+        self.about.setText(_about(subject, folder, reasons))
+        self.choose.setVisible(needs_choice(folder))
+        self.show()
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.subject = None
+        self.hide()
+
+
+def series_view_of(model: SeriesTable) -> QTableView:
+    """Return a view of series whose reasons can be read in full."""
+    table = table_of(model)
+    wrap_texts(table, 0, 2)
+    return table
+
+
+def _about(subject: Subject, folder: DicomFolder, reasons: Sequence[Problem]) -> str:
+    name = f"<b>{html.escape(subject.id)}</b>"
+    if reasons:
+        whats = coloured("; ".join(problem.what for problem in reasons), Severity.ERROR)
+        ways = _ways_on(folder)
+        # a remedy of the command line helps only where the window has none
+        on = f"Ways on: {'; '.join(ways)}." if ways else html.escape(reasons[0].remedy)
+        return f"{name} was refused: {whats}. {on}"
+    if subject.sorting is not None:
+        stack = folder.stack(subject.sorting.series or 1)
+        done = stack.alterations if stack is not None else ()
+        how = coloured(", ".join(done), Severity.WARNING) if done else "nothing was computed or left out"
+        return f"{name} is open as you chose: {how}."
+    return f"{name}: series of the exam"
+
+
+def _ways_on(folder: DicomFolder) -> list[str]:
+    likely = [series for series in folder.series if may_be_cine(series)]
+    several = ["choose which stack is the cine"] * (len(likely) > 1)
+    needed = {choice for series in likely for choice in series.choices}
+    return several + [way for choice, way in _WAYS.items() if choice in needed]

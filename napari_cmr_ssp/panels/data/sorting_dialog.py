@@ -1,0 +1,198 @@
+"""How to open a DICOM exam that can be sorted in more than one way, or was refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cmr_ssp.errors import Severity
+from cmr_ssp.files.dicom import DicomFolder, DicomSeries, SortOptions
+from cmr_ssp.subjects import CineStack, Subject
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QFormLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_cmr_ssp.panels.data.series_table import SeriesTable, may_be_cine
+from napari_cmr_ssp.panels.data.series_view import series_view_of
+from napari_cmr_ssp.panels.data.slice_table import SliceTable
+from napari_cmr_ssp.widgets.tables import fit_columns, selected_rows, selection_of, table_of
+from napari_cmr_ssp.widgets.texts import coloured, problem_html
+from napari_cmr_ssp.widgets.tones import ToneLabel
+
+_SIZE_PX = (720, 540)
+_SERIES_PX = 110
+_FIELDS: dict[str, tuple[str, dict[str, str]]] = {
+    "unequal_frames": (
+        "Slices with another number of frames",
+        {"refuse": "Do not open the exam", "resample": "Resample in time, by trigger time"},
+    ),
+    "repeated": (
+        "Slices that were acquired again",
+        {"last": "Take the last acquisition", "first": "Take the first acquisition"},
+    ),
+    "missing_slice": (
+        "Missing or rotated slices",
+        {
+            "refuse": "Do not open the exam",
+            "skip": "Leave them out",
+            "interpolate": "Interpolate between their neighbours",
+        },
+    ),
+}
+
+
+class SortingDialog(QDialog):
+    """Asks which stack, and what to do with slices that do not fit; shows the slice x frame table first.
+
+    It reads no file: `preview_asked` (subject, options) is answered by `take`, and `open_asked` carries the
+    same two once the user is content.
+    """
+
+    preview_asked = Signal(object, object)
+    open_asked = Signal(object, object)
+
+    def __init__(self, subject: Subject, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(f"How to open {subject.id}")
+        self.resize(*_SIZE_PX)
+        self._subject = subject
+        self._folder: DicomFolder | None = None
+        self._is_taking = False
+        self._chosen = subject.sorting.series if subject.sorting is not None else None
+        self.series = SeriesTable(self)
+        self.series_table = series_view_of(self.series)
+        self.series_table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.series_table.setMaximumHeight(_SERIES_PX)
+        self.fields = {name: _combo(texts) for name, (_, texts) in _FIELDS.items()}
+        self.slices = SliceTable(self)
+        self.slice_table = table_of(self.slices)
+        fit_columns(self.slice_table)
+        self.verdict = ToneLabel("Reading ...")
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
+        open_button = buttons.addButton("Open exam", QDialogButtonBox.ButtonRole.AcceptRole)
+        assert open_button is not None
+        self.open_button = open_button
+        buttons.accepted.connect(self.accept)
+        buttons.rejected.connect(self.reject)
+        self._lay_out(buttons)
+        self._set_options(subject.sorting or SortOptions())
+        for field in self.fields.values():
+            field.currentIndexChanged.connect(self._ask)
+        selection_of(self.series_table).selectionChanged.connect(self._choose)
+        self._offer()
+
+    @property
+    def options(self) -> SortOptions:
+        """What is chosen now."""
+        return SortOptions(self._chosen, *self._values())
+
+    def accept(self) -> None:
+        """Close, and ask for the exam to be opened."""
+        if self.open_button.isEnabled():
+            super().accept()
+            self.open_asked.emit(self._subject, self.options)
+
+    def take(self, options: SortOptions, folder: DicomFolder) -> None:
+        """Show what `options` make of the exam; an answer to an earlier question is left aside."""
+        if options != self.options:
+            return
+        self._folder = folder
+        if self._chosen is None and self._choose_first(folder):
+            return
+        self._is_taking = True
+        self.series.show(folder.series)
+        if self._chosen is not None:
+            self.series_table.selectRow(self._chosen - 1)
+        self._is_taking = False
+        self._offer()
+
+    def _choose_first(self, folder: DicomFolder) -> bool:
+        """Choose the first series that may be the cine, and ask what it would be."""
+        likely = [n for n, series in enumerate(folder.series, start=1) if may_be_cine(series)]
+        if likely:
+            self._chosen = likely[0]
+            self._ask()
+        return bool(likely)
+
+    def _choose(self) -> None:
+        rows = selected_rows(self.series_table)
+        if rows and not self._is_taking:
+            self._chosen = rows[0].row() + 1
+            self._ask()
+
+    def _ask(self) -> None:
+        self.open_button.setEnabled(False)
+        self.preview_asked.emit(self._subject, self.options)
+
+    @property
+    def _shown(self) -> DicomSeries | None:
+        if self._folder is None or self._chosen is None or self._chosen > len(self._folder.series):
+            return None
+        return self._folder.series[self._chosen - 1]
+
+    @property
+    def _stack(self) -> CineStack | None:
+        """The cine that these options make of the chosen series."""
+        if self._folder is None or self._chosen is None or self._shown is None:
+            return None
+        return self._folder.stack(self._chosen)
+
+    def _offer(self) -> None:
+        """Show the fields that matter to the chosen series, its table, and what will be done."""
+        shown, stack = self._shown, self._stack
+        self.slices.show(shown, self.options)
+        choices = shown.choices if shown is not None else frozenset()
+        for name, field in self.fields.items():
+            self.form.setRowVisible(field, name in choices)
+        self.open_button.setEnabled(stack is not None)
+        if self._folder is not None:
+            self.verdict.setText(_verdict(self._folder, shown, stack))
+
+    def _values(self) -> list[Any]:
+        return [self.fields[name].currentData() for name in ("unequal_frames", "repeated", "missing_slice")]
+
+    def _set_options(self, options: SortOptions) -> None:
+        for name, field in self.fields.items():
+            field.setCurrentIndex(field.findData(getattr(options, name)))
+
+    def _lay_out(self, buttons: QDialogButtonBox) -> None:
+        self.form = QFormLayout()
+        for name, (label, _) in _FIELDS.items():
+            self.form.addRow(label, self.fields[name])
+        layout = QVBoxLayout(self)
+        layout.addWidget(QLabel("Series of the exam; greyed ones are no short-axis cine:"))
+        layout.addWidget(self.series_table)
+        layout.addLayout(self.form)
+        layout.addWidget(QLabel("Slices and frames as acquired, trigger times in ms:"))
+        layout.addWidget(self.slice_table, stretch=1)
+        layout.addWidget(self.verdict)
+        layout.addWidget(buttons)
+
+
+def _combo(texts: dict[str, str]) -> QComboBox:
+    field = QComboBox()
+    for value, text in texts.items():
+        field.addItem(text, value)
+    return field
+
+
+def _verdict(folder: DicomFolder, shown: DicomSeries | None, stack: CineStack | None) -> str:
+    if stack is not None:
+        size = f"<b>Opens as {stack.grid.shape[0]} slices x {stack.n_frames} frames.</b>"
+        notes = [
+            f"{problem.what[0].upper()}{problem.what[1:]}."
+            for problem in stack.problems
+            if problem not in folder.problems
+        ]
+        return " ".join([size, *(coloured(note, Severity.WARNING) for note in notes)])
+    if shown is None:
+        return problem_html(folder.problems) or "No series of it may be a short-axis cine."
+    ask = " Choose above what to do with it." if shown.choices else ""
+    return coloured(f"Refused: {shown.reason}.", Severity.ERROR) + ask

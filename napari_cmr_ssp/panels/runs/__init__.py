@@ -1,0 +1,1 @@
+"""Runs, their scores, and what to do with one."""

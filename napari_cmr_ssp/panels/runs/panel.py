@@ -1,0 +1,153 @@
+"""The runs of the workspace, what they score, and what can be done with one."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cmr_ssp.evaluation import Score
+from cmr_ssp.recipes import PRETRAINING
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QElidingLabel
+
+from napari_cmr_ssp.panels.runs.run_table import RunTable
+from napari_cmr_ssp.panels.runs.score_table import ScoreTable
+from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
+
+if TYPE_CHECKING:
+    from cmr_ssp.runs import RunSummary
+
+
+class RunsPanel(QWidget):
+    """A list of runs over a table of 3D Dice.
+
+    Every signal but `refresh_asked` and `workspace_asked` carries the chosen `RunSummary`.
+    """
+
+    refresh_asked = Signal()
+    workspace_asked = Signal()
+    run_chosen = Signal(object)
+    segment_shown_asked = Signal(object)
+    segment_selected_asked = Signal(object)
+    score_asked = Signal(object)
+    resume_asked = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.runs = RunTable(self)
+        self.scores = ScoreTable(self)
+        self.table = table_of(self.runs)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.score_view = table_of(self.scores)
+        self.about = QLabel("Reading runs ...")
+        self.about.setWordWrap(True)
+        self.segment_shown = QPushButton("Segment shown exam")
+        self.segment_shown.setToolTip("All frames of the exam in the viewer; labelled phases are scored")
+        self.segment_selected = QPushButton("Segment selected")
+        self.segment_selected.setToolTip("The subjects selected under Data; files go into the run's folder")
+        self.score = QPushButton("Score cohort")
+        self.score.setToolTip("3D Dice of every labelled volume; the mean is over test subjects")
+        self.resume = QPushButton("Resume")
+        self.resume.setToolTip("Continue a run that was stopped, exactly where it stopped")
+        self.refresh = QPushButton("Refresh")
+        self.folder = QElidingLabel()
+        self.folder.setElideMode(Qt.TextElideMode.ElideMiddle)
+        self.workspace = QPushButton("Change ...")
+        self.workspace.setToolTip("Choose the folder that gets the runs, or one that holds runs")
+        self._lay_out()
+        self.refresh.clicked.connect(self.refresh_asked)
+        self.workspace.clicked.connect(self.workspace_asked)
+        for button, signal in (
+            (self.segment_shown, self.segment_shown_asked),
+            (self.segment_selected, self.segment_selected_asked),
+            (self.score, self.score_asked),
+            (self.resume, self.resume_asked),
+        ):
+            button.clicked.connect(lambda _=False, signal=signal: self._emit(signal))
+        selection_of(self.table).selectionChanged.connect(self._choose)
+        self._offer()
+
+    @property
+    def chosen(self) -> RunSummary | None:
+        """The selected run."""
+        rows = selected_rows(self.table)
+        return self.runs.runs[rows[0].row()] if rows else None
+
+    def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
+        """List runs; the chosen one stays chosen."""
+        chosen = self.chosen.folder if self.chosen is not None else None
+        self.runs.show(runs)
+        if chosen is not None:
+            self.choose(chosen)
+        self._offer()
+        if self.chosen is None:
+            hint = "Choose a run." if runs else "No runs here yet: train one, or change the folder."
+            self.about.setText(hint)
+
+    def show_folder(self, folder: Path) -> None:
+        """Say where the runs lie."""
+        self.folder.setText(f"Runs in {folder}")
+        self.folder.setToolTip(str(folder))
+
+    def choose(self, folder: Path) -> None:
+        """Select the run of a folder."""
+        for row, run in enumerate(self.runs.runs):
+            if run.folder == folder:
+                self.table.selectRow(row)
+
+    def show_scores(self, run: RunSummary, scores: Iterable[Score]) -> None:
+        """Show the 3D Dice of a run; a pretraining has none."""
+        self.scores.show(scores)
+        name = html.escape(run.name)
+        if run.method in PRETRAINING:
+            self.about.setText(f"<b>{name}</b> is a pretraining: start a training from it under Train.")
+            return
+        none = "" if self.scores.rows else ": not scored yet"
+        self.about.setText(f"3D Dice of <b>{name}</b>{none}")
+
+    def _lay_out(self) -> None:
+        buttons = QGridLayout()
+        buttons.addWidget(self.segment_shown, 0, 0, 1, 2)
+        buttons.addWidget(self.segment_selected, 0, 2, 1, 2)
+        buttons.addWidget(self.score, 1, 0, 1, 2)
+        buttons.addWidget(self.resume, 1, 2)
+        buttons.addWidget(self.refresh, 1, 3)
+        where = QHBoxLayout()
+        where.addWidget(self.folder, stretch=1)
+        where.addWidget(self.workspace)
+        layout = QVBoxLayout(self)
+        layout.addLayout(where)
+        layout.addWidget(self.table, stretch=2)
+        layout.addLayout(buttons)
+        layout.addWidget(self.about)
+        layout.addWidget(self.score_view, stretch=3)
+
+    def _choose(self) -> None:
+        self._offer()
+        if self.chosen is not None:
+            self.run_chosen.emit(self.chosen)
+
+    def _offer(self) -> None:
+        """Enable what can be done with the chosen run."""
+        run = self.chosen
+        segments = run is not None and run.has_checkpoint and run.method in ("scratch", "finetune")
+        for button in (self.segment_shown, self.segment_selected, self.score):
+            button.setEnabled(segments)
+        self.resume.setEnabled(
+            run is not None and run.has_checkpoint and run.state in ("stopped", "failed") and bool(run.method)
+        )
+
+    def _emit(self, signal: Signal) -> None:
+        if self.chosen is not None:
+            signal.emit(self.chosen)

@@ -1,0 +1,65 @@
+"""3D Dice as a table: a row a subject and phase, a column a structure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.evaluation import Score, SubjectRole, mean_dice
+from qtpy.QtCore import QModelIndex, QObject, Qt
+from qtpy.QtGui import QFont
+
+from napari_cmr_ssp.widgets.text_table import TextTable
+
+_COLUMNS = ("Subject", "Phase", *(structure.name for structure in Structure), "Role")
+_UNKNOWN = "n/a"
+
+
+class ScoreTable(TextTable):
+    """Shows scores; the first row is the mean over test subjects, where there is one."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(_COLUMNS, parent)
+
+    def show(self, scores: Iterable[Score]) -> None:
+        """Replace all rows."""
+        self.replace(_rows(tuple(scores)))
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Return text, alignment, tool tip or font of a cell."""
+        text = self.rows[index.row()][index.column()]
+        if role == Qt.ItemDataRole.TextAlignmentRole and _COLUMNS[index.column()] in Structure.__members__:
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return "Nobody drew this structure here." if text == _UNKNOWN else text
+        if role == Qt.ItemDataRole.FontRole and not self.rows[index.row()][1]:
+            font = QFont()
+            font.setBold(True)
+            return font
+        return super().data(index, role)
+
+
+def _rows(scores: tuple[Score, ...]) -> tuple[tuple[str, ...], ...]:
+    volumes: dict[tuple[str, Phase], dict[Structure, Score]] = {}
+    for score in scores:
+        volumes.setdefault((score.subject, score.phase), {})[score.structure] = score
+    rows = [
+        (
+            subject,
+            str(phase),
+            *(_number(found[s].dice if s in found else None) for s in Structure),
+            str(next(iter(found.values())).role),
+        )
+        for (subject, phase), found in sorted(volumes.items())
+    ]
+    test = [score for score in scores if score.role is SubjectRole.TEST]
+    if test:
+        n = len({score.subject for score in test})
+        means = (_number(mean_dice(test, (s,))) for s in Structure)
+        rows.insert(0, (f"Test ({n})", "", *means, ""))
+    return tuple(rows)
+
+
+def _number(dice: float | None) -> str:
+    return _UNKNOWN if dice is None else f"{dice:.3f}"

@@ -1,0 +1,1 @@
+"""Saving labels that were edited."""

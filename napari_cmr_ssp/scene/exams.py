@@ -1,0 +1,110 @@
+"""One examination read from disk, ready to be shown."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import CmrSspError
+from cmr_ssp.files import exam_id, open_cine, open_cohort, open_stack, read_segmentation, verified
+from cmr_ssp.files.dicom import may_be_exam
+from cmr_ssp.files.formats.nifti import stem_of
+from cmr_ssp.files.labels.marks import cine_digest
+from cmr_ssp.subjects import CineStack, FrameSource, Segmentation, Subject
+from numpy.typing import NDArray
+
+from napari_cmr_ssp.scene.layers import EXAM, source_metadata
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Exam:
+    """A cine with what was drawn on it.
+
+    Attributes
+    ----------
+    subject : Subject
+        Whose.
+    stack : CineStack
+        Its grid and sources.
+    pixels : ndarray of float32, shape (frame, slice, row, column)
+        All of it.
+    references : Mapping of Phase to Segmentation
+        The labelled phases.
+    fingerprint : str
+        `cine_digest` of the pixels: says whose a file is, whatever it is called.
+    """
+
+    subject: Subject
+    stack: CineStack
+    pixels: NDArray[np.float32]
+    references: Mapping[Phase, Segmentation]
+    fingerprint: str
+
+    def is_of(self, subject: Subject) -> bool:
+        """Whether these are a subject's images; ids such as 001 recur in other cohorts."""
+        same_files = self.subject.frames == subject.frames
+        return same_files and self.subject.sorting == subject.sorting
+
+    @property
+    def reference_labels(self) -> NDArray[np.uint8]:
+        """The references at their frames, shape (frame, slice, row, column); zero where nobody drew."""
+        labels = np.zeros(self.pixels.shape, np.uint8)
+        for reference in self.references.values():
+            labels[reference.frame] = reference.labels
+        return labels
+
+    @property
+    def key(self) -> str:
+        """What tells this exam from all others: two may share an id, and copies of one its pixels."""
+        return f"{self.subject.id} {self.fingerprint}"
+
+    @property
+    def metadata(self) -> dict[str, object]:
+        """What a layer of this exam carries: whose it is, and what is needed to write it to a file."""
+        source = source_metadata(self.stack.grid, self.stack.sources)
+        about = {"subject": self.subject.id, EXAM: self.key, "cine": self.fingerprint}
+        return source | about | {"frame_spacing_s": self.stack.frame_spacing_s}
+
+    @property
+    def phase_frames(self) -> Mapping[int, Phase]:
+        """The phase of each labelled frame."""
+        return {reference.frame: phase for phase, reference in self.references.items()}
+
+
+def subject_at(place: Path) -> Subject:
+    """Return whose images a file, folder or archive holds: the cohort's subject, where it lies in a cohort.
+
+    Raises
+    ------
+    CmrSspError
+        Where it is no usable image.
+    """
+    place = Path(os.path.abspath(place))  # noqa: PTH100 - as `open_cohort` does: links stay what they are
+    with suppress(CmrSspError):
+        cohort = open_cohort(place if may_be_exam(place) else place.parent)
+        for subject in cohort.subjects:
+            if any(frame.path == place for frame in subject.frames):
+                return subject
+    name = exam_id(place) if may_be_exam(place) else stem_of(place)
+    n_frames = open_cine(place).n_frames
+    return Subject(name, tuple(FrameSource(place, frame) for frame in range(n_frames)))
+
+
+def read_exam(subject: Subject) -> Exam:
+    """Read images and labels of a subject.
+
+    Raises
+    ------
+    CmrSspError
+        Naming the files that cannot be used.
+    """
+    subject, _ = verified(subject)
+    stack = open_stack(subject)
+    references = {phase: read_segmentation(subject, phase) for phase in subject.phases}
+    pixels = stack.load()
+    return Exam(subject, stack, pixels, references, cine_digest(pixels))

@@ -1,0 +1,180 @@
+"""Two processes that share every batch end where one process does; what cannot be shared is refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+import torch
+from cmr_ssp import jobs
+from cmr_ssp.errors import DeviceError, RecipeError
+from cmr_ssp.files import open_cohort
+from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.subjects import Cohort
+from cmr_ssp.team import Team, process_number
+from cohort_helpers import write_beating_cohort
+from files_helpers import save
+from places import HELPERS
+from training_helpers import measured
+from two_processes import LIMITED, RECIPES, SPLIT, recipe_of, train_all
+
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "LOCAL_WORLD_SIZE": "4", "WORLD_SIZE": "8", "RANK": "5"}
+SLURM = {"SLURM_NTASKS": "6", "SLURM_NNODES": "3", "SLURM_PROCID": "2", "SLURM_JOB_NAME": "train"}
+LAUNCHED = {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three subjects; in one frame of the one that is trained on nobody drew the RV."""
+    folder = write_beating_cohort(tmp_path_factory.mktemp("data") / "cohort", "abc")
+    drawn = nib.load(folder / "a_ES_gt.nii.gz")
+    labels = np.asarray(drawn.dataobj)
+    save(folder / "a_ES_gt.nii.gz", labels * (labels != 3), drawn.affine)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("one")
+    train_all(cohort, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def two(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("two")
+    path = os.pathsep.join([str(HELPERS), *sys.path])
+    program = [sys.executable, str(HELPERS / "two_processes.py"), str(cohort), str(folder), "2"]
+    ended = subprocess.run(
+        program,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the launcher was tried on Linux alone")
+@pytest.mark.parametrize("method", RECIPES)
+def test_two_processes_end_with_the_weights_of_one(one: Path, two: Path, method: str) -> None:
+    ours, theirs = (load_checkpoint(Run(folder / method).last) for folder in (one, two))
+    assert theirs.provenance.machine["processes"] == 2
+    assert theirs.tally["update"] == 6
+    assert list(ours.network) == list(theirs.network)
+    for name, tensor in ours.network.items():
+        torch.testing.assert_close(theirs.network[name], tensor, rtol=0, atol=1e-5, msg=name)
+    rows, others = (measured(Run(folder / method)) for folder in (one, two))
+    assert len(rows) == len(others)
+    for row, other in zip(rows, others, strict=True):
+        assert list(row) == list(other)
+        for name, value in row.items():
+            if name == "run":  # says from which weights, which differ by rounding
+                continue
+            assert other[name] == value or float(other[name]) == pytest.approx(float(value), abs=1e-4), name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the launcher was tried on Linux alone")
+def test_two_processes_agree_on_how_many_updates_a_time_limit_leaves(two: Path) -> None:
+    kept = load_checkpoint(Run(two / LIMITED).last)
+    assert 1 <= kept.tally["update"] == kept.recipe.updates < 10**6
+    assert kept.provenance.machine["processes"] == 2
+
+
+# ---- who waits how long -------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the launcher was tried on Linux alone")
+@pytest.mark.parametrize(("late", "met"), [((6, 0), True), ((0, 20), False)], ids=["first", "partner"])
+def test_only_the_first_process_may_be_late(tmp_path: Path, late: tuple[int, int], met: bool) -> None:
+    """It builds banks and validates meanwhile; a partner that does not come was stopped."""
+    words = [sys.executable, str(HELPERS / "barrier_process.py")]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(HELPERS), *sys.path]),
+        "CMR_SSP_PATIENCE": "3",
+    }
+    first, partner = (
+        subprocess.Popen(
+            [*words, str(number), str(tmp_path / "store"), str(seconds)],
+            env=environment,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number, seconds in enumerate(late)
+    )
+    try:
+        out, _ = first.communicate(timeout=120)
+        assert out.startswith("met" if met else "lost")
+        if not met:
+            assert float(out.split()[1]) < 10
+        else:
+            assert partner.communicate(timeout=120)[0].startswith("met")
+    finally:
+        for process in (first, partner):
+            process.kill()
+            process.wait()
+
+
+# ---- what is refused ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def listed(cohort: Path) -> Cohort:
+    return open_cohort(cohort)
+
+
+def test_only_the_command_line_starts_processes(listed: Cohort, tmp_path: Path) -> None:
+    settings = jobs.Settings("cpu", bank_folder=tmp_path / "banks", devices=2)
+    with pytest.raises(DeviceError, match="command line"):
+        jobs.pretrain(listed, recipe_of("mim"), Run(tmp_path / "run"), split=SPLIT, settings=settings)
+    assert not (tmp_path / "banks").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [({"batch_size": 4}, "batch_size"), ({"batch_size": 6, "micro_batch": 2}, "micro_batch")],
+)
+def test_a_batch_that_cannot_be_divided_is_refused(
+    listed: Cohort, tmp_path: Path, changes: dict[str, int], name: str
+) -> None:
+    settings = jobs.Settings("cpu", devices=3, from_command_line=True)
+    recipe = recipe_of("mim", **{"micro_batch": None} | changes)
+    with pytest.raises(RecipeError, match=rf"{name}.*3 processes"):
+        jobs.pretrain(listed, recipe, Run(tmp_path / "run"), split=SPLIT, settings=settings)
+
+
+# ---- who started us -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("about", "team"),
+    [
+        ({}, Team()),
+        (TORCHRUN, Team(4, 2, 5, started=True)),
+        (SLURM, Team(2, 3, 2, started=True)),
+        (SLURM | {"SLURM_JOB_NAME": "bash"}, Team()),
+        ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, Team()),
+        (LAUNCHED, Team(2, 1, 1, started=True)),
+    ],
+)
+def test_the_surroundings_tell_the_team(
+    monkeypatch: pytest.MonkeyPatch, about: dict[str, str], team: Team
+) -> None:
+    for name in TORCHRUN | SLURM | LAUNCHED:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in about.items():
+        monkeypatch.setenv(name, value)
+    assert Team.of() == team
+    assert process_number() == team.number
+    if team.started:
+        with pytest.raises(DeviceError, match="were started"):
+            Team.of(team.devices + 1)
+    else:
+        assert Team.of(3) == Team(3)

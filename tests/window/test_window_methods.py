@@ -1,0 +1,197 @@
+"""Pretraining by every method in the real dock widget, and what follows from the method."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cmr_ssp.errors import CmrSspError
+from cmr_ssp.recipes import PRETRAINING, load_recipe
+from cohort_helpers import mim, pretraining, segmentation, write_beating_cohort
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
+from window_helpers import Wait, ask, idle, show, state, train
+
+from napari_cmr_ssp.panels.train.methods import METHODS
+from napari_cmr_ssp.panels.train.setting_fields import SettingFields
+from napari_cmr_ssp.preferences import Preferences
+from napari_cmr_ssp.workbench import Workbench
+
+ENDLESS = 100_000
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_beating_cohort(tmp_path_factory.mktemp("cohort"), "abcdef")
+
+
+@pytest.fixture
+def wait(qtbot: Any) -> Wait:
+    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)
+
+
+@pytest.fixture
+def bench(
+    make_napari_viewer: Any, tmp_path: Path, folder: Path, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Workbench]:
+    """Return the workbench in a viewer, with the cohort open, and preferences that a test may change."""
+    monkeypatch.setenv("CMR_SSP_CACHE", str(tmp_path / "cache"))
+    viewer = make_napari_viewer()
+    bench = Workbench(viewer, Preferences("cpu", 1, tmp_path / "workspace"))
+    viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
+    bench.tabs.setCurrentWidget(bench.train)
+    bench.open_cohort(folder)
+    wait(lambda: bench.session.cohort is not None and idle(bench))
+    yield bench
+    bench.close_down()
+
+
+def choose(bench: Workbench, method: str) -> None:
+    bench.train.method.setCurrentIndex(PRETRAINING.index(method))
+
+
+def sources(bench: Workbench) -> list[str]:
+    return [bench.train.source.itemText(i) for i in range(1, bench.train.source.count())]
+
+
+def test_every_method_is_offered_with_what_it_learns(bench: Workbench) -> None:
+    assert tuple(METHODS) == PRETRAINING
+    for place, (method, words) in enumerate(METHODS.items()):
+        bench.train.method.setCurrentIndex(place)
+        assert bench.train.method.currentText() == words.title
+        assert words.learns in bench.train.method.toolTip()
+        tip = bench.train.method.itemData(place, Qt.ItemDataRole.ToolTipRole)
+        assert words.learns in tip
+        assert bench.train.name.text() == f"{method}-1"
+        assert bench.train.plan().recipe == load_recipe(f"{method}/cpu-small")
+        (shown,) = [form for form in bench.train._forms.values() if form.isVisibleTo(bench.train)]
+        assert shown is bench.train.form
+
+
+def test_each_method_pretrains_and_training_starts_from_any(bench: Workbench, wait: Wait) -> None:
+    runs = {}
+    for method in PRETRAINING:
+        runs[method] = train(bench, pretraining(method, updates=4), wait, pretrains=True)
+        assert runs[method].name == f"{method}-1"
+        assert len(bench.train.curves.losses) == 4
+        assert bool(bench.train.curves.scores) is (method == "dino")
+    wait(lambda: len(sources(bench)) == len(PRETRAINING))
+    assert set(sources(bench)) == {f"{m}-1 ({METHODS[m].short}, 4 updates)" for m in PRETRAINING}
+    bench.session.tick_drawn(2, seed=0)
+    for number, (method, start) in enumerate(runs.items(), 1):
+        bench.train.stage.setCurrentIndex(1)
+        bench.train.choose_pretraining(start)
+        run = train(bench, segmentation(updates=2), wait, pretrains=False)
+        assert run.name == f"finetune-{number}"
+        wait(lambda run=run: bench.runs.chosen is not None and bench.runs.chosen.folder == run)
+        assert bench.runs.chosen is not None
+        assert bench.runs.chosen.pretrained_from == start.name
+        told = bench.job_bar.weights.text()
+        assert bench.job_bar.weights.isVisibleTo(bench)
+        decoder_comes_too = method == "mim"
+        assert ("decoder" in bench.job_bar.weights.toolTip()) is not decoder_comes_too, told
+        assert not told.startswith("Pretrained weights: 0 "), told
+
+
+@pytest.mark.parametrize("method", ["simclr", "dino"])
+def test_other_methods_stop_and_resume(bench: Workbench, wait: Wait, method: str) -> None:
+    run = ask(bench, pretraining(method, updates=ENDLESS), pretrains=True)
+    wait(lambda: len(bench.train.curves.losses) > 3)
+    bench.job_bar.keep.click()
+    wait(lambda: bench.job_bar.title.text().startswith("Stopped") and idle(bench))
+    bench.runs.choose(run)
+    assert bench.runs.chosen is not None
+    before = bench.runs.chosen.update
+    bench.runs.resume.click()
+    wait(lambda: bench.train.curves.updates and bench.train.curves.updates[-1] > before)
+    assert bench.train.curves.updates[0] == before + 1
+    bench.job_bar.keep.click()
+    wait(lambda: idle(bench))
+    assert state(run) == "stopped"
+
+
+def test_what_is_wrong_for_one_method_stays_with_it(bench: Workbench) -> None:
+    bench.train.form.findChildren(SettingFields)[-1].rows["mask.hidden"].field.value = "2"
+    with pytest.raises(CmrSspError, match=r"mask\.hidden"):
+        bench.train.plan()
+    choose(bench, "simclr")
+    assert bench.train.plan().recipe == load_recipe("simclr/cpu-small")
+    assert bench.train.name.text() == "simclr-1"
+    choose(bench, "mim")
+    with pytest.raises(CmrSspError, match=r"mask\.hidden"):
+        bench.train.plan()
+    assert bench.train.name.text() == "mim-1"
+
+
+def test_the_recipe_follows_its_start_once_what_was_wrong_is_corrected(bench: Workbench, wait: Wait) -> None:
+    pretrained = train(bench, pretraining("pcl"), wait, pretrains=True)
+    bench.session.tick_drawn(1, 0)
+    bench.train.stage.setCurrentIndex(1)
+    assert bench.train.source.currentData() == str(pretrained), "it ended just now"
+    bench.train.source.setCurrentIndex(0)
+    bench.train.form.set_value(segmentation(method="scratch"))
+    rate = bench.train.form.findChildren(SettingFields)[-1].rows["optimiser.learning_rate"].field
+    rate.value = "fast"
+    bench.train.choose_pretraining(pretrained)
+    assert "learning_rate" in bench.train.about.text()
+    with pytest.raises(CmrSspError, match="learning_rate"):
+        bench.train.plan()
+    rate.value = "0.25"
+    plan = bench.train.plan()
+    assert plan.recipe is not None
+    assert (plan.recipe.method, plan.recipe.optimiser.learning_rate) == ("finetune", 0.25)
+    assert (plan.pretrained, plan.run_folder.name) == (pretrained, "finetune-1")
+
+
+def test_the_copied_command_of_a_method_makes_its_recipe(bench: Workbench) -> None:
+    from cmr_ssp.cli import main
+    from cmr_ssp.runs import Run, load_checkpoint
+
+    choose(bench, "pcl")
+    recipe = pretraining("pcl", updates=1)
+    bench.train.form.set_value(recipe)
+    bench.train.copy.click()
+    clipboard = QGuiApplication.clipboard()
+    assert clipboard is not None
+    words = shlex.split(clipboard.text())
+    assert words[1] == "pretrain"
+    with pytest.raises(SystemExit) as ended:
+        main(words[1:])
+    assert not ended.value.code
+    made = load_checkpoint(Run(Path(words[words.index("--run") + 1])).last).recipe
+    assert made.model_copy(update={"threads": recipe.threads}) == recipe
+
+
+def test_only_masked_image_modelling_rebuilds(bench: Workbench, wait: Wait) -> None:
+    panel = bench.reconstructions
+    train(bench, pretraining("simclr"), wait, pretrains=True)
+    wait(lambda: sources(bench))
+    assert panel.run.count() == 0
+    assert not panel.rebuild.isEnabled()
+    assert "only masked image modelling" in panel.result.text()
+    train(bench, mim(), wait, pretrains=True)
+    wait(lambda: panel.run.count() == 1)
+    assert panel.run.itemText(0) == "mim-1"
+    assert "Double click" in panel.result.text()
+    show(bench, "a", wait)
+    panel.rebuild.click()
+    wait(lambda: "mean squared error" in panel.result.text())
+
+
+def test_preferences_are_those_of_the_moment(
+    make_napari_viewer: Any, folder: Path, tmp_path: Path, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CMR_SSP_CACHE", str(tmp_path / "cache"))
+    now = Preferences("cuda", 1, tmp_path / "first")
+    monkeypatch.setattr("napari_cmr_ssp.workbench.read_preferences", lambda: now)
+    bench = Workbench(make_napari_viewer())
+    bench.open_cohort(folder)
+    wait(lambda: bench.session.cohort is not None and idle(bench))
+    now = Preferences("cpu", 1, tmp_path / "second")
+    run = train(bench, pretraining("simclr"), wait, pretrains=True)
+    assert run == tmp_path / "second" / "runs" / "simclr-1"
+    wait(lambda: [each.folder for each in bench.runs.runs.runs] == [run])
+    bench.close_down()

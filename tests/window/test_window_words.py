@@ -1,0 +1,168 @@
+"""What the window says and offers, and where it keeps runs; no network is trained here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.events import Outcome
+from cmr_ssp.files import open_cohort
+from cmr_ssp.jobs.notices import unsure_of_heart
+from cmr_ssp.runs import RunSummary
+from cmr_ssp.runs.listing import RunState
+from cmr_ssp.subjects import Role
+from cohort_helpers import write_beating_cohort
+from qtpy.QtWidgets import QFileDialog
+from window_helpers import Wait, idle
+
+from napari_cmr_ssp.dock import dock_workbench
+from napari_cmr_ssp.jobs.bar import JobBar
+from napari_cmr_ssp.jobs.worker import Job, JobResult
+from napari_cmr_ssp.panels.data import panel as data_panel
+from napari_cmr_ssp.panels.data.panel import DataPanel
+from napari_cmr_ssp.panels.runs.panel import RunsPanel
+from napari_cmr_ssp.panels.train.panel import TrainPanel
+from napari_cmr_ssp.preferences import Preferences, runs_folder
+from napari_cmr_ssp.session import Session
+from napari_cmr_ssp.widgets.texts import problem_html
+
+
+def run_of(folder: Path, method: str) -> RunSummary:
+    return RunSummary(
+        folder=folder,
+        name=folder.name,
+        method=method,
+        state=RunState.FINISHED,
+        update=5,
+        updates=5,
+        labelled={},
+        pretrained_from=None,
+        has_checkpoint=True,
+        mean_test_dice=None,
+        n_test_subjects=0,
+        problems=(),
+        modified=datetime.now(UTC),
+    )
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Session:
+    session = Session()
+    session.open(open_cohort(write_beating_cohort(tmp_path / "cohort", "abcdef")))
+    session.set_role("abcdef", Role.TRAIN)
+    return session
+
+
+def test_a_pretraining_is_not_called_unscored(qapp: Any) -> None:
+    panel = RunsPanel()
+    panel.show_scores(run_of(Path("mim-1"), "mim"), ())
+    assert "scored" not in panel.about.text() and "pretraining" in panel.about.text()
+    panel.show_scores(run_of(Path("tuned"), "finetune"), ())
+    assert "not scored yet" in panel.about.text()
+
+
+def test_a_warning_about_many_is_one_line() -> None:
+    text = problem_html(
+        [*(unsure_of_heart(f"s{n:02}") for n in range(40)), Problem("x", "is bad", "Mend it.")]
+    )
+    assert text.count("<br>") == 1 and text.count("motion") == 1
+    assert "s00, s01, s02 and 37 more" in text
+    again = problem_html([Problem("x", "is odd", "Look.", Severity.WARNING)] * 5)
+    assert again.count("<b>x</b>") == 1 and "more" not in again
+
+
+def test_the_end_of_a_job_says_where_its_result_is(qapp: Any, tmp_path: Path) -> None:
+    bar, folder = JobBar(), tmp_path / "tuned" / "segmentations"
+    job = Job(
+        "Segment 3 subjects", lambda *_: None, result="files in tuned/segmentations", result_folder=folder
+    )
+    for outcome, said in ((Outcome.FINISHED, True), (Outcome.FAILED, False)):
+        bar.start(job)
+        bar.end(job, JobResult(outcome))
+        assert ("files in tuned/segmentations" in bar.title.text()) is said
+    assert bar.title.toolTip() == str(folder)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kept"), [(None, True), (True, True), (False, False)], ids=["cancel", "add", "replace"]
+)
+def test_hand_ticks_are_replaced_only_where_the_user_says_so(
+    qapp: Any, session: Session, monkeypatch: pytest.MonkeyPatch, answer: bool | None, kept: bool
+) -> None:
+    panel = DataPanel(session)
+    asked: list[int] = []
+
+    def ask(_: Any, n: int) -> bool | None:
+        asked.append(n)
+        return answer
+
+    monkeypatch.setattr(data_panel, "ask_about_ticks", ask)
+    panel.number.setValue(1)
+    for seed in (0, 1):  # nothing was ticked by hand
+        panel.seed.setValue(seed)
+        panel.draw.click()
+    assert not asked and len(session.ticks) == 1
+    mine = next(subject.id for subject in session.subjects if subject.id not in session.ticks)
+    session.tick(mine, Phase.ES, on=True)
+    panel.draw.click()
+    assert asked == [2]
+    assert (session.ticks.get(mine) == frozenset({Phase.ES})) is kept
+
+
+def test_the_pretraining_that_just_ended_is_offered(qapp: Any, session: Session, tmp_path: Path) -> None:
+    panel = TrainPanel(session, lambda: Preferences("cpu", 1, tmp_path))
+    first, second = (run_of(tmp_path / "runs" / name, "mim") for name in ("mim-1", "mim-2"))
+    panel.show_runs((first,))
+    assert panel.source.currentData() is None, "it was there before"
+    panel.release(second.folder)
+    panel.show_runs((second, first))
+    assert panel.source.currentData() == str(second.folder)
+    panel.source.setCurrentIndex(0)
+    panel.source.activated.emit(0)  # from scratch, by hand
+    panel.release(first.folder)
+    panel.show_runs((second, first))
+    assert panel.source.currentData() is None
+
+
+def test_whatever_folder_of_runs_is_named_the_runs_are_found(tmp_path: Path) -> None:
+    assert runs_folder(tmp_path / "new") == tmp_path / "new" / "runs"
+    run = tmp_path / "work" / "runs" / "mim-1"
+    run.mkdir(parents=True)
+    empty = tmp_path / "empty" / "runs"
+    empty.mkdir(parents=True)
+    (run / "state.json").write_text("{}")
+    for named in (run, run.parent, run.parent.parent):
+        assert runs_folder(named) == run.parent
+    assert runs_folder(empty) == empty
+    other = tmp_path / "other" / "mim-1"
+    other.mkdir(parents=True)
+    (other / "state.json").write_text("{}")
+    assert runs_folder(other.parent) == other.parent
+
+
+def test_another_workspace_is_listed_at_once(
+    make_napari_viewer: Any, npe2pm: Any, tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari.settings import get_plugin_settings
+
+    wait: Wait = lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)  # noqa: E731
+    monkeypatch.setattr("napari.settings._PLUGIN_SETTINGS", {})
+    run = tmp_path / "work" / "runs" / "mim-1"
+    run.mkdir(parents=True)
+    (run / "state.json").write_text('{"state": "finished", "problems": []}')
+    with npe2pm.tmp_plugin(package="napari-cmr-ssp"):
+        get_plugin_settings("napari-cmr-ssp").jobs.workspace = str(tmp_path / "nothing")
+        bench = dock_workbench(make_napari_viewer())
+        wait(lambda: idle(bench))
+        assert bench.runs.runs.runs == () and "No runs here" in bench.runs.about.text()
+        assert str(tmp_path / "nothing") in bench.runs.folder.text()
+        monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(run))
+        bench.runs.workspace.click()
+        wait(lambda: [each.name for each in bench.runs.runs.runs] == ["mim-1"])
+        get_plugin_settings("napari-cmr-ssp").jobs.workspace = str(tmp_path / "nothing")
+        wait(lambda: bench.runs.runs.runs == ())
+        bench.close_down()
