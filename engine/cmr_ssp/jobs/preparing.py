@@ -293,10 +293,10 @@ def training_job(
         try:
             outcome = body(work)
             work.processes.wait()  # a process that ends early would look like one that failed
-        except RuntimeError as error:
-            if work.processes.count > 1 and _is_lost(error):
-                if not work.team.started:
-                    _end_partners()
+        except BaseException as error:
+            if work.team.count > 1 and not work.team.started:
+                _end_partners()
+            if work.team.count > 1 and _is_lost(error):
                 what = "lost another process, which ended, was stopped or cannot be reached"
                 remedy = "See what that one said; then continue with --resume."
                 raise DeviceError.of(f"process {work.team.number}", what, remedy) from error
@@ -315,12 +315,12 @@ def _end_partners() -> None:
             partner.kill()
 
 
-def _is_lost(error: RuntimeError) -> bool:
+_OF_LOST = ("gloo", "nccl", "connection closed", "connection reset", "timed out", "pair closure")
+
+
+def _is_lost(error: BaseException) -> bool:
     """Tell whether a process could not reach another; the libraries have no error of their own for it."""
-    text = str(error).lower()
-    return any(
-        word in text for word in ("gloo", "nccl", "connection closed", "connection reset", "timed out")
-    )
+    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _OF_LOST)
 
 
 def _require_divisible(recipe: Recipe, team: Team) -> None:
