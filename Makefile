@@ -45,12 +45,13 @@ docs: install
 screenshots: install
 	$(DISPLAYED) $(BIN)/python docs/screenshots.py $(if $(SUNNYBROOK),--sunnybrook $(SUNNYBROOK)) $(if $(MODEL),--model $(MODEL))
 
-# Every build of torch has other hashes, and the user chooses one: an override that never holds leaves torch out.
+# Every build of torch has other hashes, and the user chooses one; the engine lies here and on no server: overrides
+# that never hold leave both out.
 lock: install
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
-	echo "torch ; python_version < '3'" | $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 \
+	printf "%s ; python_version < '3'\n" torch cmr-ssp | $(BIN)/uv --no-config pip compile --quiet --universal --python-version 3.11 \
 		--generate-hashes --constraint constraints.txt --override /dev/stdin --extra pyside6 --extra dicom \
-		--no-annotate --custom-compile-command "make lock" --output-file requirements.lock pyproject.toml
+		--no-annotate --custom-compile-command "make lock" --output-file requirements.lock engine/pyproject.toml pyproject.toml
 
 clean:
 	rm -rf site build dist demo .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
@@ -59,7 +60,7 @@ clean:
 system-packages:
 	@.ci/system-packages $(PYTHON)
 
-$(STAMP): pyproject.toml constraints.txt | system-packages
+$(STAMP): pyproject.toml engine/pyproject.toml constraints.txt | system-packages
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[pyqt6,pyside6,test,docs]"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ./engine --editable ".[pyqt6,pyside6,test,docs]"
 	touch $@

@@ -6,23 +6,32 @@ import re
 import tomllib
 import warnings
 import zipfile
+from email import message_from_string
+from email.message import Message
 from itertools import chain
 from typing import Any
 
+import cmr_ssp
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from places import ROOT
 
+PROJECTS = {"napari_cmr_ssp": ROOT, "cmr_ssp": ROOT / "engine"}
+"""Where each package's pyproject.toml lies."""
+
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
-    """Build the wheel; return the names of the files in it."""
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> dict[str, zipfile.Path]:
+    """Build both wheels; return them by what they install."""
     from hatchling.builders.wheel import WheelBuilder
 
-    folder = tmp_path_factory.mktemp("dist")
-    (path,) = WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])
-    return set(zipfile.ZipFile(path).namelist())
+    built = {}
+    for package, project in PROJECTS.items():
+        folder = tmp_path_factory.mktemp("dist")
+        (path,) = WheelBuilder(str(project)).build(directory=str(folder), versions=["standard"])
+        built[package] = zipfile.Path(path)
+    return built
 
 
 @pytest.fixture(scope="module")
@@ -30,19 +39,52 @@ def project() -> dict[str, Any]:
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def test_wheel_has_all_that_is_no_module(wheel: set[str]) -> None:
-    sources = {"napari_cmr_ssp": ROOT, "cmr_ssp": ROOT / "engine"}
-    for package, above in sources.items():
-        files = (path for path in (above / package).rglob("*") if path.is_file())
-        shipped = {str(path.relative_to(above)) for path in files if "__pycache__" not in path.parts}
-        assert shipped <= wheel
-    assert {"napari_cmr_ssp/napari.yaml", "cmr_ssp/py.typed", "napari_cmr_ssp/py.typed"} <= wheel
-    assert any(name.startswith("cmr_ssp/recipes/presets/") for name in wheel)
+@pytest.fixture(scope="module")
+def engine() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "engine" / "pyproject.toml").read_text())
 
 
-def test_wheel_has_the_two_packages_alone(wheel: set[str]) -> None:
-    tops = {name.partition("/")[0] for name in wheel}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"cmr_ssp", "napari_cmr_ssp"}
+def names_in(wheel: zipfile.Path) -> set[str]:
+    return {name for name in wheel.root.namelist() if not name.endswith("/")}
+
+
+def metadata_of(wheel: zipfile.Path) -> Message:
+    (about,) = (name for name in names_in(wheel) if name.endswith(".dist-info/METADATA"))
+    return message_from_string(wheel.root.read(about).decode())
+
+
+@pytest.mark.parametrize("package", PROJECTS)
+def test_wheel_has_its_package_alone_and_all_of_it(wheels: dict[str, zipfile.Path], package: str) -> None:
+    above = PROJECTS[package]
+    files = (path for path in (above / package).rglob("*") if path.is_file())
+    shipped = {str(path.relative_to(above)) for path in files if "__pycache__" not in path.parts}
+    found = {name for name in names_in(wheels[package]) if ".dist-info/" not in name}
+    assert found == shipped
+    assert f"{package}/py.typed" in found
+
+
+def test_wheels_have_what_is_no_module(wheels: dict[str, zipfile.Path]) -> None:
+    assert "napari_cmr_ssp/napari.yaml" in names_in(wheels["napari_cmr_ssp"])
+    assert any(re.search(r"/presets/.*paper\.yaml$", name) for name in names_in(wheels["cmr_ssp"]))
+
+
+def test_both_wheels_have_one_version_and_the_licence(wheels: dict[str, zipfile.Path]) -> None:
+    for wheel in wheels.values():
+        assert metadata_of(wheel)["Version"] == cmr_ssp.__version__
+        assert any(name.endswith("/licenses/LICENSE") for name in names_in(wheel))
+
+
+def test_plugin_needs_the_engine_of_its_own_version(wheels: dict[str, zipfile.Path]) -> None:
+    needed = metadata_of(wheels["napari_cmr_ssp"]).get_all("Requires-Dist") or []
+    assert f"cmr-ssp=={cmr_ssp.__version__}" in needed
+
+
+def test_engine_installs_no_window_and_brings_the_command(wheels: dict[str, zipfile.Path]) -> None:
+    needed = {_name(line) for line in metadata_of(wheels["cmr_ssp"]).get_all("Requires-Dist") or []}
+    assert {"torch", "monai", "nibabel"} <= needed
+    assert not needed & {"napari", "qtpy", "superqt", "magicgui", "pyqtgraph", "psygnal", "pyqt6", "pyside6"}
+    (scripts,) = (name for name in names_in(wheels["cmr_ssp"]) if name.endswith("/entry_points.txt"))
+    assert b"cmr-ssp = cmr_ssp.cli:main" in wheels["cmr_ssp"].root.read(scripts)
 
 
 def test_wheel_names_the_manifest(project: dict[str, Any]) -> None:
@@ -52,19 +94,9 @@ def test_wheel_names_the_manifest(project: dict[str, Any]) -> None:
     assert (ROOT / "napari.yaml").read_text() == (ROOT / "napari_cmr_ssp" / "napari.yaml").read_text()
 
 
-def test_every_dependency_has_a_tested_version(project: dict[str, Any]) -> None:
-    extras = project["project"]["optional-dependencies"]
-    asked = [
-        *project["project"]["dependencies"],
-        *extras["test"],
-        *extras["docs"],
-        *extras["pyqt6"],
-        *extras["pyside6"],
-        *extras["dicom"],
-        *extras["release"],
-    ]
+def test_every_dependency_has_a_tested_version(project: dict[str, Any], engine: dict[str, Any]) -> None:
     pins = _pins()
-    assert {_name(line) for line in asked} <= set(pins)
+    assert set(map(_name, _asked(project, engine))) - {"cmr-ssp"} <= set(pins)
     assert pins["torch"] == "2.13.0"
 
 
@@ -74,12 +106,14 @@ def test_release_installs_the_tested_versions() -> None:
     assert not stale, "run make lock"
 
 
-def test_release_has_every_dependency_but_torch(project: dict[str, Any]) -> None:
-    extras = project["project"]["optional-dependencies"]
+def test_release_has_every_dependency_but_torch(project: dict[str, Any], engine: dict[str, Any]) -> None:
     asked = {
-        _name(line) for line in [*project["project"]["dependencies"], *extras["pyside6"], *extras["dicom"]]
+        *project["project"]["dependencies"],
+        *engine["project"]["dependencies"],
+        *project["project"]["optional-dependencies"]["pyside6"],
+        *engine["project"]["optional-dependencies"]["dicom"],
     }
-    assert asked - set(_locked()) == {"torch"}, "run make lock"
+    assert set(map(_name, asked)) - set(_locked()) == {"torch", "cmr-ssp"}, "run make lock"
 
 
 def test_release_checks_every_package_and_names_no_server() -> None:
@@ -89,13 +123,21 @@ def test_release_checks_every_package_and_names_no_server() -> None:
     assert not re.search(r"https?:|--index|--find-links|file:", text)
 
 
-def test_no_tested_version_is_below_its_bound(project: dict[str, Any]) -> None:
-    extras = project["project"]["optional-dependencies"]
-    asked = [Requirement(line) for line in chain(project["project"]["dependencies"], *extras.values())]
+def test_no_tested_version_is_below_its_bound(project: dict[str, Any], engine: dict[str, Any]) -> None:
+    asked = [Requirement(line) for line in _asked(project, engine)]
     pins = _pins()
     tested = [(r, pins[canonicalize_name(r.name)]) for r in asked if canonicalize_name(r.name) in pins]
     assert len(tested) > 30
     assert not [(str(r), version) for r, version in tested if version not in r.specifier]
+
+
+def _asked(*projects: dict[str, Any]) -> list[str]:
+    """Return every requirement of both packages, those of extras too."""
+    return [
+        line
+        for each in (found["project"] for found in projects)
+        for line in chain(each["dependencies"], *each["optional-dependencies"].values())
+    ]
 
 
 def _name(requirement: str) -> str:
