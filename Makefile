@@ -12,13 +12,15 @@ DISPLAYED := xvfb-run -a -s "-screen 0 1600x1000x24"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages demo test lint docs screenshots lock clean
+.PHONY: help install system-packages demo test coverage lint docs layers screenshots lock clean
 
 help:
 	@echo "make demo     pretrain, fine-tune and score on a synthetic cohort; results in demo/"
 	@echo "make test     all checks, the documentation and all tests"
 	@echo "make lint     the checks alone: ruff, mypy, import-linter"
 	@echo "make docs     build the documentation into site/"
+	@echo "make coverage run all tests but the slow ones once, and print which lines they reach"
+	@echo "make layers   draw the import contracts for docs/architecture.md"
 	@echo "make screenshots  make the pictures of the window in docs/images"
 	@echo "make lock     write requirements.lock, the hashes of a release"
 	@echo "make install  only set up .venv"
@@ -33,6 +35,10 @@ test: lint docs
 	QT_API=pyqt6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile
 	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m window
 
+# Apart from the tests, which it makes slower.
+coverage: install
+	$(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m "not slow" --cov cmr_ssp --cov napari_cmr_ssp --cov-report term:skip-covered
+
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -41,6 +47,9 @@ lint: install
 
 docs: install
 	$(BIN)/mkdocs build --strict
+
+layers: install
+	$(BIN)/python docs/layers.py
 
 screenshots: install
 	$(DISPLAYED) $(BIN)/python docs/screenshots.py $(if $(SUNNYBROOK),--sunnybrook $(SUNNYBROOK)) $(if $(MODEL),--model $(MODEL))

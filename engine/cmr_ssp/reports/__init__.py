@@ -1,0 +1,1 @@
+"""Reports of a segmented exam, for people; what is measured lies in `function`."""
