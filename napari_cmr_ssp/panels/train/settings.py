@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args, get_origin
+from typing import Any
 
-from annotated_types import Ge, Gt, Le, Lt
 from cmr_ssp.recipes import Recipe
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 COUNTS = ("epochs", "updates")
 """How long a training lasts: a recipe has one of them."""
 
 _FIRST_GROUP = "Training"
-_RELATIONS = {Ge: "at least", Gt: "above", Le: "at most", Lt: "below"}
+_RELATIONS = {
+    "minimum": "at least",
+    "exclusiveMinimum": "above",
+    "maximum": "at most",
+    "exclusiveMaximum": "below",
+}
+_TYPES = {"boolean": bool, "integer": int, "number": float, "string": str, "array": tuple}
+"""Of JSON schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +59,12 @@ class Setting:
     if_empty: str | None = None
 
 
-def settings_of(model: type[BaseModel], above: str = "", group: str = _FIRST_GROUP) -> Iterator[Setting]:
-    """List the settings of a recipe model, groups inside it included; the method is no setting."""
-    for name, field in model.model_fields.items():
-        kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            yield from settings_of(kind, f"{above}{name}.", field.title or name)
-        elif f"{above}{name}" != "method":
-            yield _setting(f"{above}{name}", group, field)
+def settings_of(model: type[BaseModel]) -> Iterator[Setting]:
+    """List the settings of a recipe model, those of its groups included; the method is not one."""
+    schema = model.model_json_schema()
+    for key, group, about in _properties(schema, schema.get("$defs", {}), "", _FIRST_GROUP):
+        if key != "method":
+            yield _setting(key, group, about)
 
 
 def flattened(recipe: Recipe) -> dict[str, Any]:
@@ -125,53 +128,42 @@ def without_key(what: str, key: str) -> str:
     return f"number {int(index) + 1}: {reason}"
 
 
-def _setting(key: str, group: str, field: FieldInfo) -> Setting:
-    kinds, limits = _unwrap(field.annotation)
-    limits |= {type(mark): mark for mark in field.metadata}
-    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
-    unit, empty = extra.get("unit"), extra.get("none", "none")
-    choices = get_args(kinds[0]) if get_origin(kinds[0]) is Literal else ()
-    kind = type(choices[0]) if choices else get_origin(kinds[0]) or kinds[0]
-    if kind not in (bool, int, float, str, tuple):
-        raise TypeError(f"no form field shows a {kind} such as {key}")
-    low, high = limits.get(Ge, limits.get(Gt)), limits.get(Le, limits.get(Lt))
+def _properties(
+    schema: Mapping[str, Any], groups: Mapping[str, Any], above: str, group: str
+) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Return the dotted key, the group's title and the schema of each setting."""
+    for name, about in schema["properties"].items():
+        if "$ref" in about:
+            inside = groups[about["$ref"].rpartition("/")[2]]
+            yield from _properties(inside, groups, f"{above}{name}.", about.get("title", inside["title"]))
+        else:
+            yield f"{above}{name}", group, about
+
+
+def _setting(key: str, group: str, about: Mapping[str, Any]) -> Setting:
+    kinds = [kind for kind in about.get("anyOf", [about]) if kind.get("type") != "null"]
+    value = {name: part for kind in kinds for name, part in kind.items()}
+    if value.get("type") not in _TYPES:
+        raise TypeError(f"no form field shows a {value.get('type')} such as {key}")
+    limits = {word: value[word] for word in _RELATIONS if word in value}
+    title, unit = about.get("title", key), about.get("unit")
+    may_be_empty = {"type": "null"} in about.get("anyOf", [])
     return Setting(
         key=key,
         group=group,
-        title=f"{field.title or key} ({unit})" if unit else field.title or key,
-        about="\n".join(filter(None, (field.description, _limits_text(limits), f"Setting: {key}"))),
-        type=kind,
-        choices=choices,
-        least=None if low is None else getattr(low, "ge", getattr(low, "gt", None)),
-        most=None if high is None else getattr(high, "le", getattr(high, "lt", None)),
-        if_empty=str(empty) if type(None) in kinds else None,
+        title=f"{title} ({unit})" if unit else title,
+        about="\n".join(filter(None, (about.get("description"), _limits_text(limits), f"Setting: {key}"))),
+        type=_TYPES[value["type"]],
+        choices=tuple(value.get("enum", ())),
+        least=limits.get("minimum", limits.get("exclusiveMinimum")),
+        most=limits.get("maximum", limits.get("exclusiveMaximum")),
+        if_empty=str(about.get("none", "none")) if may_be_empty else None,
     )
 
 
-def _unwrap(annotation: Any) -> tuple[tuple[Any, ...], dict[type, Any]]:
-    """Take a type, or the types of a union, out of what annotates them."""
-    if get_origin(annotation) is Annotated:
-        kind, *marks = get_args(annotation)
-        found = [m for mark in marks for m in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
-        return (kind,), {type(mark): mark for mark in found}
-    members = get_args(annotation)
-    if type(None) not in members:
-        return (annotation,), {}
-    all_kinds: tuple[Any, ...] = ()
-    all_marks: dict[type, Any] = {}
-    for kinds, limits in map(_unwrap, members):
-        all_kinds, all_marks = all_kinds + kinds, all_marks | limits
-    return all_kinds, all_marks
-
-
-def _limits_text(limits: Mapping[type, Any]) -> str:
+def _limits_text(limits: Mapping[str, float]) -> str:
     """Say what the model demands of a number."""
-    said = [
-        f"{relation} {as_text(getattr(limits[kind], kind.__name__.lower()))}"
-        for kind, relation in _RELATIONS.items()
-        if kind in limits
-    ]
-    return " and ".join(said).capitalize()
+    return " and ".join(f"{_RELATIONS[word]} {as_text(n)}" for word, n in limits.items()).capitalize()
 
 
 def _leaves(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
