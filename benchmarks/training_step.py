@@ -18,7 +18,7 @@ from contextlib import nullcontext
 import torch
 from cmr_ssp.anatomy import N_CLASSES, Structure
 from cmr_ssp.devices import autocast
-from cmr_ssp.finetune import SegmentationCriterion
+from cmr_ssp.finetuning import SegmentationCriterion
 from cmr_ssp.networks import UNet
 from cmr_ssp.networks.unet import Upsampling
 from cmr_ssp.recipes import SegmentationRecipe, load_recipe
