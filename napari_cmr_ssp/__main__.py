@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Role
-from cmr_ssp.subjects.split_file import read_split
 
 from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.preferences import read_preferences
@@ -48,7 +48,7 @@ def _show_when_read(bench: Workbench, run: Path) -> None:
 
     def show(cohort: Cohort) -> None:
         bench.session.events.cohort.disconnect(show)
-        bench.session.use_split(read_split(run / "split.yaml"))
+        bench.session.use_split(Run(run).split())
         test = bench.session.split.ids(Role.TEST)
         bench.show_exam(cohort.subject(test[0]) if test else cohort.subjects[0])
 

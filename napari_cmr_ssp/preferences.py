@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
+from cmr_ssp.runs import is_run
 
 _PLUGIN = "napari-cmr-ssp"
-_RUN_STATE = "state.json"  # lies in every run; asking `cmr_ssp.runs` would load torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,13 @@ def when_changed(act: Callable[[], None]) -> Callable[[], None]:
 
 def runs_folder(workspace: Path) -> Path:
     """Return where the runs of a workspace lie; naming that folder itself, or one of its runs, is as good."""
-    if _is_run(workspace):
+    if is_run(workspace):
         return workspace.parent
     inside = workspace / "runs"
     with suppress(OSError):
-        if not inside.is_dir() and any(_is_run(folder) for folder in workspace.iterdir()):
+        if not inside.is_dir() and any(is_run(folder) for folder in workspace.iterdir()):
             return workspace
     return workspace if workspace.name == "runs" and not inside.is_dir() else inside
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / _RUN_STATE).is_file()
 
 
 def default_workspace() -> Path:

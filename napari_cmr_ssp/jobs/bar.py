@@ -17,6 +17,7 @@ from cmr_ssp.events import (
     UpdateFinished,
     WeightsTransferred,
 )
+from cmr_ssp.runs import Run
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
@@ -109,7 +110,7 @@ class JobBar(QWidget):
         self._show_running(False)
         kept = ""
         if result.outcome is Outcome.STOPPED and job.run_folder is not None:
-            has_network = (job.run_folder / "last.safetensors").exists()
+            has_network = Run(job.run_folder).last.exists()
             kept = ", kept: resume it under Runs" if has_network else ", discarded" * job.discarded
         found = f" ({job.result})" if job.result and result.outcome is Outcome.FINISHED else ""
         self.title.setText(f"{_ENDINGS[result.outcome]}: {job.title}{found}{kept}")

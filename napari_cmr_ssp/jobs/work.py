@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CmrSspError
-from cmr_ssp.evaluation import read_scores
 from cmr_ssp.events import Cancel, OnEvent, Preparing
 from cmr_ssp.files import open_cohort
 from cmr_ssp.files.dicom import DicomFolder, SortOptions
 from cmr_ssp.files.layouts.dicom_exams import list_series, sort_anew
 from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
+from cmr_ssp.runs import Run, list_runs, read_records, stored_scores
 from cmr_ssp.subjects import Cohort, Split, Subject
 
 from napari_cmr_ssp.io.results import Result
@@ -114,34 +114,17 @@ def sorting(subject: Subject, options: SortOptions) -> Work:
 
 def listing(folder: Path) -> Work:
     """List the runs in a folder."""
-
-    def work(*_: object) -> object:
-        from cmr_ssp.runs import list_runs
-
-        return list_runs(folder)
-
-    return work
+    return lambda *_: list_runs(folder)
 
 
 def scores_of(run: Path) -> Work:
     """Read what a run scored so far, nothing where it was not scored."""
-
-    def work(*_: object) -> object:
-        path = run / "scores.csv"
-        return read_scores(path) if path.exists() else ()
-
-    return work
+    return lambda *_: stored_scores(Run(run))
 
 
 def records_of(run: Path) -> Work:
     """Read what a run rebuilt over its training."""
-
-    def work(*_: object) -> object:
-        from cmr_ssp.runs import Run, read_records
-
-        return read_records(Run(run))
-
-    return work
+    return lambda *_: read_records(Run(run))
 
 
 def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -> Work:
@@ -149,7 +132,6 @@ def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
-        from cmr_ssp.runs import Run
 
         run, recipe = Run(plan.run_folder), with_threads(plan.recipe, preferences.threads)
         alike: dict[str, Any] = {
@@ -181,7 +163,6 @@ def segmenting(
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
-        from cmr_ssp.runs import Run
 
         use_threads(preferences)
         return jobs.segment_subjects(
@@ -202,7 +183,6 @@ def scoring(run: Path, cohort: Cohort, preferences: Preferences) -> Work:
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
-        from cmr_ssp.runs import Run
 
         use_threads(preferences)
         return jobs.evaluate(Run(run), cohort, device=preferences.device, on_event=on_event, cancel=cancel)
@@ -222,7 +202,6 @@ def rebuilding(
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
-        from cmr_ssp.runs import Run
 
         use_threads(preferences)
         return jobs.reconstruct(

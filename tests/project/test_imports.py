@@ -44,6 +44,7 @@ def test_the_probe_sees_what_is_loaded() -> None:
         "cmr_ssp.recipes",
         "cmr_ssp.evaluation",
         "cmr_ssp.exports",
+        "cmr_ssp.runs",
         "cmr_ssp.cli",
     ],
 )

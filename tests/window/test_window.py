@@ -228,7 +228,7 @@ def test_the_copied_command_trains_the_same(bench: Workbench, wait: Wait, tmp_pa
     import shlex
 
     from cmr_ssp.cli import main
-    from cmr_ssp.runs import load_checkpoint
+    from cmr_ssp.weights import load_checkpoint
 
     bench.session.tick("a", Phase.ED, on=True)
     bench.session.set_role("ab", Role.TRAIN)

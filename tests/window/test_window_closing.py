@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import mim, write_beating_cohort
 from places import HELPERS
 from qtpy.QtCore import QTimer

@@ -148,7 +148,8 @@ def test_the_recipe_follows_its_start_once_what_was_wrong_is_corrected(bench: Wo
 
 def test_the_copied_command_of_a_method_makes_its_recipe(bench: Workbench) -> None:
     from cmr_ssp.cli import main
-    from cmr_ssp.runs import Run, load_checkpoint
+    from cmr_ssp.runs import Run
+    from cmr_ssp.weights import load_checkpoint
 
     choose(bench, "pcl")
     recipe = pretraining("pcl", updates=1)

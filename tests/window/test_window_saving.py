@@ -12,8 +12,7 @@ import pytest
 from cmr_ssp import jobs
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.files import list_versions, open_cine, open_cohort
-from cmr_ssp.runs import Run
-from cmr_ssp.runs.checkpoint import file_digest
+from cmr_ssp.runs import Run, file_digest
 from cmr_ssp.subjects import Origin
 from cohort_helpers import segmentation, write_beating_cohort
 from dicom_helpers import FRAME_MS, save_exam, siemens

@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cmr_ssp.errors import CmrSspError, RecipeError
 from cmr_ssp.recipes import PRETRAINING, Recipe, load_recipe, matching_preset
+from cmr_ssp.runs import Run, RunSummary
 from cmr_ssp.subjects import Role, Split
-from cmr_ssp.subjects.split_file import read_split
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import (
@@ -35,9 +34,6 @@ from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
-
-if TYPE_CHECKING:
-    from cmr_ssp.runs import RunSummary
 
 _PRETRAIN, _FINETUNE = "Pretrain on all slices, without labels", "Train on the ticked labels"
 _NAME = re.compile(r"\w[\w.-]{0,99}")
@@ -283,7 +279,7 @@ class TrainPanel(QWidget):
         """Take the split of the pretraining, so that its test subjects stay unseen by what starts from it."""
         if source is None:
             return
-        inherited = read_split(source / "split.yaml").roles
+        inherited = Run(source).split().roles
         roles = {s.id: inherited.get(s.id, self._session.split.role(s.id)) for s in self._session.subjects}
         if roles.keys() & inherited.keys():
             self._session.use_split(Split({name: role for name, role in roles.items() if role is not None}))
@@ -300,7 +296,7 @@ class TrainPanel(QWidget):
         recipe = self.form.value()
         if source is None:
             return recipe.model_copy(update={"method": method})
-        pretrained = load_recipe(source / "recipe.yaml")
+        pretrained = Run(source).recipe()
         same = {"network": pretrained.network, "crop": pretrained.crop}
         if (recipe.network, recipe.crop) != (pretrained.network, pretrained.crop):
             with suppress(RecipeError):  # where no preset is like it, the form's own settings go on from it
