@@ -40,7 +40,7 @@ from cmr_ssp.events import (
     UpdateFinished,
 )
 from cmr_ssp.files import exam_id, open_cine, open_cohort
-from cmr_ssp.jobs.segmenting import subject_role
+from cmr_ssp.jobs.scoring import subject_role
 from cmr_ssp.networks import UNet
 from cmr_ssp.pretraining import MimObjective
 from cmr_ssp.recipes import matching_preset
