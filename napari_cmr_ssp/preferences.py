@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
 from cmr_ssp.runs import is_run
+from psygnal import Signal
 
 _PLUGIN = "napari-cmr-ssp"
 
@@ -36,6 +37,45 @@ class Preferences:
     def runs(self) -> Path:
         """Where new runs go: ``runs`` in the workspace, or what was named in its place."""
         return runs_folder(self.workspace)
+
+
+class CurrentPreferences:
+    """The preferences as they are now; `changed` tells of another setting.
+
+    Parameters
+    ----------
+    fixed : Preferences, optional
+        What holds instead of napari's settings.
+    """
+
+    changed = Signal()
+
+    def __init__(self, fixed: Preferences | None = None) -> None:
+        self._fixed = fixed
+        self._stop_following = None if fixed else when_changed(self.changed.emit)
+
+    @property
+    def now(self) -> Preferences:
+        """Device, threads and workspace."""
+        return self._fixed or read_preferences()
+
+    def fix(self, preferences: Preferences) -> None:
+        """Let these hold from now on, whatever napari's settings are."""
+        self._fixed = preferences
+
+    def choose_workspace(self, folder: Path) -> None:
+        """Take another folder for the runs."""
+        if self._fixed is None:
+            store_workspace(folder)  # which tells of the change
+        else:
+            self._fixed = replace(self._fixed, workspace=folder)
+            self.changed.emit()
+
+    def close(self) -> None:
+        """Follow napari's settings no longer."""
+        if self._stop_following is not None:
+            self._stop_following()
+            self._stop_following = None
 
 
 def read_preferences() -> Preferences:

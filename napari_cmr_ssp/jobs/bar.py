@@ -18,10 +18,11 @@ from cmr_ssp.events import (
     WeightsTransferred,
 )
 from cmr_ssp.runs import Run
-from qtpy.QtCore import Qt, Signal
+from psygnal import Signal
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_cmr_ssp.jobs.worker import Job, JobResult
+from napari_cmr_ssp.jobs.job import Job, JobResult
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
@@ -36,7 +37,7 @@ class JobBar(QWidget):
     and stay until the user asks for something else, whatever runs meanwhile.
     """
 
-    stop_asked = Signal(object, bool)
+    stop_asked = Signal(Job, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -180,7 +181,8 @@ class JobBar(QWidget):
         self.keep.setEnabled(False)
         self.discard.setEnabled(False)
         self.note.setText("Stopping after this step ...")
-        self.stop_asked.emit(self._job, discard)
+        if self._job is not None:
+            self.stop_asked.emit(self._job, discard)
 
     def _confirm_discard(self) -> None:
         job = self._job

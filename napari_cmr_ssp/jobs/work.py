@@ -19,7 +19,7 @@ from cmr_ssp.subjects import Cohort, Split, Subject
 
 from napari_cmr_ssp.io.results import Result
 from napari_cmr_ssp.io.sample_data import phantom_cohort_folder
-from napari_cmr_ssp.jobs.worker import Work
+from napari_cmr_ssp.jobs.job import Job, Work
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene.exams import Exam, read_exam, subject_at
 
@@ -150,6 +150,13 @@ def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -
         return jobs.finetune(plan.cohort, recipe, run, pretrained=pretrained, budget=budget, **alike)
 
     return work
+
+
+def training_job(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -> Job:
+    """Return a training, or going on with one, as a job."""
+    verb = "Pretrain" if pretrains else "Train"
+    title = f"{'Resume' if plan.resumes else verb} {plan.run_folder.name}"
+    return Job(title, training(plan, preferences, pretrains=pretrains), plan.run_folder, plan.resumes)
 
 
 def segmenting(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
@@ -39,8 +39,6 @@ class Viewer(Protocol):
     layers: Any
     dims: Any
     window: Any
-    events: Any
-    theme: str
 
     def add_layer(self, layer: Any) -> Any:
         """Add a layer."""
@@ -54,7 +52,8 @@ class Scene:
 
     `moved` tells which subject, frame, phase and slice is shown. Not as text over the canvas: that costs more
     than drawing the image, at every frame that plays. `put_away` names an edited layer that leaves the viewer
-    with its exam; it comes back with it. `dropped` carries a cine's layer that napari opened by itself.
+    with its exam; it comes back with it. `emptied` tells that nothing of an exam or of records is shown any
+    longer. `dropped` carries a cine's layer that napari opened by itself.
 
     Parameters
     ----------
@@ -64,7 +63,8 @@ class Scene:
 
     moved = Signal(str)
     put_away = Signal(str)
-    dropped = Signal(object)
+    emptied = Signal()
+    dropped = Signal(object)  # a napari layer: importing its type takes a second
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
@@ -74,7 +74,6 @@ class Scene:
         self._subject = ""
         self._altered = ""
         self._records: Records | None = None
-        self._on_theme: Callable[[], None] | None = None
         viewer.dims.events.current_step.connect(self.tell_place)
         viewer.layers.events.inserted.connect(self._notice_dropped)
 
@@ -83,8 +82,6 @@ class Scene:
         with suppress(ValueError, TypeError):
             self._viewer.dims.events.current_step.disconnect(self.tell_place)
             self._viewer.layers.events.inserted.disconnect(self._notice_dropped)
-            if self._on_theme is not None:
-                self._viewer.events.theme.disconnect(self._on_theme)
 
     @property
     def layers(self) -> list[Any]:
@@ -189,6 +186,7 @@ class Scene:
             self._edited.keep(layer)
             if coming is None or layer.metadata[EXAM] != coming.key:
                 self.put_away.emit(layer.name)
+        self.emptied.emit()
 
     def is_edited(self, exam: Exam, run: str) -> bool:
         """Whether an edited segmentation of an exam by a run lies in the viewer."""
@@ -263,17 +261,6 @@ class Scene:
         """Show one of the layers of a reconstruction and hide the others."""
         for layer in self._ours("reconstruction"):
             layer.visible = layer.metadata["part"] == name
-
-    def follow_theme(self, use_colour: Callable[[str], None]) -> None:
-        """Tell what draws by itself the theme's text colour, now and whenever the theme changes."""
-        from napari.utils.theme import get_theme
-
-        def tell() -> None:
-            use_colour(get_theme(self._viewer.theme).text.as_hex())
-
-        self._on_theme = tell
-        self._viewer.events.theme.connect(tell)
-        tell()
 
     def _add(self, data: LayerData, part: str) -> None:
         from napari.layers import Layer
