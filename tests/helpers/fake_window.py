@@ -71,6 +71,9 @@ class FakeScene(Calls):
     dropped = Signal(object)
     frame = 1
 
+    def labels_to_save(self) -> None:
+        return None
+
     def is_edited(self, *_: object) -> bool:
         return False
 

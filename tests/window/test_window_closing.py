@@ -166,8 +166,8 @@ def test_closing_one_of_two_windows_stops_its_own_job_alone(opened: Any, wait: W
     assert close(second[0])
     assert len(asked) == 1 and f"Pretrain {runs[1].name}" in asked[0]
     assert [state(run) for run in runs] == ["running", "stopped"]
-    before = len(first[1].train.curves.losses)
-    wait(lambda: len(first[1].train.curves.losses) > before + 3)
+    before = len(train_view(first[1]).curves.losses)
+    wait(lambda: len(train_view(first[1]).curves.losses) > before + 3)
 
 
 def test_the_window_stays_open_where_the_answer_is_no(opened: Any, wait: Wait, tmp_path: Path) -> None:
