@@ -25,7 +25,7 @@ class Sliders:
         self._viewer = viewer
 
     def place_in(self, layer: Any) -> tuple[int, int]:
-        """Return frame and slice of a layer; not the steps, which other layers of the user's may make finer."""
+        """Return frame and slice of a layer; not the steps, which other layers may make finer."""
         frame, slice_ = layer.world_to_data(self._viewer.dims.point)[-4:-2]
         n_frames, n_slices = layer.data.shape[:2]
         return min(max(round(frame), 0), n_frames - 1), min(max(round(slice_), 0), n_slices - 1)
