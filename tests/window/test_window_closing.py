@@ -230,6 +230,7 @@ from cohort_helpers import mim
 from qtpy.QtWidgets import QApplication
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.dock import dock_workbench
+from napari_cmr_ssp.panels import DataController, TrainController
 
 loss = MimObjective.loss
 def slow(*arguments):
@@ -246,9 +247,10 @@ viewers = [napari.Viewer() for _ in range(2)]
 bench = dock_workbench(viewers[1], Preferences("cpu", 1, Path(sys.argv[2])))
 bench.panel(DataController).open_cohort(Path(sys.argv[1]))
 until(lambda: bench.session.cohort is not None)
-train_view(bench).form.set_value(mim(updates=100))
-train_view(bench).start.click()
-until(lambda: len(train_view(bench).curves.losses) == 1)
+train = bench.panel(TrainController).view
+train.form.set_value(mim(updates=100))
+train.start.click()
+until(lambda: len(train.curves.losses) == 1)
 for viewer in reversed(viewers):
     viewer.close()
 QApplication.quit()

@@ -188,7 +188,7 @@ def test_preferences_are_those_of_the_moment(
 ) -> None:
     monkeypatch.setenv("CMR_SSP_CACHE", str(tmp_path / "cache"))
     now = Preferences("cuda", 1, tmp_path / "first")
-    monkeypatch.setattr("napari_cmr_ssp.workbench.read_preferences", lambda: now)
+    monkeypatch.setattr("napari_cmr_ssp.preferences.read_preferences", lambda: now)
     bench = Workbench(make_napari_viewer())
     bench.panel(DataController).open_cohort(folder)
     wait(lambda: bench.session.cohort is not None and idle(bench))
