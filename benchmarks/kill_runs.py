@@ -18,7 +18,8 @@ from pathlib import Path
 
 import torch
 from cmr_ssp.recipes import load_recipe, recipe_yaml
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
+from cmr_ssp.weights import load_checkpoint
 from common import Size, verdict, write_cines
 
 METHODS = ("mim", "simclr", "pcl", "dino", "finetune")

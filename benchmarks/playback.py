@@ -23,6 +23,7 @@ from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_cmr_ssp.dock import dock_workbench
+from napari_cmr_ssp.panels import DataController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene.layers import image_layer
 from napari_cmr_ssp.workbench import Workbench
@@ -90,9 +91,9 @@ def with_workbench(folder: Path) -> tuple[Any, Workbench]:
     viewer = napari.Viewer()
     viewer.window._qt_window.resize(*SIZE)
     bench = dock_workbench(viewer, Preferences("cpu", 1, folder))
-    bench.open_cohort(folder / "cohort")
+    bench.panel(DataController).open_cohort(folder / "cohort")
     wait(lambda: bench.session.cohort is not None)
-    bench.show_exam(bench.session.subjects[0])
+    bench.panel(DataController).show_exam(bench.session.subjects[0])
     wait(lambda: bench.session.exam is not None and bench.desk.is_idle)
     return viewer, bench
 

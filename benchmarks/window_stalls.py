@@ -20,6 +20,7 @@ from common import verdict
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 from qtpy.QtWidgets import QApplication
 
+from napari_cmr_ssp.panels import DataController, TrainController
 from napari_cmr_ssp.preferences import Preferences, free_threads
 from napari_cmr_ssp.workbench import Workbench
 
@@ -95,23 +96,24 @@ def main() -> None:
         viewer.window.add_dock_widget(bench)
         print(f"widget opened in {time.perf_counter() - began:.2f} s")
         watch = Stopwatch()
-        bench.open_cohort(folder / "cohort")
+        bench.panel(DataController).open_cohort(folder / "cohort")
         until(lambda: bench.session.cohort is not None and not bench.desk.trainer.is_busy)
         bench.session.tick_drawn(2, 0)
-        bench.show_exam(bench.session.subjects[0])
+        bench.panel(DataController).show_exam(bench.session.subjects[0])
         until(lambda: bench.session.exam is not None)
         report("idle", watch.watch(seconds))
-        bench.tabs.setCurrentWidget(bench.train)
-        bench.train.stage.setCurrentIndex(1)
-        bench.train.form.set_preset(chosen.preset)
-        bench.train.start.click()
-        until(lambda: len(bench.train.curves.updates) > 5)
+        train = bench.panel(TrainController).view
+        bench.tabs.setCurrentWidget(train)
+        train.stage.setCurrentIndex(1)
+        train.form.set_preset(chosen.preset)
+        train.start.click()
+        until(lambda: len(train.curves.updates) > 5)
         training = report("training", watch.watch(seconds))
         play = viewer.window._qt_viewer.dims
         play.play(0, fps=FRAMES_A_SECOND)
         playing = report("training and playing", watch.watch(seconds))
         play.stop()
-        print(f"{len(bench.train.curves.updates)} updates on {chosen.threads} threads")
+        print(f"{len(train.curves.updates)} updates on {chosen.threads} threads")
         bench.close_down()
         viewer.close()
     verdict("ms late while training", training, TRAINING_TARGET_MS, at_most=True)

@@ -21,6 +21,7 @@ from cmr_ssp.subjects import Role
 from qtpy.QtWidgets import QApplication
 
 from napari_cmr_ssp.dock import dock_workbench
+from napari_cmr_ssp.panels import DataController, ReconstructionController, RunsController, TrainController
 from napari_cmr_ssp.preferences import Preferences, free_threads
 
 IMAGES = Path(__file__).parent / "images"
@@ -68,7 +69,7 @@ class Studio:
     def show(self, subject: str) -> None:
         """Show an exam."""
         assert self.bench.session.cohort is not None
-        self.bench.show_exam(self.bench.session.cohort.subject(subject))
+        self.bench.panel(DataController).show_exam(self.bench.session.cohort.subject(subject))
         self.wait_for_jobs()
 
     def turn_to(self, tab: int) -> None:
@@ -79,33 +80,35 @@ class Studio:
 def phantom(studio: Studio) -> None:
     """The way of a new user on synthetic hearts."""
     bench = studio.bench
+    data, train = bench.panel(DataController).view, bench.panel(TrainController).view
+    runs, rebuilding = bench.panel(RunsController).view, bench.panel(ReconstructionController).view
     studio.wait_for_jobs()
     studio.shoot("empty")
-    bench.data.phantom_button.click()
+    data.phantom_button.click()
     studio.wait_for_jobs()
-    bench.data.number.setValue(2)
+    data.number.setValue(2)
     bench.session.tick_drawn(2, 0)
     test = bench.session.split.ids(Role.TEST)[0]
     studio.show(test)
     studio.shoot("data")
     studio.turn_to(1)
-    bench.train.form.set_preset("mim/demo")
-    bench.train.start.click()
-    studio.wait(lambda: len(bench.train.curves.updates) > 60)
+    train.form.set_preset("mim/demo")
+    train.start.click()
+    studio.wait(lambda: len(train.curves.updates) > 60)
     studio.shoot("pretraining")
     studio.wait_for_jobs()
-    pretrained = bench.runs.runs.runs[0].folder
-    bench.train.stage.setCurrentIndex(1)
-    bench.train.choose_pretraining(pretrained)
-    bench.train.start.click()
-    studio.wait(lambda: len(bench.train.curves.updates) > 40)
+    pretrained = runs.runs.runs[0].folder
+    train.stage.setCurrentIndex(1)
+    train.choose_source(pretrained)
+    train.start.click()
+    studio.wait(lambda: len(train.curves.updates) > 40)
     studio.shoot("finetuning")
     studio.wait_for_jobs()
     studio.turn_to(2)
-    bench.runs.choose(bench.runs.runs.runs[0].folder)
-    bench.runs.score.click()
+    runs.choose(runs.runs.runs[0].folder)
+    runs.score.click()
     studio.wait_for_jobs()
-    bench.runs.segment_shown.click()
+    runs.segment_shown.click()
     studio.wait_for_jobs()
     studio.shoot("result")
     studio.viewer.theme = "light"
@@ -117,13 +120,13 @@ def phantom(studio: Studio) -> None:
     studio.viewer.theme = "dark"
     studio.viewer.window.resize(*LARGE)
     studio.turn_to(3)
-    bench.reconstructions.rebuild.click()
+    rebuilding.rebuild.click()
     studio.wait_for_jobs()
     studio.shoot("reconstruction")
     studio.turn_to(1)
-    bench.train.stage.setCurrentIndex(0)
+    train.stage.setCurrentIndex(0)
     bench.preferences = replace(bench.preferences, device="cuda")  # which the machine should not have
-    bench.train.start.click()
+    train.start.click()
     studio.wait_for_jobs()
     studio.shoot("failure")
 
@@ -133,7 +136,7 @@ def sunnybrook(studio: Studio, folder: Path, model: Path | None) -> None:
     bench = studio.bench
     bench.preferences = replace(bench.preferences, device="cpu")
     studio.turn_to(0)
-    bench.open_cohort(folder)
+    bench.panel(DataController).open_cohort(folder)
     studio.wait_for_jobs()
     subject = next(s for s in bench.session.subjects if s.label(Phase.ED) is not None)
     studio.show(subject.id)
@@ -143,11 +146,11 @@ def sunnybrook(studio: Studio, folder: Path, model: Path | None) -> None:
     # Its scores are of other data, which do not belong into a public picture.
     target = bench.preferences.runs / model.name
     shutil.copytree(model, target, ignore=shutil.ignore_patterns("scores.csv"))
-    bench.refresh_runs()
+    bench.panel(RunsController).refresh()
     studio.wait_for_jobs()
     studio.turn_to(2)
-    bench.runs.choose(target)
-    bench.runs.segment_shown.click()
+    bench.panel(RunsController).view.choose(target)
+    bench.panel(RunsController).view.segment_shown.click()
     studio.wait_for_jobs()
     studio.shoot("sunnybrook-result")
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Role
-from cmr_ssp.subjects.split_file import read_split
 
 from napari_cmr_ssp.dock import dock_workbench
+from napari_cmr_ssp.panels import DataController, RunsController
 from napari_cmr_ssp.preferences import read_preferences
 
 if TYPE_CHECKING:
@@ -39,27 +40,28 @@ def open_workbench(viewer: Any, cohort: Path | None, workspace: Path | None, run
     if run is not None:
         _show_when_read(bench, preferences.runs / run)
     if cohort is not None:
-        bench.open_cohort(cohort)
+        bench.panel(DataController).open_cohort(cohort)
     return bench
 
 
 def _show_when_read(bench: Workbench, run: Path) -> None:
     """Show a test subject of the run as soon as the cohort is listed, and its segmentation thereafter."""
+    runs = bench.panel(RunsController)
 
     def show(cohort: Cohort) -> None:
         bench.session.events.cohort.disconnect(show)
-        bench.session.use_split(read_split(run / "split.yaml"))
+        bench.session.use_split(Run(run).split())
         test = bench.session.split.ids(Role.TEST)
-        bench.show_exam(cohort.subject(test[0]) if test else cohort.subjects[0])
+        bench.panel(DataController).show_exam(cohort.subject(test[0]) if test else cohort.subjects[0])
 
     def segment(_: Exam) -> None:
         bench.session.events.exam.disconnect(segment)
-        bench.tabs.setCurrentWidget(bench.runs)
-        bench.refresh_runs(run, segment_shown)
+        bench.tabs.setCurrentWidget(runs.view)
+        runs.refresh(run, segment_shown)
 
     def segment_shown() -> None:
-        if bench.runs.chosen is not None:
-            bench.segment_shown(bench.runs.chosen)
+        if runs.view.chosen is not None:
+            runs.segmenting.segment_shown(runs.view.chosen)
 
     bench.session.events.cohort.connect(show)
     bench.session.events.exam.connect(segment)

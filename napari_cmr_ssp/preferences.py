@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
+from cmr_ssp.runs import is_run
+from psygnal import Signal
 
 _PLUGIN = "napari-cmr-ssp"
-_RUN_STATE = "state.json"  # lies in every run; asking `cmr_ssp.runs` would load torch
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,45 @@ class Preferences:
     def runs(self) -> Path:
         """Where new runs go: ``runs`` in the workspace, or what was named in its place."""
         return runs_folder(self.workspace)
+
+
+class CurrentPreferences:
+    """The preferences as they are now; `changed` tells of another setting.
+
+    Parameters
+    ----------
+    fixed : Preferences, optional
+        What holds instead of napari's settings.
+    """
+
+    changed = Signal()
+
+    def __init__(self, fixed: Preferences | None = None) -> None:
+        self._fixed = fixed
+        self._stop_following = None if fixed else when_changed(self.changed.emit)
+
+    @property
+    def now(self) -> Preferences:
+        """Device, threads and workspace."""
+        return self._fixed or read_preferences()
+
+    def fix(self, preferences: Preferences) -> None:
+        """Let these hold from now on, whatever napari's settings are."""
+        self._fixed = preferences
+
+    def choose_workspace(self, folder: Path) -> None:
+        """Take another folder for the runs."""
+        if self._fixed is None:
+            store_workspace(folder)  # which tells of the change
+        else:
+            self._fixed = replace(self._fixed, workspace=folder)
+            self.changed.emit()
+
+    def close(self) -> None:
+        """Follow napari's settings no longer."""
+        if self._stop_following is not None:
+            self._stop_following()
+            self._stop_following = None
 
 
 def read_preferences() -> Preferences:
@@ -68,17 +108,13 @@ def when_changed(act: Callable[[], None]) -> Callable[[], None]:
 
 def runs_folder(workspace: Path) -> Path:
     """Return where the runs of a workspace lie; naming that folder itself, or one of its runs, is as good."""
-    if _is_run(workspace):
+    if is_run(workspace):
         return workspace.parent
     inside = workspace / "runs"
     with suppress(OSError):
-        if not inside.is_dir() and any(_is_run(folder) for folder in workspace.iterdir()):
+        if not inside.is_dir() and any(is_run(folder) for folder in workspace.iterdir()):
             return workspace
     return workspace if workspace.name == "runs" and not inside.is_dir() else inside
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / _RUN_STATE).is_file()
 
 
 def default_workspace() -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -9,6 +10,7 @@ from typing import ClassVar
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import Problem
 from cmr_ssp.files.layouts import dicom_exams
+from cmr_ssp.runs import RunSummary
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split, draw_subjects
 from psygnal import SignalGroupDescriptor
@@ -33,14 +35,23 @@ class Session:
         Labels to train on.
     exam : Exam or None
         What the viewer shows.
+    selected : tuple of str
+        Ids of the subjects that are selected in the table.
+    runs : tuple of RunSummary or None
+        The runs of the workspace, newest first; None until they were listed.
     """
 
     cohort: Cohort | None = None
     split: Split = field(default_factory=lambda: Split({}))
     ticks: Ticks = field(default_factory=dict)
     exam: Exam | None = None
+    selected: tuple[str, ...] = ()
+    runs: tuple[RunSummary, ...] | None = None
     _drawn: Ticks = field(default_factory=dict)
-    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(warn_on_no_fields=False)
+    events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
+        warn_on_no_fields=False,
+        equality_operators={"runs": operator.is_},  # a list that was read again is news
+    )
 
     def open(self, cohort: Cohort) -> None:
         """Take a cohort, with a fresh split and nothing ticked."""

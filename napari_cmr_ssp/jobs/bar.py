@@ -17,10 +17,12 @@ from cmr_ssp.events import (
     UpdateFinished,
     WeightsTransferred,
 )
-from qtpy.QtCore import Qt, Signal
+from cmr_ssp.runs import Run
+from psygnal import Signal
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_cmr_ssp.jobs.worker import Job, JobResult
+from napari_cmr_ssp.jobs.job import Job, JobResult
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
@@ -35,7 +37,7 @@ class JobBar(QWidget):
     and stay until the user asks for something else, whatever runs meanwhile.
     """
 
-    stop_asked = Signal(object, bool)
+    stop_asked = Signal(Job, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -109,7 +111,7 @@ class JobBar(QWidget):
         self._show_running(False)
         kept = ""
         if result.outcome is Outcome.STOPPED and job.run_folder is not None:
-            has_network = (job.run_folder / "last.safetensors").exists()
+            has_network = Run(job.run_folder).last.exists()
             kept = ", kept: resume it under Runs" if has_network else ", discarded" * job.discarded
         found = f" ({job.result})" if job.result and result.outcome is Outcome.FINISHED else ""
         self.title.setText(f"{_ENDINGS[result.outcome]}: {job.title}{found}{kept}")
@@ -179,7 +181,8 @@ class JobBar(QWidget):
         self.keep.setEnabled(False)
         self.discard.setEnabled(False)
         self.note.setText("Stopping after this step ...")
-        self.stop_asked.emit(self._job, discard)
+        if self._job is not None:
+            self.stop_asked.emit(self._job, discard)
 
     def _confirm_discard(self) -> None:
         job = self._job

@@ -1,15 +1,19 @@
-"""Between the workbench, the two workers and the job bar: who asked for a job gets what it returns."""
+"""Between the panels, the two workers and the job bar: who asked for a job gets what it returns."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
+from cmr_ssp.errors import Problem
 from cmr_ssp.events import Event, Outcome, Preparing
-from qtpy.QtCore import QObject, Signal
+from psygnal import Signal
+from qtpy.QtCore import QObject
 
 from napari_cmr_ssp.jobs.bar import JobBar
-from napari_cmr_ssp.jobs.worker import Job, JobResult, JobWorker
+from napari_cmr_ssp.jobs.job import Job, JobResult
+from napari_cmr_ssp.jobs.worker import JobWorker
 
 Then = Callable[[Any], None]
 """Takes what a job's work returned, in the GUI thread; only called where it did not fail, or in part."""
@@ -37,8 +41,8 @@ class JobDesk(QObject):
         What is being read, in words; nothing once it is read.
     """
 
-    run_told = Signal(object)
-    run_ended = Signal(object)
+    run_told = Signal(object)  # an `Event`, which is a union of types
+    run_ended = Signal(Path)
     reading = Signal(str)
 
     def __init__(self, bar: JobBar, parent: QObject | None = None) -> None:
@@ -74,6 +78,18 @@ class JobDesk(QObject):
     def read(self, job: Job, then: Then | None = None) -> None:
         """List or read something."""
         self._submit(self.reader, job, then)
+
+    def clear(self) -> None:
+        """Forget what went wrong before: the user asks for something else."""
+        self._bar.clear()
+
+    def refuse(self, problems: Iterable[Problem]) -> None:
+        """Say why something cannot be done, and what to do."""
+        self._bar.show_problems(problems)
+
+    def tell_saved(self, files: Sequence[Path], *, n_unseen: int) -> None:
+        """Say where segmentations were written, and how many of them are not on screen."""
+        self._bar.tell_saved(files, n_unseen=n_unseen)
 
     def close(self) -> None:
         """Stop jobs and wait a little; what they did so far is on disk."""

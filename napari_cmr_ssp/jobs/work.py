@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CmrSspError
-from cmr_ssp.evaluation import read_scores
 from cmr_ssp.events import Cancel, OnEvent, Preparing
 from cmr_ssp.files import open_cohort
 from cmr_ssp.files.dicom import DicomFolder, SortOptions
 from cmr_ssp.files.layouts.dicom_exams import list_series, sort_anew
 from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
+from cmr_ssp.runs import Run, list_runs, read_records, stored_scores
 from cmr_ssp.subjects import Cohort, Split, Subject
 
 from napari_cmr_ssp.io.results import Result
 from napari_cmr_ssp.io.sample_data import phantom_cohort_folder
-from napari_cmr_ssp.jobs.worker import Work
+from napari_cmr_ssp.jobs.job import Job, Work
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene.exams import Exam, read_exam, subject_at
 
@@ -114,34 +114,17 @@ def sorting(subject: Subject, options: SortOptions) -> Work:
 
 def listing(folder: Path) -> Work:
     """List the runs in a folder."""
-
-    def work(*_: object) -> object:
-        from cmr_ssp.runs import list_runs
-
-        return list_runs(folder)
-
-    return work
+    return lambda *_: list_runs(folder)
 
 
 def scores_of(run: Path) -> Work:
     """Read what a run scored so far, nothing where it was not scored."""
-
-    def work(*_: object) -> object:
-        path = run / "scores.csv"
-        return read_scores(path) if path.exists() else ()
-
-    return work
+    return lambda *_: stored_scores(Run(run))
 
 
 def records_of(run: Path) -> Work:
     """Read what a run rebuilt over its training."""
-
-    def work(*_: object) -> object:
-        from cmr_ssp.runs import Run, read_records
-
-        return read_records(Run(run))
-
-    return work
+    return lambda *_: read_records(Run(run))
 
 
 def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -> Work:
@@ -149,7 +132,6 @@ def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
-        from cmr_ssp.runs import Run
 
         run, recipe = Run(plan.run_folder), with_threads(plan.recipe, preferences.threads)
         alike: dict[str, Any] = {
@@ -170,6 +152,13 @@ def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -
     return work
 
 
+def training_job(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -> Job:
+    """Return a training, or going on with one, as a job."""
+    verb = "Pretrain" if pretrains else "Train"
+    title = f"{'Resume' if plan.resumes else verb} {plan.run_folder.name}"
+    return Job(title, training(plan, preferences, pretrains=pretrains), plan.run_folder, plan.resumes)
+
+
 def segmenting(
     run: Path,
     subjects: Sequence[Subject],
@@ -181,7 +170,6 @@ def segmenting(
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
-        from cmr_ssp.runs import Run
 
         use_threads(preferences)
         return jobs.segment_subjects(
@@ -202,7 +190,6 @@ def scoring(run: Path, cohort: Cohort, preferences: Preferences) -> Work:
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
-        from cmr_ssp.runs import Run
 
         use_threads(preferences)
         return jobs.evaluate(Run(run), cohort, device=preferences.device, on_event=on_event, cancel=cancel)
@@ -222,7 +209,6 @@ def rebuilding(
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
-        from cmr_ssp.runs import Run
 
         use_threads(preferences)
         return jobs.reconstruct(

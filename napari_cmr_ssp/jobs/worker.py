@@ -12,20 +12,18 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from weakref import WeakSet
 
 from cmr_ssp.errors import CmrSspError, Problem
-from cmr_ssp.events import Cancel, Event, JobEnded, OnEvent, Outcome
+from cmr_ssp.events import Event, JobEnded, Outcome
 from qtpy.QtCore import QObject, Signal
 
-_LOG = logging.getLogger(__name__)
+from napari_cmr_ssp.jobs.job import Job, JobResult
 
-Work = Callable[[OnEvent, Cancel], object]
-"""Does a job: tells events, looks at the cancel, returns a result. May import torch, which takes seconds."""
+_LOG = logging.getLogger(__name__)
 
 SECONDS_TO_STOP = 2.0
 """How long closing a window waits for a job, which goes on to stop thereafter."""
@@ -36,58 +34,6 @@ SECONDS_AT_EXIT = 60.0
 _WORKERS: WeakSet[JobWorker] = WeakSet()
 
 
-@dataclass(slots=True, eq=False)
-class Job:
-    """Something to do in the background.
-
-    Attributes
-    ----------
-    title : str
-        What the user reads.
-    work : callable
-        The work itself.
-    run_folder : Path or None
-        The run that it makes.
-    resumes : bool
-        It continues a run, which therefore cannot be discarded as a whole.
-    is_silent : bool
-        Nobody asked for it: it is spoken of only where it fails.
-    result : str
-        Where its result is found, in words.
-    result_folder : Path or None
-        The folder of its result.
-    """
-
-    title: str
-    work: Work
-    run_folder: Path | None = None
-    resumes: bool = False
-    is_silent: bool = False
-    result: str = ""
-    result_folder: Path | None = None
-    cancel: Cancel = field(default_factory=Cancel)
-    discarded: bool = False
-
-    @property
-    def can_be_kept(self) -> bool:
-        """Whether stopping it early leaves something of use."""
-        return self.run_folder is not None
-
-    @property
-    def can_be_discarded(self) -> bool:
-        """Whether it makes a run of its own."""
-        return self.run_folder is not None and not self.resumes
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class JobResult:
-    """How a job ended, and what its work returned."""
-
-    outcome: Outcome
-    problems: tuple[Problem, ...] = ()
-    value: object = None
-
-
 class JobWorker(QObject):
     """Does one job after the other in a thread that dies with the process.
 
@@ -95,9 +41,9 @@ class JobWorker(QObject):
     (job, result), the last one for every job, whatever happens.
     """
 
-    started = Signal(object)
-    told = Signal(object, object)
-    ended = Signal(object, object)
+    started = Signal(Job)
+    told = Signal(Job, object)  # an `Event`: Qt takes no union of types
+    ended = Signal(Job, JobResult)
 
     def __init__(self, name: str, parent: QObject | None = None) -> None:
         super().__init__(parent)

@@ -1,1 +1,31 @@
-"""One package a panel: its view, and the tables and dialogs that only it uses."""
+"""The panels of the workbench, one folder each.
+
+A panel is a controller, plain Python that is given the `Context` (session, scene, desk, preferences), and a
+view, which is Qt and knows no job and no file. Panels do not import each other. A new one is a folder like
+these, and its controller in `PANELS`.
+"""
+
+from napari_cmr_ssp.context import Panel
+from napari_cmr_ssp.panels.data.controller import DataController
+from napari_cmr_ssp.panels.reconstructions.controller import ReconstructionController
+from napari_cmr_ssp.panels.runs.controller import RunsController
+from napari_cmr_ssp.panels.save.controller import SaveController
+from napari_cmr_ssp.panels.train.controller import TrainController
+
+PANELS: tuple[type[Panel], ...] = (
+    DataController,
+    TrainController,
+    RunsController,
+    ReconstructionController,
+    SaveController,
+)
+"""In the order of their tabs."""
+
+__all__ = [
+    "PANELS",
+    "DataController",
+    "ReconstructionController",
+    "RunsController",
+    "SaveController",
+    "TrainController",
+]

@@ -27,7 +27,7 @@ class Table(QTableView):
     `row_opened` carries the first cell of the current row.
     """
 
-    row_opened = Signal(object)
+    row_opened = Signal(QModelIndex)
 
     def event(self, event: QEvent | None) -> bool:
         """Keep Enter from whatever napari binds to it."""

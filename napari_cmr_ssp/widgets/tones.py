@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.errors import Severity
 from qtpy.QtCore import QEvent, QModelIndex
@@ -31,7 +31,32 @@ def style_of(severity: Severity) -> str:
     return f'style="color:{_TONES[severity]}"'
 
 
-class ToneLabel(QLabel):
+if TYPE_CHECKING:
+    _Widget = QWidget
+else:  # the widget's own class brings Qt's
+    _Widget = object
+
+
+class FollowsTheme(_Widget):
+    """A first base class of widgets: calls `follow_theme` whenever their palette may be another."""
+
+    def follow_theme(self) -> None:
+        """Take the colours of the widget's palette."""
+        raise NotImplementedError
+
+    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Follow the theme."""
+        super().changeEvent(event)
+        if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
+            self.follow_theme()
+
+    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Take the theme of the window that it was put into."""
+        super().showEvent(event)
+        self.follow_theme()
+
+
+class ToneLabel(FollowsTheme, QLabel):
     """Rich text whose tones follow the theme."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
@@ -43,20 +68,10 @@ class ToneLabel(QLabel):
     def setText(self, text: str | None) -> None:  # noqa: N802 - Qt's name
         """Show text in which tones stand as `style_of` writes them."""
         self._source = text or ""
-        self._colour()
+        self.follow_theme()
 
-    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Follow the theme."""
-        super().changeEvent(event)
-        if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
-            self._colour()
-
-    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Take the theme of the window that it was put into."""
-        super().showEvent(event)
-        self._colour()
-
-    def _colour(self) -> None:
+    def follow_theme(self) -> None:
+        """Colour the tones."""
         text = self._source
         for tone in Tone:
             text = text.replace(f'style="color:{tone}"', f'style="color:{colour(tone, self.palette())}"')

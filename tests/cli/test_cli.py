@@ -21,9 +21,10 @@ import yaml
 from cmr_ssp.cli import main
 from cmr_ssp.pretraining import MimObjective
 from cmr_ssp.recipes import preset_names, recipe_yaml
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Role
 from cmr_ssp.subjects.split_file import read_split
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import COLUMNS, FRAMES, ROWS, SLICES, mim, segmentation, write_beating_cohort
 from files_helpers import edit_header, fingerprint, save
 

@@ -231,7 +231,7 @@ def test_segmenting_out_of_memory_does_not_advise_on_training(
     def exhausted(*_: object, **__: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(sys.modules["cmr_ssp.jobs.segment"], "segment_stack", exhausted)
+    monkeypatch.setattr(sys.modules["cmr_ssp.jobs.segmenting"], "segment_stack", exhausted)
     with pytest.raises(DeviceError) as caught:
         jobs.segment(run, [cohort.root / "a.nii.gz"], tmp_path / "out", device="cpu", on_event=Listener())
     (problem,) = caught.value.problems

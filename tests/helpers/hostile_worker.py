@@ -354,7 +354,8 @@ def read_scores(path: Path) -> str:
 def make_checkpoint(path: Path) -> None:
     import torch
     from cmr_ssp.recipes import load_recipe
-    from cmr_ssp.runs import Checkpoint, Provenance, save_checkpoint
+    from cmr_ssp.runs import Provenance
+    from cmr_ssp.weights import Checkpoint, save_checkpoint
 
     torch.manual_seed(0)
     network = torch.nn.Linear(3, 4)
@@ -367,8 +368,8 @@ def make_checkpoint(path: Path) -> None:
 
 
 def read_checkpoint(path: Path) -> str:
-    from cmr_ssp.runs import load_checkpoint
-    from cmr_ssp.runs.checkpoint import read_checkpoint_header
+    from cmr_ssp.runs import read_checkpoint_header
+    from cmr_ssp.weights import load_checkpoint
 
     header = read_checkpoint_header(path)
     found = load_checkpoint(path)

@@ -8,9 +8,30 @@ from pathlib import Path
 
 from cmr_ssp.recipes import PRETRAINING, Recipe
 
+from napari_cmr_ssp.panels import DataController, ReconstructionController, RunsController, TrainController
+from napari_cmr_ssp.panels.data.view import DataView
+from napari_cmr_ssp.panels.reconstructions.view import ReconstructionView
+from napari_cmr_ssp.panels.runs.view import RunsView
+from napari_cmr_ssp.panels.train.view import TrainView
 from napari_cmr_ssp.workbench import Workbench
 
 Wait = Callable[[Callable[[], object]], None]
+
+
+def data_view(bench: Workbench) -> DataView:
+    return bench.panel(DataController).view
+
+
+def train_view(bench: Workbench) -> TrainView:
+    return bench.panel(TrainController).view
+
+
+def runs_view(bench: Workbench) -> RunsView:
+    return bench.panel(RunsController).view
+
+
+def rebuild_view(bench: Workbench) -> ReconstructionView:
+    return bench.panel(ReconstructionController).view
 
 
 def idle(bench: Workbench) -> bool:
@@ -19,12 +40,12 @@ def idle(bench: Workbench) -> bool:
 
 def ask(bench: Workbench, recipe: Recipe, *, pretrains: bool) -> Path:
     """Fill in the form, press Start, and return the run's folder."""
-    bench.train.stage.setCurrentIndex(0 if pretrains else 1)
+    train_view(bench).stage.setCurrentIndex(0 if pretrains else 1)
     if pretrains:
-        bench.train.method.setCurrentIndex(PRETRAINING.index(recipe.method))
-    bench.train.form.set_value(recipe)
-    folder = bench.train.plan().run_folder
-    bench.train.start.click()
+        train_view(bench).method.setCurrentIndex(PRETRAINING.index(recipe.method))
+    train_view(bench).form.set_value(recipe)
+    folder = bench.panel(TrainController).plan().run_folder
+    train_view(bench).start.click()
     return folder
 
 
@@ -38,7 +59,7 @@ def train(bench: Workbench, recipe: Recipe, wait: Wait, *, pretrains: bool) -> P
 
 def show(bench: Workbench, subject: str, wait: Wait) -> None:
     assert bench.session.cohort is not None
-    bench.show_exam(bench.session.cohort.subject(subject))
+    bench.panel(DataController).show_exam(bench.session.cohort.subject(subject))
     wait(lambda: bench.session.exam is not None and bench.session.exam.subject.id == subject)
 
 

@@ -40,12 +40,13 @@ from cmr_ssp.events import (
     UpdateFinished,
 )
 from cmr_ssp.files import exam_id, open_cine, open_cohort
-from cmr_ssp.jobs.segmenting import subject_role
+from cmr_ssp.jobs.scoring import subject_role
 from cmr_ssp.networks import UNet
 from cmr_ssp.pretraining import MimObjective
 from cmr_ssp.recipes import matching_preset
-from cmr_ssp.runs import Provenance, Run, file_digest, load_checkpoint
+from cmr_ssp.runs import Provenance, Run, file_digest
 from cmr_ssp.subjects import Cohort, Role, Split
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import (
     COLUMNS,
     ED,

@@ -16,9 +16,10 @@ from cmr_ssp.evaluation import SubjectRole, read_scores
 from cmr_ssp.events import Cancel, Noticed, Outcome, UpdateFinished
 from cmr_ssp.files import add_version, list_versions, open_cohort, read_segmentation, with_label_versions
 from cmr_ssp.recipes import recipe_yaml
-from cmr_ssp.runs import Provenance, Run, file_digest, load_checkpoint, stored_scores
+from cmr_ssp.runs import Provenance, Run, file_digest, stored_scores
 from cmr_ssp.runs.listing import list_runs
 from cmr_ssp.subjects import Cohort, Origin, Role, Split
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import Listener, segmentation, write_beating_cohort
 from files_helpers import fingerprint
 

@@ -15,8 +15,9 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import RunError
 from cmr_ssp.events import Cancel, Noticed, Outcome, UpdateFinished
 from cmr_ssp.files import open_cohort
-from cmr_ssp.runs import Run, load_checkpoint, save_checkpoint
+from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Role, Split
+from cmr_ssp.weights import load_checkpoint, save_checkpoint
 from cohort_helpers import Listener, mim, segmentation, write_beating_cohort
 
 SPLIT = Split({"a": Role.TRAIN, "b": Role.VALIDATION, "c": Role.TEST})

@@ -13,8 +13,9 @@ from cmr_ssp.errors import RecipeError, RunError
 from cmr_ssp.events import EpochFinished, UpdateFinished
 from cmr_ssp.files import open_cohort
 from cmr_ssp.recipes import SegmentationRecipe, load_recipe, recipe_yaml
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Split
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import Listener, segmentation, write_beating_cohort
 from training_helpers import Line, recipe, run_training
 

@@ -13,8 +13,9 @@ from cmr_ssp.events import Cancel, Event, Outcome, UpdateFinished, WeightsTransf
 from cmr_ssp.files import open_cohort
 from cmr_ssp.pretraining import METHODS
 from cmr_ssp.recipes import PRETRAINING
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Role, Split
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import Listener, pretraining, segmentation, write_beating_cohort
 from training_helpers import measured
 

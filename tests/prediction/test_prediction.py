@@ -11,8 +11,9 @@ import torch
 from cmr_ssp.errors import CheckpointError
 from cmr_ssp.networks import UNet
 from cmr_ssp.prediction import load_segmenter, segment_cine, segment_stack
-from cmr_ssp.runs import Checkpoint, Provenance, save_checkpoint
+from cmr_ssp.runs import Provenance
 from cmr_ssp.samples.standardise import standardise
+from cmr_ssp.weights import Checkpoint, save_checkpoint
 from prediction_helpers import Fake, recipe
 from torch import Tensor, nn
 from training_helpers import recipe as pretraining_recipe

@@ -16,8 +16,9 @@ from cmr_ssp.files import open_cohort, open_stack
 from cmr_ssp.networks import UNet
 from cmr_ssp.prediction import Rebuilder, Reconstruction, load_rebuilder, rebuild
 from cmr_ssp.pretraining import masked_mse
-from cmr_ssp.runs import Checkpoint, Provenance, Run, save_checkpoint
+from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.subjects import Cohort
+from cmr_ssp.weights import Checkpoint, save_checkpoint
 from cohort_helpers import (
     FRAMES,
     SLICES,

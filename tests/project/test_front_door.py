@@ -68,7 +68,7 @@ def test_the_whole_way_with_paths_and_names(folder: Path, tmp_path: Path) -> Non
 
 
 def test_subjects_and_phases_can_be_named(folder: Path, tmp_path: Path) -> None:
-    from cmr_ssp.runs import load_checkpoint
+    from cmr_ssp.weights import load_checkpoint
 
     cohort, recipe = cmr_ssp.open_cohort(folder), segmentation(method="scratch")
     first, second = [name for name in "abcde" if name in _pool(cohort)][:2]

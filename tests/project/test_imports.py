@@ -9,6 +9,7 @@ import sys
 import pytest
 
 import napari_cmr_ssp
+import napari_cmr_ssp.panels
 
 HEAVY = {"torch", "monai", "lightning_fabric"}
 WINDOW = {"qtpy", "napari", "superqt", "magicgui", "PyQt6", "PySide6", "vispy"}
@@ -44,6 +45,7 @@ def test_the_probe_sees_what_is_loaded() -> None:
         "cmr_ssp.recipes",
         "cmr_ssp.evaluation",
         "cmr_ssp.exports",
+        "cmr_ssp.runs",
         "cmr_ssp.cli",
     ],
 )
@@ -86,6 +88,13 @@ def test_plugin_loads_neither_torch_nor_monai() -> None:
     modules = modules_of("napari_cmr_ssp", list(napari_cmr_ssp.__path__))
     assert "napari_cmr_ssp.io.reader" in modules
     assert not loaded_by(*modules) & HEAVY
+
+
+def test_controllers_of_panels_load_no_qt() -> None:
+    names = modules_of("napari_cmr_ssp.panels", list(napari_cmr_ssp.panels.__path__))
+    controllers = [name for name in names if name.endswith(".controller")]
+    assert len(controllers) > 4
+    assert not loaded_by(*controllers) & {"qtpy", "PyQt6", "PySide6", "superqt", "vispy"}
 
 
 def test_engine_loads_no_window() -> None:

@@ -9,7 +9,8 @@ import pytest
 import torch
 from cmr_ssp.networks import UNet
 from cmr_ssp.recipes import load_recipe
-from cmr_ssp.runs import Checkpoint, Provenance, save_checkpoint
+from cmr_ssp.runs import Provenance
+from cmr_ssp.weights import Checkpoint, save_checkpoint
 from places import ROOT
 from samples_helpers import write_cohort
 

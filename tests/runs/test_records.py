@@ -15,9 +15,10 @@ from cmr_ssp.files import open_cohort
 from cmr_ssp.networks import UNet
 from cmr_ssp.pretraining.mim import spread_slices
 from cmr_ssp.recipes import MimRecipe
-from cmr_ssp.runs import Run, load_checkpoint, read_records
+from cmr_ssp.runs import Run, read_records
 from cmr_ssp.samples.bank.slices import SLICE
 from cmr_ssp.subjects import Cohort, Role, Split
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import write_beating_cohort
 from training_helpers import cancelling_at
 from training_helpers import recipe as mim

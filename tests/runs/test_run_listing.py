@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -56,6 +58,15 @@ def made(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_name(folder: Path) -> dict[str, RunSummary]:
     return {run.name: run for run in list_runs(folder)}
+
+
+def test_runs_are_listed_and_their_records_read_without_torch(made: Path) -> None:
+    code = "import sys; sys.modules['torch'] = None; from pathlib import Path; "
+    code += "from cmr_ssp.runs import Run, list_runs, read_records; "
+    code += f"runs = list_runs(Path({str(made)!r})); print(*sorted(run.update for run in runs)); "
+    code += f"read_records(Run(Path({str(made / 'mim')!r})))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout.split(), done.stderr) == (["0", "2", "2", "7"], "")
 
 
 def test_each_run_is_described(made: Path, cohort: Cohort) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from cmr_ssp.errors import RunError
 from cmr_ssp.events import Cancel, Outcome
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
 from cmr_ssp.runs.records import RecordedSlices, write_slices
+from cmr_ssp.weights import load_checkpoint
 from numpy import float16, zeros
 from numpy.typing import NDArray
 from torch import Tensor, nn

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from cmr_ssp.events import Outcome
 from cmr_ssp.recipes import recipe_yaml
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
 from cmr_ssp.subjects.split_file import write_split
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import write_beating_cohort
 from kill_helpers import finished, interrupt, rows
 from training_helpers import measured

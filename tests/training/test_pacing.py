@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from cmr_ssp.events import Cancel, Event, Noticed, Outcome, UpdateFinished
 from cmr_ssp.recipes import load_recipe
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
 from cmr_ssp.training import TimeLimit, TrainingLength, pacing
+from cmr_ssp.weights import load_checkpoint
 from training_helpers import Line, cancelling_at, linear, recipe, run_training
 
 MANY = {"updates": 10**6, "checkpoint_every": 50}

@@ -15,9 +15,10 @@ from cmr_ssp import jobs
 from cmr_ssp.errors import DeviceError, RecipeError
 from cmr_ssp.files import open_cohort
 from cmr_ssp.jobs import preparing
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort
 from cmr_ssp.team import Team, process_number
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import write_beating_cohort
 from files_helpers import save
 from places import HELPERS

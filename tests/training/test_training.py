@@ -22,11 +22,12 @@ from cmr_ssp.events import (
     UpdateFinished,
 )
 from cmr_ssp.recipes import Optimiser, Schedule
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
 from cmr_ssp.training import TrainingLength
 from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import batch_order
 from cmr_ssp.training.stepper import Stepper
+from cmr_ssp.weights import load_checkpoint
 from places import HELPERS
 from torch import nn
 from training_helpers import Line, cancelling_at, cpu, linear, measured, normalised, recipe, run_training

@@ -8,7 +8,7 @@ from cmr_ssp.events import Noticed
 from qtpy.QtWidgets import QApplication
 
 from napari_cmr_ssp.jobs.bar import JobBar
-from napari_cmr_ssp.jobs.worker import Job
+from napari_cmr_ssp.jobs.job import Job
 
 
 def notice(what: str) -> Noticed:

@@ -12,7 +12,8 @@ import pytest
 from cmr_ssp.errors import ImageError
 from cmr_ssp.events import Cancel, JobEnded, OnEvent, Outcome, Preparing
 
-from napari_cmr_ssp.jobs.worker import Job, JobResult, JobWorker
+from napari_cmr_ssp.jobs.job import Job, JobResult
+from napari_cmr_ssp.jobs.worker import JobWorker
 
 
 @pytest.fixture

@@ -19,8 +19,9 @@ from npe2 import PluginManifest
 from qtpy.QtCore import QCoreApplication, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QMessageBox
-from window_helpers import Wait, ask, idle, show, state, train
+from window_helpers import Wait, ask, data_view, idle, rebuild_view, runs_view, show, state, train, train_view
 
+from napari_cmr_ssp.panels import DataController, RunsController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.workbench import Workbench
 
@@ -46,7 +47,7 @@ def bench(
     viewer = make_napari_viewer()
     bench = Workbench(viewer, Preferences("cpu", 1, tmp_path / "workspace"))
     viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
-    bench.open_cohort(folder)
+    bench.panel(DataController).open_cohort(folder)
     wait(lambda: bench.session.cohort is not None and idle(bench))
     yield bench
     bench.close_down()
@@ -72,15 +73,15 @@ def test_manifest_offers_the_widget_and_its_preferences() -> None:
 def test_from_a_cohort_to_an_overlay_with_its_dice(bench: Workbench, wait: Wait) -> None:
     pretrained = train(bench, mim(), wait, pretrains=True)
     assert state(pretrained) == "finished"
-    assert len(bench.train.curves.losses) == 2
+    assert len(train_view(bench).curves.losses) == 2
     bench.session.tick_drawn(2, seed=0)
-    bench.train.choose_pretraining(pretrained)
+    train_view(bench).choose_source(pretrained)
     run = train(bench, segmentation(updates=3), wait, pretrains=False)
     assert run.name == "finetune-1"
     show(bench, bench.session.split.ids(Role.TEST)[0], wait)
-    bench.runs.choose(run)
-    bench.runs.segment_shown.click()
-    wait(lambda: bench.runs.scores.rows and idle(bench))
+    runs_view(bench).choose(run)
+    runs_view(bench).segment_shown.click()
+    wait(lambda: runs_view(bench).scores.rows and idle(bench))
     exam = bench.session.exam
     assert exam is not None
     found = layer(bench, f"{exam.subject.id} by {run.name}")
@@ -88,14 +89,14 @@ def test_from_a_cohort_to_an_overlay_with_its_dice(bench: Workbench, wait: Wait)
     assert found.axis_labels == layer(bench, exam.subject.id).axis_labels
     np.testing.assert_allclose(found.scale, layer(bench, exam.subject.id).scale)
     assert not layer(bench, f"{exam.subject.id} reference").visible
-    scored = [row[:2] for row in bench.runs.scores.rows[1:]]
+    scored = [row[:2] for row in runs_view(bench).scores.rows[1:]]
     assert scored == [(exam.subject.id, "ED"), (exam.subject.id, "ES")]
-    bench.runs.score.click()
-    wait(lambda: idle(bench) and len(bench.runs.scores.rows) == 1 + 2 * len(IDS))
-    roles = {row[0]: row[-1] for row in bench.runs.scores.rows[1:]}
+    runs_view(bench).score.click()
+    wait(lambda: idle(bench) and len(runs_view(bench).scores.rows) == 1 + 2 * len(IDS))
+    roles = {row[0]: row[-1] for row in runs_view(bench).scores.rows[1:]}
     assert {name for name, role in roles.items() if role == "test"} == set(bench.session.split.ids(Role.TEST))
     assert len(read_scores(run / "scores.csv")) == 2 * 3 * len(IDS)
-    wait(lambda: bench.runs.runs.runs[0].mean_test_dice is not None)
+    wait(lambda: runs_view(bench).runs.runs[0].mean_test_dice is not None)
 
 
 def test_exam_starts_at_end_diastole_with_all_layers_on_one_grid(bench: Workbench, wait: Wait) -> None:
@@ -115,8 +116,8 @@ def test_exam_starts_at_end_diastole_with_all_layers_on_one_grid(bench: Workbenc
 
 
 def test_double_click_shows_and_boxes_tick(bench: Workbench, wait: Wait, qtbot: Any) -> None:
-    view = bench.data.table
-    bench.tabs.setCurrentWidget(bench.data)
+    view = data_view(bench).table
+    bench.tabs.setCurrentWidget(data_view(bench))
     cell = view.model().index(0, 0)
     view.doubleClicked.emit(cell)
     wait(lambda: bench.session.exam is not None)
@@ -127,24 +128,24 @@ def test_double_click_shows_and_boxes_tick(bench: Workbench, wait: Wait, qtbot: 
     box = view.model().index(row, 4)
     view.model().setData(box, Qt.CheckState.Checked.value, Qt.ItemDataRole.CheckStateRole)
     assert bench.session.ticks == {trainable: frozenset({Phase.ED})}
-    assert "1 labelled volumes ticked" in bench.data.ticked.text()
-    bench.data.filter.setText("no such subject")
+    assert "1 labelled volumes ticked" in data_view(bench).ticked.text()
+    data_view(bench).filter.setText("no such subject")
     assert view.model().rowCount() == 0
 
 
 def test_stop_and_keep_then_resume(bench: Workbench, wait: Wait) -> None:
     run = ask(bench, mim(updates=ENDLESS), pretrains=True)
-    wait(lambda: len(bench.train.curves.losses) > 3)
+    wait(lambda: len(train_view(bench).curves.losses) > 3)
     bench.job_bar.keep.click()
     wait(lambda: bench.job_bar.title.text().startswith("Stopped") and idle(bench))
     assert state(run) == "stopped"
     assert "kept" in bench.job_bar.title.text()
-    bench.runs.choose(run)
-    assert bench.runs.chosen is not None
-    before = bench.runs.chosen.update
-    bench.runs.resume.click()
-    wait(lambda: bench.train.curves.updates and bench.train.curves.updates[-1] > before)
-    assert bench.train.curves.updates[0] == before + 1
+    runs_view(bench).choose(run)
+    assert runs_view(bench).chosen is not None
+    before = runs_view(bench).chosen.update
+    runs_view(bench).resume.click()
+    wait(lambda: train_view(bench).curves.updates and train_view(bench).curves.updates[-1] > before)
+    assert train_view(bench).curves.updates[0] == before + 1
     bench.job_bar.keep.click()
     wait(lambda: idle(bench))
 
@@ -155,7 +156,7 @@ def test_a_run_that_was_stopped_here_goes_on_from_the_command_line(
     from cmr_ssp.cli import main
 
     run = ask(bench, mim(updates=300), pretrains=True)
-    wait(lambda: len(bench.train.curves.losses) > 3)
+    wait(lambda: len(train_view(bench).curves.losses) > 3)
     bench.job_bar.keep.click()
     wait(lambda: idle(bench))
     assert state(run) == "stopped"
@@ -174,7 +175,7 @@ def test_discard_asks_and_removes_the_run(
     answers = [QMessageBox.StandardButton.No, QMessageBox.StandardButton.Yes]
     monkeypatch.setattr(QMessageBox, "question", lambda *_: answers.pop(0))
     run = ask(bench, mim(updates=ENDLESS), pretrains=True)
-    wait(lambda: (run / "last.safetensors").exists() and bench.train.curves.losses)
+    wait(lambda: (run / "last.safetensors").exists() and train_view(bench).curves.losses)
     bench.job_bar.discard.click()
     assert run.exists()
     bench.job_bar.discard.click()
@@ -186,7 +187,7 @@ def test_discard_asks_and_removes_the_run(
 def test_a_bad_file_is_named_with_what_to_do(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
     broken = write_beating_cohort(tmp_path / "broken", "abcd")
     data = (broken / "b.nii.gz").read_bytes()
-    bench.open_cohort(broken)
+    bench.panel(DataController).open_cohort(broken)
     wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == broken)
     (broken / "b.nii.gz").write_bytes(data[: len(data) // 2])
     bench.session.set_role("abcd", Role.TRAIN)
@@ -214,13 +215,13 @@ def test_running_out_of_memory_says_what_would_fit_and_the_next_job_runs(
 
 
 def test_what_is_missing_is_said_before_anything_starts(bench: Workbench) -> None:
-    bench.train.stage.setCurrentIndex(1)
-    bench.train.start.click()
-    assert "none is ticked" in bench.train.about.text()
+    train_view(bench).stage.setCurrentIndex(1)
+    train_view(bench).start.click()
+    assert "none is ticked" in train_view(bench).about.text()
     bench.session.tick_drawn(1, 0)
-    bench.train.name.setText("../elsewhere")
-    bench.train.start.click()
-    assert "no name for a folder" in bench.train.about.text()
+    train_view(bench).name.setText("../elsewhere")
+    train_view(bench).start.click()
+    assert "no name for a folder" in train_view(bench).about.text()
     assert not bench.desk.trainer.is_busy
 
 
@@ -228,16 +229,16 @@ def test_the_copied_command_trains_the_same(bench: Workbench, wait: Wait, tmp_pa
     import shlex
 
     from cmr_ssp.cli import main
-    from cmr_ssp.runs import load_checkpoint
+    from cmr_ssp.weights import load_checkpoint
 
     bench.session.tick("a", Phase.ED, on=True)
     bench.session.set_role("ab", Role.TRAIN)
     bench.session.tick("a", Phase.ED, on=True)
     bench.session.tick("b", Phase.ES, on=True)
     bench.session.tick("b", Phase.ED, on=True)
-    bench.train.stage.setCurrentIndex(1)
-    bench.train.form.set_value(segmentation(method="scratch"))
-    bench.train.copy.click()
+    train_view(bench).stage.setCurrentIndex(1)
+    train_view(bench).form.set_value(segmentation(method="scratch"))
+    train_view(bench).copy.click()
     clipboard = QGuiApplication.clipboard()
     assert clipboard is not None
     words = shlex.split(clipboard.text())
@@ -258,16 +259,16 @@ def test_reconstructions_lie_over_the_frame_that_was_asked_for(bench: Workbench,
     train(bench, mim(), wait, pretrains=True)
     show(bench, "c", wait)
     bench.scene._viewer.dims.set_current_step(0, 2)
-    bench.reconstructions.rebuild.click()
+    rebuild_view(bench).rebuild.click()
     wait(lambda: "MIM masked input" in bench.scene._viewer.layers)
     names = {f"MIM {part}" for part in ("input", "masked input", "reconstruction", "error")}
     assert names <= {each.name for each in bench.scene._viewer.layers}
     assert layer(bench, "MIM input").translate[0] == 2
     assert bench.scene._viewer.dims.nsteps[0] == FRAMES
-    assert "mean squared error" in bench.reconstructions.result.text()
+    assert "mean squared error" in rebuild_view(bench).result.text()
     shown = [each.name for each in bench.scene._viewer.layers if each.visible]
     assert shown == ["c", "MIM masked input"]
-    bench.reconstructions.parts["MIM error"].click()
+    rebuild_view(bench).parts["MIM error"].click()
     assert layer(bench, "MIM error").visible
     assert not layer(bench, "MIM masked input").visible
 
@@ -275,7 +276,7 @@ def test_reconstructions_lie_over_the_frame_that_was_asked_for(bench: Workbench,
 def test_records_of_a_training_stand_in_for_the_exam(bench: Workbench, wait: Wait) -> None:
     train(bench, mim(records_every=2), wait, pretrains=True)
     show(bench, "c", wait)
-    bench.reconstructions.over.click()
+    rebuild_view(bench).over.click()
     wait(lambda: "MIM reconstruction" in bench.scene._viewer.layers and idle(bench))
     viewer = bench.scene._viewer
     assert {each.name for each in viewer.layers} == {
@@ -283,7 +284,7 @@ def test_records_of_a_training_stand_in_for_the_exam(bench: Workbench, wait: Wai
     }
     from cmr_ssp.runs import Run, read_records
 
-    records = read_records(Run(Path(bench.reconstructions.run.currentData())))
+    records = read_records(Run(Path(rebuild_view(bench).run.currentData())))
     rebuilt, mask = layer(bench, "MIM reconstruction").data, records.slices.masks
     assert viewer.dims.nsteps[:2] == rebuilt.shape[:2] == (len(records.updates), len(mask))
     np.testing.assert_array_equal(rebuilt[1][mask], records.rebuilt[1][mask])
@@ -292,7 +293,7 @@ def test_records_of_a_training_stand_in_for_the_exam(bench: Workbench, wait: Wai
     subject, frame, slice_ = records.slices.places[2]
     place = f"Update {records.updates[1]}: {subject}, frame {frame}, slice {slice_} · error"
     assert bench.place.text().startswith(place)
-    bench.reconstructions.parts["MIM masked input"].click()
+    rebuild_view(bench).parts["MIM masked input"].click()
     assert [each.name for each in viewer.layers if each.visible] == ["MIM masked input"]
     show(bench, "c", wait)
     assert {each.name for each in viewer.layers} <= {"c", "c reference"}
@@ -301,7 +302,7 @@ def test_records_of_a_training_stand_in_for_the_exam(bench: Workbench, wait: Wai
 
 def test_closing_the_window_during_a_job_keeps_what_it_did(bench: Workbench, wait: Wait) -> None:
     run = ask(bench, mim(updates=ENDLESS), pretrains=True)
-    wait(lambda: len(bench.train.curves.losses) > 3)
+    wait(lambda: len(train_view(bench).curves.losses) > 3)
     began = time.perf_counter()
     app = QCoreApplication.instance()
     assert app is not None
@@ -316,12 +317,12 @@ def test_what_was_shown_goes_with_its_cohort(bench: Workbench, wait: Wait, tmp_p
     show(bench, "a", wait)
     first = bench.session.exam
     other = write_beating_cohort(tmp_path / "other", "abcd", seed=50)
-    bench.open_cohort(other)
+    bench.panel(DataController).open_cohort(other)
     wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == other)
     assert list(bench.scene._viewer.layers) == []
     assert bench.place.text() == ""
     assert first is not None
-    bench._take_exam(first)  # was read while the other cohort was listed
+    bench.panel(DataController)._take_exam(first)  # was read while the other cohort was listed
     assert bench.session.exam is None
     show(bench, "a", wait)
     assert bench.session.exam is not None
@@ -347,39 +348,39 @@ def test_training_inherits_the_split_of_its_pretraining(bench: Workbench, wait: 
     bench.session.use_split(Split(dict.fromkeys("abcdef", Role.TRAIN) | dict.fromkeys("gh", Role.TEST)))
     pretrained = train(bench, mim(), wait, pretrains=True)
     bench.session.draw_split(50, seed=3)
-    bench.train.stage.setCurrentIndex(1)
-    bench.train.choose_pretraining(pretrained)
+    train_view(bench).stage.setCurrentIndex(1)
+    train_view(bench).choose_source(pretrained)
     assert bench.session.split.ids(Role.TEST) == ("g", "h")
     bench.session.tick("g", Phase.ED, on=True)
     assert bench.session.ticks == {}
 
 
 def test_a_preset_stays_when_the_stage_is_left_and_come_back_to(bench: Workbench) -> None:
-    bench.train.stage.setCurrentIndex(1)
-    bench.train.form.set_preset("scratch/demo")
-    bench.train.stage.setCurrentIndex(0)
-    bench.refresh_runs()
-    bench.train.stage.setCurrentIndex(1)
-    assert bench.train.form.preset == "scratch/demo"
+    train_view(bench).stage.setCurrentIndex(1)
+    train_view(bench).form.set_preset("scratch/demo")
+    train_view(bench).stage.setCurrentIndex(0)
+    bench.panel(RunsController).refresh()
+    train_view(bench).stage.setCurrentIndex(1)
+    assert train_view(bench).form.preset == "scratch/demo"
 
 
 def test_a_typed_name_stays_and_a_taken_one_is_refused(bench: Workbench, wait: Wait, qtbot: Any) -> None:
     run = train(bench, mim(), wait, pretrains=True)
-    bench.train.name.clear()
-    qtbot.keyClicks(bench.train.name, "mine")
-    bench.refresh_runs()
+    train_view(bench).name.clear()
+    qtbot.keyClicks(train_view(bench).name, "mine")
+    bench.panel(RunsController).refresh()
     wait(lambda: idle(bench))
-    assert bench.train.name.text() == "mine"
-    bench.train.name.setText(run.name)
-    bench.train.start.click()
-    assert "is taken" in bench.train.about.text()
-    assert bench.runs.chosen is not None
-    assert bench.runs.chosen.folder == run, "the finished run is not chosen"
+    assert train_view(bench).name.text() == "mine"
+    train_view(bench).name.setText(run.name)
+    train_view(bench).start.click()
+    assert "is taken" in train_view(bench).about.text()
+    assert runs_view(bench).chosen is not None
+    assert runs_view(bench).chosen.folder == run, "the finished run is not chosen"
 
 
 def test_good_scores_are_shown_though_a_file_is_bad(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
     folder = write_beating_cohort(tmp_path / "partly", "abcd")
-    bench.open_cohort(folder)
+    bench.panel(DataController).open_cohort(folder)
     wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == folder)
     bench.session.tick_drawn(1, 0)
     run = train(bench, segmentation(method="scratch"), wait, pretrains=False)
@@ -387,10 +388,10 @@ def test_good_scores_are_shown_though_a_file_is_bad(bench: Workbench, wait: Wait
     path = folder / f"{bad}.nii.gz"
     path.write_bytes(path.read_bytes()[:2000])
     wait(lambda: idle(bench))
-    bench.runs.choose(run)
-    bench.runs.score.click()
+    runs_view(bench).choose(run)
+    runs_view(bench).score.click()
     wait(lambda: idle(bench) and bench.job_bar.title.text().startswith("Failed"))
-    wait(lambda: len({row[0] for row in bench.runs.scores.rows if row[1]}) == 3)
+    wait(lambda: len({row[0] for row in runs_view(bench).scores.rows if row[1]}) == 3)
     assert path.name in bench.job_bar.problems.text()
 
 

@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import mim, write_beating_cohort
 from places import HELPERS
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox
-from window_helpers import Wait, ask, idle, show, state
+from window_helpers import Wait, ask, idle, runs_view, show, state, train_view
 
 from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.io.writer import write_labels
+from napari_cmr_ssp.panels import DataController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene import edits
 from napari_cmr_ssp.workbench import Workbench
@@ -50,7 +52,7 @@ def opened(
         workspace = tmp_path / f"workspace-{len(benches)}"
         bench = dock_workbench(viewer, Preferences("cpu", 1, workspace))
         benches.append(bench)
-        bench.open_cohort(folder)
+        bench.panel(DataController).open_cohort(folder)
         wait(lambda: bench.session.cohort is not None and idle(bench))
         return viewer, bench
 
@@ -75,7 +77,7 @@ def close(viewer: Any) -> bool:
 
 def start(bench: Workbench, wait: Wait) -> Path:
     run = ask(bench, mim(updates=ENDLESS), pretrains=True)
-    wait(lambda: len(bench.train.curves.losses) > 3)
+    wait(lambda: len(train_view(bench).curves.losses) > 3)
     return run
 
 
@@ -107,7 +109,7 @@ def answer_soon(text: str, asked: list[str]) -> None:
 def test_the_workbench_comes_back_as_it_was(opened: Any, wait: Wait) -> None:
     viewer, bench = opened()
     bench.session.tick_drawn(1, 0)
-    bench.tabs.setCurrentWidget(bench.runs)
+    bench.tabs.setCurrentWidget(runs_view(bench))
     cohort, ticks = bench.session.cohort, bench.session.ticks
     for _ in range(2):
         cross(viewer)
@@ -117,7 +119,7 @@ def test_the_workbench_comes_back_as_it_was(opened: Any, wait: Wait) -> None:
         assert dock_workbench(viewer) is bench
         wait(bench.isVisible)
     assert (bench.session.cohort, bench.session.ticks) == (cohort, ticks) != (None, {})
-    assert bench.tabs.currentWidget() is bench.runs
+    assert bench.tabs.currentWidget() is runs_view(bench)
     show(bench, "a", wait)
     assert "a" in viewer.layers
 
@@ -127,8 +129,8 @@ def test_a_job_goes_on_when_the_dock_is_closed(opened: Any, wait: Wait) -> None:
     run = start(bench, wait)
     cross(viewer)
     assert f"Pretrain {run.name}" in answer("Keep running", wait)
-    before = len(bench.train.curves.losses)
-    wait(lambda: len(bench.train.curves.losses) > before + 3)
+    before = len(train_view(bench).curves.losses)
+    wait(lambda: len(train_view(bench).curves.losses) > before + 3)
     dock_workbench(viewer)
     wait(bench.job_bar.keep.isVisible)
     bench.job_bar.keep.click()
@@ -164,8 +166,8 @@ def test_closing_one_of_two_windows_stops_its_own_job_alone(opened: Any, wait: W
     assert close(second[0])
     assert len(asked) == 1 and f"Pretrain {runs[1].name}" in asked[0]
     assert [state(run) for run in runs] == ["running", "stopped"]
-    before = len(first[1].train.curves.losses)
-    wait(lambda: len(first[1].train.curves.losses) > before + 3)
+    before = len(train_view(first[1]).curves.losses)
+    wait(lambda: len(train_view(first[1]).curves.losses) > before + 3)
 
 
 def test_the_window_stays_open_where_the_answer_is_no(opened: Any, wait: Wait, tmp_path: Path) -> None:
@@ -228,6 +230,7 @@ from cohort_helpers import mim
 from qtpy.QtWidgets import QApplication
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.dock import dock_workbench
+from napari_cmr_ssp.panels import DataController, TrainController
 
 loss = MimObjective.loss
 def slow(*arguments):
@@ -242,11 +245,12 @@ def until(condition):
 
 viewers = [napari.Viewer() for _ in range(2)]
 bench = dock_workbench(viewers[1], Preferences("cpu", 1, Path(sys.argv[2])))
-bench.open_cohort(Path(sys.argv[1]))
+bench.panel(DataController).open_cohort(Path(sys.argv[1]))
 until(lambda: bench.session.cohort is not None)
-bench.train.form.set_value(mim(updates=100))
-bench.train.start.click()
-until(lambda: len(bench.train.curves.losses) == 1)
+train = bench.panel(TrainController).view
+train.form.set_value(mim(updates=100))
+train.start.click()
+until(lambda: len(train.curves.losses) == 1)
 for viewer in reversed(viewers):
     viewer.close()
 QApplication.quit()

@@ -30,7 +30,9 @@ from dicom_helpers import (
 )
 from files_helpers import fingerprint
 from qtpy.QtCore import Qt
+from window_helpers import data_view
 
+from napari_cmr_ssp.panels import DataController
 from napari_cmr_ssp.panels.data.sorting_dialog import SortingDialog
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.widgets.text_table import TONE_ROLE, Tone
@@ -81,7 +83,7 @@ def bench(make_napari_viewer: Any, tmp_path: Path, folder: Path, wait: Wait) -> 
     viewer = make_napari_viewer(show=True)
     bench = Workbench(viewer, Preferences("cpu", 1, tmp_path / "workspace"))
     viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
-    bench.open_cohort(folder)
+    bench.panel(DataController).open_cohort(folder)
     wait(lambda: bench.session.cohort is not None and idle(bench))
     yield bench
     bench.close_down()
@@ -99,28 +101,28 @@ def id_of(bench: Workbench, name: str) -> str:
 
 
 def row_of(bench: Workbench, name: str) -> int:
-    model, wanted = bench.data.table.model(), id_of(bench, name)
+    model, wanted = data_view(bench).table.model(), id_of(bench, name)
     (row,) = [row for row in range(model.rowCount()) if model.index(row, 0).data() == wanted]
     return row
 
 
 def shown(bench: Workbench) -> str | None:
     """Return the folder of the exam whose series are listed."""
-    subject = bench.data.series.subject
+    subject = data_view(bench).series.subject
     return subject.place.stem if subject is not None and subject.place is not None else None
 
 
 def look_into(bench: Workbench, name: str, wait: Wait) -> None:
     """Select a row and let its series be listed."""
-    bench.data.table.selectRow(row_of(bench, name))
+    data_view(bench).table.selectRow(row_of(bench, name))
     wait(lambda: shown(bench) == name and idle(bench))
 
 
 def ask(bench: Workbench, name: str, wait: Wait) -> SortingDialog:
     """Press the button that asks how to open an exam."""
     look_into(bench, name, wait)
-    assert bench.data.series.choose.isVisible()
-    bench.data.series.choose.click()
+    assert data_view(bench).series.choose.isVisible()
+    data_view(bench).series.choose.click()
     wait(lambda: idle(bench))
     (dialog,) = [each for each in bench.findChildren(SortingDialog) if each.isVisible()]
     return dialog
@@ -149,7 +151,7 @@ def texts(table: Any) -> list[list[str]]:
 
 def test_other_series_are_greyed_with_their_reason(bench: Workbench, wait: Wait) -> None:
     look_into(bench, GOOD, wait)
-    table = bench.data.series.table
+    table = data_view(bench).series.table
     assert table.isVisible()
     model = table.model()
     found = {row[0].split(",")[0]: (n, row[2]) for n, row in enumerate(texts(table))}
@@ -161,14 +163,14 @@ def test_other_series_are_greyed_with_their_reason(bench: Workbench, wait: Wait)
         assert not model.flags(model.index(row, 0)) & Qt.ItemFlag.ItemIsSelectable
         assert model.index(row, 0).data(TONE_ROLE) == Tone.FAINT
     assert model.index(0, 0).data(TONE_ROLE) is None
-    assert not bench.data.series.choose.isVisible(), "there is nothing to choose"
+    assert not data_view(bench).series.choose.isVisible(), "there is nothing to choose"
 
 
 def test_refused_exams_are_listed_with_reason_and_ways_on(bench: Workbench, wait: Wait) -> None:
     assert [subject.id for subject in bench.session.subjects] == [id_of(bench, GOOD)]
-    assert "4 refused" in bench.data.summary.text()
+    assert "4 refused" in data_view(bench).summary.text()
     first = min(bench.session.refused, key=lambda subject: subject.id)
-    assert bench.data.series.subject == first, "the first that needs a look is shown at once"
+    assert data_view(bench).series.subject == first, "the first that needs a look is shown at once"
     for name, reason, way in (
         (TWO, "2 stacks may be its short-axis cine", "choose which stack is the cine"),
         (UNEQUAL, "different numbers of frames", "resample slices in time"),
@@ -176,14 +178,14 @@ def test_refused_exams_are_listed_with_reason_and_ways_on(bench: Workbench, wait
         (SHIFTED, "shifted sideways", "Export the slices of one planning only"),
     ):
         look_into(bench, name, wait)
-        cell = bench.data.table.model().index(row_of(bench, name), 3)
+        cell = data_view(bench).table.model().index(row_of(bench, name), 3)
         assert cell.data() == "refused"
         assert reason in cell.data(TIP)
-        assert reason in bench.data.series.about.text()
-        assert way in bench.data.series.about.text()
-    assert not bench.data.series.choose.isVisible(), "no choice helps a stack that is shifted"
-    bench.data.table.selectAll()
-    assert bench.data.selected_ids() == [id_of(bench, GOOD)]
+        assert reason in data_view(bench).series.about.text()
+        assert way in data_view(bench).series.about.text()
+    assert not data_view(bench).series.choose.isVisible(), "no choice helps a stack that is shifted"
+    data_view(bench).table.selectAll()
+    assert bench.session.selected == (id_of(bench, GOOD),)
 
 
 def test_one_of_two_stacks_is_chosen(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
@@ -196,7 +198,7 @@ def test_one_of_two_stacks_is_chosen(bench: Workbench, wait: Wait, tmp_path: Pat
     exam = bench.session.exam
     assert exam is not None
     assert np.array_equal(exam.pixels, stored(range(50, 50 + SLICES)))
-    assert "nothing was computed or left out" in bench.data.series.about.text()
+    assert "nothing was computed or left out" in data_view(bench).series.about.text()
     dialog = ask(bench, TWO, wait)
     assert dialog.options.series == 2, "what was chosen last is offered again"
     dialog.series_table.selectRow(0)
@@ -231,11 +233,11 @@ def test_unequal_frames_are_resampled_once_chosen(bench: Workbench, wait: Wait) 
     assert np.array_equal(exam.pixels[:, [0, 2, 3]], stored()[:, [0, 2, 3]])
     assert np.array_equal(exam.pixels[::2, 1], [values(1, t).astype(np.float32) for t in range(3)])
     assert bench.place.text() == f"{id_of(bench, UNEQUAL)}: frame 0, slice 2 · frames were resampled"
-    assert "frames were resampled" in bench.data.series.about.text()
-    assert "resampled in time" in bench.data._problem_text.text()
+    assert "frames were resampled" in data_view(bench).series.about.text()
+    assert "resampled in time" in data_view(bench)._problem_text.text()
     assert bench.session.split.role(id_of(bench, UNEQUAL)) is Role.TRAIN
-    assert bench.data.table.model().index(row_of(bench, UNEQUAL), 3).data() == "train"
-    assert "3 refused" in bench.data.summary.text()
+    assert data_view(bench).table.model().index(row_of(bench, UNEQUAL), 3).data() == "train"
+    assert "3 refused" in data_view(bench).summary.text()
 
 
 def test_a_missing_slice_is_filled_once_chosen(bench: Workbench, wait: Wait) -> None:
@@ -260,7 +262,7 @@ def test_cancelling_opens_nothing(bench: Workbench, wait: Wait) -> None:
 
 def test_an_archive_is_a_cohort_of_one(bench: Workbench, wait: Wait, folder: Path, tmp_path: Path) -> None:
     archive = Path(shutil.make_archive(str(tmp_path / "k7"), "zip", folder / UNEQUAL))
-    bench.data.folder_chosen.emit(archive)
+    data_view(bench).folder_chosen.emit(archive)
     wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == archive and idle(bench))
     assert [subject.id for subject in bench.session.refused] == [exam_id(archive)]
     dialog = ask(bench, "k7", wait)

@@ -16,11 +16,12 @@ from cmr_ssp.runs import Run
 from cohort_helpers import segmentation, write_beating_cohort
 from dicom_helpers import FRAMES, SLICES, image, save_exam, values
 from qtpy.QtCore import Qt
-from window_helpers import Wait, idle, show
+from window_helpers import Wait, data_view, idle, runs_view, show
 
 from napari_cmr_ssp.io.folder_reader import read_folder
 from napari_cmr_ssp.io.reader import read
 from napari_cmr_ssp.io.writer import write_labels
+from napari_cmr_ssp.panels import DataController, RunsController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.workbench import Workbench
 
@@ -70,8 +71,8 @@ def bench(make_napari_viewer: Any, workspace: Path, wait: Wait) -> Iterator[Work
     viewer = make_napari_viewer()
     bench = Workbench(viewer, Preferences("cpu", 1, workspace))
     viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
-    wait(lambda: bench.runs.runs.runs and idle(bench))
-    bench.runs.choose(workspace / "runs" / RUN)
+    wait(lambda: runs_view(bench).runs.runs and idle(bench))
+    runs_view(bench).choose(workspace / "runs" / RUN)
     yield bench
     bench.close_down()
 
@@ -91,7 +92,7 @@ def names(bench: Workbench) -> list[str]:
 
 def open_alone(bench: Workbench, place: Path, wait: Wait) -> str:
     """Open a cohort of one exam, show it, and return its id."""
-    bench.open_cohort(place)
+    bench.panel(DataController).open_cohort(place)
     wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == place and idle(bench))
     (subject,) = bench.session.subjects
     show(bench, subject.id, wait)
@@ -101,7 +102,7 @@ def open_alone(bench: Workbench, place: Path, wait: Wait) -> str:
 
 def segment(bench: Workbench, wait: Wait) -> Any:
     """Segment the shown exam and return the layer."""
-    bench.runs.segment_shown.click()
+    runs_view(bench).segment_shown.click()
     wait(lambda: idle(bench))
     assert bench.job_bar.title.text().startswith("Finished"), bench.job_bar.problems.text()
     return bench.scene._viewer.layers[-1]
@@ -155,11 +156,11 @@ def test_a_result_that_comes_while_another_exam_is_shown_is_kept(
 
     monkeypatch.setattr(jobs, "segment_subjects", later)
     first = open_alone(bench, exams / "first", wait)
-    bench.runs.segment_shown.click()
-    bench.open_cohort(exams / "second")
+    runs_view(bench).segment_shown.click()
+    bench.panel(DataController).open_cohort(exams / "second")
     wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == exams / "second")
     (subject,) = bench.session.subjects
-    bench.show_exam(subject)
+    bench.panel(DataController).show_exam(subject)
     wait(lambda: bench.session.exam is not None)
     go_on.set()
     wait(lambda: idle(bench) and bench.job_bar.title.text().startswith("Finished"))
@@ -183,7 +184,7 @@ def test_a_file_that_is_another_exams_by_now_is_not_shown(
     segment(bench, wait)
     open_alone(bench, exams / "second", wait)
     segment(bench, wait)
-    mine, theirs = (result.file for result in bench.results._results)
+    mine, theirs = (result.file for result in bench.panel(RunsController).segmenting.results._results)
     mine.write_bytes(theirs.read_bytes())
     open_alone(bench, exams / "first", wait)
     assert names(bench) == [first]
@@ -253,9 +254,9 @@ def test_enter_opens_a_row_and_tab_leaves_the_table(
     window = bench.scene._viewer.window._qt_window
     window.show()
     qtbot.waitExposed(window)
-    bench.open_cohort(workspace / "cohort")
+    bench.panel(DataController).open_cohort(workspace / "cohort")
     wait(lambda: bench.session.cohort is not None and idle(bench))
-    table = bench.data.table
+    table = data_view(bench).table
     window.activateWindow()
     table.setFocus()
     table.setCurrentIndex(table.model().index(1, 4))  # where a box is ticked
@@ -265,4 +266,4 @@ def test_enter_opens_a_row_and_tab_leaves_the_table(
     assert bench.session.exam.subject.id == table.model().index(1, 0).data()
     qtbot.keyClick(table, Qt.Key.Key_Tab)
     assert table.currentIndex().column() == 4, "Tab walks through the cells"
-    assert not bench.runs.table.tabKeyNavigation()
+    assert not runs_view(bench).table.tabKeyNavigation()

@@ -13,8 +13,9 @@ from cmr_ssp.recipes import PRETRAINING, load_recipe
 from cohort_helpers import mim, pretraining, segmentation, write_beating_cohort
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from window_helpers import Wait, ask, idle, show, state, train
+from window_helpers import Wait, ask, idle, rebuild_view, runs_view, show, state, train, train_view
 
+from napari_cmr_ssp.panels import DataController, TrainController
 from napari_cmr_ssp.panels.train.methods import METHODS
 from napari_cmr_ssp.panels.train.setting_fields import SettingFields
 from napari_cmr_ssp.preferences import Preferences
@@ -42,33 +43,33 @@ def bench(
     viewer = make_napari_viewer()
     bench = Workbench(viewer, Preferences("cpu", 1, tmp_path / "workspace"))
     viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
-    bench.tabs.setCurrentWidget(bench.train)
-    bench.open_cohort(folder)
+    bench.tabs.setCurrentWidget(train_view(bench))
+    bench.panel(DataController).open_cohort(folder)
     wait(lambda: bench.session.cohort is not None and idle(bench))
     yield bench
     bench.close_down()
 
 
 def choose(bench: Workbench, method: str) -> None:
-    bench.train.method.setCurrentIndex(PRETRAINING.index(method))
+    train_view(bench).method.setCurrentIndex(PRETRAINING.index(method))
 
 
 def sources(bench: Workbench) -> list[str]:
-    return [bench.train.source.itemText(i) for i in range(1, bench.train.source.count())]
+    return [train_view(bench).source.itemText(i) for i in range(1, train_view(bench).source.count())]
 
 
 def test_every_method_is_offered_with_what_it_learns(bench: Workbench) -> None:
     assert tuple(METHODS) == PRETRAINING
     for place, (method, words) in enumerate(METHODS.items()):
-        bench.train.method.setCurrentIndex(place)
-        assert bench.train.method.currentText() == words.title
-        assert words.learns in bench.train.method.toolTip()
-        tip = bench.train.method.itemData(place, Qt.ItemDataRole.ToolTipRole)
+        train_view(bench).method.setCurrentIndex(place)
+        assert train_view(bench).method.currentText() == words.title
+        assert words.learns in train_view(bench).method.toolTip()
+        tip = train_view(bench).method.itemData(place, Qt.ItemDataRole.ToolTipRole)
         assert words.learns in tip
-        assert bench.train.name.text() == f"{method}-1"
-        assert bench.train.plan().recipe == load_recipe(f"{method}/cpu-small")
-        (shown,) = [form for form in bench.train._forms.values() if form.isVisibleTo(bench.train)]
-        assert shown is bench.train.form
+        assert train_view(bench).name.text() == f"{method}-1"
+        assert bench.panel(TrainController).plan().recipe == load_recipe(f"{method}/cpu-small")
+        (shown,) = [form for form in train_view(bench)._forms.values() if form.isVisibleTo(train_view(bench))]
+        assert shown is train_view(bench).form
 
 
 def test_each_method_pretrains_and_training_starts_from_any(bench: Workbench, wait: Wait) -> None:
@@ -76,19 +77,19 @@ def test_each_method_pretrains_and_training_starts_from_any(bench: Workbench, wa
     for method in PRETRAINING:
         runs[method] = train(bench, pretraining(method, updates=4), wait, pretrains=True)
         assert runs[method].name == f"{method}-1"
-        assert len(bench.train.curves.losses) == 4
-        assert bool(bench.train.curves.scores) is (method == "dino")
+        assert len(train_view(bench).curves.losses) == 4
+        assert bool(train_view(bench).curves.scores) is (method == "dino")
     wait(lambda: len(sources(bench)) == len(PRETRAINING))
     assert set(sources(bench)) == {f"{m}-1 ({METHODS[m].short}, 4 updates)" for m in PRETRAINING}
     bench.session.tick_drawn(2, seed=0)
     for number, (method, start) in enumerate(runs.items(), 1):
-        bench.train.stage.setCurrentIndex(1)
-        bench.train.choose_pretraining(start)
+        train_view(bench).stage.setCurrentIndex(1)
+        train_view(bench).choose_source(start)
         run = train(bench, segmentation(updates=2), wait, pretrains=False)
         assert run.name == f"finetune-{number}"
-        wait(lambda run=run: bench.runs.chosen is not None and bench.runs.chosen.folder == run)
-        assert bench.runs.chosen is not None
-        assert bench.runs.chosen.pretrained_from == start.name
+        wait(lambda run=run: runs_view(bench).chosen is not None and runs_view(bench).chosen.folder == run)
+        assert runs_view(bench).chosen is not None
+        assert runs_view(bench).chosen.pretrained_from == start.name
         told = bench.job_bar.weights.text()
         assert bench.job_bar.weights.isVisibleTo(bench)
         decoder_comes_too = method == "mim"
@@ -99,48 +100,48 @@ def test_each_method_pretrains_and_training_starts_from_any(bench: Workbench, wa
 @pytest.mark.parametrize("method", ["simclr", "dino"])
 def test_other_methods_stop_and_resume(bench: Workbench, wait: Wait, method: str) -> None:
     run = ask(bench, pretraining(method, updates=ENDLESS), pretrains=True)
-    wait(lambda: len(bench.train.curves.losses) > 3)
+    wait(lambda: len(train_view(bench).curves.losses) > 3)
     bench.job_bar.keep.click()
     wait(lambda: bench.job_bar.title.text().startswith("Stopped") and idle(bench))
-    bench.runs.choose(run)
-    assert bench.runs.chosen is not None
-    before = bench.runs.chosen.update
-    bench.runs.resume.click()
-    wait(lambda: bench.train.curves.updates and bench.train.curves.updates[-1] > before)
-    assert bench.train.curves.updates[0] == before + 1
+    runs_view(bench).choose(run)
+    assert runs_view(bench).chosen is not None
+    before = runs_view(bench).chosen.update
+    runs_view(bench).resume.click()
+    wait(lambda: train_view(bench).curves.updates and train_view(bench).curves.updates[-1] > before)
+    assert train_view(bench).curves.updates[0] == before + 1
     bench.job_bar.keep.click()
     wait(lambda: idle(bench))
     assert state(run) == "stopped"
 
 
 def test_what_is_wrong_for_one_method_stays_with_it(bench: Workbench) -> None:
-    bench.train.form.findChildren(SettingFields)[-1].rows["mask.hidden"].field.value = "2"
+    train_view(bench).form.findChildren(SettingFields)[-1].rows["mask.hidden"].field.value = "2"
     with pytest.raises(CmrSspError, match=r"mask\.hidden"):
-        bench.train.plan()
+        bench.panel(TrainController).plan()
     choose(bench, "simclr")
-    assert bench.train.plan().recipe == load_recipe("simclr/cpu-small")
-    assert bench.train.name.text() == "simclr-1"
+    assert bench.panel(TrainController).plan().recipe == load_recipe("simclr/cpu-small")
+    assert train_view(bench).name.text() == "simclr-1"
     choose(bench, "mim")
     with pytest.raises(CmrSspError, match=r"mask\.hidden"):
-        bench.train.plan()
-    assert bench.train.name.text() == "mim-1"
+        bench.panel(TrainController).plan()
+    assert train_view(bench).name.text() == "mim-1"
 
 
 def test_the_recipe_follows_its_start_once_what_was_wrong_is_corrected(bench: Workbench, wait: Wait) -> None:
     pretrained = train(bench, pretraining("pcl"), wait, pretrains=True)
     bench.session.tick_drawn(1, 0)
-    bench.train.stage.setCurrentIndex(1)
-    assert bench.train.source.currentData() == str(pretrained), "it ended just now"
-    bench.train.source.setCurrentIndex(0)
-    bench.train.form.set_value(segmentation(method="scratch"))
-    rate = bench.train.form.findChildren(SettingFields)[-1].rows["optimiser.learning_rate"].field
+    train_view(bench).stage.setCurrentIndex(1)
+    assert train_view(bench).source.currentData() == str(pretrained), "it ended just now"
+    train_view(bench).source.setCurrentIndex(0)
+    train_view(bench).form.set_value(segmentation(method="scratch"))
+    rate = train_view(bench).form.findChildren(SettingFields)[-1].rows["optimiser.learning_rate"].field
     rate.value = "fast"
-    bench.train.choose_pretraining(pretrained)
-    assert "learning_rate" in bench.train.about.text()
+    train_view(bench).choose_source(pretrained)
+    assert "learning_rate" in train_view(bench).about.text()
     with pytest.raises(CmrSspError, match="learning_rate"):
-        bench.train.plan()
+        bench.panel(TrainController).plan()
     rate.value = "0.25"
-    plan = bench.train.plan()
+    plan = bench.panel(TrainController).plan()
     assert plan.recipe is not None
     assert (plan.recipe.method, plan.recipe.optimiser.learning_rate) == ("finetune", 0.25)
     assert (plan.pretrained, plan.run_folder.name) == (pretrained, "finetune-1")
@@ -148,12 +149,13 @@ def test_the_recipe_follows_its_start_once_what_was_wrong_is_corrected(bench: Wo
 
 def test_the_copied_command_of_a_method_makes_its_recipe(bench: Workbench) -> None:
     from cmr_ssp.cli import main
-    from cmr_ssp.runs import Run, load_checkpoint
+    from cmr_ssp.runs import Run
+    from cmr_ssp.weights import load_checkpoint
 
     choose(bench, "pcl")
     recipe = pretraining("pcl", updates=1)
-    bench.train.form.set_value(recipe)
-    bench.train.copy.click()
+    train_view(bench).form.set_value(recipe)
+    train_view(bench).copy.click()
     clipboard = QGuiApplication.clipboard()
     assert clipboard is not None
     words = shlex.split(clipboard.text())
@@ -166,7 +168,7 @@ def test_the_copied_command_of_a_method_makes_its_recipe(bench: Workbench) -> No
 
 
 def test_only_masked_image_modelling_rebuilds(bench: Workbench, wait: Wait) -> None:
-    panel = bench.reconstructions
+    panel = rebuild_view(bench)
     train(bench, pretraining("simclr"), wait, pretrains=True)
     wait(lambda: sources(bench))
     assert panel.run.count() == 0
@@ -186,12 +188,12 @@ def test_preferences_are_those_of_the_moment(
 ) -> None:
     monkeypatch.setenv("CMR_SSP_CACHE", str(tmp_path / "cache"))
     now = Preferences("cuda", 1, tmp_path / "first")
-    monkeypatch.setattr("napari_cmr_ssp.workbench.read_preferences", lambda: now)
+    monkeypatch.setattr("napari_cmr_ssp.preferences.read_preferences", lambda: now)
     bench = Workbench(make_napari_viewer())
-    bench.open_cohort(folder)
+    bench.panel(DataController).open_cohort(folder)
     wait(lambda: bench.session.cohort is not None and idle(bench))
     now = Preferences("cpu", 1, tmp_path / "second")
     run = train(bench, pretraining("simclr"), wait, pretrains=True)
     assert run == tmp_path / "second" / "runs" / "simclr-1"
-    wait(lambda: [each.folder for each in bench.runs.runs.runs] == [run])
+    wait(lambda: [each.folder for each in runs_view(bench).runs.runs] == [run])
     bench.close_down()

@@ -12,14 +12,14 @@ import pytest
 from cmr_ssp import jobs
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.files import list_versions, open_cine, open_cohort
-from cmr_ssp.runs import Run
-from cmr_ssp.runs.checkpoint import file_digest
+from cmr_ssp.runs import Run, file_digest
 from cmr_ssp.subjects import Origin
 from cohort_helpers import segmentation, write_beating_cohort
 from dicom_helpers import FRAME_MS, save_exam, siemens
 from qtpy.QtWidgets import QFileDialog
-from window_helpers import Wait, idle, show
+from window_helpers import Wait, idle, runs_view, show
 
+from napari_cmr_ssp.panels import DataController, SaveController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene import edits
 from napari_cmr_ssp.workbench import Workbench
@@ -58,14 +58,14 @@ def bench(make_napari_viewer: Any, npe2pm: Any, trained: Path, wait: Wait) -> It
         viewer = make_napari_viewer()
         bench = Workbench(viewer, Preferences("cpu", 1, trained))
         viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
-        wait(lambda: bench.runs.runs.runs and idle(bench))
+        wait(lambda: runs_view(bench).runs.runs and idle(bench))
         yield bench
         bench.close_down()
 
 
 def open_exam(bench: Workbench, folder: Path, wait: Wait, name: str | None = None) -> Any:
     """Open a cohort, show one of its exams, and return the viewer's layers."""
-    bench.open_cohort(folder)
+    bench.panel(DataController).open_cohort(folder)
     wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == folder and idle(bench))
     show(bench, name or bench.session.subjects[0].id, wait)
     wait(lambda: idle(bench))
@@ -74,20 +74,22 @@ def open_exam(bench: Workbench, folder: Path, wait: Wait, name: str | None = Non
 
 def choose(bench: Workbench, start: str) -> None:
     """Choose from the button's menu."""
-    bench.save.offer()
-    (action,) = [each for each in bench.save.choices.actions() if each.text().startswith(start)]
+    bench.panel(SaveController).offer()
+    (action,) = [
+        each for each in bench.panel(SaveController).view.choices.actions() if each.text().startswith(start)
+    ]
     assert action.isEnabled()
     action.trigger()
 
 
 def offered(bench: Workbench) -> list[str]:
-    bench.save.offer()
-    return [each.text() for each in bench.save.choices.actions() if each.isEnabled()]
+    bench.panel(SaveController).offer()
+    return [each.text() for each in bench.panel(SaveController).view.choices.actions() if each.isEnabled()]
 
 
 def segmented(bench: Workbench, trained: Path, wait: Wait) -> Any:
-    bench.runs.choose(trained / "runs" / RUN)
-    bench.runs.segment_shown.click()
+    runs_view(bench).choose(trained / "runs" / RUN)
+    runs_view(bench).segment_shown.click()
     wait(lambda: idle(bench))
     assert bench.job_bar.title.text().startswith("Finished"), bench.job_bar.problems.text()
     return bench.scene._viewer.layers[-1]
@@ -156,10 +158,10 @@ def test_one_frame_of_an_unlabelled_exam_is_kept_as_a_phase(
 ) -> None:
     bench.preferences = Preferences("cpu", 1, tmp_path)
     open_exam(bench, trained / "exam", wait)
-    bench.save.offer()
-    assert [(each.text(), each.isEnabled()) for each in bench.save.choices.actions()] == [
-        ("There is no labels layer", False)
-    ]
+    bench.panel(SaveController).offer()
+    assert [
+        (each.text(), each.isEnabled()) for each in bench.panel(SaveController).view.choices.actions()
+    ] == [("There is no labels layer", False)]
     found = segmented(bench, trained, wait)
     found.data[:] = 0
     bench.scene._viewer.dims.set_current_step(0, 3)

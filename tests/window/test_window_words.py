@@ -16,17 +16,19 @@ from cmr_ssp.runs import RunSummary
 from cmr_ssp.runs.listing import RunState
 from cmr_ssp.subjects import Role
 from cohort_helpers import write_beating_cohort
+from fake_window import fake_context
 from qtpy.QtWidgets import QFileDialog
-from window_helpers import Wait, idle
+from window_helpers import Wait, idle, runs_view
 
 from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.jobs.bar import JobBar
-from napari_cmr_ssp.jobs.worker import Job, JobResult
-from napari_cmr_ssp.panels.data import panel as data_panel
-from napari_cmr_ssp.panels.data.panel import DataPanel
-from napari_cmr_ssp.panels.runs.panel import RunsPanel
-from napari_cmr_ssp.panels.train.panel import TrainPanel
-from napari_cmr_ssp.preferences import Preferences, runs_folder
+from napari_cmr_ssp.jobs.job import Job, JobResult
+from napari_cmr_ssp.panels.data import view as data_panel
+from napari_cmr_ssp.panels.data.view import DataView
+from napari_cmr_ssp.panels.runs.view import RunsView
+from napari_cmr_ssp.panels.train.controller import TrainController
+from napari_cmr_ssp.panels.train.view import TrainView
+from napari_cmr_ssp.preferences import runs_folder
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.texts import problem_html
 
@@ -58,7 +60,7 @@ def session(tmp_path: Path) -> Session:
 
 
 def test_a_pretraining_is_not_called_unscored(qapp: Any) -> None:
-    panel = RunsPanel()
+    panel = RunsView()
     panel.show_scores(run_of(Path("mim-1"), "mim"), ())
     assert "scored" not in panel.about.text() and "pretraining" in panel.about.text()
     panel.show_scores(run_of(Path("tuned"), "finetune"), ())
@@ -93,7 +95,7 @@ def test_the_end_of_a_job_says_where_its_result_is(qapp: Any, tmp_path: Path) ->
 def test_hand_ticks_are_replaced_only_where_the_user_says_so(
     qapp: Any, session: Session, monkeypatch: pytest.MonkeyPatch, answer: bool | None, kept: bool
 ) -> None:
-    panel = DataPanel(session)
+    panel = DataView(session)
     asked: list[int] = []
 
     def ask(_: Any, n: int) -> bool | None:
@@ -114,18 +116,19 @@ def test_hand_ticks_are_replaced_only_where_the_user_says_so(
 
 
 def test_the_pretraining_that_just_ended_is_offered(qapp: Any, session: Session, tmp_path: Path) -> None:
-    panel = TrainPanel(session, lambda: Preferences("cpu", 1, tmp_path))
+    panel = TrainController(fake_context(tmp_path, session), TrainView())
+    source = panel.view.source
     first, second = (run_of(tmp_path / "runs" / name, "mim") for name in ("mim-1", "mim-2"))
-    panel.show_runs((first,))
-    assert panel.source.currentData() is None, "it was there before"
+    panel.offer_sources((first,))
+    assert source.currentData() is None, "it was there before"
     panel.release(second.folder)
-    panel.show_runs((second, first))
-    assert panel.source.currentData() == str(second.folder)
-    panel.source.setCurrentIndex(0)
-    panel.source.activated.emit(0)  # from scratch, by hand
+    panel.offer_sources((second, first))
+    assert source.currentData() == str(second.folder)
+    source.setCurrentIndex(0)
+    source.activated.emit(0)  # from scratch, by hand
     panel.release(first.folder)
-    panel.show_runs((second, first))
-    assert panel.source.currentData() is None
+    panel.offer_sources((second, first))
+    assert source.currentData() is None
 
 
 def test_whatever_folder_of_runs_is_named_the_runs_are_found(tmp_path: Path) -> None:
@@ -158,11 +161,11 @@ def test_another_workspace_is_listed_at_once(
         get_plugin_settings("napari-cmr-ssp").jobs.workspace = str(tmp_path / "nothing")
         bench = dock_workbench(make_napari_viewer())
         wait(lambda: idle(bench))
-        assert bench.runs.runs.runs == () and "No runs here" in bench.runs.about.text()
-        assert str(tmp_path / "nothing") in bench.runs.folder.text()
+        assert runs_view(bench).runs.runs == () and "No runs here" in runs_view(bench).about.text()
+        assert str(tmp_path / "nothing") in runs_view(bench).folder.text()
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(run))
-        bench.runs.workspace.click()
-        wait(lambda: [each.name for each in bench.runs.runs.runs] == ["mim-1"])
+        runs_view(bench).workspace.click()
+        wait(lambda: [each.name for each in runs_view(bench).runs.runs] == ["mim-1"])
         get_plugin_settings("napari-cmr-ssp").jobs.workspace = str(tmp_path / "nothing")
-        wait(lambda: bench.runs.runs.runs == ())
+        wait(lambda: runs_view(bench).runs.runs == ())
         bench.close_down()

@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Sequence
-from csv import writer as csv_writer
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
+from cmr_ssp.anatomy import NUMBERINGS
 from cmr_ssp.atomic import write_text
 from cmr_ssp.cli.options import Folder, LabelFolder, Shown, SplitFile, open_labelled, require_replaceable
 from cmr_ssp.cli.terminal import Terminal
-from cmr_ssp.errors import LabelError, OutputError, Problem, RecipeError, is_text
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from cmr_ssp.exports import Corrections, MadeBy, Moment
-    from cmr_ssp.subjects import CineStack, Cohort, Segmentation
+from cmr_ssp.errors import LabelError
 
 _IDENTITY = (
     "DICOM segmentations carry the patient's name, id, birth date and study, copied from the source images."
 )
 _LABELS_TXT = "labels.txt"
-_KEY_COLUMNS = ("case", "subject", "phase")
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder to write into.")]
 Replace = Annotated[bool, Parameter(negative=(), help="Write over the files of an earlier export.")]
@@ -66,18 +55,18 @@ def export(
     """Write a segmentation in another program's format, on the grid of its cine."""
     from cmr_ssp import exports
     from cmr_ssp.exports.moments import check_moments, check_targets
-    from cmr_ssp.files import open_cine
+    from cmr_ssp.files import import_volumes, open_cine
     from cmr_ssp.files.formats.nifti import stem_of
 
     stack = open_cine(source)
-    volumes = _volumes(segmentation, stack, labels)
-    moments = _moments(frames, volumes, stack)
+    volumes = import_volumes(segmentation, stack, NUMBERINGS[labels] if labels else None)
+    moments = exports.find_moments(frames, volumes, stack.grid.spacing_mm)
     name = stem_of(source)
     check_moments(segmentation, moments, stack)
     if to == "dicom-seg":
         terminal.note(_IDENTITY)
-        drawn_by = exports.MadeBy[made_by.upper()]
-        written = _dicom_seg(output, name, volumes, stack, moments, dicom, with_identity, drawn_by, replace)
+        images = exports.SourceImages(dicom, with_identity, exports.MadeBy[made_by.upper()])
+        written = exports.write_dicom_seg_cine(output, name, volumes, stack, moments, images, replace=replace)
     elif to == "slicer":
         written = exports.write_slicer(output, name, volumes, stack, moments, replace=replace)
     elif to == "captures":
@@ -119,12 +108,13 @@ def export_cohort(
     terminal: Shown,
 ) -> None:
     """Write the labelled phases of a cohort as another program's data set."""
-    from cmr_ssp.exports import CaseNames, export_nnunet
+    from cmr_ssp.exports import CaseNames, export_nnunet, read_corrections
+    from cmr_ssp.exports.nnunet import KEY_BEGINS
     from cmr_ssp.subjects.split_file import read_split
 
     del to  # one so far
     if key is not None:
-        require_replaceable(key, _table([_KEY_COLUMNS]))
+        require_replaceable(key, KEY_BEGINS)
     cohort = open_labelled(folder, labels, terminal)
     made = export_nnunet(
         cohort,
@@ -133,13 +123,13 @@ def export_cohort(
         name=name,
         split=read_split(split) if split else None,
         case_names=CaseNames(names),
-        corrections=_corrections(cohort, corrected) if corrected else None,
+        corrections=read_corrections(cohort, corrected) if corrected else None,
         replace=replace,
     )
     for problem in made.problems:
         terminal.problem(problem)
     if key is not None:
-        write_text(key, _table([_KEY_COLUMNS, *((c.name, c.subject, c.phase) for c in made.cases)]))
+        write_text(key, made.key_csv())
     terminal.note(f"{len(made.cases)} cases -> {made.folder}")
     terminal.give(written=made.folder, cases=[case.name for case in made.cases])
 
@@ -151,144 +141,22 @@ def volumes(
     terminal: Shown,
 ) -> None:
     """Measure the volume of each structure in each frame, in ml, and flag ED and ES."""
-    from cmr_ssp.files.formats.nifti import stem_of
-    from cmr_ssp.files.labels.importing import read_label_volumes
-    from cmr_ssp.files.labels.marks import LabelMark, read_mark
-    from cmr_ssp.function import VOLUMES_BEGIN, frame_volumes, volumes_csv
+    from cmr_ssp.function import VOLUMES_BEGIN, measure_files, volumes_csv
 
     if not segmentations:
         raise LabelError.of(csv, "no label file was named that it could be made from", "Name at least one.")
     require_replaceable(csv, VOLUMES_BEGIN)
-    _require_plain_names(segmentations)
-    rows = []
-    for path in segmentations:
-        found = read_label_volumes(path, NUMBERINGS[labels] if labels else None)
-        mark, name = read_mark(path) or LabelMark(labels=""), stem_of(path).removesuffix("_seg")
-        rows += frame_volumes(
-            found.labels, found.grid.spacing_mm, name, cine=mark.cine, checkpoint=mark.checkpoint
-        )
+    rows = measure_files(segmentations, NUMBERINGS[labels] if labels else None)
     write_text(csv, volumes_csv(rows))
     terminal.note(f"{len(rows)} frames -> {csv}")
     terminal.give(written=csv, frames=len(rows))
 
 
-def _table(rows: Iterable[Sequence[str]]) -> str:
-    """Return rows as CSV."""
-    text = io.StringIO()
-    csv_writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
-
-
-def _require_plain_names(files: Sequence[Path]) -> None:
-    """Refuse file names that a spreadsheet would compute, or that no table can hold."""
-    from cmr_ssp.subjects.subject import is_formula
-
-    what, remedy = "its name would be a formula in a table", "Let it begin with a letter or digit."
-    odd = [Problem(str(file), what, remedy) for file in files if is_formula(file.name)]
-    what, remedy = "its name is not UTF-8 and can stand in no table", "Rename it."
-    odd += [Problem(str(file), what, remedy) for file in files if not is_text(file.name)]
-    if odd:
-        raise LabelError(*odd)
-
-
-def _volumes(path: Path, stack: CineStack, labels: str | None) -> NDArray[np.uint8]:
-    """Read labels as one volume for each frame of the cine."""
-    import numpy as np
-
-    from cmr_ssp.files import import_labels
-
-    found = import_labels(path, stack, numbering=NUMBERINGS[labels] if labels else None)
-    if not found:
-        raise LabelError.of(path, "it has no labelled voxel", "Give a segmentation.")
-    volumes = np.zeros((stack.n_frames, *stack.grid.shape), np.uint8)
-    for segmentation in found:
-        volumes[segmentation.frame] = segmentation.labels
-    return volumes
-
-
-def _moments(text: str, volumes: NDArray[np.uint8], stack: CineStack) -> list[Moment]:
-    """Read ``ED,ES``, ``all`` or ``0,12``; a segmentation of one frame has but that one."""
-    from cmr_ssp.exports import Moment
-    from cmr_ssp.function import find_ed_es, frame_volumes
-
-    measured = frame_volumes(volumes, stack.grid.spacing_mm, "")
-    labelled = [row.frame for row in measured if any(ml is not None for ml in row.ml.values())]
-    phases = find_ed_es([row.ml[Structure.LV] for row in measured])
-    named = {frame: phase for phase, frame in phases.items()}
-    if text.strip().lower() == "all":
-        return [Moment(t, named.get(t)) for t in labelled]
-    moments = []
-    for part in filter(None, map(str.strip, text.split(","))):
-        phase = Phase(part.upper()) if part.upper() in list(Phase) else None
-        if phase is not None and phase not in phases:
-            if len(labelled) == 1:
-                return [Moment(labelled[0])]
-            what = f"the LV volumes do not say which frame is {phase}"
-            raise RecipeError.of("--frames", what, "Name frames by their numbers, from 0.")
-        if phase is None and not part.isdecimal():
-            raise RecipeError.of("--frames", f"'{part}' is no frame", "Write ED,ES or all or 0,12.")
-        frame = phases[phase] if phase else int(part)
-        moments.append(Moment(frame, named.get(frame)))
-    return list(dict.fromkeys(moments))
-
-
-def _dicom_seg(
-    output: Path,
-    name: str,
-    labels: NDArray[np.uint8],
-    stack: CineStack,
-    moments: Sequence[Moment],
-    dicom: Path | None,
-    with_identity: bool,
-    made_by: MadeBy,
-    replace: bool,
-) -> list[Path]:
-    from cmr_ssp.exports import phase_instances, write_dicom_seg
-    from cmr_ssp.exports.moments import check_targets
-
-    if dicom is None or not dicom.is_dir():
-        what = "DICOM segmentations refer to the DICOM images of the cine"
-        raise OutputError.of(dicom or "--dicom", what, "Name their folder with --dicom.")
-    written = [output / f"{name}_{moment.name}_seg.dcm" for moment in moments]
-    check_targets(written, dicom.rglob("*"), replace=replace)
-    for moment, path in zip(moments, written, strict=True):
-        instances = phase_instances(dicom, stack.grid, moment.frame) if with_identity else []
-        volume = labels[moment.frame]
-        write_dicom_seg(
-            path,
-            volume,
-            stack.grid,
-            instances,
-            with_identity=with_identity,
-            made_by=made_by,
-            replace=replace,
-        )
-    return written
-
-
 def _has_highdicom(terminal: Terminal) -> bool:
-    from importlib.util import find_spec
-
+    from cmr_ssp.exports import has_highdicom
     from cmr_ssp.exports.dicom_parts import INSTALL
 
-    found = find_spec("highdicom") is not None
+    found = has_highdicom()
     if not found:
         terminal.note(f"PNG files only; for DICOM captures too: {INSTALL}")
-    return found
-
-
-def _corrections(cohort: Cohort, folder: Path) -> Corrections:
-    """Read ``ID_ED.nii.gz`` and ``ID_ES.nii.gz``, each a volume of a phase that the cohort knows."""
-    from cmr_ssp.files import import_labels
-
-    found: dict[tuple[str, Phase], Segmentation] = {}
-    for subject in cohort.subjects:
-        for label in subject.labels:
-            path = folder / f"{subject.id}_{label.phase}.nii.gz"
-            if path.is_file():
-                for segmentation in import_labels(path, subject, frame=label.frame):
-                    found[subject.id, label.phase] = segmentation
-    if not found:
-        what = "it holds no corrected label of a labelled phase of this cohort"
-        raise LabelError.of(folder, what, "Call the files ID_ED.nii.gz and ID_ES.nii.gz.")
     return found

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
+from cmr_ssp.anatomy import NUMBERINGS, Phase
 from cmr_ssp.cli.options import Device, Shown, open_labelled
 from cmr_ssp.cli.terminal import make_table
 from cmr_ssp.errors import LabelError, Severity
 
 if TYPE_CHECKING:
     from cmr_ssp.files.versions.origin import LabelVersion
-    from cmr_ssp.subjects import Segmentation, Subject
 
 _Labels = Annotated[Path, Parameter(name="--labels", help="Folder of label versions, apart from the cohort.")]
 _SHOWN = 12  # of a digest
@@ -50,7 +48,7 @@ def add(
 
     Nothing is overwritten, neither the cohort's own labels nor earlier versions.
     """
-    from cmr_ssp.files import import_labels, verified
+    from cmr_ssp.files import import_labels, import_phases, verified
     from cmr_ssp.files.versions.versions import add_version, require_apart
     from cmr_ssp.subjects import Origin
 
@@ -61,9 +59,11 @@ def add(
     require_apart(listed, labels)
     chosen, _ = verified(listed.subject(subject))
     numbering = NUMBERINGS[numbers] if numbers else None
-    found = import_labels(file, chosen, frame=frame, numbering=numbering)
+    found = import_phases(
+        file, chosen, phase=Phase(phase) if phase else None, frame=frame, numbering=numbering
+    )
     added = []
-    for named, drawing in _phases_of(file, found, chosen, Phase(phase) if phase else None).items():
+    for named, drawing in found.items():
         if corrected_from:
             from cmr_ssp.jobs.correcting import add_correction
             from cmr_ssp.runs import Run
@@ -128,29 +128,3 @@ def _described(version: LabelVersion) -> dict[str, object]:
         "made": version.made,
         "file": version.path,
     }
-
-
-def _phases_of(
-    path: Path, found: Sequence[Segmentation], subject: Subject, phase: Phase | None
-) -> dict[Phase, Segmentation]:
-    """Tell which labels belong to which phase: as asked, by known frames, by name, or by the LV of two."""
-    from cmr_ssp.files.labels.phases import phases_by_size
-
-    if not found:
-        raise LabelError.of(path, "it has no labelled voxel", "Draw something, or give another file.")
-    known = {label.frame: label.phase for label in subject.labels}
-    by_frame = {known[each.frame]: each for each in found if each.frame in known}
-    if len(found) == 1:
-        named = [each for each in Phase if f"_{each}" in path.name.upper()]
-        told = phase or next(iter(by_frame), None) or (named[0] if len(named) == 1 else None)
-        if told:
-            return {told: found[0]}
-    elif phase is None and len(found) == 2 and len(by_frame) < 2:
-        sizes = {each.frame: {s: int((each.labels == s).sum()) for s in Structure} for each in found}
-        frames = phases_by_size(sizes)
-        return {each: next(s for s in found if s.frame == frame) for each, frame in frames.items()}
-    elif by_frame and (phase is None or phase in by_frame):
-        return by_frame if phase is None else {phase: by_frame[phase]}
-    listed = ", ".join(str(each.frame) for each in found)
-    what = f"nothing says which phase is drawn at frame {listed}"
-    raise LabelError.of(path, what, "Say --phase, and of several frames --frame.")

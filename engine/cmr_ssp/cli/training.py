@@ -142,7 +142,8 @@ def finetune(
     from cmr_ssp import jobs
     from cmr_ssp.devices import choose_device
     from cmr_ssp.recipes import matching_preset
-    from cmr_ssp.runs import Run, load_checkpoint
+    from cmr_ssp.runs import Run
+    from cmr_ssp.weights import load_checkpoint
 
     source = Run(pretrained) if pretrained is not None else None
 

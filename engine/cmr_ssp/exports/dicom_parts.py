@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 from cmr_ssp import __version__
@@ -26,6 +27,11 @@ def load_highdicom(where: object) -> Any:
         what = "writing DICOM needs the package highdicom, which is not installed"
         raise OutputError.of(where, what, f"Install it with: {INSTALL}") from error
     return highdicom
+
+
+def has_highdicom() -> bool:
+    """Tell whether highdicom is installed, without importing it."""
+    return find_spec("highdicom") is not None
 
 
 def software_version() -> str:

@@ -6,8 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cmr_ssp.anatomy import Phase
-from cmr_ssp.errors import OutputError, Problem
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.errors import OutputError, Problem, RecipeError
+from cmr_ssp.function import find_ed_es, frame_volumes
 from cmr_ssp.subjects import CineStack
 
 
@@ -22,6 +26,46 @@ class Moment:
     def name(self) -> str:
         """What stands in the names of its files: ``frame07`` or ``frame07_ES``."""
         return f"frame{self.frame:02d}" + (f"_{self.phase}" if self.phase else "")
+
+
+def find_moments(
+    wanted: str, volumes: NDArray[np.uint8], spacing_mm: tuple[float, float, float]
+) -> list[Moment]:
+    """Return the frames that a text asks for; a segmentation of one frame has but that one.
+
+    Parameters
+    ----------
+    wanted : str
+        ``ED,ES``, by the volume of the LV; ``all`` that are labelled; or numbers from 0, as in ``0,12``.
+    volumes : ndarray of uint8, shape (frame, slice, row, column)
+        0 or a `Structure` number.
+    spacing_mm : tuple of float
+        Distance between slices, rows and columns.
+
+    Raises
+    ------
+    RecipeError
+        Where the text names no frame, or a phase that the volumes do not tell.
+    """
+    measured = frame_volumes(volumes, spacing_mm, "")
+    labelled = [row.frame for row in measured if any(ml is not None for ml in row.ml.values())]
+    phases = find_ed_es([row.ml[Structure.LV] for row in measured])
+    named = {frame: phase for phase, frame in phases.items()}
+    if wanted.strip().lower() == "all":
+        return [Moment(t, named.get(t)) for t in labelled]
+    moments = []
+    for part in filter(None, map(str.strip, wanted.split(","))):
+        phase = Phase(part.upper()) if part.upper() in list(Phase) else None
+        if phase is not None and phase not in phases:
+            if len(labelled) == 1:
+                return [Moment(labelled[0])]
+            what = f"the LV volumes do not say which frame is {phase}"
+            raise RecipeError.of("--frames", what, "Name frames by their numbers, from 0.")
+        if phase is None and not part.isdecimal():
+            raise RecipeError.of("--frames", f"'{part}' is no frame", "Write ED,ES or all or 0,12.")
+        frame = phases[phase] if phase else int(part)
+        moments.append(Moment(frame, named.get(frame)))
+    return list(dict.fromkeys(moments))
 
 
 def check_moments(where: object, moments: Sequence[Moment], stack: CineStack) -> None:

@@ -6,6 +6,8 @@ would train on a subject's ED and validate on its ES. nnU-Net looks for it in it
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import shutil
 import uuid
@@ -20,9 +22,9 @@ import numpy as np
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
-from cmr_ssp.errors import CmrSspError, OutputError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, LabelError, OutputError, Problem, Severity
 from cmr_ssp.events import Progress, ignore_progress
-from cmr_ssp.files import open_stack, read_segmentation, write_segmentation
+from cmr_ssp.files import import_labels, open_stack, read_segmentation, write_segmentation
 from cmr_ssp.files.labels.writing import write_image
 from cmr_ssp.made_folder import MadeFolder
 from cmr_ssp.subjects import Cohort, Role, Segmentation, Split, Subject
@@ -31,6 +33,10 @@ Corrections = Mapping[tuple[str, Phase], Segmentation]
 """Labels that replace a cohort's own, by subject id and phase."""
 
 _FOLDS = 5
+_KEY_COLUMNS = ("case", "subject", "phase")
+KEY_BEGINS = ",".join(_KEY_COLUMNS) + "\n"
+"""How every table of `NnunetExport.key_csv` begins."""
+
 _ENDING = ".nii.gz"
 _EXPORT = MadeFolder(
     "export.txt",
@@ -64,6 +70,34 @@ class NnunetExport:
     folder: Path
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...]
+
+    def key_csv(self) -> str:
+        """Return the table that says which subject and phase each case is."""
+        text = io.StringIO()
+        rows = ((case.name, case.subject, case.phase) for case in self.cases)
+        csv.writer(text, lineterminator="\n").writerows([_KEY_COLUMNS, *rows])
+        return text.getvalue()
+
+
+def read_corrections(cohort: Cohort, folder: Path) -> Corrections:
+    """Read ``ID_ED.nii.gz`` and ``ID_ES.nii.gz``, each a volume of a phase that the cohort knows.
+
+    Raises
+    ------
+    LabelError
+        Where the folder holds none, or a file cannot be used.
+    """
+    found: dict[tuple[str, Phase], Segmentation] = {}
+    for subject in cohort.subjects:
+        for label in subject.labels:
+            path = folder / f"{subject.id}_{label.phase}.nii.gz"
+            if path.is_file():
+                for segmentation in import_labels(path, subject, frame=label.frame):
+                    found[subject.id, label.phase] = segmentation
+    if not found:
+        what = "it holds no corrected label of a labelled phase of this cohort"
+        raise LabelError.of(folder, what, "Call the files ID_ED.nii.gz and ID_ES.nii.gz.")
+    return found
 
 
 def export_nnunet(

@@ -4,6 +4,7 @@ from cmr_ssp.files.checks import check_pixels
 from cmr_ssp.files.cine_writing import write_cine
 from cmr_ssp.files.cohorts import open_cohort
 from cmr_ssp.files.dicom import exam_id
+from cmr_ssp.files.labels.imported import import_phases, import_volumes
 from cmr_ssp.files.labels.importing import import_labels
 from cmr_ssp.files.labels.phases import verified
 from cmr_ssp.files.labels.reading import read_segmentation
@@ -16,6 +17,8 @@ __all__ = [
     "check_pixels",
     "exam_id",
     "import_labels",
+    "import_phases",
+    "import_volumes",
     "list_versions",
     "open_cine",
     "open_cohort",

@@ -1,5 +1,6 @@
 """Clinical function: what is measured on a segmentation, such as volumes of structures."""
 
+from cmr_ssp.function.measuring import measure_files
 from cmr_ssp.function.volumes import VOLUMES_BEGIN, FrameVolumes, find_ed_es, frame_volumes, volumes_csv
 
-__all__ = ["VOLUMES_BEGIN", "FrameVolumes", "find_ed_es", "frame_volumes", "volumes_csv"]
+__all__ = ["VOLUMES_BEGIN", "FrameVolumes", "find_ed_es", "frame_volumes", "measure_files", "volumes_csv"]

@@ -9,7 +9,8 @@ import numpy as np
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.files import add_version, open_stack
 from cmr_ssp.files.versions.origin import LabelVersion
-from cmr_ssp.jobs.segmenting import Scorer
+from cmr_ssp.jobs.scoring import Scorer
+from cmr_ssp.jobs.segmenting import segment_frames
 from cmr_ssp.runs import Run, file_digest
 from cmr_ssp.subjects import Origin, Segmentation, Subject
 
@@ -61,6 +62,6 @@ def predict_frame(run: Run, subject: Subject, frame: int, device: str = "auto") 
         Where the run does not segment or the images cannot be read.
     """
     scorer, stack = Scorer.of(run, device), open_stack(subject)
-    labels = scorer.segment(stack, stack.load(), [frame]).labels[0]
+    labels = segment_frames(scorer.segmenter, stack, [frame]).of(frame)
     present = np.bincount(labels.ravel(), minlength=1 + max(Structure))
     return Segmentation(labels, frame, frozenset(s for s in Structure if present[s]))

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.errors import CmrSspError, CohortError, ImageError, Problem
+from cmr_ssp.errors import CohortError
 from cmr_ssp.evaluation import Score, SubjectRole, scores_csv
 from cmr_ssp.evaluation.scores import SPACING_COLUMNS
-from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, ignore_events
+from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.files import open_stack, verified
-from cmr_ssp.files.labels.marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT
-from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, read_drawings
+from cmr_ssp.jobs.scoring import Scorer, ScoreRecord, read_drawings
+from cmr_ssp.jobs.segmenting import one_by_one, segment_frames
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Subject
 
@@ -87,19 +87,13 @@ def evaluate(
         if not labelled:
             raise unlabelled
         scorer, record = Scorer.of(run, device, on_event), ScoreRecord(run, on_event)
-        problems: list[Problem] = []
-        for done, subject in enumerate(labelled):
-            cancel.check()
-            try:
-                scores = _score(scorer, subject, phases, cancel)
-            except CmrSspError as error:
-                problems += error.problems
-            else:
-                record.add(scores)
-                found.extend(scores)
-            on_event(Preparing("subjects scored", done + 1, len(labelled)))
-        if problems:
-            raise ImageError(*problems)
+
+        def score(subject: Subject) -> None:
+            scores = _score(scorer, subject, phases, cancel)
+            record.add(scores)
+            found.extend(scores)
+
+        one_by_one(labelled, score, "subjects scored", on_event, cancel)
         if not found:
             raise unlabelled
         return Outcome.FINISHED
@@ -117,7 +111,5 @@ def _score(scorer: Scorer, subject: Subject, phases: Sequence[Phase], cancel: Ca
         return []
     stack = open_stack(subject)
     frames = [drawing.frame for drawing in drawings.values()]
-    with stack.frames() as pixels:
-        found = scorer.segment(stack, pixels, frames, lambda *_: cancel.check())
-        labels = dict(zip(frames, found.labels, strict=True))
-        return scorer.score(subject, stack, pixels, drawings, labels, cine_digest(pixels))
+    segmented = segment_frames(scorer.segmenter, stack, frames, lambda *_: cancel.check())
+    return scorer.score(subject, stack, drawings, segmented)

@@ -21,16 +21,9 @@ from cmr_ssp.jobs.preparing import (
 from cmr_ssp.jobs.unchanged import images_of, labels_of, require_unchanged, seen
 from cmr_ssp.pretraining import METHODS
 from cmr_ssp.recipes import SegmentationRecipe
-from cmr_ssp.runs import (
-    Checkpoint,
-    Provenance,
-    Run,
-    leave_behind,
-    lineage,
-    load_checkpoint,
-    transfer_weights,
-)
+from cmr_ssp.runs import Provenance, Run, leave_behind, lineage
 from cmr_ssp.subjects import Cohort, Role, Split
+from cmr_ssp.weights import Checkpoint, load_checkpoint, transfer_weights
 
 
 def finetune(

@@ -17,8 +17,9 @@ from cmr_ssp.jobs.preparing import (
 from cmr_ssp.jobs.unchanged import images_of, require_unchanged, seen
 from cmr_ssp.pretraining import make_objective
 from cmr_ssp.recipes import PretrainRecipe
-from cmr_ssp.runs import Checkpoint, Provenance, Run, load_checkpoint
+from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.subjects import Cohort, Role, Split
+from cmr_ssp.weights import Checkpoint, load_checkpoint
 
 
 def pretrain(

@@ -9,14 +9,13 @@ from pathlib import Path
 from cmr_ssp.anatomy import NUMBERINGS
 from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
-from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
+from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.files import open_cine, write_segmentation
-from cmr_ssp.files.labels.marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, tell, unsure_of_heart
-from cmr_ssp.jobs.segmenting import counting_frames
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, tell
+from cmr_ssp.jobs.segmenting import one_by_one, segment_whole
 from cmr_ssp.jobs.targets import planned, set_aside
-from cmr_ssp.prediction import load_segmenter, segment_stack
+from cmr_ssp.prediction import load_segmenter
 from cmr_ssp.runs import Run, file_digest
 from cmr_ssp.subjects import CineStack
 
@@ -70,7 +69,8 @@ def segment(
     Raises
     ------
     ImageError
-        Naming every file that cannot be segmented, before the first is.
+        Naming every file that is no cine, before the first is segmented; at the end, naming every one whose
+        pixels are damaged. The others are done then.
     OutputError
         Naming every file that is in the way, before the first is written.
     """
@@ -84,28 +84,24 @@ def segment(
         targets = planned(cines, stacks, output, replace=replace)
         segmenter, checkpoint = load_segmenter(run.last, choose_device(device)), file_digest(run.last)
         tell(segmenter.problems, on_event)
-        for source, stack, target in zip(cines, stacks, targets, strict=True):
-            cancel.check()
-            tell(filter(None, (*stack.problems, large_cine(source, stack))), on_event)
-            network, recipe, in_plane = segmenter.network, segmenter.recipe, stack.grid.spacing_mm[1:]
-            counted = counting_frames(stack, on_event, cancel)
-            with stack.frames() as pixels:
-                found = segment_stack(network, pixels, in_plane, recipe, on_progress=counted)
-                digest = cine_digest(pixels)
-            tell(set_aside(target, stack, digest) if replace else (), on_event)
+
+        def segment_one(cine: tuple[Path, CineStack, Path]) -> None:
+            source, stack, target = cine
+            found = segment_whole(segmenter, source, stack, on_event, cancel)
+            tell(set_aside(target, stack, found.digest) if replace else (), on_event)
             write_segmentation(
                 target,
                 found.labels,
                 stack,
                 NUMBERINGS[numbering],
-                cine=digest,
+                cine=found.digest,
                 checkpoint=checkpoint,
                 replace=replace,
             )
             written.append((source, target))
-            if not found.heart_sure:
-                on_event(Noticed(unsure_of_heart(source)))
-            on_event(Preparing("cines segmented", len(written), len(stacks)))
+
+        listed = list(zip(cines, stacks, targets, strict=True))
+        one_by_one(listed, segment_one, "cines segmented", on_event, cancel)
         return Outcome.FINISHED
 
     outcome = guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT)

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.errors import CohortError, ImageError, LabelError, Problem
+from cmr_ssp.errors import CohortError, Problem
 from cmr_ssp.evaluation import Score
-from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_events
+from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.files import open_stack, verified, write_segmentation
-from cmr_ssp.files.labels.marks import cine_digest
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, tell, unsure_of_heart
-from cmr_ssp.jobs.segmenting import Scorer, ScoreRecord, counting_frames, read_drawings
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, tell
+from cmr_ssp.jobs.scoring import Scorer, ScoreRecord, read_drawings
+from cmr_ssp.jobs.segmenting import one_by_one, segment_whole
 from cmr_ssp.jobs.targets import beside
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Subject
@@ -97,19 +97,13 @@ def segment_subjects(
     def work() -> Outcome:
         _require_names(subjects)
         scorer, record = Scorer.of(run, device, on_event), ScoreRecord(run, on_event)
-        problems: list[Problem] = []
-        for done, subject in enumerate(subjects):
-            cancel.check()
-            try:
-                found = _segment(scorer, subject, output, on_event, cancel)
-            except (ImageError, LabelError) as error:
-                problems += error.problems
-            else:
-                record.add(found.scores)
-                on_found(found)
-            on_event(Preparing("subjects segmented", done + 1, len(subjects)))
-        if problems:
-            raise ImageError(*problems)
+
+        def segment(subject: Subject) -> None:
+            found = _segment(scorer, subject, output, on_event, cancel)
+            record.add(found.scores)
+            on_found(found)
+
+        one_by_one(subjects, segment, "subjects segmented", on_event, cancel)
         return Outcome.FINISHED
 
     return guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT)
@@ -140,16 +134,11 @@ def _segment(
     checked, _ = verified(subject)
     drawings = read_drawings(checked, tuple(Phase))
     stack = open_stack(checked)
-    tell(filter(None, (*stack.problems, large_cine(subject.id, stack))), on_event)
-    with stack.frames() as pixels:
-        found = scorer.segment(stack, pixels, on_progress=counting_frames(stack, on_event, cancel))
-        digest = cine_digest(pixels)
-        scores = scorer.score(checked, stack, pixels, drawings, dict(enumerate(found.labels)), digest)
-    if not found.heart_sure:
-        on_event(Noticed(unsure_of_heart(subject.id)))
+    found = segment_whole(scorer.segmenter, subject.id, stack, on_event, cancel)
+    scores = tuple(scorer.score(checked, stack, drawings, found))
     file = None
     if output is not None:
-        file, in_the_way = beside(output, subject.id, stack, digest)
-        write_segmentation(file, found.labels, stack, cine=digest, checkpoint=scorer.checkpoint)
+        file, in_the_way = beside(output, subject.id, stack, found.digest)
+        write_segmentation(file, found.labels, stack, cine=found.digest, checkpoint=scorer.checkpoint)
         tell(in_the_way, on_event)
-    return SegmentedSubject(subject, found.labels, found.heart_sure, tuple(scores), file)
+    return SegmentedSubject(subject, found.labels, found.heart_sure, scores, file)

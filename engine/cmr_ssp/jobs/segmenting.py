@@ -1,151 +1,131 @@
-"""What the jobs that segment share: progress, scores where somebody drew, and their record."""
+"""One cine after the other: what all jobs that segment do, whatever they are given and leave behind."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from cmr_ssp.anatomy import Phase
-from cmr_ssp.devices import choose_device
-from cmr_ssp.errors import OutputError, Severity
-from cmr_ssp.evaluation import Score, Scored, SubjectRole, score_segmentation
-from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_events, ignore_progress
-from cmr_ssp.files import read_segmentation
-from cmr_ssp.jobs.notices import tell
-from cmr_ssp.prediction import SegmentedStack, Segmenter, load_segmenter, segment_stack
-from cmr_ssp.runs import Provenance, Run, lineage, run_id, store_scores, stored_scores
+from cmr_ssp.errors import ImageError, LabelError, Problem
+from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_progress
+from cmr_ssp.files.labels.marks import cine_digest
+from cmr_ssp.jobs.notices import large_cine, tell, unsure_of_heart
+from cmr_ssp.prediction import Segmenter, segment_stack
 from cmr_ssp.samples.bank.building import fingerprint
-from cmr_ssp.subjects import CineStack, Frames, LabelSource, Role, Segmentation, Split, Subject
+from cmr_ssp.subjects import CineStack
 
-Drawings = Mapping[Phase, Segmentation]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scorer:
-    """A run's network, what the run knows of subjects, its checkpoint, and all that it is or came from."""
+class SegmentedCine:
+    """What a network found in a cine, without the pixels.
 
-    segmenter: Segmenter
-    split: Split
-    checkpoint: str
-    lineage: frozenset[str]
+    Attributes
+    ----------
+    labels : ndarray of uint8, shape (frame, slice, row, column)
+        0 or a `Structure` number.
+    frames : sequence of int
+        Which frames of the cine those are.
+    heart_sure : bool
+        False where motion did not tell where the heart is.
+    digest : str
+        `cine_digest` of the pixels, which names the cine in files and tables.
+    fingerprint : str
+        Of the pixels, as provenance has it.
+    """
 
-    @classmethod
-    def of(cls, run: Run, device: str, on_event: OnEvent = ignore_events) -> Scorer:
-        """Load the last checkpoint of a run; use as many threads as its recipe says.
+    labels: NDArray[np.uint8]
+    frames: Sequence[int]
+    heart_sure: bool
+    digest: str
+    fingerprint: str
 
-        Raises
-        ------
-        CmrSspError
-            Where the folder holds no run that segments.
-        """
-        split = run.split()
-        segmenter = load_segmenter(run.last, choose_device(device))
-        tell(segmenter.problems, on_event)
-        torch.set_num_threads(segmenter.recipe.threads or torch.get_num_threads())
-        checkpoint, *ancestors = lineage(run, segmenter.provenance)
-        return cls(segmenter, split, checkpoint, frozenset([checkpoint, *ancestors]))
-
-    def segment(
-        self,
-        stack: CineStack,
-        pixels: Frames,
-        frames: Sequence[int] | None = None,
-        on_progress: Progress = ignore_progress,
-    ) -> SegmentedStack:
-        """Segment some frames of a stack, all unless given."""
-        segmenter, in_plane = self.segmenter, stack.grid.spacing_mm[1:]
-        return segment_stack(segmenter.network, pixels, in_plane, segmenter.recipe, frames, on_progress)
-
-    def score(
-        self,
-        subject: Subject,
-        stack: CineStack,
-        pixels: Frames,
-        drawings: Drawings,
-        labels: Mapping[int, NDArray[np.uint8]],
-        cine: str,
-    ) -> list[Score]:
-        """Compare the labels, shape (slice, row, column) by frame, with what was drawn on a cine (digest)."""
-        known = subject_role(subject.id, fingerprint(pixels), self.segmenter.provenance, self.split)
-        run = run_id(self.segmenter.recipe, self.segmenter.provenance)
-        scored = Scored.of(stack.grid.spacing_mm, cine, run, self.checkpoint)
-        scores: list[Score] = []
-        for phase, drawing in drawings.items():
-            role = label_role(known, subject.label(phase), self.lineage)
-            scores += score_segmentation(labels[drawing.frame], drawing, subject.id, phase, role, scored)
-        return scores
+    def of(self, frame: int) -> NDArray[np.uint8]:
+        """Return the labels of a frame of the cine, shape (slice, row, column)."""
+        labels: NDArray[np.uint8] = self.labels[self.frames.index(frame)]
+        return labels
 
 
-def read_drawings(subject: Subject, phases: Collection[Phase]) -> Drawings:
-    """Read what was drawn at some phases; none where nobody drew."""
-    return {phase: read_segmentation(subject, phase) for phase in subject.phases if phase in phases}
+def one_by_one(
+    items: Sequence[_T], work: Callable[[_T], None], what: str, on_event: OnEvent, cancel: Cancel
+) -> None:
+    """Work on each item, and tell how many are done; one that cannot be read does not stop the others.
 
-
-class ScoreRecord:
-    """Leaves scores in a run as they come; where it may not be written to, says so once.
+    Parameters
+    ----------
+    items : sequence
+        Subjects, or whatever else a cine stands for.
+    work : callable
+        Works on one of them.
+    what : str
+        What is counted, such as ``subjects scored``.
+    on_event, cancel
+        As for `cmr_ssp.jobs.pretrain`.
 
     Raises
     ------
-    ScoreError
-        Where the run holds a damaged table, before the work starts.
+    ImageError
+        At the end, with everything that could not be read.
     """
-
-    def __init__(self, run: Run, on_event: OnEvent) -> None:
-        stored_scores(run)
-        self._run, self._on_event, self._writable = run, on_event, True
-
-    def add(self, scores: Sequence[Score]) -> None:
-        """Store some scores."""
-        if not scores or not self._writable:
-            return
+    problems: list[Problem] = []
+    for done, item in enumerate(items, start=1):
+        cancel.check()
         try:
-            store_scores(self._run, scores)
-        except OutputError as error:  # a run that others share may be read-only
-            self._writable = False
-            for problem in error.problems:
-                self._on_event(Noticed(replace(problem, severity=Severity.WARNING)))
+            work(item)
+        except (ImageError, LabelError) as error:
+            problems += error.problems
+        on_event(Preparing(what, done, len(items)))
+    if problems:
+        raise ImageError(*problems)
 
 
-def counting_frames(stack: CineStack, on_event: OnEvent, cancel: Cancel) -> Progress:
+def segment_whole(
+    segmenter: Segmenter, name: object, stack: CineStack, on_event: OnEvent, cancel: Cancel
+) -> SegmentedCine:
+    """Segment every frame of a cine; `name` stands for it in what is told.
+
+    Raises
+    ------
+    ImageError
+        Where its pixels cannot be read.
+    """
+    tell(filter(None, (*stack.problems, large_cine(name, stack))), on_event)
+    found = segment_frames(segmenter, stack, on_progress=_counting_frames(stack, on_event, cancel))
+    if not found.heart_sure:
+        on_event(Noticed(unsure_of_heart(name)))
+    return found
+
+
+def segment_frames(
+    segmenter: Segmenter,
+    stack: CineStack,
+    frames: Sequence[int] | None = None,
+    on_progress: Progress = ignore_progress,
+) -> SegmentedCine:
+    """Segment some frames of a cine, all unless given; its pixels are let go of before this returns.
+
+    Raises
+    ------
+    ImageError
+        Where its pixels cannot be read.
+    """
+    network, recipe, in_plane = segmenter.network, segmenter.recipe, stack.grid.spacing_mm[1:]
+    with stack.frames() as pixels:
+        found = segment_stack(network, pixels, in_plane, recipe, frames, on_progress)
+        digest, printed = cine_digest(pixels), fingerprint(pixels)
+    places = range(stack.n_frames) if frames is None else frames
+    return SegmentedCine(found.labels, places, found.heart_sure, digest, printed)
+
+
+def _counting_frames(stack: CineStack, on_event: OnEvent, cancel: Cancel) -> Progress:
     """Return what tells how many frames of a cine are segmented, and stops between two batches."""
 
-    def tell(done: int, total: int) -> None:
+    def count(done: int, total: int) -> None:
         cancel.check()
         on_event(Preparing("frames segmented", done * stack.n_frames // total, stack.n_frames))
 
-    return tell
-
-
-def label_role(known: SubjectRole, label: LabelSource | None, lineage: Collection[str]) -> SubjectRole:
-    """Return the role of a score against one phase's labels.
-
-    Labels that descend from the scored run, or from one that it came from, measure how much was edited.
-    That a subject was trained on outweighs it.
-    """
-    descends = label is not None and not set(label.corrected_from).isdisjoint(lineage)
-    return SubjectRole.EDIT_AGREEMENT if descends and known is not SubjectRole.TRAINED_ON else known
-
-
-def subject_role(subject_id: str, pixels: str, provenance: Provenance, split: Split) -> SubjectRole:
-    """Return what a run knew of a subject, by its id or by the fingerprint of its pixels.
-
-    The same images under another name are recognised, so a copied folder cannot pass as a test set. Other
-    images under a known id are another subject, of whom the run's split says nothing: ids such as 001 recur.
-    """
-    known = (
-        (provenance.training, SubjectRole.TRAINED_ON),
-        (provenance.validation, SubjectRole.VALIDATION),
-        (provenance.pretraining, SubjectRole.SEEN_IN_PRETRAINING),
-    )
-    for subjects, role in known:
-        if (
-            pixels in subjects.values() or subjects.get(subject_id) == ""
-        ):  # seen, but nobody knows how it looked
-            return role
-    namesake = any(subject_id in subjects for subjects, _ in known)
-    unused = not namesake and split.role(subject_id) in (Role.TRAIN, Role.VALIDATION)
-    return SubjectRole.POOL if unused else SubjectRole.TEST
+    return count

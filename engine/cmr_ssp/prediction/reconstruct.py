@@ -17,12 +17,13 @@ from cmr_ssp.networks import UNet
 from cmr_ssp.prediction.batches import InPlane, crop_centre, slice_batches, slices_at_once
 from cmr_ssp.prediction.segmenter import with_weights
 from cmr_ssp.recipes import Crop, MimRecipe, PatchMask
-from cmr_ssp.runs import Provenance, load_checkpoint
+from cmr_ssp.runs import Provenance
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.patch_mask import draw_patch_mask
 from cmr_ssp.samples.resampling import no_placement, resample
 from cmr_ssp.samples.seeding import generator
 from cmr_ssp.samples.standardise import standardise
+from cmr_ssp.weights import load_checkpoint
 
 Images = NDArray[np.float32]
 

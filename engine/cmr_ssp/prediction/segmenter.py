@@ -11,7 +11,8 @@ from cmr_ssp.anatomy import N_CLASSES
 from cmr_ssp.errors import CheckpointError, Problem
 from cmr_ssp.networks import UNet, fold_norms
 from cmr_ssp.recipes import SegmentationRecipe
-from cmr_ssp.runs import Checkpoint, Provenance, load_checkpoint
+from cmr_ssp.runs import Provenance
+from cmr_ssp.weights import Checkpoint, load_checkpoint
 
 
 @dataclass(frozen=True, slots=True, eq=False)

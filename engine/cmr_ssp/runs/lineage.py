@@ -10,7 +10,7 @@ import re
 
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import RunError
-from cmr_ssp.runs.checkpoint import file_digest
+from cmr_ssp.runs.header import file_digest
 from cmr_ssp.runs.provenance import Provenance
 from cmr_ssp.runs.run import Run
 

@@ -15,9 +15,9 @@ from cmr_ssp.errors import RunError
 from cmr_ssp.evaluation import Score, SubjectRole, mean_dice
 from cmr_ssp.events import Outcome
 from cmr_ssp.files.cohorts import subfolders
-from cmr_ssp.recipes import Recipe, load_recipe
-from cmr_ssp.runs.checkpoint import CheckpointHeader, file_digest, read_checkpoint_header
+from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs.claim import is_claimed
+from cmr_ssp.runs.header import CheckpointHeader, file_digest, read_checkpoint_header
 from cmr_ssp.runs.run import Run
 from cmr_ssp.runs.scores import stored_scores
 
@@ -97,13 +97,14 @@ def list_runs(folder: Path) -> tuple[RunSummary, ...]:
 
 def _run_folders(folder: Path) -> Iterable[Path]:
     for place in subfolders(folder):
-        if _is_run(place):
+        if is_run(place):
             yield place
         else:
-            yield from filter(_is_run, subfolders(place))
+            yield from filter(is_run, subfolders(place))
 
 
-def _is_run(folder: Path) -> bool:
+def is_run(folder: Path) -> bool:
+    """Tell whether a folder is a run; of one that failed early, only its state is there."""
     return any((folder / name).is_file() for name in ("state.json", "last.safetensors"))
 
 
@@ -151,8 +152,7 @@ def _unended(run: Run) -> RunState:
 
 
 def _recipe(run: Run) -> Recipe | None:
-    path = run.folder / "recipe.yaml"
-    return load_recipe(path) if path.exists() else None
+    return run.recipe() if run.recipe_file.exists() else None
 
 
 def _last_update(run: Run) -> int:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import OutputError, Problem, RunError
 from cmr_ssp.events import Outcome
-from cmr_ssp.recipes import Recipe, recipe_yaml
+from cmr_ssp.recipes import Recipe, load_recipe, recipe_yaml
 from cmr_ssp.subjects import Split
 from cmr_ssp.subjects.split_file import read_split, write_split
 
@@ -76,6 +76,21 @@ class Run:
         """What was scored with the newest checkpoint, one row a subject, phase and structure."""
         return self.folder / "scores.csv"
 
+    @property
+    def recipe_file(self) -> Path:
+        """The recipe that is being run."""
+        return self.folder / "recipe.yaml"
+
+    def recipe(self) -> Recipe:
+        """Return the recipe that is being run.
+
+        Raises
+        ------
+        RecipeError
+            Where there is none, or where it is damaged.
+        """
+        return load_recipe(self.recipe_file)
+
     def require_free(self, *, resume: bool) -> None:
         """Check that a run can be made here, or with `resume` that there is one to continue.
 
@@ -108,7 +123,7 @@ class Run:
 
     def write_recipe(self, recipe: Recipe) -> None:
         """Write the recipe that is being run; its length changes where a time limit is planned anew."""
-        write_text(self.folder / "recipe.yaml", recipe_yaml(recipe))
+        write_text(self.recipe_file, recipe_yaml(recipe))
 
     def same_recipe(self, stored: _R, asked: _R | None, *, fitted: bool = False) -> _R:
         """Return the stored recipe of a run that is being continued.

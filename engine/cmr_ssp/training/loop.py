@@ -25,13 +25,14 @@ from cmr_ssp.events import (
     UpdateFinished,
 )
 from cmr_ssp.recipes import Recipe
-from cmr_ssp.runs import Checkpoint, Provenance, Run, data_id, load_checkpoint, run_id, save_checkpoint
+from cmr_ssp.runs import Provenance, Run, data_id, run_id
 from cmr_ssp.runs.records import forget_records
 from cmr_ssp.training.freed_memory import keeping_freed_memory
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.pacing import Pace, TimeLimit
 from cmr_ssp.training.stepper import Objective, Stepper
 from cmr_ssp.training.validation import Validation
+from cmr_ssp.weights import Checkpoint, load_checkpoint, save_checkpoint
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.files.dicom import DicomFolder
 from cmr_ssp.subjects import Subject
-from qtpy.QtCore import Signal
+from psygnal import Signal
 from qtpy.QtWidgets import QAbstractItemView, QPushButton, QTableView, QVBoxLayout, QWidget
 
 from napari_cmr_ssp.panels.data.series_table import SeriesTable, may_be_cine, needs_choice
@@ -27,7 +27,7 @@ _WAYS = {
 class SeriesView(QWidget):
     """The series of one exam. `choice_asked` carries the subject."""
 
-    choice_asked = Signal(object)
+    choice_asked = Signal(Subject)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,13 +42,17 @@ class SeriesView(QWidget):
         self.choose.setToolTip(
             "Which stack, and what to do with slices that do not fit; shows all trigger times"
         )
-        self.choose.clicked.connect(lambda: self.choice_asked.emit(self.subject))
+        self.choose.clicked.connect(self._ask)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.about)
         layout.addWidget(self.table)
         layout.addWidget(self.choose)
         self.hide()
+
+    def _ask(self) -> None:
+        if self.subject is not None:
+            self.choice_asked.emit(self.subject)
 
     def show_exam(self, subject: Subject, folder: DicomFolder, reasons: Sequence[Problem]) -> None:
         """Show what an exam holds.

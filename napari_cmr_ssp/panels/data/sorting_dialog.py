@@ -7,7 +7,7 @@ from typing import Any
 from cmr_ssp.errors import Severity
 from cmr_ssp.files.dicom import DicomFolder, DicomSeries, SortOptions
 from cmr_ssp.subjects import CineStack, Subject
-from qtpy.QtCore import Signal
+from psygnal import Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -55,8 +55,8 @@ class SortingDialog(QDialog):
     same two once the user is content.
     """
 
-    preview_asked = Signal(object, object)
-    open_asked = Signal(object, object)
+    preview_asked = Signal(Subject, SortOptions)
+    open_asked = Signal(Subject, SortOptions)
 
     def __init__(self, subject: Subject, parent: QWidget | None = None) -> None:
         super().__init__(parent)

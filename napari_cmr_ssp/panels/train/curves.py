@@ -11,6 +11,8 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+from napari_cmr_ssp.widgets.tones import FollowsTheme
+
 _REDRAW_MS = 300
 _SMOOTHING = 0.9
 _LOSS, _SCORE = "#56B4E9", "#E69F00"
@@ -26,7 +28,7 @@ _SCORES = {
 """Label and meaning of what may be drawn below the loss; a training has one of them at most."""
 
 
-class Curves(QWidget):
+class Curves(FollowsTheme, QWidget):
     """Takes events, and redraws a few times a second at most: drawing must not slow training or window."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -102,8 +104,9 @@ class Curves(QWidget):
         super().showEvent(event)
         self.redraw()
 
-    def set_colours(self, text: str) -> None:
+    def follow_theme(self) -> None:
         """Take the theme's text colour; the background shows through."""
+        text = self.palette().windowText().color()
         for plot in self._plots:
             for side in ("left", "bottom"):
                 axis = plot.getAxis(side)

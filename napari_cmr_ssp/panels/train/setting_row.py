@@ -7,12 +7,11 @@ from typing import Any
 from magicgui.widgets import CheckBox, ComboBox, LineEdit, SpinBox
 from magicgui.widgets.bases import ValueWidget
 from qtpy.QtCore import QEvent, QObject, Qt, Signal
-from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cmr_ssp.panels.train.settings import Setting, as_text, from_text
 from napari_cmr_ssp.widgets.text_table import Tone
-from napari_cmr_ssp.widgets.tones import colour
+from napari_cmr_ssp.widgets.tones import FollowsTheme, colour
 
 _LARGEST = 2**53
 """Of whole numbers where the model sets no limit: Qt's own spin boxes stop at 99."""
@@ -66,7 +65,7 @@ class SettingRow(QWidget):
         return super().eventFilter(watched, event)
 
 
-class ProblemLabel(QLabel):
+class ProblemLabel(FollowsTheme, QLabel):
     """What is wrong, in a red that can be read on the theme's ground; takes no room while all is well."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -78,20 +77,10 @@ class ProblemLabel(QLabel):
         """Show these, or nothing."""
         self.setText("\n".join(texts))
         self.setVisible(bool(texts))
-        self._colour()
+        self.follow_theme()
 
-    def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Follow the theme."""
-        super().changeEvent(event)
-        if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
-            self._colour()
-
-    def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Take the theme of the window that it was put into."""
-        super().showEvent(event)
-        self._colour()
-
-    def _colour(self) -> None:
+    def follow_theme(self) -> None:
+        """Take the red for the ground around; its own palette has it already."""
         around = self.parentWidget()
         if around is None:
             return

@@ -17,17 +17,9 @@ import pytest
 import torch
 from cmr_ssp.errors import CheckpointError, OutputError, Severity
 from cmr_ssp.networks import UNet
-from cmr_ssp.runs import (
-    Checkpoint,
-    Provenance,
-    file_digest,
-    load_checkpoint,
-    save_checkpoint,
-    transfer_weights,
-)
-from cmr_ssp.runs import (
-    checkpoint as module,
-)
+from cmr_ssp.runs import Provenance, file_digest
+from cmr_ssp.weights import Checkpoint, load_checkpoint, save_checkpoint, transfer_weights
+from cmr_ssp.weights import checkpoint as module
 from places import HELPERS
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file

@@ -5,13 +5,15 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cmr_ssp.evaluation import Score
 from cmr_ssp.recipes import PRETRAINING
-from qtpy.QtCore import Qt, Signal
+from cmr_ssp.runs import RunSummary
+from psygnal import Signal, SignalInstance
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -25,11 +27,8 @@ from napari_cmr_ssp.panels.runs.run_table import RunTable
 from napari_cmr_ssp.panels.runs.score_table import ScoreTable
 from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
 
-if TYPE_CHECKING:
-    from cmr_ssp.runs import RunSummary
 
-
-class RunsPanel(QWidget):
+class RunsView(QWidget):
     """A list of runs over a table of 3D Dice.
 
     Every signal but `refresh_asked` and `workspace_asked` carries the chosen `RunSummary`.
@@ -37,11 +36,11 @@ class RunsPanel(QWidget):
 
     refresh_asked = Signal()
     workspace_asked = Signal()
-    run_chosen = Signal(object)
-    segment_shown_asked = Signal(object)
-    segment_selected_asked = Signal(object)
-    score_asked = Signal(object)
-    resume_asked = Signal(object)
+    run_chosen = Signal(RunSummary)
+    segment_shown_asked = Signal(RunSummary)
+    segment_selected_asked = Signal(RunSummary)
+    score_asked = Signal(RunSummary)
+    resume_asked = Signal(RunSummary)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,8 +65,8 @@ class RunsPanel(QWidget):
         self.workspace = QPushButton("Change ...")
         self.workspace.setToolTip("Choose the folder that gets the runs, or one that holds runs")
         self._lay_out()
-        self.refresh.clicked.connect(self.refresh_asked)
-        self.workspace.clicked.connect(self.workspace_asked)
+        self.refresh.clicked.connect(lambda: self.refresh_asked.emit())
+        self.workspace.clicked.connect(lambda: self.workspace_asked.emit())
         for button, signal in (
             (self.segment_shown, self.segment_shown_asked),
             (self.segment_selected, self.segment_selected_asked),
@@ -99,6 +98,11 @@ class RunsPanel(QWidget):
         """Say where the runs lie."""
         self.folder.setText(f"Runs in {folder}")
         self.folder.setToolTip(str(folder))
+
+    def ask_for_workspace(self, now: Path) -> Path | None:
+        """Let the user choose the folder that gets the runs; None where there shall be no other."""
+        chosen = QFileDialog.getExistingDirectory(self, "Folder that gets the runs", str(now))
+        return Path(chosen) if chosen else None
 
     def choose(self, folder: Path) -> None:
         """Select the run of a folder."""
@@ -148,6 +152,6 @@ class RunsPanel(QWidget):
             run is not None and run.has_checkpoint and run.state in ("stopped", "failed") and bool(run.method)
         )
 
-    def _emit(self, signal: Signal) -> None:
+    def _emit(self, signal: SignalInstance) -> None:
         if self.chosen is not None:
             signal.emit(self.chosen)

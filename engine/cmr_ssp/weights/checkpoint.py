@@ -1,16 +1,14 @@
 """Checkpoints as one safetensors file: tensors, and everything else as JSON in its header.
 
 Nothing is ever unpickled, so a checkpoint from a stranger can be opened. A digest of tensors and header shows
-damage. All of the header is one JSON text under one key: safetensors writes several keys in a random order,
-and equal states have to give equal bytes.
+damage. `cmr_ssp.runs` reads the header alone, without torch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,23 +19,13 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cmr_ssp.atomic import replacing
-from cmr_ssp.errors import CheckpointError, Problem, RecipeError, Severity
+from cmr_ssp.errors import CheckpointError, Problem, Severity
 from cmr_ssp.recipes import Recipe, parse_recipe
-from cmr_ssp.runs.provenance import Provenance
-from cmr_ssp.runs.tensor_files import open_tensors
+from cmr_ssp.runs import Provenance
+from cmr_ssp.runs.header import FORMAT, HEADER_KEY, opened_checkpoint
 
-_FORMAT = "cmr-ssp checkpoint 1"
 _PARTS = {"format", "network", "optimiser", "tally", "recipe", "provenance", "scores"}
 _TENSOR = "tensor:"
-_UNREADABLE = (
-    SafetensorError,
-    OSError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    RecursionError,
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,15 +59,6 @@ class Checkpoint:
     problems: tuple[Problem, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class CheckpointHeader:
-    """What a checkpoint says without its tensors: updates done, recipe, and what its network has seen."""
-
-    update: int
-    recipe: Recipe
-    provenance: Provenance
-
-
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write a checkpoint atomically; the same state gives the same bytes.
 
@@ -92,7 +71,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """
     tensors: dict[str, Tensor] = {}
     about = {
-        "format": _FORMAT,
+        "format": FORMAT,
         "network": _strip(dict(checkpoint.network), "network", tensors),
         "optimiser": _strip(dict(checkpoint.optimiser), "optimiser", tensors),
         "tally": dict(checkpoint.tally),
@@ -106,7 +85,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     about["digest"] = _digest(about, tensors)
     with replacing(path) as temporary:
         try:
-            save_file(tensors, temporary, metadata={"cmr_ssp": json.dumps(about)})
+            save_file(tensors, temporary, metadata={HEADER_KEY: json.dumps(about)})
         except SafetensorError as error:  # what safetensors makes of a full disk
             raise OSError(str(error)) from error
 
@@ -119,7 +98,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     CheckpointError
         Where the file is missing, damaged or no checkpoint of ours, or has a weight that is not finite.
     """
-    with _opened(path) as (file, about):
+    with opened_checkpoint(path, "pt") as (file, about):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         problems = _checked(path, about, tensors)
         return Checkpoint(
@@ -131,39 +110,6 @@ def load_checkpoint(path: Path) -> Checkpoint:
             about["scores"],
             problems,
         )
-
-
-def read_checkpoint_header(path: Path) -> CheckpointHeader:
-    """Read everything of a checkpoint but its tensors.
-
-    Raises
-    ------
-    CheckpointError
-        As `load_checkpoint` does.
-    """
-    with _opened(path) as (_, about):
-        recipe = parse_recipe(about["recipe"], str(path))
-        return CheckpointHeader(
-            int(about["tally"]["update"]), recipe, Provenance.from_dict(about["provenance"])
-        )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open a checkpoint, yield the file and its header, and name whatever is wrong with it."""
-    remedy = "Choose the run folder that training wrote, or copy the file again."
-    try:
-        with open_tensors(path, "pt") as file:
-            about = json.loads((file.metadata() or {})["cmr_ssp"])
-            if about["format"] != _FORMAT:
-                raise CheckpointError.of(path, f"is a {about['format']}", "Update napari-cmr-ssp.")
-            yield file, about
-    except FileNotFoundError:
-        raise CheckpointError.of(path, "there is no such checkpoint", remedy) from None
-    except _UNREADABLE as error:
-        raise CheckpointError.of(path, f"is no readable checkpoint ({error})", remedy) from None
-    except RecipeError as error:
-        raise CheckpointError(*error.problems) from None
 
 
 def _checked(path: Path, about: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Problem, ...]:
@@ -201,12 +147,6 @@ def _network(state: Any) -> dict[str, Tensor]:
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
         raise TypeError("its network is no list of weights")
     return state
-
-
-def file_digest(path: Path) -> str:
-    """Return a digest of a checkpoint's file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _strip(tree: Any, name: str, tensors: dict[str, Tensor]) -> Any:

@@ -9,7 +9,8 @@ from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.files.dicom import DicomFolder
 from cmr_ssp.subjects import Cohort, Role, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION
-from qtpy.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt, Signal
+from psygnal import Signal
+from qtpy.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QHBoxLayout,
@@ -26,6 +27,7 @@ from superqt import QCollapsible
 
 from napari_cmr_ssp.leaving import ask_about_ticks
 from napari_cmr_ssp.panels.data.series_view import SeriesView
+from napari_cmr_ssp.panels.data.sorting_dialog import SortingDialog
 from napari_cmr_ssp.panels.data.subject_table import SubjectTable
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
@@ -35,18 +37,18 @@ from napari_cmr_ssp.widgets.tones import ToneLabel
 _MANY = 40
 
 
-class DataPanel(QWidget):
+class DataView(QWidget):
     """The cohort and what is ticked in it.
 
     Signals: `folder_chosen` (path of a folder or archive), `phantoms_asked`, `exam_asked`, `series_asked` and
     `choice_asked` (subject).
     """
 
-    folder_chosen = Signal(object)
+    folder_chosen = Signal(Path)
     phantoms_asked = Signal()
-    exam_asked = Signal(object)
-    series_asked = Signal(object)
-    choice_asked = Signal(object)
+    exam_asked = Signal(Subject)
+    series_asked = Signal(Subject)
+    choice_asked = Signal(Subject)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -74,7 +76,7 @@ class DataPanel(QWidget):
         self.table = self._make_table()
         layout.addWidget(self.table, stretch=1)
         self.series = SeriesView()
-        self.series.choice_asked.connect(self.choice_asked)
+        self.series.choice_asked.connect(self.choice_asked.emit)
         layout.addWidget(self.series)
         layout.addWidget(self._labels_part())
         session.events.cohort.connect(self._show_cohort)
@@ -110,7 +112,7 @@ class DataPanel(QWidget):
         self.archive_button.clicked.connect(self.ask_for_archive)
         self.phantom_button = QPushButton("Phantom cohort")
         self.phantom_button.setToolTip("Synthetic hearts to try things on; made once, in a few seconds")
-        self.phantom_button.clicked.connect(self.phantoms_asked)
+        self.phantom_button.clicked.connect(lambda: self.phantoms_asked.emit())
         return _row(self.open_button, self.archive_button, self.phantom_button)
 
     def _make_table(self) -> QTableView:
@@ -119,6 +121,7 @@ class DataPanel(QWidget):
         table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         table.doubleClicked.connect(self._ask_for_exam)
         selection_of(table).currentRowChanged.connect(lambda index, _: self._ask_for_series(index))
+        selection_of(table).selectionChanged.connect(lambda *_: self._tell_selected())
         table.row_opened.connect(self._ask_for_exam)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._show_menu)
@@ -185,6 +188,7 @@ class DataPanel(QWidget):
             self.problems.setText(f"{n_errors} problems, {len(problems) - n_errors} warnings")
             self._problem_text.setText(problem_html(problems, _MANY))
             self._ask_for_first_series(cohort)
+        self._tell_selected()  # a table with other rows has none selected, and Qt does not say so
         self._show_ticks()
 
     def _show_ticks(self) -> None:
@@ -221,18 +225,31 @@ class DataPanel(QWidget):
         ):  # else it was meant for a check box
             self.exam_asked.emit(self._model.subject(row.row()))
 
-    def selected_ids(self) -> list[str]:
-        """Return the ids of the selected rows, but for subjects that were refused."""
+    def sorting_dialog(self, subject: Subject) -> SortingDialog:
+        """Return a dialog that asks how an exam is sorted; it is not open yet."""
+        dialog = SortingDialog(subject, self)
+        dialog.finished.connect(dialog.deleteLater)
+        return dialog
+
+    def tell_put_away(self, layer: str) -> None:
+        """Say that an edited layer left the viewer, and when it comes back."""
+        from napari.utils.notifications import show_info
+
+        show_info(f"'{layer}' is put away with its exam, and comes back when that exam is shown again.")
+
+    def _tell_selected(self) -> None:
+        """Tell the session which subjects are selected; those that were refused cannot be."""
         rows = [self._visible.mapToSource(row).row() for row in selected_rows(self.table)]
-        return [self._model.subject(row).id for row in rows if not self._model.is_refused(row)]
+        ids = (self._model.subject(row).id for row in rows if not self._model.is_refused(row))
+        self._session.selected = tuple(ids)
 
     def _show_menu(self, where: QPoint) -> None:
-        if not self.selected_ids():
+        if not self._session.selected:
             return
         menu = QMenu(self)
         for role in Role:
             menu.addAction(
-                f"Use for {role}", lambda role=role: self._session.set_role(self.selected_ids(), role)
+                f"Use for {role}", lambda role=role: self._session.set_role(self._session.selected, role)
             )
         viewport = self.table.viewport()
         assert viewport is not None

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Qt, Signal
+from psygnal import Signal
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QButtonGroup,
     QComboBox,
@@ -36,15 +37,15 @@ _NO_RUN = (
 )
 
 
-class ReconstructionPanel(QWidget):
+class ReconstructionView(QWidget):
     """Shows what a pretraining learnt, now and over its training.
 
     Emits `rebuild_asked` (run folder, seed of the mask, hidden share), `records_asked` (run folder) and
     `part_chosen` (layer name).
     """
 
-    rebuild_asked = Signal(object, int, float)
-    records_asked = Signal(object)
+    rebuild_asked = Signal(Path, int, float)
+    records_asked = Signal(Path)
     part_chosen = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:

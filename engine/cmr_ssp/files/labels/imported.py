@@ -1,0 +1,92 @@
+"""Labels that come back from another program: which phases they are, or all frames of a cine at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Numbering, Phase, Structure
+from cmr_ssp.errors import LabelError
+from cmr_ssp.files.labels.importing import import_labels
+from cmr_ssp.files.labels.phases import phases_by_size
+from cmr_ssp.subjects import CineStack, Segmentation, Subject
+
+
+def import_phases(
+    path: Path,
+    subject: Subject,
+    *,
+    phase: Phase | None = None,
+    frame: int | None = None,
+    numbering: Numbering | None = None,
+) -> dict[Phase, Segmentation]:
+    """Read labels of a subject that were edited elsewhere, by the phase that they are.
+
+    Parameters
+    ----------
+    path, frame, numbering
+        As for `import_labels`.
+    subject : Subject
+        Who was drawn.
+    phase : Phase, optional
+        Where neither known frames nor the file's name tell it. Of two frames that nothing names, the one
+        with the larger LV is ED.
+
+    Raises
+    ------
+    LabelError
+        Where the file cannot be used, holds no label, or where nothing says which phase is drawn.
+    """
+    found = import_labels(path, subject, frame=frame, numbering=numbering)
+    _require_labels(path, found)
+    known = {label.frame: label.phase for label in subject.labels}
+    by_frame = {known[each.frame]: each for each in found if each.frame in known}
+    if len(found) == 1:
+        told = phase or next(iter(by_frame), None) or _named_phase(path)
+        if told:
+            return {told: found[0]}
+    elif phase is None and len(found) == 2 and len(by_frame) < 2:
+        return _by_size(found)
+    elif by_frame and (phase is None or phase in by_frame):
+        return by_frame if phase is None else {phase: by_frame[phase]}
+    listed = ", ".join(str(each.frame) for each in found)
+    what = f"nothing says which phase is drawn at frame {listed}"
+    raise LabelError.of(path, what, "Say --phase, and of several frames --frame.")
+
+
+def import_volumes(path: Path, stack: CineStack, numbering: Numbering | None = None) -> NDArray[np.uint8]:
+    """Read labels as one volume for each frame of the cine, shape (frame, slice, row, column).
+
+    Raises
+    ------
+    LabelError
+        Where the file cannot be used, see `import_labels`, or holds no label.
+    """
+    found = import_labels(path, stack, numbering=numbering)
+    _require_labels(path, found, "Give a segmentation.")
+    volumes = np.zeros((stack.n_frames, *stack.grid.shape), np.uint8)
+    for segmentation in found:
+        volumes[segmentation.frame] = segmentation.labels
+    return volumes
+
+
+def _require_labels(
+    path: Path, found: Sequence[Segmentation], remedy: str = "Draw something, or give another file."
+) -> None:
+    if not found:
+        raise LabelError.of(path, "it has no labelled voxel", remedy)
+
+
+def _named_phase(path: Path) -> Phase | None:
+    """Return the phase that a file's name says, unless it says both."""
+    named = [each for each in Phase if f"_{each}" in path.name.upper()]
+    return named[0] if len(named) == 1 else None
+
+
+def _by_size(found: Sequence[Segmentation]) -> dict[Phase, Segmentation]:
+    sizes = {each.frame: {s: int((each.labels == s).sum()) for s in Structure} for each in found}
+    frames = phases_by_size(sizes)
+    return {phase: next(s for s in found if s.frame == frame) for phase, frame in frames.items()}

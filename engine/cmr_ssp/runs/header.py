@@ -1,0 +1,95 @@
+"""What a checkpoint says in its header, which is JSON: reading it loads no torch.
+
+`cmr_ssp.weights` reads and writes the tensors. All of the header is one JSON text under one key: safetensors
+writes several keys in a random order, and equal states have to give equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+
+from cmr_ssp.errors import CheckpointError, RecipeError
+from cmr_ssp.recipes import Recipe, parse_recipe
+from cmr_ssp.runs.provenance import Provenance
+from cmr_ssp.runs.tensor_files import open_tensors
+
+FORMAT = "cmr-ssp checkpoint 1"
+HEADER_KEY = "cmr_ssp"
+_UNREADABLE = (
+    SafetensorError,
+    OSError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    RecursionError,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CheckpointHeader:
+    """What a checkpoint says without its tensors: updates done, recipe, and what its network has seen."""
+
+    update: int
+    recipe: Recipe
+    provenance: Provenance
+
+
+def read_checkpoint_header(path: Path) -> CheckpointHeader:
+    """Read everything of a checkpoint but its tensors.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is missing, damaged or no checkpoint of ours.
+    """
+    with opened_checkpoint(path, "np") as (_, about):
+        recipe = parse_recipe(about["recipe"], str(path))
+        return CheckpointHeader(
+            int(about["tally"]["update"]), recipe, Provenance.from_dict(about["provenance"])
+        )
+
+
+@contextmanager
+def opened_checkpoint(path: Path, framework: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open a checkpoint, yield the file and its header, and name whatever is wrong with it.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+    framework : str
+        What its tensors shall be: ``pt`` or ``np``.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is missing, damaged or no checkpoint of ours.
+    """
+    remedy = "Choose the run folder that training wrote, or copy the file again."
+    try:
+        with open_tensors(path, framework) as file:
+            about = json.loads((file.metadata() or {})[HEADER_KEY])
+            if about["format"] != FORMAT:
+                raise CheckpointError.of(path, f"is a {about['format']}", "Update napari-cmr-ssp.")
+            yield file, about
+    except FileNotFoundError:
+        raise CheckpointError.of(path, "there is no such checkpoint", remedy) from None
+    except _UNREADABLE as error:
+        raise CheckpointError.of(path, f"is no readable checkpoint ({error})", remedy) from None
+    except RecipeError as error:
+        raise CheckpointError(*error.problems) from None
+
+
+def file_digest(path: Path) -> str:
+    """Return a digest of a checkpoint's file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

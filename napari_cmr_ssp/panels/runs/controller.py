@@ -1,0 +1,101 @@
+"""Lists the runs of the workspace, and acts on one: resume it, score it, segment with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from cmr_ssp.errors import Problem
+from cmr_ssp.recipes import PRETRAINING
+from cmr_ssp.runs import RunSummary
+
+from napari_cmr_ssp.context import Context
+from napari_cmr_ssp.jobs import work
+from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.panels.runs.segmenting import Segmenting
+
+if TYPE_CHECKING:
+    from napari_cmr_ssp.panels.runs.view import RunsView
+
+
+class RunsController:
+    """Keeps the session's list of runs up to date, and does what is asked for the chosen run."""
+
+    title: ClassVar[str] = "Runs"
+
+    def __init__(self, context: Context, view: RunsView) -> None:
+        self.view = view
+        self._session, self._desk = context.session, context.desk
+        self._preferences = context.preferences
+        self.segmenting = Segmenting(context, self._show_scored)
+        view.refresh_asked.connect(self.refresh)
+        view.workspace_asked.connect(self.choose_workspace)
+        view.run_chosen.connect(self.show_scores)
+        view.segment_shown_asked.connect(self.segmenting.segment_shown)
+        view.segment_selected_asked.connect(self.segmenting.segment_selected)
+        view.score_asked.connect(self.score)
+        view.resume_asked.connect(self.resume)
+        context.session.events.runs.connect(view.show_runs)
+        context.preferences.changed.connect(self.refresh)
+        context.desk.run_ended.connect(self.refresh)
+        self.refresh()
+
+    @classmethod
+    def make(cls, context: Context) -> Self:
+        """Make the view and its controller."""
+        from napari_cmr_ssp.panels.runs.view import RunsView
+
+        return cls(context, RunsView())
+
+    def refresh(self, choose: Path | None = None, then: Callable[[], None] | None = None) -> None:
+        """List the runs of the workspace, choose one, and go on."""
+
+        def take(runs: tuple[RunSummary, ...]) -> None:
+            self._session.runs = runs
+            if choose is not None:
+                self.view.choose(choose)
+            if then is not None:
+                then()
+
+        folder = self._preferences.now.runs
+        self.view.show_folder(folder)
+        self._desk.read(Job("List runs", work.listing(folder), is_silent=True), take)
+
+    def choose_workspace(self) -> None:
+        """Let the user choose the folder that gets the runs."""
+        chosen = self.view.ask_for_workspace(self._preferences.now.workspace)
+        if chosen is not None:
+            self._preferences.choose_workspace(chosen)
+
+    def resume(self, run: RunSummary) -> None:
+        """Continue a run."""
+        cohort = self._session.cohort
+        if cohort is None:
+            self._refuse("cohort", "none is open", "Open the run's cohort under Data.")
+            return
+        plan = work.TrainingPlan(cohort, self._session.split, None, run.folder, {})
+        self._desk.compute(
+            work.training_job(plan, self._preferences.now, pretrains=run.method in PRETRAINING)
+        )
+
+    def score(self, run: RunSummary) -> None:
+        """Score a run on all labelled subjects of the cohort."""
+        cohort = self._session.cohort
+        if cohort is None:
+            self._refuse("cohort", "none is open", "Open one under Data.")
+            return
+        job = Job(f"Score {run.name}", work.scoring(run.folder, cohort, self._preferences.now))
+        self._desk.compute(job, lambda _: self._show_scored(run), even_if_failed=True)
+
+    def show_scores(self, run: RunSummary) -> None:
+        """Read what a run scored so far."""
+        job = Job(f"Scores of {run.name}", work.scores_of(run.folder), is_silent=True)
+        self._desk.read(job, lambda scores: self.view.show_scores(run, scores))
+
+    def _show_scored(self, run: RunSummary) -> None:
+        self.show_scores(run)
+        self.refresh()
+
+    def _refuse(self, where: str, what: str, remedy: str) -> None:
+        self._desk.refuse([Problem(where, what, remedy)])

@@ -1,0 +1,102 @@
+"""Saves the labels that somebody edited: as a NIfTI file, or as label versions of the shown exam."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import Problem
+
+from napari_cmr_ssp.context import Context
+from napari_cmr_ssp.io.saving import Drawing, add_versions
+from napari_cmr_ssp.io.writer import show_problems, write_structures
+from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.scene.exams import Exam
+from napari_cmr_ssp.scene.layers import EXAM
+
+if TYPE_CHECKING:
+    from napari_cmr_ssp.panels.save.view import Choice, SaveView
+
+
+class SaveController:
+    """Offers what can be done with the labels that are chosen in the layer list, and does it."""
+
+    title: ClassVar[str] = ""
+
+    def __init__(self, context: Context, view: SaveView) -> None:
+        self.view = view
+        self._session, self._scene, self._desk = context.session, context.scene, context.desk
+        self._preferences = context.preferences
+        view.opened.connect(self.offer)
+
+    @classmethod
+    def make(cls, context: Context) -> Self:
+        """Make the view and its controller."""
+        from napari_cmr_ssp.panels.save.view import SaveView
+
+        return cls(context, SaveView())
+
+    def offer(self) -> None:
+        """Fill the menu with what can be done now."""
+        self.view.show_choices(self._choices())
+
+    def ask_for_file(self) -> None:
+        """Let the user choose a file, and write it."""
+        layer = self._scene.labels_to_save()
+        if layer is None:
+            return
+        name = f"{layer.metadata.get('subject') or layer.name}_seg.nii.gz"
+        chosen = self.view.ask_for_file(self._preferences.now.workspace / name)
+        if chosen is not None:
+            self.save_file(chosen)
+
+    def save_file(self, path: Path) -> None:
+        """Write the labels of all frames as one NIfTI file, with the geometry of their cine."""
+        layer = self._scene.labels_to_save()
+        drawing = Drawing.of(layer)
+
+        def work(*_: object) -> tuple[Path, tuple[Problem, ...]]:
+            return write_structures(path, drawing.data, drawing.attributes)
+
+        def take(written: tuple[Path, tuple[Problem, ...]]) -> None:
+            file, warnings = written
+            show_problems(warnings)
+            drawing.forget_edits(layer)
+            self.view.tell_saved([file], file.parent)
+
+        self._desk.read(Job(f"Save {path.name}", work), take)
+
+    def save_versions(self, frames: Mapping[Phase, int]) -> None:
+        """Keep frames of the labels as label versions of the shown exam."""
+        exam, cohort = self._session.exam, self._session.cohort
+        folder = self._preferences.now.workspace / "labels"
+        drawing = Drawing.of(self._scene.labels_to_save())
+        assert exam is not None  # else it was not offered
+
+        def work(*_: object) -> list[Path]:
+            return add_versions(folder, cohort, exam, drawing, frames)
+
+        job = Job(f"Save labels of {exam.subject.id}", work)
+        self._desk.read(job, lambda files: self.view.tell_saved(files, folder))
+
+    def _choices(self) -> list[Choice]:
+        layer, exam = self._scene.labels_to_save(), self._session.exam
+        if layer is None:
+            return [("There is no labels layer", None)]
+        as_file: Choice = (f"'{layer.name}' as NIfTI file ...", self.ask_for_file)
+        if exam is None or layer.metadata.get(EXAM) != exam.key or layer.data.shape != exam.pixels.shape:
+            return [as_file, ("Label versions: show the exam that was drawn on", None)]
+        versions = self._phases(exam)
+        return [as_file, *((text, partial(self.save_versions, frames)) for text, frames in versions)]
+
+    def _phases(self, exam: Exam) -> list[tuple[str, dict[Phase, int]]]:
+        """Return what frames may be kept as: the exam's phases where they are known, else the shown frame."""
+        known = {phase: frame for frame, phase in exam.phase_frames.items()}
+        if known:
+            which = " and ".join(f"{phase} (frame {frame})" for phase, frame in known.items())
+            return [(f"{which} as label version{'s' * (len(known) > 1)}", known)]
+        frame = self._scene.frame
+        return [(f"Frame {frame} as {phase}, a label version", {phase: frame}) for phase in Phase]

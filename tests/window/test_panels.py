@@ -1,0 +1,231 @@
+"""Controllers without Qt, with a view that only keeps what it is told; and a panel that somebody adds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+import numpy as np
+import pytest
+from cmr_ssp.files import open_cohort
+from cmr_ssp.runs import Run, RunSummary, list_runs
+from cmr_ssp.subjects import Cohort, Subject
+from cohort_helpers import write_beating_cohort
+from fake_window import Calls, FakeDesk, FakeScene, fake_context
+from psygnal import Signal
+
+from napari_cmr_ssp import panels
+from napari_cmr_ssp.context import Context
+from napari_cmr_ssp.io.results import FoundLabels, Result
+from napari_cmr_ssp.panels import DataController, ReconstructionController, RunsController, SaveController
+from napari_cmr_ssp.preferences import Preferences
+from napari_cmr_ssp.scene.exams import read_exam
+
+_C = TypeVar("_C")
+
+
+class FakeDataView(Calls):
+    folder_chosen = Signal(Path)
+    phantoms_asked = Signal()
+    exam_asked = Signal(Subject)
+    series_asked = Signal(Subject)
+    choice_asked = Signal(Subject)
+
+    def tell_put_away(self, layer: str) -> None:
+        self.calls.append(("tell_put_away", (layer,)))
+
+
+class FakeRunsView(Calls):
+    refresh_asked = Signal()
+    workspace_asked = Signal()
+    run_chosen = Signal(RunSummary)
+    segment_shown_asked = Signal(RunSummary)
+    segment_selected_asked = Signal(RunSummary)
+    score_asked = Signal(RunSummary)
+    resume_asked = Signal(RunSummary)
+    workspace: Path | None = None
+
+    def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
+        self.calls.append(("show_runs", (runs,)))
+
+    def ask_for_workspace(self, now: Path) -> Path | None:
+        self.calls.append(("ask_for_workspace", (now,)))
+        return self.workspace
+
+
+class FakeRebuildView(Calls):
+    rebuild_asked = Signal(Path, int, float)
+    records_asked = Signal(Path)
+    part_chosen = Signal(str)
+
+    def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
+        self.calls.append(("show_runs", (runs,)))
+
+    def clear(self) -> None:
+        self.calls.append(("clear", ()))
+
+
+class FakeSaveView(Calls):
+    opened = Signal()
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
+    return open_cohort(write_beating_cohort(tmp_path_factory.mktemp("cohort"), "abc"))
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    return fake_context(tmp_path / "workspace")
+
+
+_KEPT: list[object] = []
+"""Nobody else holds the controllers here: signals do not."""
+
+
+def made(controller: _C) -> _C:
+    _KEPT.append(controller)
+    return controller
+
+
+@pytest.fixture
+def run(context: Context) -> RunSummary:
+    folder = context.preferences.now.runs / "tuned"
+    folder.mkdir(parents=True)
+    Run(folder).write_state(None)
+    (found,) = list_runs(folder.parent)
+    return found
+
+
+def desk_of(context: Context) -> FakeDesk:
+    assert isinstance(context.desk, FakeDesk)
+    return context.desk
+
+
+def scene_of(context: Context) -> FakeScene:
+    assert isinstance(context.scene, FakeScene)
+    return context.scene
+
+
+def test_a_folder_becomes_the_cohort_and_a_subject_the_shown_exam(context: Context, cohort: Cohort) -> None:
+    view = FakeDataView()
+    made(DataController(context, view))
+    view.folder_chosen.emit(cohort.root)
+    assert context.session.cohort == cohort
+    view.exam_asked.emit(cohort.subject("b"))
+    assert context.session.exam is not None and context.session.exam.is_of(cohort.subject("b"))
+    assert [arguments[0] for arguments in scene_of(context).called("show_exam")] == [context.session.exam]
+    assert desk_of(context).titles == [f"Open {cohort.root.name}", "Read b"]
+
+
+def test_an_exam_of_another_cohort_is_not_shown(context: Context, cohort: Cohort) -> None:
+    view = FakeDataView()
+    made(DataController(context, view))
+    view.exam_asked.emit(cohort.subject("b"))  # none is open by now
+    assert context.session.exam is None
+    assert scene_of(context).called("show_exam") == []
+
+
+def test_what_leaves_the_viewer_is_told(context: Context) -> None:
+    view = FakeDataView()
+    made(DataController(context, view))
+    context.scene.put_away.emit("a reference (edited)")
+    assert view.called("tell_put_away") == [("a reference (edited)",)]
+
+
+def test_runs_are_listed_at_once_and_after_each_job(context: Context, run: RunSummary) -> None:
+    view = FakeRunsView()
+    made(RunsController(context, view))
+    assert context.session.runs == (run,)
+    context.desk.run_ended.emit(run.folder)
+    assert view.called("choose") == [(run.folder,)]
+    assert view.called("show_runs") == [((run,),)] * 2
+
+
+def test_another_workspace_is_asked_for_and_listed(context: Context, run: RunSummary, tmp_path: Path) -> None:
+    view = FakeRunsView()
+    made(RunsController(context, view))
+    view.workspace_asked.emit()  # and cancelled
+    assert context.session.runs == (run,)
+    view.workspace = tmp_path / "elsewhere"
+    view.workspace_asked.emit()
+    assert context.session.runs == ()
+    assert context.preferences.now.workspace == tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize(
+    "asked", ["resume_asked", "score_asked", "segment_shown_asked", "segment_selected_asked"]
+)
+def test_what_is_missing_for_a_run_is_said(context: Context, run: RunSummary, asked: str) -> None:
+    view = FakeRunsView()
+    made(RunsController(context, view))
+    getattr(view, asked).emit(run)
+    (problem,) = desk_of(context).problems
+    assert "none is" in problem.what and problem.remedy
+    assert desk_of(context).computed == []
+
+
+def test_the_selected_subjects_are_segmented_and_what_was_found_is_shown_with_its_exam(
+    context: Context, run: RunSummary, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    view = FakeRunsView()
+    panel = made(RunsController(context, view))
+    context.session.open(cohort)
+    context.session.selected = ("a", "c")
+    view.segment_selected_asked.emit(run)
+    job, _ = desk_of(context).computed[0]
+    assert job.title == "Segment 2 subjects by tuned"
+    desk_of(context).finish()
+    assert desk_of(context).called("tell_saved") == [([],)]
+    exam = read_exam(cohort.subject("c"))
+    found = FoundLabels(np.zeros(exam.pixels.shape, np.uint8), "digest")
+    monkeypatch.setattr(Result, "read", lambda *_: found)
+    panel.segmenting.results.add(Result(cohort.subject("c"), "tuned", Path("c_seg.nii.gz")))
+    context.session.exam = exam
+    assert scene_of(context).called("show_prediction") == [(exam, found.labels, "tuned")]
+
+
+def test_an_emptied_scene_takes_the_reconstruction_away(context: Context) -> None:
+    view = FakeRebuildView()
+    made(ReconstructionController(context, view))
+    context.scene.emptied.emit()
+    assert view.called("clear") == [()]
+    view.rebuild_asked.emit(Path("mim"), 0, 0.6)
+    assert [problem.where for problem in desk_of(context).problems] == ["exam"]
+
+
+def test_without_a_labels_layer_there_is_nothing_to_save(context: Context) -> None:
+    view = FakeSaveView()
+    made(SaveController(context, view))
+    view.opened.emit()
+    assert view.called("show_choices") == [([("There is no labels layer", None)],)]
+
+
+class NotesController:
+    """A panel that somebody adds."""
+
+    title: ClassVar[str] = "Notes"
+
+    def __init__(self, context: Context, view: Any) -> None:
+        self.view = view
+        context.session.events.cohort.connect(lambda cohort: view.setText(cohort.root.name))
+
+    @classmethod
+    def make(cls, context: Context) -> Self:
+        from qtpy.QtWidgets import QLabel
+
+        return cls(context, QLabel())
+
+
+def test_a_new_panel_has_a_tab_and_hears_of_the_session(
+    make_napari_viewer: Any, tmp_path: Path, cohort: Cohort, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from napari_cmr_ssp.workbench import Workbench
+
+    monkeypatch.setattr(panels, "PANELS", (*panels.PANELS, NotesController))
+    bench = Workbench(make_napari_viewer(), Preferences("cpu", 1, tmp_path))
+    tabs = [bench.tabs.tabText(place) for place in range(bench.tabs.count())]
+    assert tabs == ["Data", "Train", "Runs", "Reconstructions", "Notes"]
+    bench.session.open(cohort)
+    assert bench.panel(NotesController).view.text() == cohort.root.name
+    bench.close_down()
