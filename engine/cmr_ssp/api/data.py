@@ -1,0 +1,41 @@
+"""Open the data that everything else works on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cmr_ssp import files
+from cmr_ssp.api.arguments import PathLike
+from cmr_ssp.subjects import Cohort
+
+
+def open_cohort(folder: PathLike, labels: PathLike | None = None) -> Cohort:
+    """List the subjects under a folder, whose layout is recognised; no pixels are read.
+
+    Parameters
+    ----------
+    folder : str or path
+        Of a data set, of NIfTI files, or of DICOM exams.
+    labels : str or path, optional
+        Folder of label versions; the newest stand in for the cohort's own labels.
+
+    Returns
+    -------
+    Cohort
+        `Cohort.problems` has everything that was found wrong.
+
+    Raises
+    ------
+    CohortError
+        Where the folder is no cohort.
+
+    Examples
+    --------
+    >>> cohort = cmr_ssp.open_cohort("FOLDER")
+    >>> len(cohort)
+    8
+    >>> cohort.problems
+    ()
+    """
+    cohort = files.open_cohort(Path(folder))
+    return cohort if labels is None else files.with_label_versions(cohort, Path(labels))
