@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cmr_ssp.api.data import open_cine as open_cine
     from cmr_ssp.api.data import open_cohort as open_cohort
     from cmr_ssp.api.networks import load_encoder as load_encoder
     from cmr_ssp.api.networks import load_network as load_network
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from cmr_ssp.api.training import finetune as finetune
     from cmr_ssp.api.training import pretrain as pretrain
     from cmr_ssp.errors import CmrSspError as CmrSspError
-    from cmr_ssp.files import open_cine as open_cine
     from cmr_ssp.files import open_stack as open_stack
     from cmr_ssp.files import read_segmentation as read_segmentation
     from cmr_ssp.samples.bank.slices import SliceBank as SliceBank
@@ -39,7 +39,7 @@ _PLACES = {
     "load_encoder": "cmr_ssp.api.networks",
     "load_network": "cmr_ssp.api.networks",
     "load_recipe": "cmr_ssp.api.recipes",
-    "open_cine": "cmr_ssp.files",
+    "open_cine": "cmr_ssp.api.data",
     "open_cohort": "cmr_ssp.api.data",
     "open_stack": "cmr_ssp.files",
     "pretrain": "cmr_ssp.api.training",

@@ -15,8 +15,7 @@ import pytest
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.cli import main
 from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation, write_segmentation
-from cmr_ssp.recipes import load, recipe_yaml
-from cohort_helpers import mim, segmentation, write_beating_cohort
+from cohort_helpers import tiny_presets, write_beating_cohort
 from dicom_helpers import save_exam, siemens
 from places import ROOT
 
@@ -42,21 +41,10 @@ def test_there_is_something_to_run() -> None:
     assert sum("cmr-ssp " in block for block in COMMANDS) >= 2
 
 
-preset_text = load._preset_text
-
-
-def tiny(name: str) -> str:
-    """Return a recipe of a preset's method that trains in a second."""
-    method = name.partition("/")[0]
-    if method not in ("mim", "finetune", "scratch"):
-        return preset_text(name)  # no page trains by it
-    return recipe_yaml(mim() if method == "mim" else segmentation(method=method))
-
-
 def run(page: str, folder: Path) -> None:
     """Run a page's Python as it stands, in `folder`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "_preset_text", tiny)
+        tiny_presets(patch)
         patch.chdir(folder)
         exec(compile(SNIPPETS[page], page, "exec"), {"__name__": "__main__"})
 
@@ -159,7 +147,7 @@ def test_commands_of_readme_run_as_they_stand(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     calls = calls_of(block, tmp_path)
-    monkeypatch.setattr(load, "_preset_text", tiny)
+    tiny_presets(monkeypatch)
     monkeypatch.chdir(clinic)
     for program, *arguments in calls:
         if program == "make":

@@ -171,7 +171,7 @@ def evaluate(
     >>> evaluation = cmr_ssp.evaluate("runs/tuned", cohort)
     >>> table = evaluation.to_dataframe()
     >>> list(table.columns[:4])
-    ['subject', 'phase', 'structure', 'role']
+    ['subject', 'phase', 'structure', 'dice']
     """
     return jobs.evaluate(
         as_run(run), cohort, phases=as_phases(phases), device=device, on_event=on_event, cancel=cancel
