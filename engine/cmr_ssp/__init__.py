@@ -11,39 +11,51 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cmr_ssp.api import evaluate as evaluate
-    from cmr_ssp.api import finetune as finetune
-    from cmr_ssp.api import list_methods as list_methods
-    from cmr_ssp.api import load_recipe as load_recipe
-    from cmr_ssp.api import open_cohort as open_cohort
-    from cmr_ssp.api import pretrain as pretrain
-    from cmr_ssp.api import segment as segment
+    from cmr_ssp.api.data import open_cine as open_cine
+    from cmr_ssp.api.data import open_cohort as open_cohort
+    from cmr_ssp.api.networks import load_encoder as load_encoder
+    from cmr_ssp.api.networks import load_network as load_network
+    from cmr_ssp.api.prediction import evaluate as evaluate
+    from cmr_ssp.api.prediction import segment as segment
+    from cmr_ssp.api.recipes import list_methods as list_methods
+    from cmr_ssp.api.recipes import list_recipes as list_recipes
+    from cmr_ssp.api.recipes import load_recipe as load_recipe
+    from cmr_ssp.api.training import finetune as finetune
+    from cmr_ssp.api.training import pretrain as pretrain
     from cmr_ssp.errors import CmrSspError as CmrSspError
-    from cmr_ssp.files import open_cine as open_cine
     from cmr_ssp.files import open_stack as open_stack
     from cmr_ssp.files import read_segmentation as read_segmentation
+    from cmr_ssp.samples.bank.slices import SliceBank as SliceBank
 
 __version__ = "0.1.0"
 
 _PLACES = {
     "CmrSspError": "cmr_ssp.errors",
-    "evaluate": "cmr_ssp.api",
-    "finetune": "cmr_ssp.api",
-    "list_methods": "cmr_ssp.api",
-    "load_recipe": "cmr_ssp.api",
-    "open_cine": "cmr_ssp.files",
-    "open_cohort": "cmr_ssp.api",
+    "SliceBank": "cmr_ssp.samples.bank.slices",
+    "evaluate": "cmr_ssp.api.prediction",
+    "finetune": "cmr_ssp.api.training",
+    "list_methods": "cmr_ssp.api.recipes",
+    "list_recipes": "cmr_ssp.api.recipes",
+    "load_encoder": "cmr_ssp.api.networks",
+    "load_network": "cmr_ssp.api.networks",
+    "load_recipe": "cmr_ssp.api.recipes",
+    "open_cine": "cmr_ssp.api.data",
+    "open_cohort": "cmr_ssp.api.data",
     "open_stack": "cmr_ssp.files",
-    "pretrain": "cmr_ssp.api",
+    "pretrain": "cmr_ssp.api.training",
     "read_segmentation": "cmr_ssp.files",
-    "segment": "cmr_ssp.api",
+    "segment": "cmr_ssp.api.prediction",
 }
 
 __all__ = [
     "CmrSspError",
+    "SliceBank",
     "evaluate",
     "finetune",
     "list_methods",
+    "list_recipes",
+    "load_encoder",
+    "load_network",
     "load_recipe",
     "open_cine",
     "open_cohort",

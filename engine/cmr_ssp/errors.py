@@ -76,7 +76,16 @@ def _named(path: str) -> str:
 
 
 class CmrSspError(Exception):
-    """Base of all errors that this package raises on purpose; carries every problem found."""
+    """Base of all errors that this package raises on purpose; carries every problem found.
+
+    Examples
+    --------
+    >>> try:
+    ...     cmr_ssp.open_cohort("no-such-folder")
+    ... except cmr_ssp.CmrSspError as error:
+    ...     print(error.problems[0].what)
+    the folder does not exist
+    """
 
     def __init__(self, *problems: Problem) -> None:
         self.problems = problems

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from cmr_ssp.events import Event, JobEnded
-from cmr_ssp.recipes import MimRecipe, PretrainRecipe, SegmentationRecipe, parse_recipe
+from cmr_ssp.recipes import MimRecipe, PretrainRecipe, SegmentationRecipe, load, parse_recipe, recipe_yaml
 from files_helpers import save
 
 ROWS, COLUMNS, SLICES, FRAMES = 36, 40, 3, 4
@@ -94,6 +95,22 @@ def segmentation(**changes: Any) -> SegmentationRecipe:
     recipe = parse_recipe(COMMON | {"method": "finetune"} | changes, "test")
     assert isinstance(recipe, SegmentationRecipe)
     return recipe
+
+
+_PRESET_TEXT = load._preset_text
+
+
+def tiny_presets(patch: pytest.MonkeyPatch) -> None:
+    """Make presets of MIM and of training on labels train in a second; no page trains by the others."""
+
+    def tiny(name: str) -> str:
+        method, text = name.partition("/")[0], _PRESET_TEXT(name)
+        if method not in ("mim", "finetune", "scratch"):
+            return text
+        recipe = mim() if method == "mim" else segmentation(method=method)
+        return text.partition("\n")[0] + "\n" + recipe_yaml(recipe)  # the first line says what it is for
+
+    patch.setattr(load, "_preset_text", tiny)
 
 
 class Listener(list[Event]):

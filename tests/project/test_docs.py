@@ -1,4 +1,4 @@
-"""README's commands run as they stand, and so does all Python of the documentation, which passes mypy too."""
+"""Commands and Python of README and documentation run as they stand, and the Python passes mypy."""
 
 from __future__ import annotations
 
@@ -15,48 +15,44 @@ import pytest
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.cli import main
 from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation, write_segmentation
-from cmr_ssp.recipes import load, recipe_yaml
-from cohort_helpers import mim, segmentation, write_beating_cohort
+from cohort_helpers import tiny_presets, write_beating_cohort
 from dicom_helpers import save_exam, siemens
 from places import ROOT
 
-_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the blocks of code of a page in one language; commands have none."""
+    found = _BLOCK.findall(page.read_text(encoding="utf-8"))
+    return [code for named, code in found if named == language]
+
+
 PAGES = {
-    str(page.relative_to(ROOT)): "\n".join(_BLOCK.findall(page.read_text(encoding="utf-8")))
+    str(page.relative_to(ROOT)): "\n".join(blocks(page, "python"))
     for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 }
 SNIPPETS = {name: code for name, code in PAGES.items() if code}
-
-
-COMMANDS = [
-    block
-    for language, block in re.findall(
-        r"^```(\w*)\n(.*?)^```$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
-    )
-    if not language
-]
+COMMANDS = {
+    page: blocks(ROOT / page, "")
+    for page in ("README.md", "docs/walkthrough-clinician.md", "docs/walkthrough-researcher.md")
+}
+"""Commands by page; those of a page are run one after the other."""
 
 
 def test_there_is_something_to_run() -> None:
     assert "README.md" in SNIPPETS
-    assert sum("cmr-ssp " in block for block in COMMANDS) >= 2
-
-
-preset_text = load._preset_text
-
-
-def tiny(name: str) -> str:
-    """Return a recipe of a preset's method that trains in a second."""
-    method = name.partition("/")[0]
-    if method not in ("mim", "finetune", "scratch"):
-        return preset_text(name)  # no page trains by it
-    return recipe_yaml(mim() if method == "mim" else segmentation(method=method))
+    assert {page: len(blocks) for page, blocks in COMMANDS.items()} == {
+        "README.md": 2,
+        "docs/walkthrough-clinician.md": 1,
+        "docs/walkthrough-researcher.md": 4,
+    }
 
 
 def run(page: str, folder: Path) -> None:
     """Run a page's Python as it stands, in `folder`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(load, "_preset_text", tiny)
+        tiny_presets(patch)
         patch.chdir(folder)
         exec(compile(SNIPPETS[page], page, "exec"), {"__name__": "__main__"})
 
@@ -101,7 +97,7 @@ def test_files_that_the_documentation_names_exist(page: str) -> None:
         assert re.search(rf"\b{constant}\b", (ROOT / file).read_text()), f"{constant} in {file}"
 
 
-# ---- README's commands --------------------------------------------------------------------------
+# ---- commands -----------------------------------------------------------------------------------
 
 SHIM = '#!/bin/sh\nprintf "%s\\0" "${0##*/}" "$@" "" >> "$CALLS"\n'
 """Stands for a program: leaves its name and arguments, and an empty one at the end, in a file."""
@@ -123,9 +119,10 @@ def calls_of(block: str, folder: Path) -> list[list[str]]:
 
 
 @pytest.fixture
-def clinic(tmp_path: Path) -> Path:
-    """A folder with all that README's commands name: a cohort, a DICOM exam, an edited segmentation."""
+def clinic(tmp_path: Path, place: Path) -> Path:
+    """A folder with all that commands name: a cohort, a DICOM exam, an edited segmentation, a run."""
     folder = tmp_path / "clinic"
+    shutil.copytree(place / "runs" / "tuned", folder / "runs" / "colleague")
     write_beating_cohort(folder / "FOLDER", ["ID", *"abcdefgh"])
     shutil.copytree(folder / "FOLDER", folder / "ACDC")
     save_exam(folder / "EXAM", siemens())
@@ -150,22 +147,22 @@ def draw_beat(folder: Path) -> None:
     write_segmentation(folder / "CINE_seg.nii.gz", labels, stack, replace=True)
 
 
-@pytest.mark.parametrize("block", COMMANDS, ids=lambda block: block.split("#")[0].strip()[:30])
-def test_commands_of_readme_run_as_they_stand(
-    block: str,
+@pytest.mark.parametrize("page", COMMANDS)
+def test_commands_of_the_documentation_run_as_they_stand(
+    page: str,
     clinic: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    calls = calls_of(block, tmp_path)
-    monkeypatch.setattr(load, "_preset_text", tiny)
+    calls = calls_of("".join(COMMANDS[page]), tmp_path)
+    tiny_presets(monkeypatch)
     monkeypatch.chdir(clinic)
     for program, *arguments in calls:
         if program == "make":
             assert re.search(rf"^{arguments[0]}:", (ROOT / "Makefile").read_text(), re.M), arguments
             continue
-        if arguments[0] == "export":
+        if arguments[0] in ("export", "volumes"):
             draw_beat(clinic)  # a network that trained for a second finds no ventricle
         with pytest.raises(SystemExit) as ended:
             main(arguments)

@@ -42,6 +42,12 @@ def open_stack(subject: Subject) -> CineStack:
     ------
     ImageError
         Naming every file that is no usable image or lies on another grid than the first.
+
+    Examples
+    --------
+    >>> stack = cmr_ssp.open_stack(cohort.subject("a"))
+    >>> stack.pixels.shape  # (frame, slice, row, column)
+    (4, 3, 36, 40)
     """
     if subject.frames and may_be_exam(subject.frames[0].path):
         return _open_exam(subject)

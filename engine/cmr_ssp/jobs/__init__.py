@@ -8,6 +8,7 @@ from cmr_ssp.jobs.preparing import Settings
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.reconstruct import reconstruct
 from cmr_ssp.jobs.segment import SegmentedFiles, segment
+from cmr_ssp.jobs.segment_in_memory import segment_in_memory
 from cmr_ssp.jobs.segment_subjects import SegmentedSubject, segment_subjects
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "pretrain",
     "reconstruct",
     "segment",
+    "segment_in_memory",
     "segment_subjects",
     "test_subjects",
 ]

@@ -36,6 +36,12 @@ class Evaluation:
         True where the run's split knows none of the cohort's subjects.
     outcome : Outcome
         Stopped where it was cancelled, so that subjects are missing.
+
+    Examples
+    --------
+    >>> evaluation = cmr_ssp.evaluate("runs/tuned", cohort)
+    >>> {score.role.value for score in evaluation.reported}
+    {'test'}
     """
 
     scores: tuple[Score, ...]

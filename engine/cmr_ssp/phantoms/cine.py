@@ -90,6 +90,13 @@ def make_phantom(
     ------
     CohortError
         For an unknown vendor or group, or too few frames.
+
+    Examples
+    --------
+    >>> from cmr_ssp.phantoms import make_phantom
+    >>> heart = make_phantom(seed=0, n_frames=4)
+    >>> heart.pixels.shape == heart.labels.shape
+    True
     """
     rng = np.random.default_rng([0xC14E, seed])
     drawn = str(rng.choice(sorted(STYLES))), str(rng.choice(sorted(GROUPS)))

@@ -64,6 +64,14 @@ def write_phantom_cohort(
         Where the numbers make no cohort.
     OutputError
         Where `folder` holds something already or cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from cmr_ssp.phantoms import write_phantom_cohort
+    >>> write_phantom_cohort(Path("phantoms"), 2, n_frames=4)
+    >>> len(cmr_ssp.open_cohort("phantoms"))
+    2
     """
     n_labelled = n_subjects if n_labelled is None else n_labelled
     if not (0 < n_subjects < _SEEDS and 0 <= n_labelled <= n_subjects):

@@ -26,7 +26,19 @@ class Segmenter:
 
 
 def load_segmenter(path: Path, device: torch.device) -> Segmenter:
-    """Rebuild the network of a checkpoint.
+    """Rebuild the network of a checkpoint for prediction.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is no checkpoint of a network that segments.
+    """
+    network, recipe, checkpoint = trained_unet(path)
+    return Segmenter(for_prediction(network, device), recipe, checkpoint.provenance, checkpoint.problems)
+
+
+def trained_unet(path: Path) -> tuple[UNet, SegmentationRecipe, Checkpoint]:
+    """Rebuild the network of a checkpoint as it was trained, on the processor.
 
     Raises
     ------
@@ -39,12 +51,24 @@ def load_segmenter(path: Path, device: torch.device) -> Segmenter:
         remedy = "Fine-tune it first: `cmr-ssp finetune FOLDER --from RUN --run RUN2`."
         raise CheckpointError.of(path, "is a pretrained network, which does not segment yet", remedy)
     network = UNet(recipe.network.channels, N_CLASSES, deep_supervision=recipe.loss.deep_supervision)
-    network = with_weights(network, checkpoint, path, device)
-    return Segmenter(network, recipe, checkpoint.provenance, checkpoint.problems)
+    load_weights(network, checkpoint, path)
+    return network, recipe, checkpoint
 
 
 def with_weights(network: UNet, checkpoint: Checkpoint, path: Path, device: torch.device) -> UNet:
     """Return the network with the weights of a checkpoint, on the device and for prediction alone.
+
+    Raises
+    ------
+    CheckpointError
+        Where they are of another network.
+    """
+    load_weights(network, checkpoint, path)
+    return for_prediction(network, device)
+
+
+def load_weights(network: UNet, checkpoint: Checkpoint, path: Path) -> None:
+    """Give a network the weights of a checkpoint.
 
     Raises
     ------
@@ -56,6 +80,10 @@ def with_weights(network: UNet, checkpoint: Checkpoint, path: Path, device: torc
     except RuntimeError:
         remedy = "Copy the run again; the file was altered."
         raise CheckpointError.of(path, "its weights do not fit its own recipe", remedy) from None
+
+
+def for_prediction(network: UNet, device: torch.device) -> UNet:
+    """Return a network on the device, with its batch norms folded into the convolutions."""
     folded = fold_norms(network)
     folded.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return folded

@@ -42,6 +42,14 @@ class Run:
     folder : Path
         Holds ``recipe.yaml``, ``split.yaml``, ``history.csv``, ``last.safetensors``,
         ``best.safetensors`` and ``state.json``, and ``scores.csv`` once it was evaluated.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from cmr_ssp.runs import Run
+    >>> run = Run(Path("runs/tuned"))
+    >>> run.read_history()[-1]["update"]
+    '2'
     """
 
     folder: Path

@@ -34,6 +34,14 @@ class Cohort:
         Everything that was found wrong while listing, warnings included.
     refused : tuple of Subject
         Those with an error; a DICOM exam has one frame here, which names its place.
+
+    Examples
+    --------
+    >>> cohort = cmr_ssp.open_cohort("FOLDER")
+    >>> [subject.id for subject in cohort.select(["b", "a"])]
+    ['a', 'b']
+    >>> cohort.to_dataframe().loc["a", "frames"]
+    np.int64(4)
     """
 
     root: Path

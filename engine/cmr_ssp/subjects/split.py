@@ -38,6 +38,13 @@ class Split:
         By subject id.
     seed : int or None
         What it was drawn with; None where somebody wrote it down.
+
+    Examples
+    --------
+    >>> from cmr_ssp.subjects.split import Role, draw_split
+    >>> split = draw_split(cohort, test=0.25, seed=0)
+    >>> len(split.ids(Role.TEST)), len(split.ids(Role.TRAIN))
+    (2, 6)
     """
 
     roles: Mapping[str, Role]

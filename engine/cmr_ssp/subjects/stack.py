@@ -116,6 +116,12 @@ class CineStack:
     alterations : tuple of str
         What was computed or left out to make the slices fit, such as ``"frames were resampled"``; what is
         written of the stack carries it on.
+
+    Examples
+    --------
+    >>> stack = cmr_ssp.open_cine("CINE.nii.gz")
+    >>> stack.spacing_mm  # of slices, rows and columns
+    (8.0, 1.5, 1.600000023841858)
     """
 
     grid: Grid
@@ -182,6 +188,12 @@ class Segmentation:
     drawn : frozenset of Structure
         What somebody drew here. Where a structure is not in it, its absence from `labels` means *not
         labelled*, not *empty*.
+
+    Examples
+    --------
+    >>> drawing = cmr_ssp.read_segmentation(cohort.subject("a"), "ED")
+    >>> drawing.frame, sorted(structure.name for structure in drawing.drawn)
+    (0, ['LV', 'MYO', 'RV'])
     """
 
     labels: NDArray[np.uint8]

@@ -19,6 +19,7 @@ from cmr_ssp.samples.bank.content import SubjectContent
 from cmr_ssp.samples.bank.files import INDEX, PIXELS, check, damaged, read_about
 from cmr_ssp.samples.bank.items import SliceItem, equally_large, slice_item
 from cmr_ssp.samples.bank.use import InUse
+from cmr_ssp.subjects import Subject
 
 SLICE = np.dtype(
     [
@@ -56,6 +57,16 @@ class SliceBank(Dataset[SliceItem]):
         One record a slice sample, ordered by subject, frame and slice.
     subject_ids, fingerprints : tuple of str
         By subject number; a fingerprint is a digest of the cine's pixels.
+
+    Examples
+    --------
+    >>> from torch.utils.data import DataLoader
+    >>> bank = cmr_ssp.SliceBank.of(cohort)
+    >>> bank[0]["image"].shape[0], bank[0]["subject"], bank[0]["frame"]
+    (1, 'a', 0)
+    >>> batch = next(iter(DataLoader(bank, batch_size=4)))
+    >>> batch["image"].shape[:2] == (4, 1)
+    True
     """
 
     folder: Path
@@ -65,6 +76,26 @@ class SliceBank(Dataset[SliceItem]):
     contents: tuple[SubjectContent, ...]
     _bytes: NDArray[np.uint8]
     _in_use: InUse | None = None
+
+    @classmethod
+    def of(cls, subjects: Iterable[Subject], folder: Path | None = None) -> SliceBank:
+        """Return the bank of some subjects, from the cache or built there.
+
+        Parameters
+        ----------
+        subjects : iterable of Subject
+            Such as a `Cohort`.
+        folder : Path, optional
+            Of banks; the user's cache folder unless given.
+
+        Raises
+        ------
+        CmrSspError
+            As `cmr_ssp.samples.bank.building.slice_bank`.
+        """
+        from cmr_ssp.samples.bank.building import slice_bank  # which imports this module
+
+        return slice_bank(tuple(subjects), folder)
 
     def __len__(self) -> int:
         return len(self.index)

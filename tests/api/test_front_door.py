@@ -15,12 +15,7 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import LabelError, RecipeError
 from cmr_ssp.recipes import recipe_yaml
 from cmr_ssp.subjects import Cohort, Role
-from cohort_helpers import mim, segmentation, write_beating_cohort
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_beating_cohort(tmp_path_factory.mktemp("data") / "cohort", "abcdef", labelled="abcde")
+from cohort_helpers import mim, segmentation
 
 
 def test_every_name_is_there_and_listed() -> None:
@@ -103,6 +98,13 @@ def test_methods_are_listed_and_have_presets() -> None:
     methods = cmr_ssp.list_methods()
     assert {"mim", "simclr", "pcl", "dino"} <= set(methods)
     assert all(any(name.startswith(f"{method}/") for name in preset_names()) for method in methods)
+
+
+def test_presets_are_listed_with_what_they_are_for() -> None:
+    presets = cmr_ssp.list_recipes()
+    assert {"mim/paper", "scratch/cpu-small"} <= set(presets)
+    assert all(len(purpose.split()) > 3 for purpose in presets.values())
+    assert all(cmr_ssp.load_recipe(name).method == name.partition("/")[0] for name in presets)
 
 
 # ---- cohorts and stacks -------------------------------------------------------------------------

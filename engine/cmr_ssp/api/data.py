@@ -1,0 +1,67 @@
+"""Open the data that everything else works on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cmr_ssp import files
+from cmr_ssp.api.arguments import PathLike
+from cmr_ssp.subjects import CineStack, Cohort
+
+
+def open_cohort(folder: PathLike, labels: PathLike | None = None) -> Cohort:
+    """List the subjects under a folder, whose layout is recognised; no pixels are read.
+
+    Parameters
+    ----------
+    folder : str or path
+        Of a data set, of NIfTI files, or of DICOM exams.
+    labels : str or path, optional
+        Folder of label versions; the newest stand in for the cohort's own labels.
+
+    Returns
+    -------
+    Cohort
+        `Cohort.problems` has everything that was found wrong.
+
+    Raises
+    ------
+    CohortError
+        Where the folder is no cohort.
+
+    Examples
+    --------
+    >>> cohort = cmr_ssp.open_cohort("FOLDER")
+    >>> len(cohort)
+    8
+    >>> cohort.problems
+    ()
+    """
+    cohort = files.open_cohort(Path(folder))
+    return cohort if labels is None else files.with_label_versions(cohort, Path(labels))
+
+
+def open_cine(path: PathLike) -> CineStack:
+    """Open one cine, reading headers only.
+
+    Parameters
+    ----------
+    path : str or path
+        A NIfTI file (a 3D volume is one frame), or a folder or zip archive of DICOM.
+
+    Returns
+    -------
+    CineStack
+        `CineStack.pixels` reads the pixels, shape (frame, slice, row, column).
+
+    Raises
+    ------
+    ImageError
+        Where the file is no usable image.
+
+    Examples
+    --------
+    >>> cmr_ssp.open_cine("CINE.nii.gz")
+    <CineStack: 4 frames, 3 slices of 36 x 40, 8 x 1.5 x 1.6 mm>
+    """
+    return files.open_cine(Path(path))

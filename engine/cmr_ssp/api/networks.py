@@ -1,0 +1,61 @@
+"""Trained networks for code of one's own."""
+
+from __future__ import annotations
+
+from cmr_ssp import prediction
+from cmr_ssp.api.arguments import PathLike, as_run
+from cmr_ssp.prediction import PretrainedEncoder, SegmentationNetwork
+from cmr_ssp.runs import Run
+
+
+def load_network(run: PathLike | Run) -> SegmentationNetwork:
+    """Return the network of a run as a plain `torch.nn.Module` in evaluation mode.
+
+    It takes images (batch, 1, row, column) and returns one tensor of logits (batch, class, row, column), in
+    training mode too. Its `description` says how images have to be normalised, their pixel spacing, and
+    which class each channel is; its encoder is `network.encoder`.
+
+    Parameters
+    ----------
+    run : str, path or Run
+        From `finetune`; its last checkpoint is used.
+
+    Raises
+    ------
+    CheckpointError
+        Where the run does not segment, or its checkpoint is missing or damaged.
+
+    Examples
+    --------
+    >>> import torch
+    >>> network = cmr_ssp.load_network("runs/tuned")
+    >>> size = network.description.crop_px
+    >>> network(torch.zeros(2, 1, size, size)).shape == (2, 4, size, size)
+    True
+    """
+    return prediction.load_network(as_run(run).last)
+
+
+def load_encoder(run: PathLike | Run) -> PretrainedEncoder:
+    """Return the encoder of a run of any method as a plain `torch.nn.Module` in evaluation mode.
+
+    It takes images (batch, 1, row, column) and returns the features of every resolution, highest first.
+
+    Parameters
+    ----------
+    run : str, path or Run
+        From `pretrain` or `finetune`; its last checkpoint is used.
+
+    Raises
+    ------
+    CheckpointError
+        Where the checkpoint is missing or damaged.
+
+    Examples
+    --------
+    >>> encoder = cmr_ssp.load_encoder("runs/mim")
+    >>> features = encoder(torch.zeros(1, 1, 64, 64))
+    >>> len(features) == len(encoder.description.channels)
+    True
+    """
+    return prediction.load_encoder(as_run(run).last)

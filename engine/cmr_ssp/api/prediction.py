@@ -1,0 +1,186 @@
+"""Segment and score."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp import jobs
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.api.arguments import BOTH_PHASES, PathLike, as_phases, as_run
+from cmr_ssp.api.arrays import SpacingMm, stack_of
+from cmr_ssp.errors import OutputError
+from cmr_ssp.events import Cancel, OnEvent, ignore_events
+from cmr_ssp.jobs import Evaluation
+from cmr_ssp.runs import Run
+from cmr_ssp.subjects import CineStack, Cohort
+
+Labels = NDArray[np.uint8]
+
+
+@overload
+def segment(
+    run: PathLike | Run,
+    cines: PathLike | Iterable[PathLike],
+    output: PathLike,
+    *,
+    numbering: str = ...,
+    replace: bool = ...,
+    device: str = ...,
+    on_event: OnEvent = ...,
+    cancel: Cancel | None = ...,
+) -> tuple[Path, ...]: ...
+
+
+@overload
+def segment(
+    run: PathLike | Run,
+    cines: CineStack,
+    *,
+    device: str = ...,
+    on_event: OnEvent = ...,
+    cancel: Cancel | None = ...,
+) -> Labels: ...
+
+
+@overload
+def segment(
+    run: PathLike | Run,
+    cines: NDArray[Any],
+    *,
+    spacing_mm: SpacingMm,
+    device: str = ...,
+    on_event: OnEvent = ...,
+    cancel: Cancel | None = ...,
+) -> Labels: ...
+
+
+def segment(
+    run: PathLike | Run,
+    cines: PathLike | Iterable[PathLike] | CineStack | NDArray[Any],
+    output: PathLike | None = None,
+    *,
+    spacing_mm: SpacingMm | None = None,
+    numbering: str = "mnms",
+    replace: bool = False,
+    device: str = "auto",
+    on_event: OnEvent = ignore_events,
+    cancel: Cancel | None = None,
+) -> tuple[Path, ...] | Labels:
+    """Segment every frame of a cine: files into label files, a stack or an array into an array.
+
+    Parameters
+    ----------
+    run : str, path or Run
+        From `finetune`.
+    cines : str, path, iterable of them, CineStack, or ndarray
+        NIfTI files, or folders or zip archives of DICOM; or one cine in memory. An array has the shape
+        (frame, slice, row, column), or (slice, row, column) where there is one frame.
+    output : str or path
+        For files: a folder, or for a single cine a ``.nii.gz`` file.
+    spacing_mm : tuple of float
+        For an array: the distance between the centres of slices, rows and columns, in mm.
+    numbering : str
+        Numbers in the files: ``mnms`` (LV 1, MYO 2, RV 3) or ``acdc``.
+    replace : bool
+        Write over segmentations of other exams, and over those that were edited; a copy stays as ``.bak``.
+    device, on_event, cancel
+        As for `pretrain`.
+
+    Returns
+    -------
+    tuple of Path, or ndarray of uint8
+        Of files, the label files that were written, in the order of the cines and in the geometry of each
+        source. Of a stack or an array, labels of the same shape: 0, LV 1, MYO 2, RV 3.
+
+    Raises
+    ------
+    CmrSspError
+        Naming every file that cannot be segmented, before the first is.
+    Cancelled
+        Where `cancel` asked, of a stack or an array; files that are done stay.
+
+    Examples
+    --------
+    >>> cmr_ssp.segment("runs/tuned", "CINE.nii.gz", "segmented")[0].name
+    'CINE_seg.nii.gz'
+
+    >>> pixels = cmr_ssp.open_cine("CINE.nii.gz").pixels
+    >>> labels = cmr_ssp.segment("runs/tuned", pixels, spacing_mm=(8.0, 1.5, 1.6))
+    >>> labels.shape == pixels.shape
+    True
+    """
+    if isinstance(cines, CineStack | np.ndarray):
+        _require_no_file(output, numbering, replace=replace)
+        stack = cines if isinstance(cines, CineStack) else stack_of(cines, spacing_mm)
+        labels = jobs.segment_in_memory(as_run(run), stack, device=device, on_event=on_event, cancel=cancel)
+        return labels.reshape(cines.shape)
+    if output is None:
+        raise OutputError.of("output", "nothing says where the label files go", "Name a folder or a file.")
+    listed = [cines] if isinstance(cines, str | os.PathLike) else cines
+    done = jobs.segment(
+        as_run(run),
+        [Path(cine) for cine in listed],
+        Path(output),
+        numbering=numbering,
+        replace=replace,
+        device=device,
+        on_event=on_event,
+        cancel=cancel,
+    )
+    return tuple(file for _, file in done.files)
+
+
+def evaluate(
+    run: PathLike | Run,
+    cohort: Cohort,
+    *,
+    phases: Iterable[Phase | str] = BOTH_PHASES,
+    device: str = "auto",
+    on_event: OnEvent = ignore_events,
+    cancel: Cancel | None = None,
+) -> Evaluation:
+    """Score a run by 3D Dice in the images' own voxel grids.
+
+    Parameters
+    ----------
+    run : str, path or Run
+        From `finetune`.
+    cohort : Cohort
+        Labelled subjects.
+    phases, device, on_event, cancel
+        As for `finetune`.
+
+    Returns
+    -------
+    Evaluation
+        Its `reported` scores are those of subjects that the run never saw.
+
+    Raises
+    ------
+    CmrSspError
+        Where no subject is labelled, or naming every file that cannot be used.
+
+    Examples
+    --------
+    >>> evaluation = cmr_ssp.evaluate("runs/tuned", cohort)
+    >>> table = evaluation.to_dataframe()
+    >>> list(table.columns[:4])
+    ['subject', 'phase', 'structure', 'dice']
+    """
+    return jobs.evaluate(
+        as_run(run), cohort, phases=as_phases(phases), device=device, on_event=on_event, cancel=cancel
+    )
+
+
+def _require_no_file(output: PathLike | None, numbering: str, *, replace: bool) -> None:
+    """Refuse what has a meaning for files alone."""
+    if output is not None or numbering != "mnms" or replace:
+        what = "no file is written for an array or a stack"
+        remedy = "Leave output, numbering and replace out, or give the path of the cine."
+        raise OutputError.of("output" if output is None else output, what, remedy)

@@ -1,0 +1,57 @@
+"""The pretraining methods, the presets and recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from cmr_ssp.api.arguments import PathLike
+from cmr_ssp.recipes import PRETRAINING, Recipe, preset_names, preset_purpose
+from cmr_ssp.recipes import load_recipe as read_recipe
+
+
+def list_methods() -> tuple[str, ...]:
+    """Return the names of the pretraining methods; presets are called ``<method>/<variant>``.
+
+    Examples
+    --------
+    >>> "mim" in cmr_ssp.list_methods()
+    True
+    """
+    return PRETRAINING
+
+
+def list_recipes() -> dict[str, str]:
+    """Return the names of the shipped presets, each with a sentence on what it is for.
+
+    Examples
+    --------
+    >>> cmr_ssp.list_recipes()["mim/cpu-small"]
+    'Pretrain by masked image modelling on two processor cores'
+    """
+    return {name: preset_purpose(name) for name in preset_names()}
+
+
+def load_recipe(source: PathLike, settings: Iterable[str] = ()) -> Recipe:
+    """Read a shipped preset or a recipe file.
+
+    Parameters
+    ----------
+    source : str or path
+        A preset's name, such as ``"mim/cpu-small"``, or the path of a YAML file.
+    settings : iterable of str
+        Changes, such as ``"optimiser.learning_rate=0.01"``.
+
+    Raises
+    ------
+    RecipeError
+        With every fault that was found.
+
+    Examples
+    --------
+    >>> recipe = cmr_ssp.load_recipe("scratch/paper", ["optimiser.learning_rate=0.02"])
+    >>> recipe.optimiser.learning_rate
+    0.02
+    """
+    is_file = not isinstance(source, str) or source.endswith((".yaml", ".yml"))
+    return read_recipe(Path(source) if is_file else str(source), settings)

@@ -1,0 +1,144 @@
+"""A trained network as a plain module, for code of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from cmr_ssp.anatomy import Structure
+from cmr_ssp.networks import Encoder, UNet
+from cmr_ssp.prediction.segmenter import trained_unet
+from cmr_ssp.recipes import Crop
+from cmr_ssp.runs import load_checkpoint, transfer_weights
+
+NORMALISATION = (
+    "Crop rows and columns that are zero in every frame and slice of the cine. Then subtract the mean of all "
+    "its pixels and divide by their standard deviation (with n - 1): one pair of numbers for the whole cine."
+)
+CLASSES = ("background", *(structure.name for structure in Structure))
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDescription:
+    """What a network takes and what it returns.
+
+    Attributes
+    ----------
+    method : str
+        Of the run that trained it, such as ``finetune`` or ``mim``.
+    normalisation : str
+        How pixels become inputs, in words. `SliceBank` does it.
+    spacing_mm : float
+        Distance between the pixels of an input, the same along rows and columns.
+    crop_px : int
+        Rows and columns of the inputs that it was trained on.
+    centre : str
+        Where those crops lie: ``motion`` (around the moving heart) or ``image`` (in the middle).
+    divisor : int
+        Rows and columns of an input have to divide by this number.
+    channels : tuple of int
+        Width of each resolution of the encoder, highest first.
+    classes : tuple of str
+        What the channels of the output are; empty of an encoder.
+
+    Examples
+    --------
+    >>> network = cmr_ssp.load_network("runs/tuned")
+    >>> network.description.classes
+    ('background', 'LV', 'MYO', 'RV')
+    """
+
+    method: str
+    normalisation: str
+    spacing_mm: float
+    crop_px: int
+    centre: str
+    divisor: int
+    channels: tuple[int, ...]
+    classes: tuple[str, ...] = ()
+
+
+class SegmentationNetwork(nn.Module):
+    """A U-Net that segments, without the outputs that only training looks at.
+
+    Parameters
+    ----------
+    network : UNet
+        Whose parts these are.
+    description : NetworkDescription
+        What it takes and returns.
+
+    Attributes
+    ----------
+    encoder, decoder, head : nn.Module
+        The encoder returns the features of every resolution, highest first.
+    """
+
+    def __init__(self, network: UNet, description: NetworkDescription) -> None:
+        super().__init__()
+        self.encoder, self.decoder, self.head = network.encoder, network.decoder, network.heads[0]
+        self.description = description
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (batch, class, row, column) for images (batch, 1, row, column)."""
+        logits: Tensor = self.head(self.decoder(self.encoder(images))[0])
+        return logits
+
+
+class PretrainedEncoder(Encoder):
+    """The encoder of a run of any method.
+
+    Parameters
+    ----------
+    description : NetworkDescription
+        What it takes, and how wide it is.
+    """
+
+    def __init__(self, description: NetworkDescription) -> None:
+        super().__init__(description.channels)
+        self.description = description
+
+
+def load_network(path: Path) -> SegmentationNetwork:
+    """Rebuild the network of a checkpoint as a plain module in evaluation mode, on the processor.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is no checkpoint of a network that segments.
+    """
+    network, recipe, _ = trained_unet(path)
+    description = _describe(recipe.method, recipe.crop, recipe.network.channels, CLASSES)
+    return SegmentationNetwork(network, description).eval()
+
+
+def load_encoder(path: Path) -> PretrainedEncoder:
+    """Rebuild the encoder of a checkpoint of any method, in evaluation mode, on the processor.
+
+    Raises
+    ------
+    CheckpointError
+        Where the file is no checkpoint of ours.
+    """
+    checkpoint = load_checkpoint(path)
+    recipe = checkpoint.recipe
+    encoder = PretrainedEncoder(_describe(recipe.method, recipe.crop, recipe.network.channels))
+    transfer_weights(checkpoint.network, nn.ModuleDict({"encoder": encoder}), ("encoder",), str(path))
+    return encoder.eval()
+
+
+def _describe(
+    method: str, crop: Crop, channels: tuple[int, ...], classes: tuple[str, ...] = ()
+) -> NetworkDescription:
+    return NetworkDescription(
+        method,
+        NORMALISATION,
+        crop.spacing_mm,
+        crop.size_px,
+        crop.centre,
+        2 ** (len(channels) - 1),
+        channels,
+        classes,
+    )
