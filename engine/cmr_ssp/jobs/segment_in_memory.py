@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.devices import choose_device
-from cmr_ssp.events import Cancel, Cancelled, Noticed, OnEvent, Outcome, ignore_events
+from cmr_ssp.events import Cancel, Cancelled, OnEvent, Outcome, ignore_events
 from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, large_cine, tell, unsure_of_heart
-from cmr_ssp.jobs.segmenting import counting_frames
-from cmr_ssp.prediction import load_segmenter, segment_stack
+from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, tell
+from cmr_ssp.jobs.segmenting import segment_whole
+from cmr_ssp.prediction import load_segmenter
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import CineStack
 
@@ -54,18 +54,8 @@ def segment_in_memory(
 
     def work() -> Outcome:
         segmenter = load_segmenter(run.last, choose_device(device))
-        tell(filter(None, (*segmenter.problems, *stack.problems, large_cine(_CINE, stack))), on_event)
-        with stack.frames() as pixels:
-            found = segment_stack(
-                segmenter.network,
-                pixels,
-                stack.spacing_mm[1:],
-                segmenter.recipe,
-                on_progress=counting_frames(stack, on_event, cancel),
-            )
-        if not found.heart_sure:
-            on_event(Noticed(unsure_of_heart(_CINE)))
-        labels.append(found.labels)
+        tell(segmenter.problems, on_event)
+        labels.append(segment_whole(segmenter, _CINE, stack, on_event, cancel).labels)
         return Outcome.FINISHED
 
     if guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT) is not Outcome.FINISHED:

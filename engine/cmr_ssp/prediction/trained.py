@@ -11,7 +11,7 @@ from cmr_ssp.anatomy import Structure
 from cmr_ssp.networks import Encoder, UNet
 from cmr_ssp.prediction.segmenter import trained_unet
 from cmr_ssp.recipes import Crop
-from cmr_ssp.runs import load_checkpoint, transfer_weights
+from cmr_ssp.weights import load_checkpoint, transfer_weights
 
 NORMALISATION = (
     "Crop rows and columns that are zero in every frame and slice of the cine. Then subtract the mean of all "
