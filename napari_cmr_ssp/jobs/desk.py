@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from cmr_ssp.errors import Problem
-from cmr_ssp.events import Event, Outcome, Preparing
+from cmr_ssp.events import Event, Outcome, Preparing, ignore_events
 from psygnal import Signal
 from qtpy.QtCore import QObject
 
@@ -41,7 +42,7 @@ class JobDesk(QObject):
         What is being read, in words; nothing once it is read.
     """
 
-    run_told = Signal(object)  # an `Event`, which is a union of types
+    run_told = Signal(signature(ignore_events))  # which takes any `Event`
     run_ended = Signal(Path)
     reading = Signal(str)
 

@@ -7,17 +7,26 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 import pytest
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import CmrSspError
 from cmr_ssp.files import open_cohort
+from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Run, RunSummary, list_runs
-from cmr_ssp.subjects import Cohort, Subject
-from cohort_helpers import write_beating_cohort
+from cmr_ssp.subjects import Cohort, Role, Subject
+from cohort_helpers import mim, segmentation, write_beating_cohort
 from fake_window import Calls, FakeDesk, FakeScene, fake_context
 from psygnal import Signal
 
 from napari_cmr_ssp import panels
 from napari_cmr_ssp.context import Context
 from napari_cmr_ssp.io.results import FoundLabels, Result
-from napari_cmr_ssp.panels import DataController, ReconstructionController, RunsController, SaveController
+from napari_cmr_ssp.panels import (
+    DataController,
+    ReconstructionController,
+    RunsController,
+    SaveController,
+    TrainController,
+)
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene.exams import read_exam
 
@@ -199,6 +208,77 @@ def test_without_a_labels_layer_there_is_nothing_to_save(context: Context) -> No
     made(SaveController(context, view))
     view.opened.emit()
     assert view.called("show_choices") == [([("There is no labels layer", None)],)]
+
+
+class FakeForm:
+    """Holds a recipe without showing it."""
+
+    problems = ()
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+    def value(self) -> Recipe:
+        return self.recipe
+
+    def set_value(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+
+
+class FakeName:
+    def __init__(self) -> None:
+        self._text = ""
+
+    def text(self) -> str:
+        return self._text
+
+    def setText(self, text: str) -> None:  # noqa: N802 - as Qt's field has it
+        self._text = text
+
+
+class FakeTrainView(Calls):
+    source_changed = Signal()
+    source_chosen = Signal()
+    name_typed = Signal()
+    form_changed = Signal()
+    start_asked = Signal()
+    copy_asked = Signal()
+    pretrains, method_asked, pretrained, listed_source, max_minutes = True, "mim", None, None, None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form, self.name, self.curves = FakeForm(mim()), FakeName(), Calls()
+
+
+def test_a_training_is_queued_under_a_name_that_is_given_once(context: Context, cohort: Cohort) -> None:
+    view = FakeTrainView()
+    made(TrainController(context, view))
+    view.start_asked.emit()
+    ((problems,),) = view.called("show_problems")
+    assert [problem.where for problem in problems] == ["cohort"]
+    context.session.open(cohort)
+    for _ in range(2):
+        view.start_asked.emit()
+    assert [job.title for job, _ in desk_of(context).computed] == ["Pretrain mim-1", "Pretrain mim-2"]
+    assert view.name.text() == "mim-3"
+    context.desk.run_ended.emit(context.preferences.now.runs / "mim-1")  # which left nothing behind
+    assert view.name.text() == "mim-1"
+
+
+def test_labels_have_to_be_ticked_before_they_are_trained_on(context: Context, cohort: Cohort) -> None:
+    view = FakeTrainView()
+    panel = made(TrainController(context, view))
+    view.pretrains, view.method_asked = False, "scratch"
+    view.form.recipe = segmentation(method="scratch")
+    context.session.open(cohort)
+    with pytest.raises(CmrSspError, match="none is ticked"):
+        panel.plan()
+    context.session.set_role("a", Role.TRAIN)
+    context.session.tick("a", Phase.ED, on=True)
+    assert panel.plan().ticks == {"a": frozenset({Phase.ED})}
+    view.name.setText("../elsewhere")
+    with pytest.raises(CmrSspError, match="no name for a folder"):
+        panel.plan()
 
 
 class NotesController:

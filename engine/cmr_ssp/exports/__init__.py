@@ -1,12 +1,13 @@
 """Results in the formats of other programs, on the grid of the images that they belong to."""
 
 from cmr_ssp.exports.captures import write_captures
+from cmr_ssp.exports.corrections import Corrections, read_corrections
 from cmr_ssp.exports.dicom_parts import has_highdicom
 from cmr_ssp.exports.dicom_seg import MadeBy, write_dicom_seg
 from cmr_ssp.exports.dicom_seg_cine import SourceImages, write_dicom_seg_cine
 from cmr_ssp.exports.instances import phase_instances
 from cmr_ssp.exports.moments import Moment, find_moments
-from cmr_ssp.exports.nnunet import CaseNames, Corrections, NnunetExport, export_nnunet, read_corrections
+from cmr_ssp.exports.nnunet import CaseNames, NnunetExport, export_nnunet
 from cmr_ssp.exports.phases import write_itksnap_labels, write_phases
 from cmr_ssp.exports.slicer import write_slicer
 

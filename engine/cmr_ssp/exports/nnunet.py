@@ -11,7 +11,7 @@ import io
 import json
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,15 +22,13 @@ import numpy as np
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
-from cmr_ssp.errors import CmrSspError, LabelError, OutputError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, OutputError, Problem, Severity
 from cmr_ssp.events import Progress, ignore_progress
-from cmr_ssp.files import import_labels, open_stack, read_segmentation, write_segmentation
+from cmr_ssp.exports.corrections import Corrections
+from cmr_ssp.files import open_stack, read_segmentation, write_segmentation
 from cmr_ssp.files.labels.writing import write_image
 from cmr_ssp.made_folder import MadeFolder
 from cmr_ssp.subjects import Cohort, Role, Segmentation, Split, Subject
-
-Corrections = Mapping[tuple[str, Phase], Segmentation]
-"""Labels that replace a cohort's own, by subject id and phase."""
 
 _FOLDS = 5
 _KEY_COLUMNS = ("case", "subject", "phase")
@@ -77,27 +75,6 @@ class NnunetExport:
         rows = ((case.name, case.subject, case.phase) for case in self.cases)
         csv.writer(text, lineterminator="\n").writerows([_KEY_COLUMNS, *rows])
         return text.getvalue()
-
-
-def read_corrections(cohort: Cohort, folder: Path) -> Corrections:
-    """Read ``ID_ED.nii.gz`` and ``ID_ES.nii.gz``, each a volume of a phase that the cohort knows.
-
-    Raises
-    ------
-    LabelError
-        Where the folder holds none, or a file cannot be used.
-    """
-    found: dict[tuple[str, Phase], Segmentation] = {}
-    for subject in cohort.subjects:
-        for label in subject.labels:
-            path = folder / f"{subject.id}_{label.phase}.nii.gz"
-            if path.is_file():
-                for segmentation in import_labels(path, subject, frame=label.frame):
-                    found[subject.id, label.phase] = segmentation
-    if not found:
-        what = "it holds no corrected label of a labelled phase of this cohort"
-        raise LabelError.of(folder, what, "Call the files ID_ED.nii.gz and ID_ES.nii.gz.")
-    return found
 
 
 def export_nnunet(
