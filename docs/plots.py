@@ -157,7 +157,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "images")
     out = parser.parse_args().out
     for name, drawing in plots().items():
-        (out / name).write_text(drawing, encoding="utf-8")
+        (out / name).write_text(drawing, encoding="utf-8", newline="\n")
 
 
 if __name__ == "__main__":
