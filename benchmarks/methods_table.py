@@ -1,6 +1,7 @@
-"""The table of methods in docs/methods.md: pretrain, train on few labels, score the test set once.
+r"""The table of methods in docs/methods.md: pretrain, train on few labels, score the test set once.
 
-    python benchmarks/methods_table.py ../shared/data/acdc --out FOLDER --write docs/methods.md
+    python benchmarks/methods_table.py ../shared/data/acdc --out FOLDER --write docs/methods.md \
+        --csv docs/results/methods.csv
 
 Every method is pretrained for as many updates on the same pool with its ``cpu-small`` preset, then fine-tuned
 on the same labelled subjects with the same recipe. Two more rows train from scratch: for as long as the
@@ -28,6 +29,7 @@ from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Split
 from cmr_ssp.subjects.split import draw_split
 
+AS_PAPER = "as the paper"
 BEGIN, END = "<!-- table of methods: begin -->", "<!-- table of methods: end -->"
 QUIRKS = ("augmentation.multiply=[1.6, 2.5]", "augmentation.blur_border=zeros")
 """The authors' intensities, in pretraining and in fine-tuning."""
@@ -178,11 +180,23 @@ def write(text: str, path: Path) -> None:
     path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{rest.split(END, 1)[1]}", encoding="utf-8")
 
 
+def write_csv(found: Sequence[tuple[Row, dict[str, float]]], path: Path) -> None:
+    """Write the numbers of the plot: what trained equally long, with both kinds of settings."""
+    lines = [",".join(("start", "settings", "dice", *(structure.name for structure in Structure)))]
+    for row, figures in found:
+        start, _, how = row.name.partition(", ")
+        if how in ("", AS_PAPER):
+            dice = (f"{figures[name]:.3f}" for name in ("dice", *(s.name for s in Structure)))
+            lines.append(",".join((start, how or "corrected", *dice)))
+    path.write_text("\n".join((*lines, "")), encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("cohort", type=Path)
     parser.add_argument("--out", type=Path, required=True, help="folder of runs; a second call goes on")
     parser.add_argument("--write", type=Path, help="page to put the table into")
+    parser.add_argument("--csv", type=Path, help="table of the numbers that docs/plots.py draws")
     parser.add_argument("--labelled", type=int, default=5)
     parser.add_argument("--pretraining-updates", type=int, default=1500)
     parser.add_argument("--training-updates", type=int, default=300)
@@ -211,6 +225,8 @@ def main() -> None:
     print(text)
     if chosen.write:
         write(text, chosen.write)
+    if chosen.csv:
+        write_csv(found, chosen.csv)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cmr_ssp.api.data import open_cine as open_cine
     from cmr_ssp.api.data import open_cohort as open_cohort
+    from cmr_ssp.api.data import read_segmentation as read_segmentation
     from cmr_ssp.api.networks import load_encoder as load_encoder
     from cmr_ssp.api.networks import load_network as load_network
     from cmr_ssp.api.prediction import evaluate as evaluate
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from cmr_ssp.api.training import pretrain as pretrain
     from cmr_ssp.errors import CmrSspError as CmrSspError
     from cmr_ssp.files import open_stack as open_stack
-    from cmr_ssp.files import read_segmentation as read_segmentation
     from cmr_ssp.samples.bank.slices import SliceBank as SliceBank
 
 __version__ = "0.1.0"
@@ -43,7 +43,7 @@ _PLACES = {
     "open_cohort": "cmr_ssp.api.data",
     "open_stack": "cmr_ssp.files",
     "pretrain": "cmr_ssp.api.training",
-    "read_segmentation": "cmr_ssp.files",
+    "read_segmentation": "cmr_ssp.api.data",
     "segment": "cmr_ssp.api.prediction",
 }
 

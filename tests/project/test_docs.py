@@ -44,7 +44,7 @@ def test_there_is_something_to_run() -> None:
     assert "README.md" in SNIPPETS
     assert {page: len(blocks) for page, blocks in COMMANDS.items()} == {
         "README.md": 2,
-        "docs/walkthrough-clinician.md": 1,
+        "docs/walkthrough-clinician.md": 2,
         "docs/walkthrough-researcher.md": 4,
     }
 

@@ -21,11 +21,12 @@ def test_the_snippet_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     write_cohort(tmp_path / "FOLDER")
     recipe = load_recipe("finetune/cpu-small")
     network = UNet(recipe.network.channels, 4, deep_supervision=True)
-    (tmp_path / "runs" / "tuned").mkdir(parents=True)
-    save_checkpoint(
-        tmp_path / "runs" / "tuned" / "last.safetensors",
-        Checkpoint(network.state_dict(), {}, {"update": 1}, recipe, Provenance(), {}),
-    )
+    for run in ("tuned", "mim"):  # an encoder is taken from a run of any method
+        (tmp_path / "runs" / run).mkdir(parents=True)
+        save_checkpoint(
+            tmp_path / "runs" / run / "last.safetensors",
+            Checkpoint(network.state_dict(), {}, {"update": 1}, recipe, Provenance(), {}),
+        )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CMR_SSP_CACHE", str(tmp_path / "cache"))
     (snippet,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)

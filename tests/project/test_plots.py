@@ -53,6 +53,8 @@ def test_numbers_are_those_of_the_text() -> None:
         assert f"| {cells} |" in text
     tables = text.partition("| on the labels |")[2].partition("\n\n")[0]
     assert all(row["dice"] in tables for row in rows("training_length.csv"))
+    tables = text.partition("## Measured: Dice against labelled subjects")[2].partition("## ")[0]
+    assert all(f"{float(row['dice']):.3f}" in tables for row in rows("labelled_subjects.csv"))
 
 
 def test_tables_are_small_and_hold_no_path() -> None:

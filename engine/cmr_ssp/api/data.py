@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from cmr_ssp import files
+from cmr_ssp.anatomy import Phase
 from cmr_ssp.api.arguments import PathLike
-from cmr_ssp.subjects import CineStack, Cohort
+from cmr_ssp.subjects import CineStack, Cohort, Segmentation, Subject
 
 
 def open_cohort(folder: PathLike, labels: PathLike | None = None) -> Cohort:
@@ -65,3 +66,33 @@ def open_cine(path: PathLike) -> CineStack:
     <CineStack: 4 frames, 3 slices of 36 x 40, 8 x 1.5 x 1.6 mm>
     """
     return files.open_cine(Path(path))
+
+
+def read_segmentation(subject: Subject, phase: Phase | str) -> Segmentation:
+    """Read what somebody drew on one phase of a subject.
+
+    Parameters
+    ----------
+    subject : Subject
+        Of a cohort.
+    phase : Phase or str
+        Such as ``"ED"``.
+
+    Returns
+    -------
+    Segmentation
+        Labels, shape (slice, row, column), their frame, and which structures somebody drew.
+
+    Raises
+    ------
+    LabelError
+        Where the phase is not labelled, or its file is unreadable, does not fit the cine, or holds numbers
+        that are no structure.
+
+    Examples
+    --------
+    >>> labels = cmr_ssp.read_segmentation(cohort.subject("a"), "ED").labels
+    >>> labels.shape  # (slice, row, column); LV 1, MYO 2, RV 3
+    (3, 36, 40)
+    """
+    return files.read_segmentation(subject, phase)

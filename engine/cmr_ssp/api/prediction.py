@@ -89,8 +89,12 @@ def segment(
         Numbers in the files: ``mnms`` (LV 1, MYO 2, RV 3) or ``acdc``.
     replace : bool
         Write over segmentations of other exams, and over those that were edited; a copy stays as ``.bak``.
-    device, on_event, cancel
-        As for `pretrain`.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    on_event : callable, optional
+        Called with what happens; ``print`` shows it.
+    cancel : Cancel, optional
+        Another thread may ask it to stop.
 
     Returns
     -------
@@ -153,8 +157,14 @@ def evaluate(
         From `finetune`.
     cohort : Cohort
         Labelled subjects.
-    phases, device, on_event, cancel
-        As for `finetune`.
+    phases : iterable of str
+        The labelled phases to score: ``ED``, ``ES``.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    on_event : callable, optional
+        Called with what happens; ``print`` shows it.
+    cancel : Cancel, optional
+        Another thread may ask it to stop.
 
     Returns
     -------

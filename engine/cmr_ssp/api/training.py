@@ -100,8 +100,12 @@ def finetune(
 
     Parameters
     ----------
-    cohort, recipe, run, device, max_minutes, on_event, cancel
-        As for `pretrain`.
+    cohort : Cohort
+        From `open_cohort`.
+    recipe : Recipe, str or path
+        Settings, a preset's name or a YAML file.
+    run : str, path or Run
+        A new folder.
     pretrained : str, path or Run, optional
         The pretraining to start from; from scratch without.
     subjects : int, iterable of str, or mapping, optional
@@ -112,6 +116,14 @@ def finetune(
         The labelled phases to use.
     split : Split, optional
         Inherited from the pretraining, or drawn, where there is none.
+    device : str
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
+    max_minutes : float, optional
+        Fit the training to this time.
+    on_event : callable, optional
+        Called with what happens; ``print`` shows it.
+    cancel : Cancel, optional
+        Another thread may ask it to stop and keep what there is.
 
     Returns
     -------

@@ -28,12 +28,6 @@ def read_segmentation(subject: Subject, phase: Phase | str) -> Segmentation:
     LabelError
         Where the phase is not labelled, or its file is unreadable, of another shape than the cine, or
         holds numbers that are no structure.
-
-    Examples
-    --------
-    >>> labels = cmr_ssp.read_segmentation(cohort.subject("a"), "ED").labels
-    >>> labels.shape  # (slice, row, column); LV 1, MYO 2, RV 3
-    (3, 36, 40)
     """
     subject, problems = placed(subject)
     source = subject.label(phase)

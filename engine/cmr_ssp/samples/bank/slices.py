@@ -55,8 +55,10 @@ class SliceBank(Dataset[SliceItem]):
         Where it lies.
     index : structured ndarray of `SLICE`
         One record a slice sample, ordered by subject, frame and slice.
-    subject_ids, fingerprints : tuple of str
-        By subject number; a fingerprint is a digest of the cine's pixels.
+    subject_ids : tuple of str
+        By subject number.
+    fingerprints : tuple of str
+        By subject number; a digest of the cine's pixels.
 
     Examples
     --------
