@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.files.dicom import DicomFolder
-from cmr_ssp.recipes import PRETRAINING
+from cmr_ssp.recipes import is_pretraining
 from cmr_ssp.subjects import CineStack, Cohort, SortOptions, Subject
 from qtpy.QtCore import QCoreApplication
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
@@ -35,7 +35,7 @@ from napari_cmr_ssp.widgets.status_line import StatusLine
 
 if TYPE_CHECKING:
     from cmr_ssp.jobs import SegmentedSubject
-    from cmr_ssp.prediction import Reconstruction
+    from cmr_ssp.methods.mim.reconstruct import Reconstruction
     from cmr_ssp.runs import Records, RunSummary
 
 
@@ -136,7 +136,7 @@ class Workbench(QWidget):
             self._refuse("cohort", "none is open", "Open the run's cohort under Data.")
             return
         plan = work.TrainingPlan(self.session.cohort, self.session.split, None, run.folder, {})
-        self.start_training(plan, pretrains=run.method in PRETRAINING)
+        self.start_training(plan, pretrains=is_pretraining(run.method))
 
     def segment_shown(self, run: RunSummary) -> None:
         """Segment all frames of the shown exam, and write a file."""

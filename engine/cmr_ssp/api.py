@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from cmr_ssp.anatomy import Phase, phase_named
 from cmr_ssp.errors import RecipeError
 from cmr_ssp.events import Cancel, OnEvent, ignore_events
-from cmr_ssp.recipes import PRETRAINING, PretrainRecipe, Recipe, SegmentationRecipe
+from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe, method_names
 from cmr_ssp.recipes import load_recipe as read_recipe
 from cmr_ssp.subjects import Cohort, Split
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cmr_ssp.jobs import Evaluation, Settings
     from cmr_ssp.runs import Run
 
+_RecipeT = TypeVar("_RecipeT", bound=Recipe)
 PathLike = str | os.PathLike[str]
 Subjects = int | Iterable[str] | Mapping[str, Sequence[Phase | str]]
 """How many labelled subjects, which, or which phases of which."""
@@ -31,10 +32,18 @@ _BOTH = (Phase.ED, Phase.ES)
 
 def list_methods() -> tuple[str, ...]:
     """Return the names of the pretraining methods; presets are called ``<method>/<variant>``."""
-    return PRETRAINING
+    return method_names()
 
 
-def load_recipe(source: PathLike, settings: Iterable[str] = ()) -> Recipe:
+@overload
+def load_recipe(source: PathLike, settings: Iterable[str] = ()) -> Recipe: ...
+
+
+@overload
+def load_recipe(source: PathLike, settings: Iterable[str] = (), *, kind: type[_RecipeT]) -> _RecipeT: ...
+
+
+def load_recipe(source: PathLike, settings: Iterable[str] = (), *, kind: type[Recipe] = Recipe) -> Recipe:
     """Read a shipped preset or a recipe file.
 
     Parameters
@@ -43,6 +52,8 @@ def load_recipe(source: PathLike, settings: Iterable[str] = ()) -> Recipe:
         A preset's name, such as ``"mim/cpu-small"``, or the path of a YAML file.
     settings : iterable of str
         Changes, such as ``"optimiser.learning_rate=0.01"``.
+    kind : type of Recipe
+        What the recipe has to be, such as `cmr_ssp.recipes.PretrainRecipe`; any unless given.
 
     Raises
     ------
@@ -50,7 +61,7 @@ def load_recipe(source: PathLike, settings: Iterable[str] = ()) -> Recipe:
         With every fault that was found.
     """
     is_file = not isinstance(source, str) or source.endswith((".yaml", ".yml"))
-    return read_recipe(Path(source) if is_file else str(source), settings)
+    return read_recipe(Path(source) if is_file else str(source), settings, kind=kind)
 
 
 def open_cohort(folder: PathLike, labels: PathLike | None = None) -> Cohort:

@@ -151,10 +151,10 @@ def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -
         from cmr_ssp import jobs
         from cmr_ssp.runs import Run
 
-        run, recipe = Run(plan.run_folder), with_threads(plan.recipe, preferences.threads)
+        run, recipe = Run(plan.run_folder), plan.recipe
         alike: dict[str, Any] = {
             "split": plan.split,
-            "settings": jobs.Settings(preferences.device, plan.max_minutes),
+            "settings": jobs.Settings(preferences.device, plan.max_minutes, threads=preferences.threads),
             "resume": plan.resumes,
             "on_event": on_event,
             "cancel": cancel,
@@ -237,13 +237,6 @@ def rebuilding(
         )
 
     return work
-
-
-def with_threads(recipe: Recipe | None, threads: int) -> Recipe | None:
-    """Fill in the number of threads where the recipe leaves it open."""
-    if recipe is None or recipe.threads is not None:
-        return recipe
-    return recipe.model_copy(update={"threads": threads})
 
 
 def use_threads(preferences: Preferences) -> None:

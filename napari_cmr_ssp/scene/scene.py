@@ -25,7 +25,7 @@ from napari_cmr_ssp.scene.layers import (
 )
 
 if TYPE_CHECKING:
-    from cmr_ssp.prediction import Reconstruction
+    from cmr_ssp.methods.mim.reconstruct import Reconstruction
     from cmr_ssp.runs import Records
 
 _SLOWEST_FPS, _FASTEST_FPS = 5, 30

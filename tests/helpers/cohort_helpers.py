@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 from cmr_ssp.events import Event, JobEnded
-from cmr_ssp.recipes import MimRecipe, PretrainRecipe, SegmentationRecipe, parse_recipe
+from cmr_ssp.methods.mim import MimRecipe
+from cmr_ssp.recipes import PretrainRecipe, SegmentationRecipe, parse_recipe
 from files_helpers import save
 
 ROWS, COLUMNS, SLICES, FRAMES = 36, 40, 3, 4

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from cmr_ssp.recipes import PRETRAINING, Recipe
+from cmr_ssp.recipes import Recipe, method_names
 
 from napari_cmr_ssp.workbench import Workbench
 
@@ -21,7 +21,7 @@ def ask(bench: Workbench, recipe: Recipe, *, pretrains: bool) -> Path:
     """Fill in the form, press Start, and return the run's folder."""
     bench.train.stage.setCurrentIndex(0 if pretrains else 1)
     if pretrains:
-        bench.train.method.setCurrentIndex(PRETRAINING.index(recipe.method))
+        bench.train.method.setCurrentIndex(method_names().index(recipe.method))
     bench.train.form.set_value(recipe)
     folder = bench.train.plan().run_folder
     bench.train.start.click()

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 from cmr_ssp.files import open_cohort
-from cmr_ssp.pretraining import DinoObjective, make_objective
-from cmr_ssp.pretraining.dino import dino_loss, teacher_temperature
-from cmr_ssp.recipes import Teacher, load_recipe
+from cmr_ssp.methods.dino.loss import dino_loss, teacher_temperature
+from cmr_ssp.methods.dino.objective import DinoObjective
+from cmr_ssp.methods.dino.recipe import Teacher
+from cmr_ssp.methods.objective import make_objective
+from cmr_ssp.recipes import load_recipe
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.intensity import solarise

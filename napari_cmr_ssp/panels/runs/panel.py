@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmr_ssp.evaluation import Score
-from cmr_ssp.recipes import PRETRAINING
+from cmr_ssp.recipes import is_pretraining
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
@@ -110,7 +110,7 @@ class RunsPanel(QWidget):
         """Show the 3D Dice of a run; a pretraining has none."""
         self.scores.show(scores)
         name = html.escape(run.name)
-        if run.method in PRETRAINING:
+        if is_pretraining(run.method):
             self.about.setText(f"<b>{name}</b> is a pretraining: start a training from it under Train.")
             return
         none = "" if self.scores.rows else ": not scored yet"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cmr_ssp.errors import CmrSspError, RecipeError
-from cmr_ssp.recipes import PRETRAINING, Recipe, load_recipe, matching_preset
+from cmr_ssp.recipes import Recipe, is_pretraining, load_recipe, matching_preset, method, methods
 from cmr_ssp.subjects import Role, Split
 from cmr_ssp.subjects.split_file import read_split
 from qtpy.QtCore import Qt, Signal
@@ -29,7 +29,6 @@ from qtpy.QtWidgets import (
 from napari_cmr_ssp.jobs.work import TrainingPlan, new_run_folder
 from napari_cmr_ssp.panels.train.command import command_line
 from napari_cmr_ssp.panels.train.curves import Curves
-from napari_cmr_ssp.panels.train.methods import METHODS
 from napari_cmr_ssp.panels.train.recipe_form import RecipeForm
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.session import Session
@@ -74,9 +73,9 @@ class TrainPanel(QWidget):
         self._source_is_chosen = False
         self._just_ended: Path | None = None
         self.method = QComboBox()
-        for key, words in METHODS.items():
-            self.method.addItem(words.title, key)
-            tip = f"<p>{words.learns}</p>"  # rich text wraps
+        for known in methods():
+            self.method.addItem(known.title, known.name)
+            tip = f"<p>{known.learns}</p>"  # rich text wraps
             self.method.setItemData(self.method.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
         self.stage = QComboBox()
         self.stage.addItems([_PRETRAIN, _FINETUNE])
@@ -150,8 +149,8 @@ class TrainPanel(QWidget):
         self.source.clear()
         self.source.addItem(_FROM_SCRATCH, None)
         for run in runs:
-            if run.method in PRETRAINING and run.has_checkpoint:
-                about = f"{METHODS[run.method].short}, {run.update} updates"
+            if is_pretraining(run.method) and run.has_checkpoint:
+                about = f"{method(run.method).short}, {run.update} updates"
                 self.source.addItem(f"{run.name} ({about})", str(run.folder))
         self.source.setCurrentIndex(max(0, self.source.findData(self._offered(chosen))))
         self.source.blockSignals(False)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cmr_ssp.devices import autocast
+from cmr_ssp.events import Event, ReconstructionReady
+from cmr_ssp.methods.mim.patch_mask import draw_patch_mask
+from cmr_ssp.methods.mim.recipe import MimRecipe
+from cmr_ssp.methods.objective import PretrainObjective
 from cmr_ssp.networks import UNet
-from cmr_ssp.pretraining.objective import PretrainObjective
-from cmr_ssp.recipes import MimRecipe
 from cmr_ssp.runs import Run
-from cmr_ssp.runs.records import RecordedSlices, has_records, write_record, write_slices
-from cmr_ssp.samples.patch_mask import draw_patch_mask
+from cmr_ssp.runs.records import RecordedSlices, forget_records, has_records, write_record, write_slices
 from cmr_ssp.samples.seeding import generator
 from cmr_ssp.training import TrainingLength
 
@@ -40,8 +39,6 @@ def masked_mse(prediction: Tensor, images: Tensor, mask: Tensor) -> Tensor:
 
 class MimObjective(PretrainObjective[MimRecipe]):
     """Trains encoder and decoder to rebuild what the mask hides."""
-
-    transferred = ("encoder", "decoder")
 
     def make_network(self) -> nn.Module:
         """Return the U-Net with one output and no deep supervision."""
@@ -68,7 +65,7 @@ class MimObjective(PretrainObjective[MimRecipe]):
         return masked_mse(network(images.masked_fill(mask, 0.0)), images, mask)
 
     @torch.inference_mode()
-    def record(self, run: Run, update: int, length: TrainingLength) -> Path | None:
+    def record(self, run: Run, update: int, length: TrainingLength) -> Event | None:
         """Rebuild a few slices, the same with the same patches hidden every time.
 
         Validation slices, or training slices where nobody validates; the first record is of a network that
@@ -91,7 +88,11 @@ class MimObjective(PretrainObjective[MimRecipe]):
         self.network.eval()
         with autocast(self._device):
             rebuilt = self.network(images.masked_fill(mask.to(self._device), 0.0))
-        return write_record(run, update, _half(rebuilt))
+        return ReconstructionReady(write_record(run, update, _half(rebuilt)), update)
+
+    def forget(self, run: Run, after: int) -> None:
+        """Remove the records of updates that are about to be done again."""
+        forget_records(run, after)
 
     def _about(self, chosen: NDArray[np.int64], role: str, images: Tensor, mask: Tensor) -> RecordedSlices:
         places = tuple(

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cmr_ssp.networks import Encoder, PooledEncoder, ProjectionHead
-from cmr_ssp.pretraining.objective import PretrainObjective
-from cmr_ssp.recipes import ContrastiveRecipe
+from cmr_ssp.methods.contrastive.recipe import ContrastiveRecipe
+from cmr_ssp.methods.objective import PretrainObjective
+from cmr_ssp.networks import Encoder, PooledEncoder
 from cmr_ssp.training import ALONE, Processes
 
 ContrastiveT = TypeVar("ContrastiveT", bound=ContrastiveRecipe)
@@ -46,10 +46,22 @@ def contrastive_loss(features: Tensor, positives: Tensor, temperature: float) ->
         return an_anchor.sum() / (n_positives > 0).sum().clamp_min(1)
 
 
+class ProjectionHead(nn.Sequential):
+    """Three linear layers with ReLU between them, as SimCLR and PCL use (method page)."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__(
+            nn.Linear(inputs, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, outputs),
+        )
+
+
 class ContrastiveObjective(PretrainObjective[ContrastiveT]):
     """Trains the encoder to tell which of a batch's views belong together, two views a slice."""
 
-    transferred = ("encoder",)
     n_views = 2
 
     def make_network(self) -> nn.Module:

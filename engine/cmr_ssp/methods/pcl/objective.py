@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.pretraining.contrastive import ContrastiveObjective
-from cmr_ssp.recipes import PclRecipe
+from cmr_ssp.methods.contrastive.objective import ContrastiveObjective
+from cmr_ssp.methods.pcl.recipe import PclRecipe
 
 _LARGEST_DENOMINATOR = 10_000  # of the threshold, whose decimals are exact so
 
