@@ -52,8 +52,8 @@ class PretrainObjective(Objective, Generic[RecipeT]):
         device: torch.device,
     ) -> None:
         self.samples = samples
-        self._validation_samples = validation_samples
-        self._bank, self._recipe, self._device = bank, recipe, device
+        self.validation_samples = validation_samples
+        self.bank, self.recipe, self.device = bank, recipe, device
         self.network = self.make_network().to(device)
 
     @abstractmethod
@@ -69,8 +69,8 @@ class PretrainObjective(Objective, Generic[RecipeT]):
 
     def inputs(self, n: int) -> Any:
         """Return images as the network takes them for `n` slices, of the right size and without content."""
-        size = self._recipe.crop.size_px
-        return torch.zeros(n * self.n_views, 1, size, size, device=self._device)
+        size = self.recipe.crop.size_px
+        return torch.zeros(n * self.n_views, 1, size, size, device=self.device)
 
     def views(
         self,
@@ -84,12 +84,12 @@ class PretrainObjective(Objective, Generic[RecipeT]):
     ) -> Tensor:
         """Return views of each slice or of those kept, channels last, shape (n_views * n, 1, size, size)."""
         views = make_views(
-            self._bank,
+            self.bank,
             samples,
-            crop or self._recipe.crop,
+            crop or self.recipe.crop,
             augmentation,
             seed,
-            self._device,
+            self.device,
             with_labels=False,
             n_views=n_views,
             keep=keep,
@@ -104,15 +104,15 @@ class PretrainObjective(Objective, Generic[RecipeT]):
         could be told from another.
         """
         cancel = cancel or Cancel()
-        shuffle = np.random.default_rng((self._recipe.seed, _VALIDATION_STREAM))
-        samples = shuffle.permutation(self._validation_samples)
+        shuffle = np.random.default_rng((self.recipe.seed, _VALIDATION_STREAM))
+        samples = shuffle.permutation(self.validation_samples)
         totals: dict[str, float] = {}
         if not len(samples):
             return totals
         self.network.eval()
         for number, piece in enumerate(np.array_split(samples, -(-len(samples) // self.validation_batch))):
             cancel.check()
-            seed = (self._recipe.seed, _VALIDATION_STREAM, number)
+            seed = (self.recipe.seed, _VALIDATION_STREAM, number)
             for name, value in self.measure(piece, seed).items():
                 totals[name] = totals.get(name, 0.0) + value * len(piece) / len(samples)
         return totals

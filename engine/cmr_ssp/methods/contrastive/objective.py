@@ -66,8 +66,8 @@ class ContrastiveObjective(PretrainObjective[ContrastiveT]):
 
     def make_network(self) -> nn.Module:
         """Return the encoder with the projection head."""
-        self.validation_batch = self._recipe.batch_size
-        channels, head = self._recipe.network.channels, self._recipe.head
+        self.validation_batch = self.recipe.batch_size
+        channels, head = self.recipe.network.channels, self.recipe.head
         projection = ProjectionHead(channels[-1], head.hidden, head.outputs)
         return PooledEncoder(Encoder(channels), projection)
 
@@ -85,11 +85,11 @@ class ContrastiveObjective(PretrainObjective[ContrastiveT]):
     def _compared(
         self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...], processes: Processes
     ) -> Tensor:
-        keep, augmentation = processes.part(len(samples)), self._recipe.augmentation
+        keep, augmentation = processes.part(len(samples)), self.recipe.augmentation
         part = network(self.views(samples, seed, augmentation=augmentation, n_views=self.n_views, keep=keep))
         features = processes.gathered(part, n_views=self.n_views)
-        positives = torch.from_numpy(self.positives(np.tile(samples, self.n_views))).to(self._device)
-        return contrastive_loss(features, positives, self._recipe.temperature)
+        positives = torch.from_numpy(self.positives(np.tile(samples, self.n_views))).to(self.device)
+        return contrastive_loss(features, positives, self.recipe.temperature)
 
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
         """Return the negative loss of two views that are the same every time."""

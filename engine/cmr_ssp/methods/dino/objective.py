@@ -26,7 +26,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
 
     def make_network(self) -> nn.Module:
         """Return student and teacher with their heads."""
-        recipe = self._recipe
+        recipe = self.recipe
         self._pair = DinoNetwork(recipe)
         self._temperature = recipe.teacher.first_temperature
         self._said = torch.zeros(recipe.head.outputs)  # sum of the teacher's outputs since the last update
@@ -36,15 +36,15 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
 
     def inputs(self, n: int) -> list[Tensor]:
         """Return empty views of both sizes, as the network takes them."""
-        views = self._recipe.views
-        sizes = N_GLOBAL * [self._recipe.crop.size_px] + views.n_local * [views.local_size_px]
-        return [torch.zeros(n, 1, size, size, device=self._device) for size in sizes]
+        views = self.recipe.views
+        sizes = N_GLOBAL * [self.recipe.crop.size_px] + views.n_local * [views.local_size_px]
+        return [torch.zeros(n, 1, size, size, device=self.device) for size in sizes]
 
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Set the teacher's temperature, and freeze the last layer in the first part of the training."""
-        teacher, progress = self._recipe.teacher, length.progress(update)
+        teacher, progress = self.recipe.teacher, length.progress(update)
         self._temperature = teacher_temperature(teacher, update, length)
-        frozen = progress < self._recipe.freeze_last_layer
+        frozen = progress < self.recipe.freeze_last_layer
         self._pair.head.prototypes.requires_grad_(not frozen)
         self._said, self._n_said = torch.zeros_like(self._pair.centre), 0
         self._is_due = not frozen and progress >= teacher.warmup  # a concern before says nothing
@@ -53,7 +53,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
         """Return the loss of two global and some local views of each slice."""
         student, teacher = network(self._views(samples, seed, self.processes))
         self._listen(teacher)
-        temperatures = (self._recipe.temperature, self._temperature)
+        temperatures = (self.recipe.temperature, self._temperature)
         return dino_loss(student, teacher, self._pair.centre, temperatures)
 
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
@@ -62,9 +62,9 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
         The loss alone would choose a collapse, or the time when the teacher was still cold.
         """
         student, teacher = self.network(self._views(samples, seed, ALONE))
-        last, centre = self._recipe.teacher.temperature, self._pair.centre
+        last, centre = self.recipe.teacher.temperature, self._pair.centre
         entropy, of_mean = _entropies(teacher_word(teacher.flatten(0, 1), centre, last), ALONE)
-        loss = dino_loss(student, teacher, centre, (self._recipe.temperature, last))
+        loss = dino_loss(student, teacher, centre, (self.recipe.temperature, last))
         return {
             "validation_teacher_information": float(of_mean - entropy),
             "validation_negative_loss": -float(loss),
@@ -78,7 +78,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
     @torch.no_grad()
     def after_update(self, update: int, length: TrainingLength) -> None:
         """Move teacher and centre; the momentum rises to 1 by a cosine, per update."""
-        teacher, progress = self._recipe.teacher, length.progress(update)
+        teacher, progress = self.recipe.teacher, length.progress(update)
         momentum = 1 - (1 - teacher.momentum) * (math.cos(math.pi * progress) + 1) / 2
         self._pair.move_teacher(momentum)
         if self._n_said:
@@ -96,7 +96,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
 
     def concern(self, run: Run) -> Problem | None:
         """Warn of a collapse: whatever the slice, the teacher says the same."""
-        most = math.log(min(self._recipe.head.outputs, N_GLOBAL * self._recipe.batch_size))
+        most = math.log(min(self.recipe.head.outputs, N_GLOBAL * self.recipe.batch_size))
         if self._is_due and float(self._pair.watched[1]) < _COLLAPSED * most:
             what = "DINO has collapsed: the teacher says the same of every slice"
             return Problem(str(run.folder), what, _REMEDY)
@@ -118,7 +118,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
 
     def _views(self, samples: NDArray[np.int64], seed: tuple[int, ...], processes: Processes) -> list[Tensor]:
         """Return the views, each (batch, 1, size, size): two global ones first, then the local ones."""
-        ranges, views, crop = self._recipe.augmentation, self._recipe.views, self._recipe.crop
+        ranges, views, crop = self.recipe.augmentation, self.recipe.views, self.recipe.crop
         blurred = ranges.model_copy(update={"blur_p": 1.0, "blur_sigma_px": views.blur_sigma_px})
         solarised = ranges.model_copy(update={"solarise_p": views.solarise_p})
         made = [
