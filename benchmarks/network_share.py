@@ -84,8 +84,7 @@ def network_share(method: str, bank: SliceBank, updates: int, clock: Callable[[]
     settings = [f"updates={updates + WARM_UP}"]
     if method == "mim":  # reconstructions are work that the recipe asks for, as validations are
         settings.append("records_every=1000000")
-    recipe = load_recipe(f"{method}/cpu-small", settings)
-    assert isinstance(recipe, PretrainRecipe)
+    recipe = load_recipe(f"{method}/cpu-small", settings, kind=PretrainRecipe)
     torch.manual_seed(0)
     objective = make_objective(bank, bank.samples(), np.empty(0, np.int64), recipe, CPU)
     watch = Watch(clock)

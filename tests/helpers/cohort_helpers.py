@@ -65,9 +65,7 @@ COMMON: dict[str, Any] = {
 
 
 def mim(**changes: Any) -> MimRecipe:
-    recipe = parse_recipe(COMMON | {"method": "mim", "mask": {"patch_px": 4}} | changes, "test")
-    assert isinstance(recipe, MimRecipe)
-    return recipe
+    return parse_recipe(COMMON | {"method": "mim", "mask": {"patch_px": 4}} | changes, "test", kind=MimRecipe)
 
 
 HEADS: dict[str, dict[str, Any]] = {
@@ -86,15 +84,11 @@ HEADS: dict[str, dict[str, Any]] = {
 
 def pretraining(method: str, **changes: Any) -> PretrainRecipe:
     """Return a tiny recipe of a method."""
-    recipe = parse_recipe(COMMON | {"method": method} | HEADS[method] | changes, "test")
-    assert isinstance(recipe, PretrainRecipe)
-    return recipe
+    return parse_recipe(COMMON | {"method": method} | HEADS[method] | changes, "test", kind=PretrainRecipe)
 
 
 def segmentation(**changes: Any) -> SegmentationRecipe:
-    recipe = parse_recipe(COMMON | {"method": "finetune"} | changes, "test")
-    assert isinstance(recipe, SegmentationRecipe)
-    return recipe
+    return parse_recipe(COMMON | {"method": "finetune"} | changes, "test", kind=SegmentationRecipe)
 
 
 class Listener(list[Event]):
