@@ -19,7 +19,7 @@ from cmr_ssp import jobs
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.evaluation import mean_dice
 from cmr_ssp.files import open_cohort
-from cmr_ssp.recipes import PRETRAINING, PretrainRecipe, SegmentationRecipe, load_recipe
+from cmr_ssp.recipes import PretrainRecipe, SegmentationRecipe, load_recipe, method_names
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Split
 from cmr_ssp.subjects.split import draw_split
@@ -63,7 +63,7 @@ def rows(cohort: Cohort, out: Path, updates: int, seeds: int) -> Iterator[list[s
     """Yield the rows of the table, seed by seed."""
     split = draw_split(cohort.subjects, test=0.4, seed=0)
     for seed in range(seeds):
-        for start in (SCRATCH, *PRETRAINING):
+        for start in (SCRATCH, *method_names()):
             if start != SCRATCH:
                 pretrained(start, updates, cohort, split, out)
             for subjects in BUDGETS:

@@ -52,7 +52,7 @@ from pathlib import Path
 import numpy as np, torch
 from cmr_ssp.devices import make_fabric
 from cmr_ssp.events import Cancel
-from cmr_ssp.pretraining import make_objective
+from cmr_ssp.methods.objective import make_objective
 from cmr_ssp.recipes import load_recipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.bank.slices import open_bank

@@ -129,8 +129,7 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
-    recipe = load_recipe(chosen.preset)
-    assert isinstance(recipe, SegmentationRecipe), "choose a scratch or finetune preset"
+    recipe = load_recipe(chosen.preset, kind=SegmentationRecipe)
     per_epoch = max(1, LABELLED_SLICES // recipe.batch_size)
     updates = WARM_UP + per_epoch * (2 if chosen.quick else chosen.epochs) + 1
     short = recipe.model_copy(update={"updates": updates, "epochs": None})

@@ -112,8 +112,7 @@ class Plan:
         if row.method is None:
             return {"pretraining_s": 0.0}
         common = (f"updates={self.pretraining_updates}", *self._common())
-        recipe = load_recipe(f"{row.method}/cpu-small", (*common, *row.pretraining))
-        assert isinstance(recipe, PretrainRecipe)
+        recipe = load_recipe(f"{row.method}/cpu-small", (*common, *row.pretraining), kind=PretrainRecipe)
         run = Run(folder)
         if run.last.exists():
             return {"pretraining_s": _timed(lambda: self._resume_pretraining(run))}

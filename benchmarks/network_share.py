@@ -13,14 +13,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import cmr_ssp.pretraining.objective as objective_module
+import cmr_ssp.methods.objective as objective_module
 import numpy as np
 import torch
 from cmr_ssp.devices import choose_precision, make_fabric
 from cmr_ssp.events import Cancel, Event, UpdateFinished
 from cmr_ssp.files import open_cohort
-from cmr_ssp.pretraining import make_objective
-from cmr_ssp.recipes import PRETRAINING, PretrainRecipe, load_recipe
+from cmr_ssp.methods.objective import make_objective
+from cmr_ssp.recipes import PretrainRecipe, load_recipe, method_names
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.samples.bank.slices import SliceBank
@@ -84,8 +84,7 @@ def network_share(method: str, bank: SliceBank, updates: int, clock: Callable[[]
     settings = [f"updates={updates + WARM_UP}"]
     if method == "mim":  # reconstructions are work that the recipe asks for, as validations are
         settings.append("records_every=1000000")
-    recipe = load_recipe(f"{method}/cpu-small", settings)
-    assert isinstance(recipe, PretrainRecipe)
+    recipe = load_recipe(f"{method}/cpu-small", settings, kind=PretrainRecipe)
     torch.manual_seed(0)
     objective = make_objective(bank, bank.samples(), np.empty(0, np.int64), recipe, CPU)
     watch = Watch(clock)
@@ -105,7 +104,7 @@ def main() -> None:
         folder = Path(temporary)
         write_cines(folder / "cohort", Size(subjects=4, frames=10, slices=10))
         bank = slice_bank(open_cohort(folder / "cohort").subjects, folder / "bank")
-        for method in PRETRAINING:
+        for method in method_names():
             share = network_share(method, bank, 5 if chosen.quick else chosen.updates, clock)
             verdict(f"network's share of the time, {method}/cpu-small", share, TARGET)
 

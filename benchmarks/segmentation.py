@@ -130,8 +130,7 @@ class OneByOne:
 
 def untrained(preset: str) -> Segmenter:
     """Return a preset's network with random weights."""
-    recipe = load_recipe(preset)
-    assert isinstance(recipe, SegmentationRecipe)
+    recipe = load_recipe(preset, kind=SegmentationRecipe)
     torch.manual_seed(0)
     network = UNet(recipe.network.channels, N_CLASSES, deep_supervision=recipe.loss.deep_supervision)
     return Segmenter(network.eval(), recipe, Provenance())
@@ -160,8 +159,7 @@ def trained(folder: Path, quick: bool) -> Run:
     """Train the demo's network from scratch on phantoms."""
     write_phantom_cohort(folder / "training", TRAINED, seed=1, workers=os.cpu_count() or 1)
     cohort = open_cohort(folder / "training")
-    recipe = load_recipe("scratch/demo")
-    assert isinstance(recipe, SegmentationRecipe)
+    recipe = load_recipe("scratch/demo", kind=SegmentationRecipe)
     run = Run(folder / "run")
     finetune(
         cohort,

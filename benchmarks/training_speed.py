@@ -59,8 +59,9 @@ def steps(recipe: SegmentationRecipe, batch: int, *, plain: bool) -> Callable[[]
 def dice_on_phantoms(precision: str, folder: Path, updates: int) -> float:
     """Train ``scratch/cpu-small`` on phantoms and score it on others."""
     cohort = open_cohort(folder / "cohort")
-    recipe = load_recipe("scratch/cpu-small", [f"updates={updates}", f"precision={precision}"])
-    assert isinstance(recipe, SegmentationRecipe)
+    recipe = load_recipe(
+        "scratch/cpu-small", [f"updates={updates}", f"precision={precision}"], kind=SegmentationRecipe
+    )
     run = Run(folder / precision)
     split = draw_split(cohort.subjects, test=0.5, seed=0)
     finetune(cohort, recipe, run, split=split, settings=Settings("cpu", bank_folder=folder / "banks"))
@@ -79,8 +80,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     chosen = parser.parse_args()
     torch.set_num_threads(chosen.threads)
-    recipe = load_recipe("scratch/paper")
-    assert isinstance(recipe, SegmentationRecipe)
+    recipe = load_recipe("scratch/paper", kind=SegmentationRecipe)
     both = [steps(recipe, chosen.batch, plain=plain) for plain in (False, True)]
     for step in both:
         step()  # warm up

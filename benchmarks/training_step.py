@@ -60,8 +60,7 @@ def make_step(recipe: SegmentationRecipe, *, plain: bool) -> Callable[[], None]:
 def measure(*, plain: bool) -> float:
     """Return the median seconds of a step in this process."""
     torch.set_num_threads(1)
-    recipe = load_recipe("scratch/cpu-small")
-    assert isinstance(recipe, SegmentationRecipe)
+    recipe = load_recipe("scratch/cpu-small", kind=SegmentationRecipe)
     step, times = make_step(recipe, plain=plain), []
     with nullcontext() if plain else keeping_freed_memory():
         for _ in range(WARM_UP + TIMED):

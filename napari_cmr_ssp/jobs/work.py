@@ -133,10 +133,10 @@ def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
 
-        run, recipe = Run(plan.run_folder), with_threads(plan.recipe, preferences.threads)
+        run, recipe = Run(plan.run_folder), plan.recipe
         alike: dict[str, Any] = {
             "split": plan.split,
-            "settings": jobs.Settings(preferences.device, plan.max_minutes),
+            "settings": jobs.Settings(preferences.device, plan.max_minutes, threads=preferences.threads),
             "resume": plan.resumes,
             "on_event": on_event,
             "cancel": cancel,
@@ -223,13 +223,6 @@ def rebuilding(
         )
 
     return work
-
-
-def with_threads(recipe: Recipe | None, threads: int) -> Recipe | None:
-    """Fill in the number of threads where the recipe leaves it open."""
-    if recipe is None or recipe.threads is not None:
-        return recipe
-    return recipe.model_copy(update={"threads": threads})
 
 
 def use_threads(preferences: Preferences) -> None:

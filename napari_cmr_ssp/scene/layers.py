@@ -16,7 +16,7 @@ from cmr_ssp.subjects import Grid
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from cmr_ssp.prediction import Reconstruction
+    from cmr_ssp.methods.mim.reconstruct import Reconstruction
     from cmr_ssp.runs import Records
 
 LayerData = tuple[Any, dict[str, Any], str]

@@ -25,7 +25,7 @@ from napari_cmr_ssp.scene.own_layers import OwnLayers
 from napari_cmr_ssp.scene.sliders import Sliders
 
 if TYPE_CHECKING:
-    from cmr_ssp.prediction import Reconstruction
+    from cmr_ssp.methods.mim.reconstruct import Reconstruction
     from cmr_ssp.runs import Records
 
 

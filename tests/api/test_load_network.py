@@ -12,7 +12,7 @@ import torch
 from cmr_ssp.errors import CheckpointError
 from cmr_ssp.networks import Encoder
 from cmr_ssp.prediction import load_segmenter
-from cmr_ssp.recipes import PRETRAINING
+from cmr_ssp.recipes import method_names
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort
 from cohort_helpers import pretraining
@@ -64,7 +64,7 @@ def test_the_encoder_can_be_reached_by_name(tuned: Run) -> None:
         torch.testing.assert_close(one, other)
 
 
-@pytest.mark.parametrize("method", PRETRAINING)
+@pytest.mark.parametrize("method", method_names())
 def test_every_method_has_an_encoder_and_no_segmentation(method: str, cohort: Cohort, tmp_path: Path) -> None:
     run = cmr_ssp.pretrain(cohort, pretraining(method), tmp_path / "run")
     encoder = cmr_ssp.load_encoder(run)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 import yaml
 from cmr_ssp.cli import main
-from cmr_ssp.pretraining import MimObjective
+from cmr_ssp.methods.mim.objective import MimObjective
 from cmr_ssp.recipes import preset_names, recipe_yaml
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Role

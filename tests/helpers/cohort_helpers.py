@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from cmr_ssp.events import Event, JobEnded
-from cmr_ssp.recipes import MimRecipe, PretrainRecipe, SegmentationRecipe, load, parse_recipe, recipe_yaml
+from cmr_ssp.methods.mim import MimRecipe
+from cmr_ssp.recipes import PretrainRecipe, SegmentationRecipe, load, parse_recipe, recipe_yaml
 from files_helpers import save
 
 ROWS, COLUMNS, SLICES, FRAMES = 36, 40, 3, 4
@@ -65,9 +66,7 @@ COMMON: dict[str, Any] = {
 
 
 def mim(**changes: Any) -> MimRecipe:
-    recipe = parse_recipe(COMMON | {"method": "mim", "mask": {"patch_px": 4}} | changes, "test")
-    assert isinstance(recipe, MimRecipe)
-    return recipe
+    return parse_recipe(COMMON | {"method": "mim", "mask": {"patch_px": 4}} | changes, "test", kind=MimRecipe)
 
 
 HEADS: dict[str, dict[str, Any]] = {
@@ -86,15 +85,11 @@ HEADS: dict[str, dict[str, Any]] = {
 
 def pretraining(method: str, **changes: Any) -> PretrainRecipe:
     """Return a tiny recipe of a method."""
-    recipe = parse_recipe(COMMON | {"method": method} | HEADS[method] | changes, "test")
-    assert isinstance(recipe, PretrainRecipe)
-    return recipe
+    return parse_recipe(COMMON | {"method": method} | HEADS[method] | changes, "test", kind=PretrainRecipe)
 
 
 def segmentation(**changes: Any) -> SegmentationRecipe:
-    recipe = parse_recipe(COMMON | {"method": "finetune"} | changes, "test")
-    assert isinstance(recipe, SegmentationRecipe)
-    return recipe
+    return parse_recipe(COMMON | {"method": "finetune"} | changes, "test", kind=SegmentationRecipe)
 
 
 _PRESET_TEXT = load._preset_text

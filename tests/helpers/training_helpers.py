@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from cmr_ssp.devices import make_fabric
 from cmr_ssp.events import Cancel, Event, OnEvent, Outcome, UpdateFinished
-from cmr_ssp.recipes import MimRecipe
+from cmr_ssp.methods.mim import MimRecipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.training import Objective, TimeLimit, TrainingLength, train
 from lightning_fabric import Fabric

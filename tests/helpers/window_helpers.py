@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from cmr_ssp.recipes import PRETRAINING, Recipe
+from cmr_ssp.recipes import Recipe, method_names
 
 from napari_cmr_ssp.panels import DataController, ReconstructionController, RunsController, TrainController
 from napari_cmr_ssp.panels.data.view import DataView
@@ -42,7 +42,7 @@ def ask(bench: Workbench, recipe: Recipe, *, pretrains: bool) -> Path:
     """Fill in the form, press Start, and return the run's folder."""
     train_view(bench).stage.setCurrentIndex(0 if pretrains else 1)
     if pretrains:
-        train_view(bench).method.setCurrentIndex(PRETRAINING.index(recipe.method))
+        train_view(bench).method.setCurrentIndex(method_names().index(recipe.method))
     train_view(bench).form.set_value(recipe)
     folder = bench.panel(TrainController).plan().run_folder
     train_view(bench).start.click()

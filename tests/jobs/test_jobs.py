@@ -41,8 +41,8 @@ from cmr_ssp.events import (
 )
 from cmr_ssp.files import exam_id, open_cine, open_cohort
 from cmr_ssp.jobs.scoring import subject_role
+from cmr_ssp.methods.mim.objective import MimObjective
 from cmr_ssp.networks import UNet
-from cmr_ssp.pretraining import MimObjective
 from cmr_ssp.recipes import matching_preset
 from cmr_ssp.runs import Provenance, Run, file_digest
 from cmr_ssp.subjects import Cohort, Role, Split
@@ -172,7 +172,7 @@ def test_evaluation_tells_what_the_run_knew_of_each_subject(story: Story, cohort
     assert heard.end.outcome is found.outcome is Outcome.FINISHED
     trained = set(load_checkpoint(story.finetuned.last).provenance.training)
     roles = {score.subject: score.role for score in found.scores}
-    assert roles == dict.fromkeys("abcde", SubjectRole.SEEN_IN_PRETRAINING) | {
+    assert roles == dict.fromkeys("abcde", SubjectRole.SEEN_IN_method_names()) | {
         "f": SubjectRole.TEST,
         "g": SubjectRole.TEST,
     } | dict.fromkeys(trained, SubjectRole.TRAINED_ON)
@@ -240,7 +240,7 @@ def test_the_same_pixels_under_another_id_are_recognised(
     found = jobs.evaluate(story.finetuned, renamed, device="cpu")
     assert {score.subject: score.role for score in found.scores} == {
         "x": SubjectRole.TRAINED_ON,
-        "y": SubjectRole.SEEN_IN_PRETRAINING,
+        "y": SubjectRole.SEEN_IN_method_names(),
         "z": SubjectRole.TEST,
     }
     assert found.foreign
@@ -268,10 +268,10 @@ KNOWN = Provenance(
         ("v", "2", SubjectRole.VALIDATION),
         ("v", "9", SubjectRole.TEST),
         ("v", "1", SubjectRole.TRAINED_ON),
-        ("p", "3", SubjectRole.SEEN_IN_PRETRAINING),
+        ("p", "3", SubjectRole.SEEN_IN_method_names()),
         ("p", "2", SubjectRole.VALIDATION),
         ("p", "9", SubjectRole.TEST),
-        ("unknown", "9", SubjectRole.SEEN_IN_PRETRAINING),
+        ("unknown", "9", SubjectRole.SEEN_IN_method_names()),
         ("pool", "9", SubjectRole.POOL),
         ("spare", "9", SubjectRole.POOL),
         ("test", "9", SubjectRole.TEST),
@@ -306,7 +306,7 @@ def test_training_on_after_a_training_forgets_nobody(
             settings=banks,
         )
     roles = {score.subject: score.role for score in jobs.evaluate(second, cohort, device="cpu").scores}
-    assert roles["a"] is SubjectRole.SEEN_IN_PRETRAINING
+    assert roles["a"] is SubjectRole.SEEN_IN_method_names()
     assert roles["b"] is SubjectRole.TRAINED_ON
     assert roles["c"] is SubjectRole.POOL
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from cmr_ssp.files import open_cohort
-from cmr_ssp.pretraining import PclObjective, SimclrObjective, make_objective
-from cmr_ssp.pretraining.contrastive import contrastive_loss
-from cmr_ssp.pretraining.pcl import alike_positions
+from cmr_ssp.methods.contrastive.objective import contrastive_loss
+from cmr_ssp.methods.objective import make_objective
+from cmr_ssp.methods.pcl.objective import PclObjective, alike_positions
+from cmr_ssp.methods.simclr.objective import SimclrObjective
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.views import make_views

@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 import torch
 from cmr_ssp.files import open_cohort
-from cmr_ssp.pretraining import DinoObjective, make_objective
-from cmr_ssp.pretraining.dino import dino_loss, teacher_temperature
-from cmr_ssp.recipes import Teacher, load_recipe
+from cmr_ssp.methods.dino.loss import dino_loss, teacher_temperature
+from cmr_ssp.methods.dino.objective import DinoObjective
+from cmr_ssp.methods.dino.recipe import Teacher
+from cmr_ssp.methods.objective import make_objective
+from cmr_ssp.recipes import load_recipe, method
+from cmr_ssp.runs import Run
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.intensity import solarise
@@ -90,7 +93,7 @@ def test_only_the_student_has_gradients_and_only_its_parts_are_transferred(bank:
     made.loss(made.network, bank.samples()[:4], (0, 0, 0)).backward()
     for name, parameter in made.network.named_parameters():
         assert (parameter.grad is None) == name.startswith("teacher."), name
-    assert made.transferred == ("encoder",)
+    assert method("dino").hands_on == ("encoder",)
 
 
 def test_the_teacher_follows_by_the_momentum_of_the_update(bank: SliceBank) -> None:
@@ -224,7 +227,7 @@ def test_a_collapse_is_seen_whichever_way_it_goes(bank: SliceBank) -> None:
             made.loss(Same(outputs), bank.samples()[:4], (0, 0, 0))
             assert made.observed()["teacher_entropy"] == pytest.approx(entropy, abs=1e-3)
             # while the temperature warms up nothing is said
-            assert (made.concern() is not None) == (collapsed and update == 50)
+            assert (made.concern(Run(Path("run"))) is not None) == (collapsed and update == 50)
         information = made.observed()["teacher_information"]
         assert information == pytest.approx(0.0 if collapsed else math.log(4), abs=1e-3)
 

@@ -10,7 +10,7 @@ import torch
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.finetuning import SegmentationCriterion
 from cmr_ssp.finetuning.loss import merge_into_background
-from cmr_ssp.pretraining import masked_mse
+from cmr_ssp.methods.mim.objective import masked_mse
 from cmr_ssp.recipes import SegmentationLoss
 from monai.losses import DiceCELoss
 

@@ -11,8 +11,8 @@ from cmr_ssp import jobs
 from cmr_ssp.errors import CmrSspError
 from cmr_ssp.events import Cancel, Event, Outcome, UpdateFinished, WeightsTransferred
 from cmr_ssp.files import open_cohort
-from cmr_ssp.pretraining import METHODS
-from cmr_ssp.recipes import PRETRAINING
+from cmr_ssp.recipes import method as registered
+from cmr_ssp.recipes import method_names
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Role, Split
 from cmr_ssp.weights import load_checkpoint
@@ -37,18 +37,14 @@ def banks(tmp_path_factory: pytest.TempPathFactory) -> jobs.Settings:
 def runs(cohort: Cohort, banks: jobs.Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """Pretrain with every method."""
     folder = tmp_path_factory.mktemp("runs")
-    made = {method: Run(folder / method) for method in PRETRAINING}
+    made = {method: Run(folder / method) for method in method_names()}
     for method, run in made.items():
         recipe = pretraining(method, updates=UPDATES)
         assert jobs.pretrain(cohort, recipe, run, split=SPLIT, settings=banks) is Outcome.FINISHED
     return made
 
 
-def test_every_recipe_has_a_method_and_every_method_a_recipe() -> None:
-    assert set(METHODS) == set(PRETRAINING)
-
-
-@pytest.mark.parametrize("method", PRETRAINING)
+@pytest.mark.parametrize("method", method_names())
 def test_history_and_checkpoint_are_complete(runs: dict[str, Run], method: str) -> None:
     rows = runs[method].read_history()
     assert int(rows[-1]["update"]) == UPDATES
@@ -58,7 +54,7 @@ def test_history_and_checkpoint_are_complete(runs: dict[str, Run], method: str) 
     assert load_checkpoint(runs[method].last).recipe.method == method
 
 
-@pytest.mark.parametrize("method", PRETRAINING)
+@pytest.mark.parametrize("method", method_names())
 @pytest.mark.parametrize("stop", [1, 3])
 def test_a_stopped_run_resumes_to_the_same_bits(
     runs: dict[str, Run], cohort: Cohort, banks: jobs.Settings, tmp_path: Path, method: str, stop: int
@@ -81,7 +77,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(
     assert measured(run) == measured(runs[method])
 
 
-@pytest.mark.parametrize("method", PRETRAINING)
+@pytest.mark.parametrize("method", method_names())
 def test_fine_tuning_starts_from_what_the_method_hands_on(
     runs: dict[str, Run], cohort: Cohort, banks: jobs.Settings, tmp_path: Path, method: str
 ) -> None:
@@ -96,7 +92,7 @@ def test_fine_tuning_starts_from_what_the_method_hands_on(
     jobs.finetune(cohort, recipe, run, pretrained=runs[method], settings=banks, on_event=listen)
     (report,) = heard.of(WeightsTransferred)
     source = load_checkpoint(runs[method].last).network
-    parts = METHODS[method].transferred
+    parts = registered(method).hands_on
     assert parts == (("encoder", "decoder") if method == "mim" else ("encoder",))
     assert set(report.loaded) == {name for name in source if name.startswith(parts)}
     assert set(report.left_out) == set(source) - set(report.loaded)
@@ -106,7 +102,7 @@ def test_fine_tuning_starts_from_what_the_method_hands_on(
     assert any(name.startswith("decoder") for name in report.missing) == (method != "mim")
 
 
-@pytest.mark.parametrize("method", PRETRAINING)
+@pytest.mark.parametrize("method", method_names())
 def test_another_network_is_refused_in_words(
     runs: dict[str, Run], cohort: Cohort, banks: jobs.Settings, tmp_path: Path, method: str
 ) -> None:

@@ -12,8 +12,8 @@ from cmr_ssp.evaluation import dice
 from cmr_ssp.events import Cancel, Cancelled
 from cmr_ssp.files import open_cohort, open_stack, read_segmentation
 from cmr_ssp.finetuning import SegmentationObjective
+from cmr_ssp.methods.mim.objective import MimObjective
 from cmr_ssp.prediction import segment_stack
-from cmr_ssp.pretraining import MimObjective
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.views import make_views

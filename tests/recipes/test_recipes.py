@@ -9,11 +9,11 @@ import pytest
 import yaml
 from cmr_ssp.errors import RecipeError
 from cmr_ssp.recipes import (
-    PRETRAINING,
     Augmentation,
     PretrainRecipe,
     load_recipe,
     matching_preset,
+    method_names,
     parse_recipe,
     preset_names,
     recipe_yaml,
@@ -44,7 +44,7 @@ def test_every_preset_loads_and_survives_yaml(name: str, tmp_path: Path) -> None
 
 
 def test_the_presets_exist_for_every_method() -> None:
-    methods, sizes = (*PRETRAINING, "finetune", "scratch"), ("paper", "corrected", "cpu-small")
+    methods, sizes = (*method_names(), "finetune", "scratch"), ("paper", "corrected", "cpu-small")
     assert {f"{method}/{size}" for method in methods for size in sizes} <= set(preset_names())
 
 

@@ -12,9 +12,9 @@ from cmr_ssp import jobs
 from cmr_ssp.errors import RunError
 from cmr_ssp.events import Cancel, Event, ReconstructionReady
 from cmr_ssp.files import open_cohort
+from cmr_ssp.methods.mim import MimRecipe
+from cmr_ssp.methods.mim.objective import spread_slices
 from cmr_ssp.networks import UNet
-from cmr_ssp.pretraining.mim import spread_slices
-from cmr_ssp.recipes import MimRecipe
 from cmr_ssp.runs import Run, read_records
 from cmr_ssp.samples.bank.slices import SLICE
 from cmr_ssp.subjects import Cohort, Role, Split

@@ -8,16 +8,11 @@ from typing import Any
 
 import pytest
 from cmr_ssp.errors import RecipeError
-from cmr_ssp.recipes import (
-    PRETRAINING,
-    DinoRecipe,
-    MimRecipe,
-    PclRecipe,
-    SegmentationRecipe,
-    SimclrRecipe,
-    load_recipe,
-    preset_names,
-)
+from cmr_ssp.methods.dino import DinoRecipe
+from cmr_ssp.methods.mim import MimRecipe
+from cmr_ssp.methods.pcl import PclRecipe
+from cmr_ssp.methods.simclr import SimclrRecipe
+from cmr_ssp.recipes import SegmentationRecipe, load_recipe, method_names, preset_names
 from qtpy.QtCore import QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication, QWidget
@@ -93,10 +88,10 @@ def test_numbers_are_shown_short_and_exact(value: Any, text: str) -> None:
 def test_presets_of_the_methods_come_in_order_and_the_demo_last(make_form: MakeForm) -> None:
     form = make_form("scratch", "finetune")
     names = [form._combo.itemText(i) for i in range(form._combo.count())]
-    assert sorted(names) == [name for name in preset_names() if name.partition("/")[0] not in PRETRAINING]
+    assert sorted(names) == [name for name in preset_names() if name.partition("/")[0] not in method_names()]
     assert names[0] == form.preset == "scratch/cpu-small"
     assert names[-2:] == ["scratch/demo", "finetune/demo"]
-    for method in PRETRAINING:
+    for method in method_names():
         names = [name for name in preset_names() if name.startswith(f"{method}/")]
         form = make_form(method)
         assert {form._combo.itemText(i) for i in range(form._combo.count())} == set(names)

@@ -200,7 +200,7 @@ def test_a_bad_file_is_named_with_what_to_do(bench: Workbench, wait: Wait, tmp_p
 def test_running_out_of_memory_says_what_would_fit_and_the_next_job_runs(
     bench: Workbench, wait: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from cmr_ssp.pretraining import MimObjective
+    from cmr_ssp.methods.mim.objective import MimObjective
 
     def exhausted(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")

@@ -225,7 +225,7 @@ PROGRAM = """
 import sys, time
 from pathlib import Path
 import napari
-from cmr_ssp.pretraining import MimObjective
+from cmr_ssp.methods.mim.objective import MimObjective
 from cohort_helpers import mim
 from qtpy.QtWidgets import QApplication
 from napari_cmr_ssp.preferences import Preferences

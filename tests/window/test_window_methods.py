@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 from cmr_ssp.errors import CmrSspError
-from cmr_ssp.recipes import PRETRAINING, load_recipe
+from cmr_ssp.recipes import load_recipe, method_names, methods
 from cohort_helpers import mim, pretraining, segmentation, write_beating_cohort
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from window_helpers import Wait, ask, idle, rebuild_view, runs_view, show, state, train, train_view
 
 from napari_cmr_ssp.panels import DataController, TrainController
-from napari_cmr_ssp.panels.train.methods import METHODS
 from napari_cmr_ssp.panels.train.setting_fields import SettingFields
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.workbench import Workbench
@@ -51,7 +50,7 @@ def bench(
 
 
 def choose(bench: Workbench, method: str) -> None:
-    train_view(bench).method.setCurrentIndex(PRETRAINING.index(method))
+    train_view(bench).method.setCurrentIndex(method_names().index(method))
 
 
 def sources(bench: Workbench) -> list[str]:
@@ -59,8 +58,8 @@ def sources(bench: Workbench) -> list[str]:
 
 
 def test_every_method_is_offered_with_what_it_learns(bench: Workbench) -> None:
-    assert tuple(METHODS) == PRETRAINING
-    for place, (method, words) in enumerate(METHODS.items()):
+    for place, words in enumerate(methods()):
+        method = words.name
         train_view(bench).method.setCurrentIndex(place)
         assert train_view(bench).method.currentText() == words.title
         assert words.learns in train_view(bench).method.toolTip()
@@ -74,13 +73,13 @@ def test_every_method_is_offered_with_what_it_learns(bench: Workbench) -> None:
 
 def test_each_method_pretrains_and_training_starts_from_any(bench: Workbench, wait: Wait) -> None:
     runs = {}
-    for method in PRETRAINING:
+    for method in method_names():
         runs[method] = train(bench, pretraining(method, updates=4), wait, pretrains=True)
         assert runs[method].name == f"{method}-1"
         assert len(train_view(bench).curves.losses) == 4
         assert bool(train_view(bench).curves.scores) is (method == "dino")
-    wait(lambda: len(sources(bench)) == len(PRETRAINING))
-    assert set(sources(bench)) == {f"{m}-1 ({METHODS[m].short}, 4 updates)" for m in PRETRAINING}
+    wait(lambda: len(sources(bench)) == len(method_names()))
+    assert set(sources(bench)) == {f"{m.name}-1 ({m.short}, 4 updates)" for m in methods()}
     bench.session.tick_drawn(2, seed=0)
     for number, (method, start) in enumerate(runs.items(), 1):
         train_view(bench).stage.setCurrentIndex(1)

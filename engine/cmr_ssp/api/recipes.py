@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar, overload
 
 from cmr_ssp.api.arguments import PathLike
-from cmr_ssp.recipes import PRETRAINING, Recipe, preset_names, preset_purpose
+from cmr_ssp.recipes import Recipe, method_names, preset_names, preset_purpose
 from cmr_ssp.recipes import load_recipe as read_recipe
+
+_RecipeT = TypeVar("_RecipeT", bound=Recipe)
 
 
 def list_methods() -> tuple[str, ...]:
@@ -18,7 +21,7 @@ def list_methods() -> tuple[str, ...]:
     >>> "mim" in cmr_ssp.list_methods()
     True
     """
-    return PRETRAINING
+    return method_names()
 
 
 def list_recipes() -> dict[str, str]:
@@ -32,7 +35,15 @@ def list_recipes() -> dict[str, str]:
     return {name: preset_purpose(name) for name in preset_names()}
 
 
-def load_recipe(source: PathLike, settings: Iterable[str] = ()) -> Recipe:
+@overload
+def load_recipe(source: PathLike, settings: Iterable[str] = ()) -> Recipe: ...
+
+
+@overload
+def load_recipe(source: PathLike, settings: Iterable[str] = (), *, kind: type[_RecipeT]) -> _RecipeT: ...
+
+
+def load_recipe(source: PathLike, settings: Iterable[str] = (), *, kind: type[Recipe] = Recipe) -> Recipe:
     """Read a shipped preset or a recipe file.
 
     Parameters
@@ -41,6 +52,8 @@ def load_recipe(source: PathLike, settings: Iterable[str] = ()) -> Recipe:
         A preset's name, such as ``"mim/cpu-small"``, or the path of a YAML file.
     settings : iterable of str
         Changes, such as ``"optimiser.learning_rate=0.01"``.
+    kind : type of Recipe
+        What the recipe has to be, such as `cmr_ssp.recipes.PretrainRecipe`; any unless given.
 
     Raises
     ------
@@ -54,4 +67,4 @@ def load_recipe(source: PathLike, settings: Iterable[str] = ()) -> Recipe:
     0.02
     """
     is_file = not isinstance(source, str) or source.endswith((".yaml", ".yml"))
-    return read_recipe(Path(source) if is_file else str(source), settings)
+    return read_recipe(Path(source) if is_file else str(source), settings, kind=kind)

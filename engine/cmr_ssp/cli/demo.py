@@ -94,12 +94,11 @@ def _has_display() -> bool:
 
 def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: Cancel) -> Results:
     from cmr_ssp import jobs
-    from cmr_ssp.recipes import MimRecipe, SegmentationRecipe, load_recipe
+    from cmr_ssp.recipes import PretrainRecipe, SegmentationRecipe, load_recipe
     from cmr_ssp.runs import Run
 
     pretraining = Run(out / "runs" / "mim")
-    recipe = load_recipe("mim/demo")
-    assert isinstance(recipe, MimRecipe)
+    recipe = load_recipe("mim/demo", kind=PretrainRecipe)
     settings = jobs.Settings("cpu", bank_folder=out / "banks")
     jobs.pretrain(cohort, recipe, pretraining, settings=settings, on_event=report, cancel=cancel)
     results: Results = {}
@@ -111,8 +110,7 @@ def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: 
             break
         report.restart()
         run = Run(_run_folder(out, name))
-        trained = load_recipe(preset)
-        assert isinstance(trained, SegmentationRecipe)
+        trained = load_recipe(preset, kind=SegmentationRecipe)
         jobs.finetune(
             cohort,
             trained,

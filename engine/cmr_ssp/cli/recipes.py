@@ -12,8 +12,10 @@ from cmr_ssp.cli.terminal import make_table
 
 def list_presets(*, terminal: Shown) -> None:
     """List the shipped presets, and what each is for."""
-    from cmr_ssp.recipes import preset_names, preset_purpose
+    from cmr_ssp.recipes import method_problems, preset_names, preset_purpose
 
+    for problem in method_problems():
+        terminal.problem(problem)
     purposes = {name: preset_purpose(name) for name in preset_names()}
     terminal.show(make_table(("preset", "what it is for"), purposes.items()))
     terminal.give(presets=[{"name": name, "purpose": purpose} for name, purpose in purposes.items()])

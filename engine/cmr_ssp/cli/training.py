@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -37,7 +37,6 @@ from cmr_ssp.errors import RecipeError
 from cmr_ssp.team import process_number
 
 if TYPE_CHECKING:
-    from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
     from cmr_ssp.subjects import Split
 
 
@@ -65,19 +64,20 @@ def pretrain(
     started = time.perf_counter()
     from cmr_ssp import jobs
     from cmr_ssp.devices import choose_device
-    from cmr_ssp.recipes import PRETRAINING
+    from cmr_ssp.recipes import PretrainRecipe, load_recipe
     from cmr_ssp.runs import Run
 
     def usual() -> str:
         return "mim/cpu-small" if choose_device(device).type == "cpu" else "mim/gpu-8gb"
 
     chosen = _with_seeds(settings, seed, weights=weights_seed, order=order_seed)
-    asked = _asked(run, preset, recipe, chosen, PRETRAINING, usual, resume=resume)
+    source = _source(run, preset, recipe, chosen, usual, resume=resume)
+    asked = None if source is None else load_recipe(source, chosen, kind=PretrainRecipe)
     cohort = open_labelled(folder, None, terminal)
     with reporting(terminal) as (report, cancel):
         outcome = jobs.pretrain(
             cohort,
-            cast("PretrainRecipe | None", asked),
+            asked,
             Run(run),
             split=_split(split),
             settings=jobs.Settings(
@@ -141,7 +141,7 @@ def finetune(
     started = time.perf_counter()
     from cmr_ssp import jobs
     from cmr_ssp.devices import choose_device
-    from cmr_ssp.recipes import matching_preset
+    from cmr_ssp.recipes import SegmentationRecipe, load_recipe, matching_preset
     from cmr_ssp.runs import Run
     from cmr_ssp.weights import load_checkpoint
 
@@ -153,7 +153,8 @@ def finetune(
 
     methods = ("finetune", "scratch") if resume else ("scratch",) if source is None else ("finetune",)
     chosen = _with_seeds(settings, seed, subset=subset_seed, weights=weights_seed, order=order_seed)
-    asked = _asked(run, preset, recipe, chosen, methods, usual, resume=resume)
+    place = _source(run, preset, recipe, chosen, usual, resume=resume)
+    asked = None if place is None else load_recipe(place, chosen, kind=SegmentationRecipe, methods=methods)
     cohort, wanted = open_labelled(folder, labels, terminal), parse_phases(phases)
     makers = None if vendors is None else [vendor.strip() for vendor in vendors.split(",")]
     budget = jobs.LabelBudget(_subjects(subjects, wanted), None, wanted, train_on_test, makers, validation)
@@ -165,7 +166,7 @@ def finetune(
     with reporting(terminal) as (report, cancel):
         outcome = jobs.finetune(
             cohort,
-            cast("SegmentationRecipe | None", asked),
+            asked,
             Run(run),
             pretrained=source,
             budget=budget,
@@ -181,26 +182,21 @@ def finetune(
     terminal.give(run=run)
 
 
-def _asked(
+def _source(
     run: Path,
     preset: str | None,
     file: Path | None,
     settings: Sequence[str],
-    methods: Sequence[str],
     usual: Callable[[], str],
     *,
     resume: bool,
-) -> Recipe | None:
-    """Return the recipe that was asked for; None where a run is resumed as it is."""
-    from cmr_ssp.recipes import load_recipe
-
+) -> str | Path | None:
+    """Return where the recipe that was asked for lies; None where a run is resumed as it is."""
     if preset and file:
         raise RecipeError.of("--recipe", "--preset is given too", "Give one of them.")
     if resume and not (preset or file):
-        if not settings:
-            return None
-        file = run / "recipe.yaml"  # the settings have to agree with it
-    return load_recipe(file or preset or usual(), settings, methods=methods)
+        return run / "recipe.yaml" if settings else None  # the settings have to agree with it
+    return file or preset or usual()
 
 
 def _with_seeds(settings: list[str] | None, seed: int | None, **apart: int | None) -> list[str]:

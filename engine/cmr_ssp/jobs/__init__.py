@@ -4,12 +4,12 @@ from cmr_ssp.jobs.budget import LabelBudget, test_subjects
 from cmr_ssp.jobs.correcting import add_correction, predict_frame
 from cmr_ssp.jobs.evaluate import Evaluation, evaluate
 from cmr_ssp.jobs.finetune import finetune
-from cmr_ssp.jobs.preparing import Settings
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.reconstruct import reconstruct
 from cmr_ssp.jobs.segment import SegmentedFiles, segment
 from cmr_ssp.jobs.segment_in_memory import segment_in_memory
 from cmr_ssp.jobs.segment_subjects import SegmentedSubject, segment_subjects
+from cmr_ssp.jobs.settings import Settings
 
 __all__ = [
     "Evaluation",

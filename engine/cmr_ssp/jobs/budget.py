@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, Problem
-from cmr_ssp.jobs.preparing import require, split_for, with_role
+from cmr_ssp.jobs.roles import require, split_for, with_role
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import draw_subjects

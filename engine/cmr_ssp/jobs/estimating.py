@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from cmr_ssp.devices import choose_precision, free_memory
 from cmr_ssp.errors import DeviceError, Problem, Severity
 from cmr_ssp.finetuning import SegmentationObjective
-from cmr_ssp.pretraining import METHODS, PretrainObjective
-from cmr_ssp.recipes import ContrastiveRecipe, PretrainRecipe, Recipe, SegmentationRecipe
+from cmr_ssp.methods.objective import PretrainObjective, make_objective
+from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.samples.bank.slices import empty_bank
 from cmr_ssp.training import MemoryNeed, memory_need, there_and_back
 
@@ -54,7 +54,7 @@ def _objective(recipe: Recipe, device: torch.device) -> PretrainObjective[Any] |
     if isinstance(recipe, SegmentationRecipe):
         return SegmentationObjective(empty_bank(), nothing, (), recipe, device)
     assert isinstance(recipe, PretrainRecipe)
-    return METHODS[recipe.method](empty_bank(), nothing, nothing, recipe, device)
+    return make_objective(empty_bank(), nothing, nothing, recipe, device)
 
 
 def at_once(recipe: Recipe) -> int:
@@ -89,7 +89,7 @@ def what_fits(recipe: Recipe, need: MemoryNeed | None, free_bytes: int | None) -
     if need is not None and free_bytes is not None:
         most = min(most, need.most_slices(int(_CAUTION * free_bytes)))
     keys = ["micro_batch"]
-    if isinstance(recipe, ContrastiveRecipe):
+    if recipe.compares_batch:
         keys = ["batch_size"] if recipe.micro_batch is None else ["batch_size", "micro_batch"]
     sizes = (size for size in range(most, 0, -1) if recipe.batch_size % size == 0)
     return next((s for s in (dict.fromkeys(keys, size) for size in sizes) if _is_valid(recipe, s)), {})

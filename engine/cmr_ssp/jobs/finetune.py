@@ -12,15 +12,11 @@ from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, WeightsTransferred
 from cmr_ssp.finetuning import SegmentationObjective
 from cmr_ssp.jobs.budget import LabelBudget, Labelled, run_split
 from cmr_ssp.jobs.notices import tell, trained_on_test
-from cmr_ssp.jobs.preparing import (
-    Settings,
-    Workplace,
-    resolved,
-    training_job,
-)
+from cmr_ssp.jobs.partners import training_job
+from cmr_ssp.jobs.preparing import Workplace
+from cmr_ssp.jobs.settings import Settings
 from cmr_ssp.jobs.unchanged import images_of, labels_of, require_unchanged, seen
-from cmr_ssp.pretraining import METHODS
-from cmr_ssp.recipes import SegmentationRecipe
+from cmr_ssp.recipes import SegmentationRecipe, is_pretraining, method
 from cmr_ssp.runs import Provenance, Run, leave_behind, lineage
 from cmr_ssp.subjects import Cohort, Role, Split
 from cmr_ssp.weights import Checkpoint, load_checkpoint, transfer_weights
@@ -96,7 +92,7 @@ class _Finetuning:
         if given_up:
             split = Split({**split.roles, **dict.fromkeys(given_up, Role.TRAIN)}, split.seed)
             self.work.on_event(Noticed(trained_on_test(given_up)))
-        recipe, fabric = self.work.launched(resolved(recipe, self.work.device, self.work.team))
+        recipe, fabric = self.work.launched(self.work.resolved(recipe))
         objective, provenance = self._prepare(recipe, labelled, source)
         if source is not None and pretrained is not None:
             parts = _transferred(source)
@@ -158,5 +154,5 @@ class _Finetuning:
 
 def _transferred(source: Checkpoint) -> tuple[str, ...]:
     """Return the parts of a network that its method hands on; one that segments keeps only its outputs."""
-    method = METHODS.get(source.recipe.method)
-    return ("encoder", "decoder") if method is None else method.transferred
+    name = source.recipe.method
+    return method(name).hands_on if is_pretraining(name) else ("encoder", "decoder")

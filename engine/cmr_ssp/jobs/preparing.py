@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import psutil
 import torch
 
 from cmr_ssp.devices import (
@@ -20,18 +16,18 @@ from cmr_ssp.devices import (
     lacks_bfloat16,
     make_fabric,
 )
-from cmr_ssp.errors import CohortError, DeviceError, Problem, RecipeError
+from cmr_ssp.errors import DeviceError, Problem, RecipeError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStarted, ignore_events
 from cmr_ssp.jobs.estimating import at_once, estimate_memory, estimate_seconds, may_not_fit, out_of_memory
-from cmr_ssp.jobs.lifecycle import guarded, is_exhausted, release_memory
+from cmr_ssp.jobs.lifecycle import is_exhausted, release_memory
 from cmr_ssp.jobs.notices import single_precision, unsure_of_heart
-from cmr_ssp.recipes import DinoRecipe, Recipe, SegmentationRecipe
+from cmr_ssp.jobs.settings import Settings
+from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.samples.bank.slices import SliceBank
-from cmr_ssp.subjects import Cohort, Role, Split, Subject
-from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split
-from cmr_ssp.team import Team, process_number
+from cmr_ssp.subjects import Split, Subject
+from cmr_ssp.team import Team
 from cmr_ssp.training import (
     ALONE,
     MemoryNeed,
@@ -48,84 +44,15 @@ if TYPE_CHECKING:
 _R = TypeVar("_R", bound=Recipe)
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a training job is carried out, apart from its recipe.
+def resolved(recipe: _R, device: torch.device, team: Team | None = None, threads: int | None = None) -> _R:
+    """Write down the precision and the number of threads that will be used, so that resuming repeats them.
 
-    Attributes
-    ----------
-    device : str
-        ``auto``, ``cpu``, ``cuda`` or ``mps``.
-    max_minutes : float or None
-        End in this time, everything included: the number of updates is planned while training, again and
-        again.
-    bank_folder : Path or None
-        Where slice banks are kept; the user's cache folder unless given.
-    devices : int or None
-        Processes that train together on each machine; as many as torchrun or SLURM started, or one, unless
-        given.
-    from_command_line : bool
-        Whether the command line of this process may be run again for the other devices. Only `cmr-ssp`
-        says so: anywhere else, as in napari, this would start the whole program again.
-    started : float or None
-        Reading of `time.perf_counter` from which `max_minutes` counts; from the job's start unless given.
+    A number of threads that is asked for goes before the recipe's.
     """
-
-    device: str = "auto"
-    max_minutes: float | None = None
-    bank_folder: Path | None = None
-    devices: int | None = None
-    from_command_line: bool = False
-    started: float | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse a time limit that never comes.
-
-        Raises
-        ------
-        RecipeError
-            Where `max_minutes` is no finite number above 0.
-        """
-        if self.max_minutes is not None and not 0 < self.max_minutes < math.inf:
-            what = f"{self.max_minutes} minutes are no time limit"
-            raise RecipeError.of("--max-minutes", what, "Give a number above 0, or leave it out.")
-
-
-def split_for(cohort: Cohort, *candidates: Split | None) -> Split:
-    """Return the first split that knows the cohort, or draw one: a quarter of the labelled subjects test.
-
-    Raises
-    ------
-    CohortError
-        Where the first candidate, which somebody asked for, names none of the subjects.
-    """
-    ids = {subject.id for subject in cohort.subjects}
-    for candidate in candidates:
-        if candidate is not None and ids & set(candidate.roles):
-            return candidate
-    if candidates and candidates[0] is not None:
-        remedy = "Give a split of this cohort, or none."
-        raise CohortError.of(cohort.root, "the split names none of its subjects", remedy)
-    return draw_split(cohort.subjects, test=DEFAULT_TEST_FRACTION)
-
-
-def with_role(cohort: Cohort, split: Split, *roles: Role) -> tuple[Subject, ...]:
-    """Return the cohort's subjects that have one of the roles."""
-    return tuple(subject for subject in cohort.subjects if split.role(subject.id) in roles)
-
-
-def require(subjects: Sequence[Subject], cohort: Cohort, what: str, remedy: str) -> None:
-    """Refuse to go on without subjects."""
-    if not subjects:
-        raise CohortError(Problem(str(cohort.root), what, remedy))
-
-
-def resolved(recipe: _R, device: torch.device, team: Team | None = None) -> _R:
-    """Write down the precision and the number of threads that will be used, so that resuming repeats them."""
     precision = choose_precision(recipe.precision, device)
     # Processes of one machine share its processors; torchrun has seen to that already.
     shared = team.devices if team is not None and not team.started else 1
-    threads = recipe.threads or max(1, torch.get_num_threads() // shared)
+    threads = threads or recipe.threads or max(1, torch.get_num_threads() // shared)
     return recipe.model_copy(update={"precision": precision, "threads": threads})
 
 
@@ -152,6 +79,10 @@ class Workplace:
         started = time.perf_counter() if settings.started is None else settings.started
         return cls(settings, on_event, cancel or Cancel(), device, started, team, ALONE)
 
+    def resolved(self, recipe: _R) -> _R:
+        """Return a new run's recipe with the precision and the number of threads that will be used."""
+        return resolved(recipe, self.device, self.team, self.settings.threads)
+
     def launched(self, recipe: _R) -> tuple[_R, Fabric]:
         """Start the other processes, where several devices are asked for; all have the first one's recipe.
 
@@ -167,7 +98,7 @@ class Workplace:
             remedy = "Use `cmr-ssp pretrain` or `cmr-ssp finetune` with --devices."
             what = "several processes can be started from the command line alone"
             raise DeviceError.of(f"{self.team.devices} devices", what, remedy)
-        fabric = make_fabric(self.device, recipe.precision, self.team, freezes=_freezes(recipe))
+        fabric = make_fabric(self.device, recipe.precision, self.team, freezes=recipe.freezes)
         fabric.launch()
         self.device, self.processes = fabric.device, Processes(fabric)
         return self.processes.from_first(recipe), fabric
@@ -271,68 +202,9 @@ class Workplace:
         return dict(describe_machine(self.device, precision)) | {"processes": self.team.count}
 
 
-def training_job(
-    body: Callable[[Workplace], Outcome],
-    run: Run,
-    settings: Settings | None,
-    on_event: OnEvent,
-    cancel: Cancel | None,
-    *,
-    resume: bool,
-) -> Outcome:
-    """Train, guarded; of several processes the first alone works in the run's folder and reports.
-
-    Raises
-    ------
-    CmrSspError
-        What went wrong, after it was reported.
-    """
-
-    def prepare_and_train() -> Outcome:
-        work = Workplace.of(settings, on_event, cancel)
-        try:
-            outcome = body(work)
-            work.processes.wait()  # a process that ends early would look like one that failed
-        except BaseException as error:
-            if work.team.count > 1 and not work.team.started:
-                _end_partners()
-            if work.team.count > 1 and _is_lost(error):
-                what = "lost another process, which ended, was stopped or cannot be reached"
-                remedy = "See what that one said; then continue with --resume."
-                raise DeviceError.of(f"process {work.team.number}", what, remedy) from error
-            raise
-        return outcome
-
-    if process_number():
-        return guarded(prepare_and_train, ignore_events)
-    return guarded(prepare_and_train, on_event, run, resume=resume)
-
-
-def _end_partners() -> None:
-    """End the processes that this one started: one that was stopped would stay for ever."""
-    for partner in psutil.Process().children(recursive=True):
-        with suppress(psutil.Error):
-            partner.kill()
-
-
-_OF_LOST = ("gloo", "nccl", "connection closed", "connection reset", "timed out", "pair closure")
-
-
-def _is_lost(error: BaseException) -> bool:
-    """Tell whether a process could not reach another; the libraries have no error of their own for it."""
-    return isinstance(error, RuntimeError) and any(word in str(error).lower() for word in _OF_LOST)
-
-
 def _require_divisible(recipe: Recipe, team: Team) -> None:
     parts = {"batch_size": recipe.batch_size, "micro_batch": recipe.micro_batch or team.count}
     for name, size in parts.items():
         if size % team.count:
             what = f"{size} slices cannot be divided among {team.count} processes"
             raise RecipeError.of(name, what, f"Choose a multiple of {team.count}, or other --devices.")
-
-
-def _freezes(recipe: Recipe) -> bool:
-    """Tell whether a part of the network is frozen for a while."""
-    if isinstance(recipe, DinoRecipe):
-        return recipe.freeze_last_layer > 0
-    return isinstance(recipe, SegmentationRecipe) and recipe.freeze_encoder > 0

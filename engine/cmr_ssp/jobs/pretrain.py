@@ -5,17 +5,12 @@ from __future__ import annotations
 from cmr_ssp.errors import RecipeError, RunError
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.jobs.notices import tell
-from cmr_ssp.jobs.preparing import (
-    Settings,
-    Workplace,
-    require,
-    resolved,
-    split_for,
-    training_job,
-    with_role,
-)
+from cmr_ssp.jobs.partners import training_job
+from cmr_ssp.jobs.preparing import Workplace
+from cmr_ssp.jobs.roles import require, split_for, with_role
+from cmr_ssp.jobs.settings import Settings
 from cmr_ssp.jobs.unchanged import images_of, require_unchanged, seen
-from cmr_ssp.pretraining import make_objective
+from cmr_ssp.methods.objective import make_objective
 from cmr_ssp.recipes import PretrainRecipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.subjects import Cohort, Role, Split
@@ -110,4 +105,4 @@ def _recipe(
         raise RunError.of(run.folder, "is no pretraining run", "Continue it with `cmr-ssp finetune`.")
     if asked is None:
         raise RecipeError.of(run.folder, "has no recipe", "Give a preset or a recipe.")
-    return resolved(asked, work.device, work.team)
+    return work.resolved(asked)

@@ -9,8 +9,7 @@ from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, ignore_
 from cmr_ssp.files import open_stack
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import tell, unsure_of_heart
-from cmr_ssp.prediction import Reconstruction, load_rebuilder, rebuild
-from cmr_ssp.prediction.reconstruct import check_choice
+from cmr_ssp.methods.mim.reconstruct import Reconstruction, check_choice, load_rebuilder, rebuild
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Subject
 
@@ -36,7 +35,7 @@ def reconstruct(
     subject : Subject
         Whose cine; labels are not looked at.
     frame, slices, seed, hidden
-        As for `cmr_ssp.prediction.rebuild`.
+        As for `cmr_ssp.methods.mim.reconstruct.rebuild`.
     device, on_event, cancel
         As for `cmr_ssp.jobs.pretrain`.
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import torch
-
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import OutputError, Severity
@@ -33,7 +31,7 @@ class Scorer:
 
     @classmethod
     def of(cls, run: Run, device: str, on_event: OnEvent = ignore_events) -> Scorer:
-        """Load the last checkpoint of a run; use as many threads as its recipe says.
+        """Load the last checkpoint of a run.
 
         Raises
         ------
@@ -43,7 +41,6 @@ class Scorer:
         split = run.split()
         segmenter = load_segmenter(run.last, choose_device(device))
         tell(segmenter.problems, on_event)
-        torch.set_num_threads(segmenter.recipe.threads or torch.get_num_threads())
         checkpoint, *ancestors = lineage(run, segmenter.provenance)
         return cls(segmenter, split, checkpoint, frozenset([checkpoint, *ancestors]))
 

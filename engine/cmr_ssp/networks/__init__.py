@@ -1,20 +1,13 @@
-"""The U-Net and the heads of pretraining, encoder and decoder apart so that each can be transferred."""
+"""The U-Net, encoder and decoder apart so that each can be transferred, and an encoder with a head."""
 
-from cmr_ssp.networks.heads import (
-    PooledEncoder,
-    ProjectionHead,
-    PrototypeHead,
-    pooled_features,
-)
 from cmr_ssp.networks.norms import share_norms
+from cmr_ssp.networks.pooled import PooledEncoder, pooled_features
 from cmr_ssp.networks.unet import Decoder, Encoder, UNet, fold_norms
 
 __all__ = [
     "Decoder",
     "Encoder",
     "PooledEncoder",
-    "ProjectionHead",
-    "PrototypeHead",
     "UNet",
     "fold_norms",
     "pooled_features",

@@ -4,32 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import yaml
 from pydantic import ValidationError
 
 from cmr_ssp.errors import Problem, RecipeError
 from cmr_ssp.plain_yaml import load_yaml
+from cmr_ssp.recipes import registry
 from cmr_ssp.recipes.models import ContradictionError, Recipe
-from cmr_ssp.recipes.pretraining import DinoRecipe, MimRecipe, PclRecipe, PretrainRecipe, SimclrRecipe
 from cmr_ssp.recipes.segmentation import SegmentationRecipe
 
-_PRETRAINING: Mapping[str, type[PretrainRecipe]] = {
-    "mim": MimRecipe,
-    "simclr": SimclrRecipe,
-    "pcl": PclRecipe,
-    "dino": DinoRecipe,
-}
-PRETRAINING = tuple(_PRETRAINING)
-"""The pretraining methods; the usual one first."""
-
-_MODELS: Mapping[str, type[Recipe]] = {
-    **_PRETRAINING,
-    "finetune": SegmentationRecipe,
-    "scratch": SegmentationRecipe,
-}
+_RecipeT = TypeVar("_RecipeT", bound=Recipe)
+_TRAINING: Mapping[str, type[Recipe]] = {"finetune": SegmentationRecipe, "scratch": SegmentationRecipe}
 _REMOVED = {
     "teacher.buffers_follow": "The teacher keeps its own running statistics. Pretrain a run that has it anew."
 }
@@ -39,13 +28,18 @@ _PRESETS = resources.files("cmr_ssp.recipes") / "presets"
 
 
 def preset_names() -> tuple[str, ...]:
-    """Return the names of the shipped presets, such as ``mim/paper``."""
-    folders = sorted((entry for entry in _PRESETS.iterdir() if entry.is_dir()), key=lambda f: f.name)
+    """Return the names of the shipped presets, such as ``mim/paper``, by method and name."""
     return tuple(
-        f"{folder.name}/{file.name.removesuffix('.yaml')}"
-        for folder in folders
-        for file in sorted(folder.iterdir(), key=lambda f: f.name)
+        f"{name}/{file.name.removesuffix('.yaml')}"
+        for name, folder in sorted(_preset_folders().items())
+        for file in sorted(folder.iterdir(), key=lambda file: file.name)
+        if file.name.endswith(".yaml")
     )
+
+
+def _preset_folders() -> dict[str, Traversable]:
+    of_training = {name: _PRESETS / name for name in _TRAINING}
+    return of_training | {method.name: method.presets for method in registry.methods()}
 
 
 def preset_purpose(name: str) -> str:
@@ -59,8 +53,28 @@ def preset_purpose(name: str) -> str:
     return _preset_text(name).partition("\n")[0].removeprefix("#").strip()
 
 
+@overload
 def load_recipe(
-    source: str | Path, settings: Iterable[str] = (), *, methods: Iterable[str] = tuple(_MODELS)
+    source: str | Path, settings: Iterable[str] = (), *, methods: Iterable[str] | None = None
+) -> Recipe: ...
+
+
+@overload
+def load_recipe(
+    source: str | Path,
+    settings: Iterable[str] = (),
+    *,
+    kind: type[_RecipeT],
+    methods: Iterable[str] | None = None,
+) -> _RecipeT: ...
+
+
+def load_recipe(
+    source: str | Path,
+    settings: Iterable[str] = (),
+    *,
+    kind: type[Recipe] = Recipe,
+    methods: Iterable[str] | None = None,
 ) -> Recipe:
     """Read a recipe and apply settings to it.
 
@@ -70,8 +84,10 @@ def load_recipe(
         A preset's name as a string, or the path of a YAML file.
     settings : iterable of str
         ``key=value`` pairs; a dotted key reaches into a group, as in ``optimiser.learning_rate=0.01``.
-    methods : iterable of str
-        The methods that are of use here.
+    kind : type of Recipe
+        What the recipe has to be, such as `PretrainRecipe`; any unless given.
+    methods : iterable of str, optional
+        The methods that are allowed; all of that kind unless given.
 
     Raises
     ------
@@ -87,26 +103,55 @@ def load_recipe(
         raise RecipeError.of(source, "holds no settings", "Start from `cmr-ssp recipe show mim/paper`.")
     for setting in settings:
         _apply(tree, setting)
-    return parse_recipe(tree, str(source), methods=methods)
+    return parse_recipe(tree, str(source), kind=kind, methods=methods)
 
 
-def parse_recipe(tree: Mapping[str, Any], where: str, *, methods: Iterable[str] = tuple(_MODELS)) -> Recipe:
-    """Validate settings that were read from somewhere.
+@overload
+def parse_recipe(tree: Mapping[str, Any], where: str, *, methods: Iterable[str] | None = None) -> Recipe: ...
+
+
+@overload
+def parse_recipe(
+    tree: Mapping[str, Any], where: str, *, kind: type[_RecipeT], methods: Iterable[str] | None = None
+) -> _RecipeT: ...
+
+
+def parse_recipe(
+    tree: Mapping[str, Any],
+    where: str,
+    *,
+    kind: type[Recipe] = Recipe,
+    methods: Iterable[str] | None = None,
+) -> Recipe:
+    """Validate settings that were read from somewhere; `where` names the source in errors.
 
     Raises
     ------
     RecipeError
-        With every fault that was found; `where` names the source in it.
+        With every fault that was found.
     """
-    method, allowed = tree.get("method"), tuple(methods)
-    if method not in allowed:
-        remedy = f"Use a recipe whose method is {' or '.join(allowed)}."
-        raise RecipeError.of(where, f"has the method {method!r}, which is of no use here", remedy)
+    model = _model(tree.get("method"), where, kind, methods)
     try:
-        return _MODELS[str(method)].model_validate(tree)
+        return model.model_validate(tree)
     except ValidationError as error:
         problems = [problem for fault in error.errors() for problem in _problems(where, fault)]
         raise RecipeError(*problems) from None
+
+
+def _model(name: object, where: str, kind: type[Recipe], methods: Iterable[str] | None) -> type[Recipe]:
+    """Return the class of a method's recipes, where that method is allowed."""
+    known = {method.name: method.recipe for method in registry.methods()} | dict(_TRAINING)
+    if not isinstance(name, str) or name not in known:
+        remedy = f"Choose one of {', '.join(known)}, or install the package that provides it."
+        raise RecipeError(
+            Problem(where, f"its method {name!r} is unknown", remedy), *registry.method_problems()
+        )
+    allowed = known if methods is None else list(methods)
+    if name not in allowed or not issubclass(known[name], kind):
+        fitting = [other for other in allowed if other in known and issubclass(known[other], kind)]
+        remedy = f"Use a recipe whose method is {' or '.join(fitting)}."
+        raise RecipeError.of(where, f"has the method {name!r}, which is of no use here", remedy)
+    return known[name]
 
 
 def recipe_yaml(recipe: Recipe) -> str:
@@ -118,7 +163,8 @@ def _preset_text(name: str) -> str:
     if name not in preset_names():
         remedy = f"Choose one of {', '.join(preset_names())}, or give a file with --recipe."
         raise RecipeError.of(name, "is no preset", remedy)
-    return (_PRESETS / f"{name}.yaml").read_text()
+    method, _, variant = name.partition("/")
+    return (_preset_folders()[method] / f"{variant}.yaml").read_text(encoding="utf-8")
 
 
 def _apply(tree: dict[str, Any], setting: str) -> None:

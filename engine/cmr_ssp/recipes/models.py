@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -181,6 +181,9 @@ def blur_radius_px(sigma_px: float) -> int:
 class Recipe(Settings):
     """All settings of a run: what every method shares."""
 
+    compares_batch: ClassVar[bool] = False
+    """Whether the loss compares the slices of a batch with one another, so that micro-batches change it."""
+
     method: str
     epochs: Count | None = Field(
         None, title="Epochs", description="Passes over the slices; give this or updates"
@@ -219,6 +222,11 @@ class Recipe(Settings):
     optimiser: Optimiser = Field(Optimiser(), title="Optimiser")
     schedule: Schedule = Field(Schedule(), title="Schedule")
     seeds: Seeds = Field(Seeds(), title="Seeds set apart")
+
+    @property
+    def freezes(self) -> bool:
+        """Whether a part of the network is frozen for a while."""
+        return False
 
     @property
     def weights_seed(self) -> int:

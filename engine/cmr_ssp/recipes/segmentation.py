@@ -61,6 +61,11 @@ class SegmentationRecipe(Recipe):
         """What the subjects of a label budget are drawn with."""
         return self.seed if self.seeds.subset is None else self.seeds.subset
 
+    @property
+    def freezes(self) -> bool:
+        """Whether the encoder is frozen for a while."""
+        return self.freeze_encoder > 0
+
     def with_subset_seed(self, seed: int) -> SegmentationRecipe:
         """Return the recipe with another seed of the label budget's subjects."""
         if seed == self.subset_seed:

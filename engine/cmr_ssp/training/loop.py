@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
-
-from cmr_ssp.errors import Problem, RunError
+from cmr_ssp.errors import RunError
 from cmr_ssp.events import (
     Cancel,
     Cancelled,
@@ -21,34 +19,17 @@ from cmr_ssp.events import (
     Noticed,
     OnEvent,
     Outcome,
-    ReconstructionReady,
     UpdateFinished,
 )
 from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Provenance, Run, data_id, run_id
-from cmr_ssp.runs.records import forget_records
 from cmr_ssp.training.freed_memory import keeping_freed_memory
 from cmr_ssp.training.order import TrainingLength
 from cmr_ssp.training.pacing import Pace, TimeLimit
 from cmr_ssp.training.stepper import Objective, Stepper
+from cmr_ssp.training.tally import Tally
 from cmr_ssp.training.validation import Validation
 from cmr_ssp.weights import Checkpoint, load_checkpoint, save_checkpoint
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What the loop remembers between updates; stored with a checkpoint, so that resuming is exact."""
-
-    update: int = 0
-    loss_sum: float = 0.0  # since the last row of the history
-    loss_count: int = 0
-    since_save_sum: float = 0.0  # since the network was compared with the best one
-    since_save_count: int = 0
-    best: float | None = None
-    best_validated: bool = False
-    precision: dict[str, Any] = field(default_factory=dict)  # the scale of gradients in half precision
-    planned_at: int = 0  # under a time limit; see `TrainingLength`
-    progress_then: float | None = None
 
 
 def train(
@@ -112,7 +93,7 @@ class _Loop:
         length = TrainingLength.of(recipe, len(objective.samples))
         self._stepper = Stepper(objective, recipe, length, fabric)
         self._processes = self._stepper.processes
-        self._tally = _Tally()
+        self._tally = Tally()
         self._scores: dict[str, float] = {}
         self._ids = {"run": run_id(recipe, provenance), "data": data_id(provenance)}
         by_epochs = recipe.validate_at == "epoch"
@@ -185,13 +166,13 @@ class _Loop:
             self._stepper.length = self._length.planned(done, updates)
 
     def _record(self) -> None:
-        """Keep a reconstruction where one is due; one that is there already is made again, all the same."""
+        """Have the objective keep what is due; what is there already is made again, all the same."""
         if not self._processes.first:
             return
-        path = self._objective.record(self._run, self._tally.update, self._length)
+        event = self._objective.record(self._run, self._tally.update, self._length)
         self._objective.network.train()
-        if path is not None:
-            self._on_event(ReconstructionReady(path, self._tally.update))
+        if event is not None:
+            self._on_event(event)
 
     def _is_saved(self) -> bool:
         """Whether a checkpoint follows the last update."""
@@ -205,39 +186,22 @@ class _Loop:
         return self._is_saved()
 
     def _count(self, loss: float) -> None:
-        tally = self._tally
         if not math.isfinite(loss):
             remedy = "Lower optimiser.learning_rate or set optimiser.max_gradient_norm."
-            what = f"the loss became {loss} at update {tally.update + 1}"
+            what = f"the loss became {loss} at update {self._tally.update + 1}"
             raise RunError.of(self._run.folder, what, remedy)
-        tally.update += 1
-        tally.loss_sum += loss
-        tally.loss_count += 1
-        tally.since_save_sum += loss
-        tally.since_save_count += 1
+        self._tally.count(loss)
 
     def _conclude(self, cancel: Cancel) -> None:
         """Validate, record, and write the checkpoints, as far as they are due."""
         compared = self._is_compared()
         validated = self._validated(cancel) if compared else {}
-        best = compared and self._is_best(validated)
+        best = compared and self._tally.is_best(validated, self._objective.rank)
         self._write_row(validated)
         if best:
             self._save(self._run.best)
         if best or self._is_saved():
             self._save()
-
-    def _is_best(self, validated: Mapping[str, float]) -> bool:
-        """Compare with the best network so far; where nothing was validated, the loss decides."""
-        tally = self._tally
-        mean_loss = tally.since_save_sum / tally.since_save_count
-        tally.since_save_sum, tally.since_save_count = 0.0, 0
-        score = next(iter(validated.values()), self._objective.rank(mean_loss))
-        comparable = bool(validated) or not tally.best_validated  # a limit may have ended the validations
-        if tally.best is not None and not (comparable and score > tally.best):
-            return False
-        tally.best, tally.best_validated = score, bool(validated)
-        return True
 
     def _validated(self, cancel: Cancel, *, trial: bool = False) -> dict[str, float]:
         if self._recipe.validate_at == "never":
@@ -246,10 +210,8 @@ class _Loop:
 
     def _write_row(self, validated: dict[str, float]) -> None:
         tally = self._tally
-        if tally.loss_count:
-            mean = {"loss": tally.loss_sum / tally.loss_count}
-            self._scores = mean | self._objective.observed() | validated
-        tally.loss_sum, tally.loss_count = 0.0, 0
+        if (mean_loss := tally.take_mean_loss()) is not None:
+            self._scores = {"loss": mean_loss} | self._objective.observed() | validated
         epoch = self._length.epoch(tally.update - 1) + 1
         rate = self._stepper.optimiser.param_groups[0]["lr"]
         row = {"epoch": epoch, "update": tally.update} | self._ids | {"learning_rate": rate} | self._scores
@@ -262,11 +224,10 @@ class _Loop:
 
     def _warn(self) -> None:
         """Say once what the objective is concerned about."""
-        concern = self._objective.concern()
+        concern = self._objective.concern(self._run)
         if concern is not None and not self._warned:
             self._warned = True
-            remedy = "Stop and start anew with another learning rate or temperature, or go on and compare."
-            self._on_event(Noticed(Problem(str(self._run.folder), concern, remedy)))
+            self._on_event(Noticed(concern))
 
     def _save(self, path: Path | None = None) -> None:
         if not self._processes.first:
@@ -300,7 +261,7 @@ class _Loop:
         checkpoint = load_checkpoint(self._run.last)
         self._objective.network.load_state_dict(checkpoint.network)
         self._stepper.optimiser.load_state_dict(dict(checkpoint.optimiser))
-        tally = self._tally = _Tally(**checkpoint.tally)
+        tally = self._tally = Tally(**checkpoint.tally)
         self._stepper.length = replace(
             self._length, planned_at=tally.planned_at, progress_then=tally.progress_then
         )
@@ -309,7 +270,7 @@ class _Loop:
         if self._processes.first:
             rows = [row for row in self._run.read_history() if int(row["update"]) <= self._tally.update]
             self._run.write_history(rows)
-            forget_records(self._run, after=self._tally.update)
+            self._objective.forget(self._run, after=self._tally.update)
             if self._tally.update < self._length.updates:
                 self._run.scores.unlink(missing_ok=True)  # of weights that are about to change
         self._processes.wait()  # nobody may read a checkpoint that the first has already replaced

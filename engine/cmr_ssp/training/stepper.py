@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from cmr_ssp.errors import RunError
-from cmr_ssp.events import Cancel
+from cmr_ssp.errors import Problem, RunError
+from cmr_ssp.events import Cancel, Event
 from cmr_ssp.networks import share_norms
 from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Run
@@ -63,21 +62,25 @@ class Objective(ABC):
         """Return what else the history should show of the last update."""
         return {}
 
-    def concern(self) -> str | None:
-        """Return what the user should know about how the training goes, None where all is well."""
+    def concern(self, run: Run) -> Problem | None:
+        """Return a warning about how the training goes, None where all is well; reported once a run."""
+        del run
         return None
 
     def rank(self, mean_loss: float) -> float:
         """Return how good the network is where nothing is validated: higher is better."""
         return -mean_loss
 
-    def record(self, run: Run, update: int, length: TrainingLength) -> Path | None:
-        """Keep in the run how the network does after so many updates, if that is due; return the file.
+    def record(self, run: Run, update: int, length: TrainingLength) -> Event | None:
+        """Keep in the run how the network does after so many updates, if that is due; return what to report.
 
         What is kept after an update is a function of the network alone, and the network stays as it is.
         """
         del run, update, length
         return None
+
+    def forget(self, run: Run, after: int) -> None:  # noqa: B027 - may stay empty
+        """Remove from the run what `record` kept of later updates, which are about to be done again."""
 
     def validate(self, cancel: Cancel) -> dict[str, float]:
         """Return what is measured on validation subjects; empty where there are none.

@@ -13,7 +13,7 @@ from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.scene.exams import Exam
 
 if TYPE_CHECKING:
-    from cmr_ssp.prediction import Reconstruction
+    from cmr_ssp.methods.mim.reconstruct import Reconstruction
 
     from napari_cmr_ssp.panels.reconstructions.view import ReconstructionView
 

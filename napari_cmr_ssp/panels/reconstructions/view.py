@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cmr_ssp.recipes import is_pretraining, method
 from psygnal import Signal
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
@@ -23,7 +24,7 @@ from qtpy.QtWidgets import (
 from napari_cmr_ssp.scene.layers import ERROR, INPUT, MASKED, REBUILT
 
 if TYPE_CHECKING:
-    from cmr_ssp.prediction import Reconstruction
+    from cmr_ssp.methods.mim.reconstruct import Reconstruction
     from cmr_ssp.runs import Records, RunSummary
 
 
@@ -98,7 +99,7 @@ class ReconstructionView(QWidget):
         chosen = self.run.currentData()
         self.run.clear()
         for run in runs:
-            if run.method == "mim" and run.has_checkpoint:
+            if is_pretraining(run.method) and method(run.method).rebuilds and run.has_checkpoint:
                 self.run.addItem(run.name, str(run.folder))
         self.run.setCurrentIndex(max(0, self.run.findData(chosen)))
         for button in (self.rebuild, self.over):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from cmr_ssp.errors import Problem
-from cmr_ssp.recipes import PRETRAINING
+from cmr_ssp.recipes import is_pretraining
 from cmr_ssp.runs import RunSummary
 
 from napari_cmr_ssp.context import Context
@@ -76,7 +76,7 @@ class RunsController:
             return
         plan = work.TrainingPlan(cohort, self._session.split, None, run.folder, {})
         self._desk.compute(
-            work.training_job(plan, self._preferences.now, pretrains=run.method in PRETRAINING)
+            work.training_job(plan, self._preferences.now, pretrains=is_pretraining(run.method))
         )
 
     def score(self, run: RunSummary) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cmr_ssp.evaluation import Score
-from cmr_ssp.recipes import PRETRAINING
+from cmr_ssp.recipes import is_pretraining
 from cmr_ssp.runs import RunSummary
 from psygnal import Signal, SignalInstance
 from qtpy.QtCore import Qt
@@ -114,7 +114,7 @@ class RunsView(QWidget):
         """Show the 3D Dice of a run; a pretraining has none."""
         self.scores.show(scores)
         name = html.escape(run.name)
-        if run.method in PRETRAINING:
+        if is_pretraining(run.method):
             self.about.setText(f"<b>{name}</b> is a pretraining: start a training from it under Train.")
             return
         none = "" if self.scores.rows else ": not scored yet"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cmr_ssp.errors import Problem
-from cmr_ssp.recipes import PRETRAINING
+from cmr_ssp.recipes import is_pretraining, method, methods
 from cmr_ssp.runs import RunSummary
 from psygnal import Signal
 from qtpy.QtCore import Qt
@@ -24,7 +24,6 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cmr_ssp.panels.train.curves import Curves
-from napari_cmr_ssp.panels.train.methods import METHODS
 from napari_cmr_ssp.panels.train.recipe_form import RecipeForm
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
@@ -125,8 +124,8 @@ class TrainView(QWidget):
         self.source.clear()
         self.source.addItem(_FROM_SCRATCH, None)
         for run in runs:
-            if run.method in PRETRAINING and run.has_checkpoint:
-                about = f"{METHODS[run.method].short}, {run.update} updates"
+            if is_pretraining(run.method) and run.has_checkpoint:
+                about = f"{method(run.method).short}, {run.update} updates"
                 self.source.addItem(f"{run.name} ({about})", str(run.folder))
         self.source.blockSignals(False)
 
@@ -189,9 +188,9 @@ class TrainView(QWidget):
 
 def _method_box() -> QComboBox:
     box = QComboBox()
-    for key, words in METHODS.items():
-        box.addItem(words.title, key)
-        tip = f"<p>{words.learns}</p>"  # rich text wraps
+    for each in methods():
+        box.addItem(each.title, each.name)
+        tip = f"<p>{each.learns}</p>"  # rich text wraps
         box.setItemData(box.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
     return box
 

@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.pretraining.contrastive import ContrastiveObjective
-from cmr_ssp.recipes import PclRecipe
+from cmr_ssp.methods.contrastive.objective import ContrastiveObjective
+from cmr_ssp.methods.pcl.recipe import PclRecipe
 
 _LARGEST_DENOMINATOR = 10_000  # of the threshold, whose decimals are exact so
 
@@ -42,7 +42,7 @@ class PclObjective(ContrastiveObjective[PclRecipe]):
 
     def positives(self, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which views are of alike places, of whichever subjects."""
-        records = self._bank.index[samples]
+        records = self.bank.index[samples]
         slices, n_slices = (records[name].astype(np.int64) for name in ("slice", "n_slices"))
-        exact = self._recipe.positions == "exact"
-        return alike_positions(slices, n_slices, self._recipe.threshold, exact=exact)
+        exact = self.recipe.positions == "exact"
+        return alike_positions(slices, n_slices, self.recipe.threshold, exact=exact)

@@ -3,133 +3,30 @@
 from __future__ import annotations
 
 import math
-from copy import deepcopy
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
-from cmr_ssp.networks import (
-    Encoder,
-    PooledEncoder,
-    PrototypeHead,
-    pooled_features,
-)
-from cmr_ssp.pretraining.objective import PretrainObjective
-from cmr_ssp.recipes import DinoRecipe, Teacher
+from cmr_ssp.errors import Problem
+from cmr_ssp.methods.dino.loss import dino_loss, teacher_temperature, teacher_word
+from cmr_ssp.methods.dino.network import N_GLOBAL, DinoNetwork
+from cmr_ssp.methods.dino.recipe import DinoRecipe
+from cmr_ssp.methods.objective import PretrainObjective
+from cmr_ssp.runs import Run
 from cmr_ssp.training import ALONE, Processes, TrainingLength
 
-_N_GLOBAL = 2
+_REMEDY = "Stop and start anew with another learning rate or temperature, or go on and compare."
 _COLLAPSED = 0.02  # of what the outputs could tell at most; a network that learns is far above
-
-
-def dino_loss(student: Tensor, teacher: Tensor, centre: Tensor, temperatures: tuple[float, float]) -> Tensor:
-    """Return the cross-entropy between the teacher's word on a view and the student's on every other view.
-
-    Parameters
-    ----------
-    student : Tensor, shape (view, batch, output)
-        The global views come first.
-    teacher : Tensor, shape (global view, batch, output)
-        Of the same global views.
-    centre : Tensor, shape (output,)
-        Subtracted from the teacher's outputs.
-    temperatures : tuple of float
-        Of student and teacher.
-    """
-    log_p = functional.log_softmax(student.float() / temperatures[0], dim=-1)
-    q = teacher_word(teacher, centre, temperatures[1])
-    # (global view, view): all pairs at once, then without those of a view with itself
-    pairs = -torch.einsum("gbk,vbk->gv", q, log_p) / student.shape[1]
-    others = ~torch.eye(*pairs.shape, dtype=torch.bool, device=pairs.device)
-    return pairs[others].mean()
-
-
-def teacher_word(teacher: Tensor, centre: Tensor, temperature: float) -> Tensor:
-    """Return the teacher's probabilities, centred and sharpened."""
-    return functional.softmax((teacher.float() - centre) / temperature, dim=-1)
-
-
-def teacher_temperature(settings: Teacher, update: int, length: TrainingLength) -> float:
-    """Return the temperature at a 0-based update: it climbs evenly until the warm-up's last step.
-
-    Parameters
-    ----------
-    settings : Teacher
-        The temperatures, how long the warm-up is, and whether its steps are epochs or updates.
-    update : int
-        Counts from 0.
-    length : TrainingLength
-        Of the whole training.
-    """
-    total = length.epochs if settings.warmup_per == "epoch" else length.updates
-    step, steps = length.progress(update, settings.warmup_per) * total, round(settings.warmup * total)
-    if step >= steps:
-        return settings.temperature
-    first, last = settings.first_temperature, settings.temperature
-    return first + (last - first) * min(1.0, step / max(1, steps - 1))
-
-
-class DinoNetwork(nn.Module):
-    """Student (`encoder`, `head`), teacher, the centre, and what was last observed of them.
-
-    Parameters
-    ----------
-    recipe : DinoRecipe
-        Sizes, and what the teacher starts from.
-    """
-
-    centre: Tensor
-    watched: Tensor
-
-    def __init__(self, recipe: DinoRecipe) -> None:
-        super().__init__()
-        student = _student(recipe)
-        self.encoder, self.head = student.encoder, student.head
-        self.teacher = deepcopy(student) if recipe.teacher.starts_as_copy else _student(recipe)
-        self.teacher.requires_grad_(False)
-        self.register_buffer("centre", torch.zeros(recipe.head.outputs))
-        self.register_buffer("watched", torch.zeros(2))  # entropy, information; kept to resume exactly
-
-    def forward(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the outputs of student (view, batch, output) and teacher (global view, batch, output).
-
-        The views, each (batch, 1, row, column), begin with the two global ones; the others are of one size.
-        """
-        together = torch.cat(views[:_N_GLOBAL])
-        pooled = [pooled_features(self.encoder, together)]
-        if len(views) > _N_GLOBAL:
-            pooled.append(pooled_features(self.encoder, torch.cat(views[_N_GLOBAL:])))
-        student = self.head(torch.cat(pooled))
-        with torch.no_grad():
-            teacher = self.teacher(together)
-        return student.unflatten(0, (len(views), -1)), teacher.unflatten(0, (_N_GLOBAL, -1))
-
-    @torch.no_grad()
-    def move_teacher(self, momentum: float) -> None:
-        """Bring the teacher's weights a step closer to the student's; its running statistics are its own."""
-        student = (*self.encoder.parameters(), *self.head.parameters())
-        for mine, theirs in zip(self.teacher.parameters(), student, strict=True):
-            mine.lerp_(theirs.detach(), 1 - momentum)
-
-
-def _student(recipe: DinoRecipe) -> PooledEncoder:
-    channels, head = recipe.network.channels, recipe.head
-    return PooledEncoder(
-        Encoder(channels), PrototypeHead(channels[-1], head.hidden, head.bottleneck, head.outputs)
-    )
 
 
 class DinoObjective(PretrainObjective[DinoRecipe]):
     """Trains the encoder to say the same of a small part of a slice as of the whole."""
 
-    transferred = ("encoder",)
-
     def make_network(self) -> nn.Module:
         """Return student and teacher with their heads."""
-        recipe = self._recipe
+        recipe = self.recipe
         self._pair = DinoNetwork(recipe)
         self._temperature = recipe.teacher.first_temperature
         self._said = torch.zeros(recipe.head.outputs)  # sum of the teacher's outputs since the last update
@@ -139,18 +36,16 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
 
     def inputs(self, n: int) -> list[Tensor]:
         """Return empty views of both sizes, as the network takes them."""
-        views = self._recipe.views
-        sizes = _N_GLOBAL * [self._recipe.crop.size_px] + views.n_local * [views.local_size_px]
-        return [torch.zeros(n, 1, size, size, device=self._device) for size in sizes]
+        views = self.recipe.views
+        sizes = N_GLOBAL * [self.recipe.crop.size_px] + views.n_local * [views.local_size_px]
+        return [torch.zeros(n, 1, size, size, device=self.device) for size in sizes]
 
     def before_update(self, update: int, length: TrainingLength) -> None:
         """Set the teacher's temperature, and freeze the last layer in the first part of the training."""
-        teacher, progress = self._recipe.teacher, length.progress(update)
+        teacher, progress = self.recipe.teacher, length.progress(update)
         self._temperature = teacher_temperature(teacher, update, length)
-        frozen = progress < self._recipe.freeze_last_layer
-        head = self._pair.head
-        assert isinstance(head, PrototypeHead)
-        head.prototypes.requires_grad_(not frozen)
+        frozen = progress < self.recipe.freeze_last_layer
+        self._pair.head.prototypes.requires_grad_(not frozen)
         self._said, self._n_said = torch.zeros_like(self._pair.centre), 0
         self._is_due = not frozen and progress >= teacher.warmup  # a concern before says nothing
 
@@ -158,7 +53,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
         """Return the loss of two global and some local views of each slice."""
         student, teacher = network(self._views(samples, seed, self.processes))
         self._listen(teacher)
-        temperatures = (self._recipe.temperature, self._temperature)
+        temperatures = (self.recipe.temperature, self._temperature)
         return dino_loss(student, teacher, self._pair.centre, temperatures)
 
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
@@ -167,9 +62,9 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
         The loss alone would choose a collapse, or the time when the teacher was still cold.
         """
         student, teacher = self.network(self._views(samples, seed, ALONE))
-        last, centre = self._recipe.teacher.temperature, self._pair.centre
+        last, centre = self.recipe.teacher.temperature, self._pair.centre
         entropy, of_mean = _entropies(teacher_word(teacher.flatten(0, 1), centre, last), ALONE)
-        loss = dino_loss(student, teacher, centre, (self._recipe.temperature, last))
+        loss = dino_loss(student, teacher, centre, (self.recipe.temperature, last))
         return {
             "validation_teacher_information": float(of_mean - entropy),
             "validation_negative_loss": -float(loss),
@@ -183,7 +78,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
     @torch.no_grad()
     def after_update(self, update: int, length: TrainingLength) -> None:
         """Move teacher and centre; the momentum rises to 1 by a cosine, per update."""
-        teacher, progress = self._recipe.teacher, length.progress(update)
+        teacher, progress = self.recipe.teacher, length.progress(update)
         momentum = 1 - (1 - teacher.momentum) * (math.cos(math.pi * progress) + 1) / 2
         self._pair.move_teacher(momentum)
         if self._n_said:
@@ -199,11 +94,12 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
             "centre_norm": float(self._pair.centre.norm()),
         }
 
-    def concern(self) -> str | None:
-        """Say that the outputs collapsed: whatever the slice, the teacher says the same."""
-        most = math.log(min(self._recipe.head.outputs, _N_GLOBAL * self._recipe.batch_size))
+    def concern(self, run: Run) -> Problem | None:
+        """Warn of a collapse: whatever the slice, the teacher says the same."""
+        most = math.log(min(self.recipe.head.outputs, N_GLOBAL * self.recipe.batch_size))
         if self._is_due and float(self._pair.watched[1]) < _COLLAPSED * most:
-            return "DINO has collapsed: the teacher says the same of every slice"
+            what = "DINO has collapsed: the teacher says the same of every slice"
+            return Problem(str(run.folder), what, _REMEDY)
         return None
 
     @torch.no_grad()
@@ -222,7 +118,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
 
     def _views(self, samples: NDArray[np.int64], seed: tuple[int, ...], processes: Processes) -> list[Tensor]:
         """Return the views, each (batch, 1, size, size): two global ones first, then the local ones."""
-        ranges, views, crop = self._recipe.augmentation, self._recipe.views, self._recipe.crop
+        ranges, views, crop = self.recipe.augmentation, self.recipe.views, self.recipe.crop
         blurred = ranges.model_copy(update={"blur_p": 1.0, "blur_sigma_px": views.blur_sigma_px})
         solarised = ranges.model_copy(update={"solarise_p": views.solarise_p})
         made = [
@@ -236,7 +132,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
         shift_and_zoom = {"translation_px": views.local_translation_px, "scale": views.local_scale}
         local = self.views(
             samples,
-            (*seed, 1 + _N_GLOBAL),
+            (*seed, 1 + N_GLOBAL),
             augmentation=ranges.model_copy(update=shift_and_zoom),
             crop=crop.model_copy(update={"size_px": views.local_size_px}),
             n_views=views.n_local,

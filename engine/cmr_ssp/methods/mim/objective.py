@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from cmr_ssp.devices import autocast
+from cmr_ssp.events import Event, ReconstructionReady
+from cmr_ssp.methods.mim.patch_mask import draw_patch_mask
+from cmr_ssp.methods.mim.recipe import MimRecipe
+from cmr_ssp.methods.objective import PretrainObjective
 from cmr_ssp.networks import UNet
-from cmr_ssp.pretraining.objective import PretrainObjective
-from cmr_ssp.recipes import MimRecipe
 from cmr_ssp.runs import Run
-from cmr_ssp.runs.records import RecordedSlices, has_records, write_record, write_slices
-from cmr_ssp.samples.patch_mask import draw_patch_mask
+from cmr_ssp.runs.records import RecordedSlices, forget_records, has_records, write_record, write_slices
 from cmr_ssp.samples.seeding import generator
 from cmr_ssp.training import TrainingLength
 
@@ -41,16 +40,14 @@ def masked_mse(prediction: Tensor, images: Tensor, mask: Tensor) -> Tensor:
 class MimObjective(PretrainObjective[MimRecipe]):
     """Trains encoder and decoder to rebuild what the mask hides."""
 
-    transferred = ("encoder", "decoder")
-
     def make_network(self) -> nn.Module:
         """Return the U-Net with one output and no deep supervision."""
-        return UNet(self._recipe.network.channels, 1, deep_supervision=False)
+        return UNet(self.recipe.network.channels, 1, deep_supervision=False)
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Return the error over the hidden patches of freshly augmented slices."""
         keep = self.processes.part(len(samples))
-        images = self.views(samples, seed, augmentation=self._recipe.augmentation, keep=keep)
+        images = self.views(samples, seed, augmentation=self.recipe.augmentation, keep=keep)
         mask = self._mask(len(samples), (*seed, _MASK_STREAM))
         return self._masked_loss(network, images, mask if keep is None else mask[keep])
 
@@ -61,44 +58,48 @@ class MimObjective(PretrainObjective[MimRecipe]):
         return {"validation_negative_error": -float(error)}
 
     def _mask(self, n: int, seed: tuple[int, ...]) -> Tensor:
-        return draw_patch_mask(n, self._recipe.crop.size_px, self._recipe.mask, generator(*seed))
+        return draw_patch_mask(n, self.recipe.crop.size_px, self.recipe.mask, generator(*seed))
 
     def _masked_loss(self, network: nn.Module, images: Tensor, mask: Tensor) -> Tensor:
-        mask = mask.to(self._device)
+        mask = mask.to(self.device)
         return masked_mse(network(images.masked_fill(mask, 0.0)), images, mask)
 
     @torch.inference_mode()
-    def record(self, run: Run, update: int, length: TrainingLength) -> Path | None:
+    def record(self, run: Run, update: int, length: TrainingLength) -> Event | None:
         """Rebuild a few slices, the same with the same patches hidden every time.
 
         Validation slices, or training slices where nobody validates; the first record is of a network that
         learnt nothing.
         """
-        every = self._recipe.records_every
+        every = self.recipe.records_every
         due = update % every == 0 if every else length.ends_share(update, _N_RECORDS)
         if not (due or update in (0, length.updates)):
             return None
         role, of = (
-            ("validation", self._validation_samples)
-            if len(self._validation_samples)
+            ("validation", self.validation_samples)
+            if len(self.validation_samples)
             else ("train", self.samples)
         )
-        chosen = spread_slices(self._bank.index, of, self._recipe.seed)
-        seed = (self._recipe.seed, _RECORD_STREAM)
+        chosen = spread_slices(self.bank.index, of, self.recipe.seed)
+        seed = (self.recipe.seed, _RECORD_STREAM)
         images, mask = self.views(chosen, seed, augmentation=None), self._mask(len(chosen), seed)
         if not has_records(run):
             write_slices(run, self._about(chosen, role, images, mask))
         self.network.eval()
-        with autocast(self._device):
-            rebuilt = self.network(images.masked_fill(mask.to(self._device), 0.0))
-        return write_record(run, update, _half(rebuilt))
+        with autocast(self.device):
+            rebuilt = self.network(images.masked_fill(mask.to(self.device), 0.0))
+        return ReconstructionReady(write_record(run, update, _half(rebuilt)), update)
+
+    def forget(self, run: Run, after: int) -> None:
+        """Remove the records of updates that are about to be done again."""
+        forget_records(run, after)
 
     def _about(self, chosen: NDArray[np.int64], role: str, images: Tensor, mask: Tensor) -> RecordedSlices:
         places = tuple(
-            (self._bank.subject_ids[record["subject"]], int(record["frame"]), int(record["slice"]))
-            for record in self._bank.index[chosen]
+            (self.bank.subject_ids[record["subject"]], int(record["frame"]), int(record["slice"]))
+            for record in self.bank.index[chosen]
         )
-        spacing_mm = self._recipe.crop.spacing_mm
+        spacing_mm = self.recipe.crop.spacing_mm
         return RecordedSlices(_half(images), mask[:, 0].numpy(), places, role, spacing_mm)
 
 

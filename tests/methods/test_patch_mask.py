@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cmr_ssp.pretraining import masked_mse
-from cmr_ssp.recipes import PatchMask
-from cmr_ssp.samples.patch_mask import draw_patch_mask
+from cmr_ssp.methods.mim.objective import masked_mse
+from cmr_ssp.methods.mim.patch_mask import draw_patch_mask
+from cmr_ssp.methods.mim.recipe import PatchMask
 from torch import Tensor
 
 PAPER = PatchMask(patch_px=32, hidden=0.75)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cmr_ssp.recipes import PatchMask
+from cmr_ssp.methods.mim.recipe import PatchMask
 
 
 def draw_patch_mask(n: int, size_px: int, settings: PatchMask, generator: torch.Generator) -> Tensor:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from cmr_ssp.networks import Encoder, PooledEncoder, ProjectionHead
-from cmr_ssp.pretraining.objective import PretrainObjective
-from cmr_ssp.recipes import ContrastiveRecipe
+from cmr_ssp.methods.contrastive.recipe import ContrastiveRecipe
+from cmr_ssp.methods.objective import PretrainObjective
+from cmr_ssp.networks import Encoder, PooledEncoder
 from cmr_ssp.training import ALONE, Processes
 
 ContrastiveT = TypeVar("ContrastiveT", bound=ContrastiveRecipe)
@@ -46,16 +46,28 @@ def contrastive_loss(features: Tensor, positives: Tensor, temperature: float) ->
         return an_anchor.sum() / (n_positives > 0).sum().clamp_min(1)
 
 
+class ProjectionHead(nn.Sequential):
+    """Three linear layers with ReLU between them, as SimCLR and PCL use (method page)."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
+        super().__init__(
+            nn.Linear(inputs, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, hidden),
+            nn.ReLU(inplace=True),
+            nn.Linear(hidden, outputs),
+        )
+
+
 class ContrastiveObjective(PretrainObjective[ContrastiveT]):
     """Trains the encoder to tell which of a batch's views belong together, two views a slice."""
 
-    transferred = ("encoder",)
     n_views = 2
 
     def make_network(self) -> nn.Module:
         """Return the encoder with the projection head."""
-        self.validation_batch = self._recipe.batch_size
-        channels, head = self._recipe.network.channels, self._recipe.head
+        self.validation_batch = self.recipe.batch_size
+        channels, head = self.recipe.network.channels, self.recipe.head
         projection = ProjectionHead(channels[-1], head.hidden, head.outputs)
         return PooledEncoder(Encoder(channels), projection)
 
@@ -73,11 +85,11 @@ class ContrastiveObjective(PretrainObjective[ContrastiveT]):
     def _compared(
         self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...], processes: Processes
     ) -> Tensor:
-        keep, augmentation = processes.part(len(samples)), self._recipe.augmentation
+        keep, augmentation = processes.part(len(samples)), self.recipe.augmentation
         part = network(self.views(samples, seed, augmentation=augmentation, n_views=self.n_views, keep=keep))
         features = processes.gathered(part, n_views=self.n_views)
-        positives = torch.from_numpy(self.positives(np.tile(samples, self.n_views))).to(self._device)
-        return contrastive_loss(features, positives, self._recipe.temperature)
+        positives = torch.from_numpy(self.positives(np.tile(samples, self.n_views))).to(self.device)
+        return contrastive_loss(features, positives, self.recipe.temperature)
 
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
         """Return the negative loss of two views that are the same every time."""

@@ -1,4 +1,4 @@
-"""The slots that every pretraining method fills."""
+"""What every pretraining method fills in."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cmr_ssp.errors import RecipeError
 from cmr_ssp.events import Cancel
-from cmr_ssp.recipes import Augmentation, Crop, PretrainRecipe
+from cmr_ssp.recipes import Augmentation, Crop, PretrainRecipe, method
 from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.views import make_views
 from cmr_ssp.training import Objective
@@ -22,7 +23,7 @@ RecipeT = TypeVar("RecipeT", bound=PretrainRecipe)
 
 
 class PretrainObjective(Objective, Generic[RecipeT]):
-    """A method of pretraining: its network with heads, its views and loss, and what is transferred.
+    """A method of pretraining: its network with heads, its views and loss, and what is measured.
 
     Parameters
     ----------
@@ -35,9 +36,6 @@ class PretrainObjective(Objective, Generic[RecipeT]):
     device : torch.device
         Where it happens.
     """
-
-    transferred: ClassVar[tuple[str, ...]]
-    """The parts of the network that fine-tuning starts from; never a head."""
 
     n_views: ClassVar[int] = 1
     """Views of a slice that the network takes."""
@@ -54,13 +52,13 @@ class PretrainObjective(Objective, Generic[RecipeT]):
         device: torch.device,
     ) -> None:
         self.samples = samples
-        self._validation_samples = validation_samples
-        self._bank, self._recipe, self._device = bank, recipe, device
+        self.validation_samples = validation_samples
+        self.bank, self.recipe, self.device = bank, recipe, device
         self.network = self.make_network().to(device)
 
     @abstractmethod
     def make_network(self) -> nn.Module:
-        """Return the network; its parts that are transferred are called as in the U-Net."""
+        """Return the network; the parts that it hands on are called `encoder` and `decoder`, as in `UNet`."""
 
     @abstractmethod
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
@@ -71,8 +69,8 @@ class PretrainObjective(Objective, Generic[RecipeT]):
 
     def inputs(self, n: int) -> Any:
         """Return images as the network takes them for `n` slices, of the right size and without content."""
-        size = self._recipe.crop.size_px
-        return torch.zeros(n * self.n_views, 1, size, size, device=self._device)
+        size = self.recipe.crop.size_px
+        return torch.zeros(n * self.n_views, 1, size, size, device=self.device)
 
     def views(
         self,
@@ -86,12 +84,12 @@ class PretrainObjective(Objective, Generic[RecipeT]):
     ) -> Tensor:
         """Return views of each slice or of those kept, channels last, shape (n_views * n, 1, size, size)."""
         views = make_views(
-            self._bank,
+            self.bank,
             samples,
-            crop or self._recipe.crop,
+            crop or self.recipe.crop,
             augmentation,
             seed,
-            self._device,
+            self.device,
             with_labels=False,
             n_views=n_views,
             keep=keep,
@@ -106,15 +104,38 @@ class PretrainObjective(Objective, Generic[RecipeT]):
         could be told from another.
         """
         cancel = cancel or Cancel()
-        shuffle = np.random.default_rng((self._recipe.seed, _VALIDATION_STREAM))
-        samples = shuffle.permutation(self._validation_samples)
+        shuffle = np.random.default_rng((self.recipe.seed, _VALIDATION_STREAM))
+        samples = shuffle.permutation(self.validation_samples)
         totals: dict[str, float] = {}
         if not len(samples):
             return totals
         self.network.eval()
         for number, piece in enumerate(np.array_split(samples, -(-len(samples) // self.validation_batch))):
             cancel.check()
-            seed = (self._recipe.seed, _VALIDATION_STREAM, number)
+            seed = (self.recipe.seed, _VALIDATION_STREAM, number)
             for name, value in self.measure(piece, seed).items():
                 totals[name] = totals.get(name, 0.0) + value * len(piece) / len(samples)
         return totals
+
+
+def make_objective(
+    bank: SliceBank,
+    samples: NDArray[np.int64],
+    validation_samples: NDArray[np.int64],
+    recipe: PretrainRecipe,
+    device: torch.device,
+) -> PretrainObjective[Any]:
+    """Return the objective of a recipe's method; see `PretrainObjective` for the parameters.
+
+    Raises
+    ------
+    RecipeError
+        Where the method's package has no such objective.
+    """
+    found = method(recipe.method)
+    objective = found.load_objective()
+    if not (isinstance(objective, type) and issubclass(objective, PretrainObjective)):
+        what = f"its objective '{found.objective}' is no subclass of PretrainObjective"
+        remedy = "Update or uninstall the package that provides it."
+        raise RecipeError.of(f"method '{found.name}'", what, remedy)
+    return objective(bank, samples, validation_samples, recipe, device)

@@ -13,9 +13,9 @@ from cmr_ssp import jobs
 from cmr_ssp.errors import CheckpointError, ImageError, RecipeError
 from cmr_ssp.events import Cancel, Noticed, Outcome
 from cmr_ssp.files import open_cohort, open_stack
+from cmr_ssp.methods.mim.objective import masked_mse
+from cmr_ssp.methods.mim.reconstruct import Rebuilder, Reconstruction, load_rebuilder, rebuild
 from cmr_ssp.networks import UNet
-from cmr_ssp.prediction import Rebuilder, Reconstruction, load_rebuilder, rebuild
-from cmr_ssp.pretraining import masked_mse
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.subjects import Cohort
 from cmr_ssp.weights import Checkpoint, save_checkpoint

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from cmr_ssp.pretraining.contrastive import ContrastiveObjective
-from cmr_ssp.recipes import SimclrRecipe
+from cmr_ssp.methods.contrastive.objective import ContrastiveObjective
+from cmr_ssp.methods.simclr.recipe import SimclrRecipe
 
 
 class SimclrObjective(ContrastiveObjective[SimclrRecipe]):

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from cmr_ssp.devices import autocast
 from cmr_ssp.errors import CheckpointError, ImageError, Problem, RecipeError
+from cmr_ssp.methods.mim.patch_mask import draw_patch_mask
+from cmr_ssp.methods.mim.recipe import MimRecipe, PatchMask
 from cmr_ssp.networks import UNet
 from cmr_ssp.prediction.batches import InPlane, crop_centre, slice_batches, slices_at_once
 from cmr_ssp.prediction.segmenter import with_weights
-from cmr_ssp.recipes import Crop, MimRecipe, PatchMask
+from cmr_ssp.recipes import Crop
 from cmr_ssp.runs import Provenance
 from cmr_ssp.samples.heart import find_heart
-from cmr_ssp.samples.patch_mask import draw_patch_mask
 from cmr_ssp.samples.resampling import no_placement, resample
 from cmr_ssp.samples.seeding import generator
 from cmr_ssp.samples.standardise import standardise

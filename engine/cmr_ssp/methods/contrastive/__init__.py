@@ -1,0 +1,1 @@
+"""What SimCLR and PCL share."""

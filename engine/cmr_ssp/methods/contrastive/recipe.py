@@ -1,0 +1,33 @@
+"""The settings that SimCLR and PCL share."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from cmr_ssp.recipes import Count, Positive, PretrainRecipe, Settings
+
+
+class Projection(Settings):
+    """The multi-layer perceptron behind the pooled features, which pretraining alone needs."""
+
+    hidden: Count = Field(512, title="Hidden width")
+    outputs: Count = Field(512, title="Outputs", description="Length of what is compared")
+
+
+class ContrastiveRecipe(PretrainRecipe):
+    """What the contrastive methods share."""
+
+    compares_batch: ClassVar[bool] = True
+
+    temperature: Positive = Field(0.1, title="Temperature", description="Divides the similarities")
+    head: Projection = Field(Projection(), title="Head")
+
+    def _more_faults(self) -> list[str]:
+        faults = []
+        if self.batch_size < 2:
+            faults.append("batch_size 1 leaves nothing to tell a slice from")
+        if self.micro_batch not in (None, self.batch_size):
+            faults.append("micro_batch would change the loss, which compares a whole batch; lower batch_size")
+        return faults
