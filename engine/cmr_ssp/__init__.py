@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from cmr_ssp.api import load_recipe as load_recipe
     from cmr_ssp.api import open_cohort as open_cohort
     from cmr_ssp.api import pretrain as pretrain
+    from cmr_ssp.api import read_segmentation as read_segmentation
     from cmr_ssp.api import segment as segment
     from cmr_ssp.errors import CmrSspError as CmrSspError
     from cmr_ssp.files import open_cine as open_cine
     from cmr_ssp.files import open_stack as open_stack
-    from cmr_ssp.files import read_segmentation as read_segmentation
 
 __version__ = "0.1.0"
 
@@ -35,7 +35,7 @@ _PLACES = {
     "open_cohort": "cmr_ssp.api",
     "open_stack": "cmr_ssp.files",
     "pretrain": "cmr_ssp.api",
-    "read_segmentation": "cmr_ssp.files",
+    "read_segmentation": "cmr_ssp.api",
     "segment": "cmr_ssp.api",
 }
 

@@ -16,7 +16,7 @@ from cmr_ssp.errors import RecipeError
 from cmr_ssp.events import Cancel, OnEvent, ignore_events
 from cmr_ssp.recipes import PRETRAINING, PretrainRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.recipes import load_recipe as read_recipe
-from cmr_ssp.subjects import Cohort, Split
+from cmr_ssp.subjects import Cohort, Segmentation, Split, Subject
 
 if TYPE_CHECKING:
     from cmr_ssp.jobs import Evaluation, Settings
@@ -294,6 +294,31 @@ def evaluate(
     return jobs.evaluate(
         _run(run), cohort, phases=_phases(phases), device=device, on_event=on_event, cancel=cancel
     )
+
+
+def read_segmentation(subject: Subject, phase: Phase | str) -> Segmentation:
+    """Read what somebody drew on one phase of a subject, at the frame that the pixels bear out.
+
+    Parameters
+    ----------
+    subject : Subject
+        Of a cohort.
+    phase : Phase or str
+        Such as ``"ED"``.
+
+    Returns
+    -------
+    Segmentation
+        Labels, shape (slice, row, column), the frame, and which structures somebody drew.
+
+    Raises
+    ------
+    LabelError, ImageError
+        Where the phase is not labelled, or a file is unreadable or does not fit the cine.
+    """
+    from cmr_ssp import files
+
+    return files.read_segmentation(files.resolve_subject(subject), phase)
 
 
 def _recipe(source: Recipe | PathLike) -> Recipe:

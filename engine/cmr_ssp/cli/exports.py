@@ -279,10 +279,10 @@ def _has_highdicom(terminal: Terminal) -> bool:
 
 def _corrections(cohort: Cohort, folder: Path) -> Corrections:
     """Read ``ID_ED.nii.gz`` and ``ID_ES.nii.gz``, each a volume of a phase that the cohort knows."""
-    from cmr_ssp.files import import_labels
+    from cmr_ssp.files import import_labels, resolve_subject
 
     found: dict[tuple[str, Phase], Segmentation] = {}
-    for subject in cohort.subjects:
+    for subject in map(resolve_subject, cohort.subjects):
         for label in subject.labels:
             path = folder / f"{subject.id}_{label.phase}.nii.gz"
             if path.is_file():

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
+from cmr_ssp.anatomy import NUMBERINGS, Phase
 from cmr_ssp.cli.options import Device, Shown, open_labelled
 from cmr_ssp.cli.terminal import make_table
 from cmr_ssp.errors import LabelError, Severity
 
 if TYPE_CHECKING:
     from cmr_ssp.files.versions.origin import LabelVersion
-    from cmr_ssp.subjects import Segmentation, Subject
+    from cmr_ssp.subjects import ResolvedSubject, Segmentation
 
 _Labels = Annotated[Path, Parameter(name="--labels", help="Folder of label versions, apart from the cohort.")]
 _SHOWN = 12  # of a digest
@@ -50,7 +50,7 @@ def add(
 
     Nothing is overwritten, neither the cohort's own labels nor earlier versions.
     """
-    from cmr_ssp.files import import_labels, verified
+    from cmr_ssp.files import import_labels, resolve_subject
     from cmr_ssp.files.versions.versions import add_version, require_apart
     from cmr_ssp.subjects import Origin
 
@@ -59,7 +59,7 @@ def add(
         raise LabelError.of(file, what, "Give --corrected-from or --drawn-anew.")
     listed = open_labelled(cohort, labels if labels.is_dir() else None, terminal)
     require_apart(listed, labels)
-    chosen, _ = verified(listed.subject(subject))
+    chosen = resolve_subject(listed.subject(subject))
     numbering = NUMBERINGS[numbers] if numbers else None
     found = import_labels(file, chosen, frame=frame, numbering=numbering)
     added = []
@@ -131,10 +131,11 @@ def _described(version: LabelVersion) -> dict[str, object]:
 
 
 def _phases_of(
-    path: Path, found: Sequence[Segmentation], subject: Subject, phase: Phase | None
+    path: Path, found: Sequence[Segmentation], subject: ResolvedSubject, phase: Phase | None
 ) -> dict[Phase, Segmentation]:
     """Tell which labels belong to which phase: as asked, by known frames, by name, or by the LV of two."""
     from cmr_ssp.files.labels.phases import phases_by_size
+    from cmr_ssp.subjects import voxel_counts
 
     if not found:
         raise LabelError.of(path, "it has no labelled voxel", "Draw something, or give another file.")
@@ -146,7 +147,7 @@ def _phases_of(
         if told:
             return {told: found[0]}
     elif phase is None and len(found) == 2 and len(by_frame) < 2:
-        sizes = {each.frame: {s: int((each.labels == s).sum()) for s in Structure} for each in found}
+        sizes = {each.frame: voxel_counts(each.labels) for each in found}
         frames = phases_by_size(sizes)
         return {each: next(s for s in found if s.frame == frame) for each, frame in frames.items()}
     elif by_frame and (phase is None or phase in by_frame):

@@ -19,7 +19,7 @@ from cmr_ssp.jobs.notices import tell
 from cmr_ssp.prediction import SegmentedStack, Segmenter, load_segmenter, segment_stack
 from cmr_ssp.runs import Provenance, Run, lineage, run_id, store_scores, stored_scores
 from cmr_ssp.samples.bank.building import fingerprint
-from cmr_ssp.subjects import CineStack, Frames, LabelSource, Role, Segmentation, Split, Subject
+from cmr_ssp.subjects import CineStack, Frames, LabelSource, ResolvedSubject, Role, Segmentation, Split
 
 Drawings = Mapping[Phase, Segmentation]
 
@@ -62,7 +62,7 @@ class Scorer:
 
     def score(
         self,
-        subject: Subject,
+        subject: ResolvedSubject,
         stack: CineStack,
         pixels: Frames,
         drawings: Drawings,
@@ -80,7 +80,7 @@ class Scorer:
         return scores
 
 
-def read_drawings(subject: Subject, phases: Collection[Phase]) -> Drawings:
+def read_drawings(subject: ResolvedSubject, phases: Collection[Phase]) -> Drawings:
     """Read what was drawn at some phases; none where nobody drew."""
     return {phase: read_segmentation(subject, phase) for phase in subject.phases if phase in phases}
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
-from cmr_ssp.files.dicom import DicomFolder, exam_id, list_dicom, may_be_exam, open_dicom
+from cmr_ssp.files.dicom import DicomFolder, exam_id, list_dicom, open_dicom
 from cmr_ssp.files.dicom.headers import read_study
 from cmr_ssp.files.dicom.reader import first_dicom, reading
 from cmr_ssp.files.dicom.sources import is_zip
 from cmr_ssp.files.formats.folders import entries, is_folder, is_regular
 from cmr_ssp.files.formats.nifti import is_nifti
 from cmr_ssp.files.layouts import sunnybrook_exams
-from cmr_ssp.subjects import CineStack, FrameSource, SortOptions, Subject
+from cmr_ssp.subjects import CineStack, ExamSource, SortOptions, Subject, exam_frames
 
 NAME = "DICOM exams"
 EXPECTS = "one subfolder or .zip with DICOM files an exam"
@@ -59,15 +59,10 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
             stack = open_dicom(exam.path, where=f"subject {subject_id}")
         except CmrSspError as error:
             problems += error.problems
-            subjects.append(Subject(subject_id, (FrameSource(exam.path, 0),)))
+            subjects.append(Subject(subject_id, (ExamSource(exam.path, 0),)))
         else:
             subjects.append(_subject(subject_id, exam.path, stack, None))
     return subjects, problems
-
-
-def is_exam(subject: Subject) -> bool:
-    """Tell whether a subject is a DICOM exam."""
-    return subject.place is not None and may_be_exam(subject.place)
 
 
 def list_series(subject: Subject, options: SortOptions | None = None) -> DicomFolder | None:
@@ -85,7 +80,7 @@ def list_series(subject: Subject, options: SortOptions | None = None) -> DicomFo
     ImageError
         Where there is no DICOM image, or the archive is damaged.
     """
-    if subject.place is None or not is_exam(subject):
+    if subject.place is None or not subject.is_exam:
         return None
     return list_dicom(subject.place, options or subject.sorting, where=f"subject {subject.id}")
 
@@ -111,7 +106,7 @@ def sort_anew(subject: Subject, options: SortOptions) -> tuple[Subject, CineStac
 
 
 def _subject(subject_id: str, path: Path, stack: CineStack, sorting: SortOptions | None) -> Subject:
-    frames = tuple(FrameSource(path, t) for t in range(stack.n_frames))
+    frames = exam_frames(path, stack.n_frames)
     vendor = stack.acquisition.vendor if stack.acquisition else None
     return Subject(subject_id, frames, vendor=vendor, sorting=sorting)
 

@@ -12,9 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
-from cmr_ssp.anatomy import NUMBERINGS, Structure
+from cmr_ssp.anatomy import NUMBERINGS
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
 from cmr_ssp.files.contours.sunnybrook import find_contours, labels_from_contours
 from cmr_ssp.files.dicom import exam_id, open_dicom
@@ -22,7 +20,7 @@ from cmr_ssp.files.dicom.reader import first_dicom
 from cmr_ssp.files.formats.folders import entries, is_folder, matching
 from cmr_ssp.files.formats.tables import nearest_table
 from cmr_ssp.files.labels.phases import phases_by_size
-from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+from cmr_ssp.subjects import ContourFormat, ContourSource, LabelSource, Subject, exam_frames, voxel_counts
 
 NAME = "Sunnybrook contours"
 EXPECTS = "CONTOURS/PATIENT/contours-manual beside IMAGES/PATIENT with DICOM files"
@@ -95,18 +93,14 @@ def _key(name: str) -> str:
 def _subject(exam: Path, contours: Path | None) -> tuple[Subject, list[Problem]]:
     name = exam.name if _CODE.fullmatch(exam.name) else exam_id(exam)
     stack = open_dicom(exam, where=f"subject {name}")
-    frames = tuple(FrameSource(exam, t) for t in range(stack.n_frames))
+    frames = exam_frames(exam, stack.n_frames)
     vendor = stack.acquisition.vendor if stack.acquisition else None
     if contours is None:
         return Subject(name, frames, vendor=vendor), []
     volumes = labels_from_contours(find_contours(contours), stack.n_frames, stack.grid.shape)
-    sizes = {
-        frame: {structure: int(np.count_nonzero(volume == structure)) for structure in Structure}
-        for frame, volume in volumes.items()
-    }
-    phases = phases_by_size(sizes)
+    phases = phases_by_size({frame: voxel_counts(volume) for frame, volume in volumes.items()})
     labels = tuple(
-        LabelSource(phase, frame, FrameSource(contours), NUMBERINGS["mnms"])
+        LabelSource(phase, frame, ContourSource(contours, ContourFormat.SUNNYBROOK), NUMBERINGS["mnms"])
         for phase, frame in phases.items()
     )
     unused = sorted(set(volumes) - set(phases.values()))
