@@ -12,8 +12,8 @@ import pytest
 from cmr_ssp.cli import main
 from cmr_ssp.files import import_labels, open_cine, write_segmentation
 from cohort_helpers import COLUMNS, FRAMES, ROWS, SLICES, beating_heart, write_beating_cohort
-from files_helpers import fingerprint, save
-from test_exports import OBLIQUE, dicom_stack
+from export_helpers import dicom_stack
+from files_helpers import OBLIQUE, fingerprint, save
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from cmr_ssp.exports import Moment, export_nnunet, write_phases, write_slicer
 from cmr_ssp.files import import_labels, open_cine, open_cohort, write_segmentation
 from cmr_ssp.files.formats.geometry import placed_affine
 from cmr_ssp.subjects import CineStack
+from export_helpers import parse_nrrd
 from files_helpers import DIAGONAL, OBLIQUE, SHAPE, edit_header, fingerprint, pixels, save
-from test_exports import parse_nrrd
 
 from napari_cmr_ssp.io.reader import read
 from napari_cmr_ssp.io.writer import write_labels

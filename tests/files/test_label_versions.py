@@ -19,7 +19,6 @@ from cmr_ssp.errors import LabelError, OutputError
 from cmr_ssp.files import (
     add_version,
     import_labels,
-    label_versions,
     list_versions,
     open_cohort,
     open_stack,
@@ -28,6 +27,7 @@ from cmr_ssp.files import (
     with_label_versions,
     write_segmentation,
 )
+from cmr_ssp.files.versions import versions as label_versions
 from cmr_ssp.subjects import Cohort, Origin, Segmentation
 from cohort_helpers import ED, ES, FRAMES, SPACING_MM, beating_heart, write_beating_cohort
 from filelock import FileLock
@@ -146,8 +146,8 @@ def test_leftovers_are_never_written_over_and_one_program_writes_at_a_time(
 def test_a_program_that_was_killed_while_it_wrote_labels_stops_nobody(cohort: Cohort, tmp_path: Path) -> None:
     place = tmp_path / "labels" / "a" / "ED"
     script = (
-        "import os, signal, sys; from pathlib import Path; from cmr_ssp.files import label_versions\n"
-        "with label_versions._claimed(Path(sys.argv[1]), None): os.kill(os.getpid(), signal.SIGKILL)"
+        "import os, signal, sys; from pathlib import Path; from cmr_ssp.files.versions import versions\n"
+        "with versions._claimed(Path(sys.argv[1]), None): os.kill(os.getpid(), signal.SIGKILL)"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     killed = subprocess.run([sys.executable, "-c", script, str(place)], check=False, env=environment)

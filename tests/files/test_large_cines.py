@@ -25,7 +25,7 @@ from cmr_ssp.samples.standardise import standardise, standardise_frames
 from cmr_ssp.subjects import CineStack, FrameSource, Grid, Role, Split, Subject, VolumeSource, stack
 from cohort_helpers import Listener, segmentation, write_beating_cohort
 from files_helpers import DIAGONAL, OBLIQUE, pixels, save
-from test_prediction import Fake, recipe
+from prediction_helpers import Fake, recipe
 
 
 @pytest.fixture

@@ -207,7 +207,7 @@ def nrrd_headers(content: bytes, folder: Path) -> Iterator[Mutation]:
 
 
 def make_cvi42(path: Path) -> None:
-    from test_cvi42 import circle, contour, workspace
+    from contour_helpers import circle, contour, workspace
 
     both = contour("saendocardialContour", circle(8)) + contour("saepicardialContour", circle(12))
     workspace(path, {"1.2.3": both})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,9 @@ import torch
 from cmr_ssp.errors import CheckpointError
 from cmr_ssp.networks import UNet
 from cmr_ssp.prediction import load_segmenter, segment_cine, segment_stack
-from cmr_ssp.recipes import SegmentationRecipe
 from cmr_ssp.runs import Checkpoint, Provenance, save_checkpoint
 from cmr_ssp.samples.standardise import standardise
+from prediction_helpers import Fake, recipe
 from torch import Tensor, nn
 from training_helpers import recipe as pretraining_recipe
 
@@ -23,32 +22,6 @@ LEVELS = (2.5, 6.5, 10.5, 14.5)
 
 FLOOR = 10.0
 """Added to all pixels of a field of view, so that zeros are outside of it."""
-
-
-def recipe(size_px: int = 64, spacing_mm: float = 1.0, centre: str = "motion", **prediction: bool) -> Any:
-    return SegmentationRecipe.model_validate(
-        {
-            "method": "scratch",
-            "updates": 1,
-            "network": {"channels": (2, 4)},
-            "crop": {"size_px": size_px, "spacing_mm": spacing_mm, "centre": centre},
-            "prediction": prediction,
-        }
-    )
-
-
-class Fake(nn.Module):
-    """Computes logits (batch, 4, row, column) by a function, and remembers in which mode it was called."""
-
-    def __init__(self, logits: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.somewhere = nn.Parameter(torch.zeros(1))  # tells the device
-        self.logits = logits
-        self.modes: list[bool] = []
-
-    def forward(self, images: Tensor) -> Tensor:
-        self.modes.append(self.training)
-        return self.logits(images)
 
 
 def classify(pixels: np.ndarray) -> Fake:
