@@ -69,8 +69,9 @@ def _label_problems(listed: Subject) -> list[Problem]:
         except CmrSspError as error:
             problems += error.problems
             continue
-        problems += _oddities(str(label.source.path), drawn[label.phase], order)
-        problems += _enclosed_cavity(str(label.source.path), drawn[label.phase].labels)
+        where = f"subject {subject.id}" if subject.is_exam else str(label.source.path)
+        problems += _oddities(where, drawn[label.phase], order)
+        problems += _enclosed_cavity(where, drawn[label.phase].labels)
     return problems + _phase_problems(subject, drawn)
 
 

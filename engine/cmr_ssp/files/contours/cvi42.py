@@ -32,6 +32,7 @@ ENDO, EPI, RV_ENDO = "saendocardialContour", "saepicardialContour", "sarvendocar
 
 _NAME = re.compile(rf"({ENDO}|{EPI}|{RV_ENDO})(\d{{4}})?")
 _KEY = "Hash:key"
+SUFFIX = ".cvi42wsx"
 _MAX_BYTES = 1 << 28
 _MAX_DEPTH = 200
 _REMEDY = "Export the workspace from cvi42 again, as XML (.cvi42wsx)."
@@ -51,6 +52,10 @@ class Workspace:
 
     contours: Mapping[str, Mapping[str, list[Polygon]]]
     problems: tuple[Problem, ...]
+
+    def draws_on(self, stack: CineStack) -> bool:
+        """Tell whether any of its contours lies on an image of a cine."""
+        return any(uid in self.contours for frame in stack.image_uids for uid in frame)
 
 
 class _RefusedError(ValueError):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.errors import LabelError
-from cmr_ssp.files.contours.polygons import fill
+from cmr_ssp.files.contours.polygons import Polygon, fill
 from cmr_ssp.files.formats.folders import is_regular, matching
 from cmr_ssp.subjects import CineStack
 
@@ -79,13 +79,13 @@ def labels_from_contours(
         volume = volumes.setdefault(frame, np.zeros(shape, np.uint8))
         for kind, structure in (("o", Structure.MYO), ("i", Structure.LV)):
             if kind in files:
-                volume[slice_][fill(read_contour(files[kind], shape[1:]), shape[1:])] = structure
+                volume[slice_][_area(read_contour(files[kind], shape[1:]), shape[1:])] = structure
     for volume in volumes.values():  # an outer contour without an inner one bounds no ring
         volume[~(volume == Structure.LV).any(axis=(1, 2))] = 0
     return volumes
 
 
-def read_contour(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
+def read_contour(path: Path, shape: tuple[int, int]) -> Polygon:
     """Read the points of one contour, shape (point, 2): column and row in pixels.
 
     Raises
@@ -108,3 +108,11 @@ def read_contour(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
         what = f"it leaves the image of {columns} columns and {rows_} rows"
         raise LabelError.of(path, what, "Check that the contours belong to this cine.")
     return points
+
+
+def _area(polygon: Polygon, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels within a contour and those at its points, as the data set's own labels have them."""
+    inside = fill(polygon, shape)
+    corners = np.rint(polygon[(polygon == np.rint(polygon)).all(axis=1)]).astype(int)
+    inside[corners[:, 1], corners[:, 0]] = True
+    return inside

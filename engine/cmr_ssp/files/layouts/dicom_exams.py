@@ -1,14 +1,15 @@
 """DICOM as hospitals export it: a folder whose subfolders or zip archives hold one exam each.
 
 Folders and archives may be named after people, by name, date of birth or number: subjects are called by
-`exam_id` instead, which says nothing and is the same wherever the exam lies.
+`exam_id` instead, which says nothing and is the same wherever the exam lies. A cvi42 workspace
+(``.cvi42wsx``) in the folder of an exam or beside it gives its labels.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
@@ -19,6 +20,7 @@ from cmr_ssp.files.dicom.sources import is_zip
 from cmr_ssp.files.formats.folders import entries, is_folder, is_regular
 from cmr_ssp.files.formats.nifti import is_nifti
 from cmr_ssp.files.layouts import sunnybrook_exams
+from cmr_ssp.files.layouts.contour_labels import workspace_labels
 from cmr_ssp.subjects import CineStack, ExamSource, SortOptions, Subject, exam_frames
 
 NAME = "DICOM exams"
@@ -61,7 +63,9 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
             problems += error.problems
             subjects.append(Subject(subject_id, (ExamSource(exam.path, 0),)))
         else:
-            subjects.append(_subject(subject_id, exam.path, stack, None))
+            subject, found = _subject(subject_id, exam.path, stack, None)
+            subjects.append(subject)
+            problems += found
     return subjects, problems
 
 
@@ -102,13 +106,17 @@ def sort_anew(subject: Subject, options: SortOptions) -> tuple[Subject, CineStac
     """
     path = subject.frames[0].path
     stack = open_dicom(path, options, where=f"subject {subject.id}")
-    return _subject(subject.id, path, stack, options), stack
+    sorted_anew, problems = _subject(subject.id, path, stack, options)
+    return sorted_anew, replace(stack, problems=(*stack.problems, *problems))
 
 
-def _subject(subject_id: str, path: Path, stack: CineStack, sorting: SortOptions | None) -> Subject:
+def _subject(
+    subject_id: str, path: Path, stack: CineStack, sorting: SortOptions | None
+) -> tuple[Subject, list[Problem]]:
     frames = exam_frames(path, stack.n_frames)
     vendor = stack.acquisition.vendor if stack.acquisition else None
-    return Subject(subject_id, frames, vendor=vendor, sorting=sorting)
+    labels, problems = workspace_labels(path, stack, f"subject {subject_id}")
+    return Subject(subject_id, frames, labels, vendor, sorting=sorting), problems
 
 
 def _exams(folder: Path) -> list[_Exam]:
