@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.evaluation.scores import NOTHING_KNOWN, SPACING_COLUMNS, Scored, spacing_cells
-from cmr_ssp.subjects import voxel_counts
+from cmr_ssp.subjects import ed_and_es, voxel_counts
 
 _FIRST_COLUMNS = ("subject", "frame", "phase", *(f"{structure.name}_ml" for structure in Structure))
 VOLUMES_BEGIN = ",".join(_FIRST_COLUMNS)
@@ -97,7 +97,7 @@ def find_ed_es(lv_ml: Sequence[float | None]) -> dict[Phase, int]:
     known = {frame: ml for frame, ml in known.items() if ml >= _LEAST_SHARE * largest}
     if len(set(known.values())) < 2:
         return {}
-    return {Phase.ED: max(known, key=known.__getitem__), Phase.ES: min(known, key=known.__getitem__)}
+    return ed_and_es(known)
 
 
 def _without_jumps(known: Mapping[int, float]) -> dict[int, float]:

@@ -1,6 +1,7 @@
 """The nouns: subjects, their cine stacks and segmentations, and cohorts split by subject."""
 
 from cmr_ssp.subjects.cohort import Cohort
+from cmr_ssp.subjects.ed_es import ed_and_es
 from cmr_ssp.subjects.sorting import SortOptions
 from cmr_ssp.subjects.sources import (
     ContourFormat,
@@ -51,6 +52,7 @@ __all__ = [
     "Split",
     "Subject",
     "VolumeSource",
+    "ed_and_es",
     "exam_frames",
     "file_frames",
     "same_affine",

@@ -16,7 +16,7 @@ from cmr_ssp.anatomy import Numbering, Phase, Structure
 from cmr_ssp.errors import CmrSspError, LabelError, Problem
 from cmr_ssp.files.formats.nifti import Stamp, read_header, stamp
 from cmr_ssp.files.labels.reading import read_numbers, to_structures
-from cmr_ssp.subjects import FrameSource, LabelSource, voxel_counts
+from cmr_ssp.subjects import FrameSource, LabelSource, ed_and_es, voxel_counts
 
 
 def find_phases(path: Path, claimed: Mapping[Phase, int]) -> tuple[dict[Phase, int], list[Problem]]:
@@ -79,19 +79,17 @@ def phases_by_size(voxels: Mapping[int, Mapping[Structure, int]]) -> dict[Phase,
 
     Who draws the myocardium of one frame only draws it at ED.
     """
-    by_size = sorted(voxels, key=lambda frame: (-voxels[frame][Structure.LV], frame))
-    if len(by_size) == 1:
-        has_myocardium = voxels[by_size[0]][Structure.MYO] > 0
-        return {Phase.ED if has_myocardium else Phase.ES: by_size[0]}
-    return {Phase.ED: by_size[0], Phase.ES: by_size[-1]} if by_size else {}
+    if len(voxels) == 1:
+        ((frame, drawn),) = voxels.items()
+        return {Phase.ED if drawn[Structure.MYO] else Phase.ES: frame}
+    return ed_and_es({frame: drawn[Structure.LV] for frame, drawn in voxels.items()})
 
 
 def _choose(counts: Mapping[int, int], claimed: Mapping[Phase, int]) -> dict[Phase, int]:
     if len(counts) < 2:
         return {phase: frame for phase, frame in claimed.items() if frame in counts}
     named = {frame for frame in claimed.values() if frame in counts}
-    frames = sorted(named if len(named) == 2 else counts, key=lambda frame: (-counts[frame], frame))
-    return {Phase.ED: frames[0], Phase.ES: frames[-1]}
+    return ed_and_es({frame: counts[frame] for frame in (named if len(named) == 2 else counts)})
 
 
 def label_sources(path: Path, frames: Mapping[Phase, int], numbering: Numbering) -> list[LabelSource]:
