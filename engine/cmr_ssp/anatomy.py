@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
-from types import MappingProxyType
 
 from cmr_ssp.errors import LabelError
 
@@ -45,17 +44,21 @@ OTHER_STRUCTURES = (
 )
 """What to do about labels of anything else."""
 
-COLOURS: Mapping[Structure, str] = MappingProxyType(
-    {Structure.LV: "#D55E00", Structure.MYO: "#F0E442", Structure.RV: "#56B4E9"}
-)
+COLOURS: Mapping[Structure, str] = {
+    Structure.LV: "#D55E00",
+    Structure.MYO: "#F0E442",
+    Structure.RV: "#56B4E9",
+}
 """Vermillion, yellow and sky blue of Okabe and Ito's palette: told apart with any kind of colour vision.
 
 What touches in the heart also differs in brightness.
 """
 
-TITLES: Mapping[Structure, str] = MappingProxyType(
-    {Structure.LV: "LV cavity", Structure.MYO: "LV myocardium", Structure.RV: "RV cavity"}
-)
+TITLES: Mapping[Structure, str] = {
+    Structure.LV: "LV cavity",
+    Structure.MYO: "LV myocardium",
+    Structure.RV: "RV cavity",
+}
 """What people are shown."""
 
 
@@ -71,10 +74,11 @@ N_CLASSES = 1 + len(Structure)
 Numbering = Mapping[int, Structure]
 """Which structure a positive number in a label file means."""
 
-NUMBERINGS: Mapping[str, Numbering] = MappingProxyType(
-    {
-        "mnms": MappingProxyType({1: Structure.LV, 2: Structure.MYO, 3: Structure.RV}),
-        "acdc": MappingProxyType({1: Structure.RV, 2: Structure.MYO, 3: Structure.LV}),
-    }
-)
-"""Numberings found in public data sets; ``mnms`` is the engine's own."""
+NUMBERINGS: Mapping[str, Numbering] = {
+    "mnms": {1: Structure.LV, 2: Structure.MYO, 3: Structure.RV},
+    "acdc": {1: Structure.RV, 2: Structure.MYO, 3: Structure.LV},
+}
+"""Numberings found in public data sets; ``mnms`` is the engine's own.
+
+Plain dictionaries, since subjects hold them and have to be pickled.
+"""

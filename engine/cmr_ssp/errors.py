@@ -49,6 +49,11 @@ class Problem:
         for name in ("where", "what", "remedy"):  # file names that are not UTF-8 can stand in no file
             object.__setattr__(self, name, escaped(getattr(self, name)))
 
+    @classmethod
+    def warning(cls, where: object, what: str, remedy: str) -> Self:
+        """Make a problem that lets the work go on."""
+        return cls(str(where), what, remedy, Severity.WARNING)
+
     def __str__(self) -> str:
         return f"{self.where}: {self.what}. {self.remedy}"
 

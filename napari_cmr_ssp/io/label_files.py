@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from cmr_ssp.anatomy import Numbering
 from cmr_ssp.errors import CmrSspError, LabelError
-from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation
+from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation, resolve_subject
 from cmr_ssp.files.formats.nifti import stem_of
 from cmr_ssp.files.labels.reading import to_structures
 from cmr_ssp.files.labels.writing import written_numbering
-from cmr_ssp.subjects import LabelSource, Subject
+from cmr_ssp.subjects import ResolvedSubject
 from numpy.typing import NDArray
 
 from napari_cmr_ssp.scene.layers import UNKNOWN, LayerData, numbers_layer, segmentation_layer, source_metadata
@@ -42,9 +42,9 @@ def label_layer(path: Path) -> LayerData:
     numbering = written_numbering(path)
     if numbering is not None:
         return _whole_file(path, numbering)
-    subject, labels = _find_in_cohort(path)
+    subject = _find_in_cohort(path)
     if subject is not None:
-        return phases_layer(subject, labels, stem_of(path))
+        return phases_layer(subject, stem_of(path))
     return _whole_file(path, None)
 
 
@@ -68,20 +68,21 @@ def _whole_numbers(pixels: NDArray[np.float32], path: Path) -> NDArray[np.uint8]
     return numbers
 
 
-def _find_in_cohort(path: Path) -> tuple[Subject | None, list[LabelSource]]:
-    """Return whose labels a file holds, where its folder follows a convention that knows it."""
+def _find_in_cohort(path: Path) -> ResolvedSubject | None:
+    """Return whose labels a file holds, with these alone, where its folder follows a known convention."""
     try:
         cohort = open_cohort(path.parent)
     except CmrSspError:
-        return None, []  # a lone file: nothing is wrong with that
+        return None  # a lone file: nothing is wrong with that
     for subject in cohort.subjects:
-        labels = [label for label in subject.labels if label.source.path == path]
-        if labels:
-            return subject, labels
-    return None, []
+        if any(label.source.path == path for label in subject.labels):
+            resolved = resolve_subject(subject)
+            labels = tuple(label for label in resolved.labels if label.source.path == path)
+            return replace(resolved, labels=labels) if labels else None
+    return None
 
 
-def phases_layer(subject: Subject, labels: Sequence[LabelSource], name: str) -> LayerData:
+def phases_layer(subject: ResolvedSubject, name: str) -> LayerData:
     """Place labels at their frames of the image file that they belong to, which is one for all of them.
 
     Raises
@@ -90,6 +91,7 @@ def phases_layer(subject: Subject, labels: Sequence[LabelSource], name: str) -> 
         Where a file is unreadable, or labels do not fit their image.
     """
     stack = open_stack(subject)
+    labels = subject.labels
     places = _frames_of_same_file(subject, labels[0].frame)
     volumes = np.zeros((len(places), *stack.grid.shape), np.uint8)
     drawn: dict[int, list[str]] = {}
@@ -103,7 +105,7 @@ def phases_layer(subject: Subject, labels: Sequence[LabelSource], name: str) -> 
     return segmentation_layer(volumes, stack.grid, name, **about, drawn=drawn, subject=subject.id)
 
 
-def _frames_of_same_file(subject: Subject, frame: int) -> list[int]:
+def _frames_of_same_file(subject: ResolvedSubject, frame: int) -> list[int]:
     """Return the stack's frames that lie in the same image file as `frame`, which is one layer."""
     image = subject.frames[frame].path
     return [t for t, source in enumerate(subject.frames) if source.path == image]

@@ -10,7 +10,7 @@ from cmr_ssp import __version__
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.cache import cache_folder
 from cmr_ssp.errors import OutputError
-from cmr_ssp.files import open_cohort
+from cmr_ssp.files import open_cohort, resolve_subject
 from cmr_ssp.phantoms import make_phantom, write_phantom_cohort
 from cmr_ssp.subjects import Grid, SliceOrder
 
@@ -49,10 +49,10 @@ def phantom_cohort() -> list[LayerData]:
 
     with progress(total=_SUBJECTS, desc="making the phantom cohort") as bar:
         folder = phantom_cohort_folder(lambda _done, _total: bar.update())
-    subject = open_cohort(folder).subjects[0]
+    subject = resolve_subject(open_cohort(folder).subjects[0])
     return [
         *read(str(subject.frames[0].path)),
-        phases_layer(subject, subject.labels, f"{subject.id} labels"),
+        phases_layer(subject, f"{subject.id} labels"),
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from cmr_ssp.anatomy import Structure
-from cmr_ssp.errors import ImageError, OutputError, Problem, Severity
+from cmr_ssp.errors import ImageError, OutputError, Problem
 from cmr_ssp.files import open_cine, write_segmentation
 from cmr_ssp.subjects import CineStack, Grid, same_affine
 from numpy.typing import NDArray
@@ -97,7 +97,7 @@ def write_structures(
         stack = _on_source(name, labels, about, sources, spacing_mm)
         if about.get("numbering") == UNKNOWN:
             what = f"nobody says what its numbers mean; they were saved as {_MEANING}"
-            warnings.append(_warning(name, what, "Check that this is what they are."))
+            warnings.append(Problem.warning(name, what, "Check that this is what they are."))
     else:
         stack = _stack(labels, Grid(_volume(labels), spacing_mm, np.diag([*spacing_mm[::-1], 1.0])), about)
         warnings.append(_no_source(name, spacing_mm))
@@ -190,11 +190,7 @@ def _no_source(name: str, spacing_mm: tuple[float, float, float]) -> Problem:
         f"it does not say where it lies in the patient; it was saved with voxels of {voxel} mm (slice, row, "
         f"column, from its scale), no rotation, and the numbers {_MEANING}"
     )
-    return _warning(name, what, "Check the voxel size before you trust a volume.")
-
-
-def _warning(name: str, what: str, remedy: str) -> Problem:
-    return Problem(name, what, remedy, Severity.WARNING)
+    return Problem.warning(name, what, "Check the voxel size before you trust a volume.")
 
 
 def show_problems(warnings: Sequence[Problem]) -> None:

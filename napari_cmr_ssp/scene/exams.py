@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CmrSspError
-from cmr_ssp.files import exam_id, open_cine, open_cohort, open_stack, read_segmentation, verified
+from cmr_ssp.files import exam_id, open_cohort, open_stack, read_segmentation, resolve_subject
 from cmr_ssp.files.dicom import may_be_exam
 from cmr_ssp.files.formats.nifti import stem_of
 from cmr_ssp.files.labels.marks import cine_digest
-from cmr_ssp.subjects import CineStack, FrameSource, Segmentation, Subject
+from cmr_ssp.files.stacks import list_frames
+from cmr_ssp.subjects import CineStack, ExamSource, ResolvedSubject, Segmentation, Subject
 from numpy.typing import NDArray
 
 from napari_cmr_ssp.scene.layers import EXAM, source_metadata
@@ -27,7 +28,7 @@ class Exam:
 
     Attributes
     ----------
-    subject : Subject
+    subject : ResolvedSubject
         Whose.
     stack : CineStack
         Its grid and sources.
@@ -39,7 +40,7 @@ class Exam:
         `cine_digest` of the pixels: says whose a file is, whatever it is called.
     """
 
-    subject: Subject
+    subject: ResolvedSubject
     stack: CineStack
     pixels: NDArray[np.float32]
     references: Mapping[Phase, Segmentation]
@@ -90,12 +91,12 @@ def subject_at(place: Path) -> Subject:
         for subject in cohort.subjects:
             if any(frame.path == place for frame in subject.frames):
                 return subject
-    name = exam_id(place) if may_be_exam(place) else stem_of(place)
-    n_frames = open_cine(place).n_frames
-    return Subject(name, tuple(FrameSource(place, frame) for frame in range(n_frames)))
+    frames = list_frames(place)
+    name = exam_id(place) if isinstance(frames[0], ExamSource) else stem_of(place)
+    return Subject(name, frames)
 
 
-def read_exam(subject: Subject) -> Exam:
+def read_exam(listed: Subject) -> Exam:
     """Read images and labels of a subject.
 
     Raises
@@ -103,7 +104,7 @@ def read_exam(subject: Subject) -> Exam:
     CmrSspError
         Naming the files that cannot be used.
     """
-    subject, _ = verified(subject)
+    subject = resolve_subject(listed)
     stack = open_stack(subject)
     references = {phase: read_segmentation(subject, phase) for phase in subject.phases}
     pixels = stack.load()

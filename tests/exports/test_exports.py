@@ -25,7 +25,14 @@ from cmr_ssp.exports import (
     write_slicer,
 )
 from cmr_ssp.exports.captures import overlay
-from cmr_ssp.files import import_labels, open_cine, open_cohort, read_segmentation, write_segmentation
+from cmr_ssp.files import (
+    import_labels,
+    open_cine,
+    open_cohort,
+    read_segmentation,
+    resolve_subject,
+    write_segmentation,
+)
 from cmr_ssp.files.formats.geometry import placed_affine
 from cmr_ssp.files.labels.importing import read_label_volumes, stated_numbering
 from cmr_ssp.subjects import Grid, Role, Segmentation, Split
@@ -272,7 +279,7 @@ def test_nnunet(tmp_path: Path) -> None:
     cohort = open_cohort(write_beating_cohort(tmp_path / "data", ["ann", "bob", "cy"]))
     before = fingerprint(tmp_path / "data")
     split = Split({"ann": Role.TRAIN, "bob": Role.TEST, "cy": Role.TRAIN})
-    own = read_segmentation(cohort.subject("cy"), Phase.ES)
+    own = read_segmentation(resolve_subject(cohort.subject("cy")), Phase.ES)
     fixed = np.roll(own.labels, 1, axis=2)
     corrections = {("cy", Phase.ES): Segmentation(fixed, own.frame, own.drawn)}
     made = export_nnunet(cohort, tmp_path / "raw", number=7, split=split, corrections=corrections)

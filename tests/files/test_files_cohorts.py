@@ -9,7 +9,7 @@ import pytest
 from cmr_ssp.errors import CohortError, Severity
 from cmr_ssp.files import check_pixels, open_cohort
 from cmr_ssp.files.cohorts import _bad_id
-from cmr_ssp.subjects import FrameSource, Subject
+from cmr_ssp.subjects import Subject, VolumeSource
 from files_helpers import edit_header, fingerprint, heart, pixels, save
 
 SHAPE = (12, 12, 6)
@@ -106,7 +106,7 @@ def test_labels_with_another_affine_are_doubted(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "a\\b", ".hidden", "a..b", "c:x"])
 def test_ids_that_could_lead_out_of_a_folder(name: str) -> None:
-    assert len(_bad_id(Subject(name, (FrameSource(Path("x.nii")),)), [])) == 1
+    assert len(_bad_id(Subject(name, (VolumeSource(Path("x.nii")),)), [])) == 1
 
 
 def test_a_file_with_dots_in_its_name_is_refused_as_a_subject(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from cmr_ssp.anatomy import NUMBERINGS, Numbering, Phase, Structure
 from cmr_ssp.errors import LabelError
 from cmr_ssp.files import read_segmentation
-from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+from cmr_ssp.subjects import FrameSource, LabelSource, ResolvedSubject, VolumeSource
 from files_helpers import OBLIQUE, SHAPE, edit_header, pixels, save
 
 LV, MYO, RV = Structure
@@ -19,12 +19,13 @@ def subject_with(
     numbering: Numbering = NUMBERINGS["mnms"],
     affine: np.ndarray = OBLIQUE,
     index: int | None = None,
-) -> Subject:
+) -> ResolvedSubject:
     """Write a two-frame cine and labels of its second frame as ED."""
     cine = save(folder / "cine.nii.gz", pixels(*SHAPE, 2), affine)
     path = save(folder / "gt.nii.gz", labels, affine)
-    label = LabelSource(Phase.ED, 1, FrameSource(path, index), numbering)
-    return Subject("x", (FrameSource(cine, 0), FrameSource(cine, 1)), (label,))
+    place = VolumeSource(path) if index is None else FrameSource(path, index)
+    label = LabelSource(Phase.ED, 1, place, numbering)
+    return ResolvedSubject("x", (FrameSource(cine, 0), FrameSource(cine, 1)), (label,))
 
 
 def drawn_in(*numbers: float, dtype: type = np.uint8) -> np.ndarray:

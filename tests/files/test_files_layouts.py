@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import CohortError, LabelError, Severity
-from cmr_ssp.files import open_cohort, open_stack, read_segmentation, verified
+from cmr_ssp.files import open_cohort, open_stack, read_segmentation, resolve_subject
 from files_helpers import heart, pixels, save
 
 SHAPE = (12, 12, 6)
@@ -52,14 +52,15 @@ class TestACDC:
         assert (subject.id, subject.vendor, subject.group) == ("patient001", "Siemens", "DCM")
         assert frames_of(tmp_path) == {"patient001": {ED: 0, ES: 1}}
         assert np.array_equal(open_stack(subject).load(), pixels(*SHAPE, 5, seed=1).T[[0, 2]])
-        assert np.array_equal(read_segmentation(subject, ES).labels, SMALL.T)
+        assert np.array_equal(read_segmentation(resolve_subject(subject), ES).labels, SMALL.T)
 
     def test_with_the_cine(self, tmp_path: Path) -> None:
         acdc_subject(tmp_path, 1, cine=True)
         subject = open_cohort(tmp_path).subject("patient001")
         assert frames_of(tmp_path) == {"patient001": {ED: 0, ES: 2}}
         assert open_stack(subject).load().shape == (5, 6, 12, 12)
-        assert verified(subject) == (subject, ())
+        assert resolve_subject(subject).labels == subject.labels
+        assert resolve_subject(subject).problems == ()
 
     def test_ed_may_come_after_es(self, tmp_path: Path) -> None:
         info = acdc_subject(tmp_path, 1) / "Info.cfg"
@@ -124,14 +125,16 @@ class TestMnMs:
         assert frames_of(tmp_path) == {"A1B2C3": {ED: 0, ES: 3}, "D4E5F6": {}}
         assert [(s.vendor, s.group) for s in cohort.subjects] == [("Siemens", "HCM"), ("GE", None)]
         subject = cohort.subjects[0]
-        assert verified(subject) == (subject, ())
-        assert np.array_equal(read_segmentation(subject, ES).labels, SMALL.T)
+        assert resolve_subject(subject).labels == subject.labels
+        assert resolve_subject(subject).problems == ()
+        assert np.array_equal(read_segmentation(resolve_subject(subject), ES).labels, SMALL.T)
 
     @pytest.mark.parametrize("row", ["3,0", "0,2", "4,1"])
     def test_a_wrong_table_is_corrected_from_the_pixels(self, tmp_path: Path, row: str) -> None:
         mnms_subject(tmp_path, "A1B2C3", {0: BIG, 3: SMALL})
         mnms_table(tmp_path, f"A1B2C3,Siemens,A,1,{row},HCM")
-        subject, problems = verified(open_cohort(tmp_path).subjects[0])
+        subject = resolve_subject(open_cohort(tmp_path).subjects[0])
+        problems = subject.problems
         assert {label.phase: label.frame for label in subject.labels} == {ED: 0, ES: 3}
         assert [label.source.index for label in subject.labels] == [0, 3]
         assert problems[0].severity is Severity.WARNING
@@ -151,14 +154,16 @@ class TestMnMs:
     def test_labels_that_are_all_zero_are_no_labels(self, tmp_path: Path) -> None:
         mnms_subject(tmp_path, "A1B2C3", {})
         mnms_table(tmp_path, "A1B2C3,Siemens,A,1,0,3,HCM")
-        subject, problems = verified(open_cohort(tmp_path).subjects[0])
+        subject = resolve_subject(open_cohort(tmp_path).subjects[0])
+        problems = subject.problems
         assert subject.labels == ()
         assert "none of its frames" in problems[0].what
 
     def test_one_labelled_frame(self, tmp_path: Path) -> None:
         mnms_subject(tmp_path, "A1B2C3", {3: SMALL})
         mnms_table(tmp_path, "A1B2C3,Siemens,A,1,0,3,HCM")
-        subject, problems = verified(open_cohort(tmp_path).subjects[0])
+        subject = resolve_subject(open_cohort(tmp_path).subjects[0])
+        problems = subject.problems
         assert subject.phases == (ES,)
         assert len(problems) == 1
 
@@ -211,8 +216,8 @@ class TestSunnybrook:
         assert (cohort.layout, cohort.problems) == ("Sunnybrook", ())
         assert frames_of(tmp_path) == {"SCD1": {ED: 4, ES: 1}}
         subject = cohort.subjects[0]
-        assert read_segmentation(subject, ED).drawn == {Structure.LV, Structure.MYO}
-        assert read_segmentation(subject, ES).drawn == {Structure.LV}
+        assert read_segmentation(resolve_subject(subject), ED).drawn == {Structure.LV, Structure.MYO}
+        assert read_segmentation(resolve_subject(subject), ES).drawn == {Structure.LV}
 
     @pytest.mark.parametrize(("number", "phase"), [(2, ED), (3, ES)])
     def test_a_single_label(self, tmp_path: Path, number: int, phase: Phase) -> None:
@@ -242,7 +247,7 @@ class TestPlainFolder:
         (subject,) = open_cohort(tmp_path).subjects
         assert frames_of(tmp_path) == {"anna": {ED: 4, ES: 1}}
         assert (subject.vendor, subject.group) == ("Philips", "HCM")
-        assert np.array_equal(read_segmentation(subject, ED).labels, BIG.T)
+        assert np.array_equal(read_segmentation(resolve_subject(subject), ED).labels, BIG.T)
 
     def test_labels_that_nothing_places_are_left_out(self, tmp_path: Path) -> None:
         self.labelled(tmp_path)
@@ -268,7 +273,7 @@ class TestPlainFolder:
         if table:
             (tmp_path / "subjects.csv").write_text(table)
         assert frames_of(tmp_path) == {"ben": {ED: 3, ES: 0}}
-        assert verified(open_cohort(tmp_path).subjects[0])[1] == ()
+        assert resolve_subject(open_cohort(tmp_path).subjects[0]).problems == ()
 
     def test_a_folder_for_each_subject(self, tmp_path: Path) -> None:
         self.labelled(tmp_path / "anna")
@@ -282,7 +287,7 @@ class TestPlainFolder:
         save(tmp_path / "cleo_ED_gt.nii.gz", heart(radius=4.0, numbering="acdc"))
         (tmp_path / "cohort.yaml").write_text(f"numbering: {stated}\n")
         (subject,) = open_cohort(tmp_path).subjects
-        assert np.array_equal(read_segmentation(subject, ED).labels, BIG.T)
+        assert np.array_equal(read_segmentation(resolve_subject(subject), ED).labels, BIG.T)
 
     @pytest.mark.parametrize(
         "content",
@@ -321,7 +326,7 @@ class TestPlainFolder:
         save(tmp_path / "anna_ED_gt.nii.gz", labels)
         (tmp_path / "subjects.csv").write_text("id,ed_frame,es_frame\nanna,4,1\n")
         with pytest.raises(LabelError, match=r"number 4 is unknown .*Only LV, MYO, RV can be segmented"):
-            read_segmentation(open_cohort(tmp_path).subject("anna"), ED)
+            read_segmentation(resolve_subject(open_cohort(tmp_path).subject("anna")), ED)
 
     @pytest.mark.parametrize("content", ["name,vendor\nanna,GE\n", "id\nanna\nanna\n"])
     def test_a_table_that_cannot_be_used(self, tmp_path: Path, content: str) -> None:
@@ -374,7 +379,7 @@ def test_numbers_that_the_user_states_in_every_layout(tmp_path: Path, layout: st
     (tmp_path / "data" / "cohort.yaml").write_text(stated + "\n")
     cohort = open_cohort(tmp_path / "data")
     assert cohort.layout == layout
-    assert np.array_equal(read_segmentation(cohort.subjects[0], ED).labels, BIG.T)
+    assert np.array_equal(read_segmentation(resolve_subject(cohort.subjects[0]), ED).labels, BIG.T)
 
 
 @pytest.mark.parametrize("named", [lambda f: f, lambda f: f.parent, lambda f: f.parent.parent])

@@ -7,7 +7,7 @@ import pytest
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.cli import main
 from cmr_ssp.errors import LabelError, Severity
-from cmr_ssp.files import check_pixels, open_cohort, open_stack, read_segmentation, verified
+from cmr_ssp.files import check_pixels, open_cohort, open_stack, read_segmentation, resolve_subject
 from cmr_ssp.files.labels.placing import equal_frame
 from files_helpers import heart, pixels, save
 
@@ -51,12 +51,12 @@ def test_frames_are_found_by_their_voxels(tmp_path: Path) -> None:
         ("102", "GE", "RV"),
     ]
     assert all(label.drawn_on for s in cohort.subjects for label in s.labels)
-    checked = [verified(subject) for subject in cohort.subjects]
-    assert [frames_of(subject) for subject, _ in checked] == [{ED: 4, ES: 2}, {ED: 0, ES: 3}]
-    assert [problems for _, problems in checked] == [(), ()]
-    assert verified(checked[0][0]) == checked[0]
-    assert open_stack(checked[0][0]).n_frames == 5
-    segmentation = read_segmentation(cohort.subjects[0], ES)
+    checked = [resolve_subject(subject) for subject in cohort.subjects]
+    assert [frames_of(subject) for subject in checked] == [{ED: 4, ES: 2}, {ED: 0, ES: 3}]
+    assert [subject.problems for subject in checked] == [(), ()]
+    assert resolve_subject(checked[0]) == checked[0]
+    assert open_stack(checked[0]).n_frames == 5
+    segmentation = read_segmentation(checked[0], ES)
     assert segmentation.frame == 2
     assert np.array_equal(segmentation.labels, DRAWN[ES].T)
     assert check_pixels(cohort) == ()
@@ -65,9 +65,9 @@ def test_frames_are_found_by_their_voxels(tmp_path: Path) -> None:
 def test_a_file_that_changed_is_compared_anew(tmp_path: Path) -> None:
     images = mnms2_subject(tmp_path, "001", {ED: 0, ES: 2})
     (subject,) = open_cohort(tmp_path).subjects
-    assert frames_of(verified(subject)[0]) == {ED: 0, ES: 2}
+    assert frames_of(resolve_subject(subject)) == {ED: 0, ES: 2}
     save(tmp_path / "001" / "001_SA_ES.nii.gz", images[..., 3])
-    assert frames_of(verified(subject)[0]) == {ED: 0, ES: 3}
+    assert frames_of(resolve_subject(subject)) == {ED: 0, ES: 3}
 
 
 @pytest.mark.parametrize(
@@ -77,11 +77,12 @@ def test_a_volume_that_is_no_frame_of_its_own(tmp_path: Path, image: np.ndarray 
     images = mnms2_subject(tmp_path, "001", {ED: 1, ES: 2})
     save(tmp_path / "001" / "001_SA_ES.nii.gz", images[..., 1] if image is None else image)
     (subject,) = open_cohort(tmp_path).subjects
-    found, (problem,) = verified(subject)
+    found = resolve_subject(subject)
+    (problem,) = found.problems
     assert frames_of(found) == {ED: 1}
     assert (reason in problem.what, problem.severity) == (True, Severity.WARNING)
     with pytest.raises(LabelError, match=reason):
-        read_segmentation(subject, ES)
+        read_segmentation(found, ES)
 
 
 def test_without_cine_the_volumes_are_the_frames(tmp_path: Path) -> None:
@@ -90,7 +91,8 @@ def test_without_cine_the_volumes_are_the_frames(tmp_path: Path) -> None:
     assert [problem.severity for problem in cohort.problems] == [Severity.WARNING]  # no table
     (subject,) = cohort.subjects
     assert frames_of(subject) == {ED: 0, ES: 1}
-    assert verified(subject) == (subject, ())
+    assert frames_of(resolve_subject(subject)) == frames_of(subject)
+    assert resolve_subject(subject).problems == ()
 
 
 def test_a_label_without_its_image(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from cmr_ssp.errors import ImageError, Severity
 from cmr_ssp.files import open_cine, open_stack
-from cmr_ssp.subjects import FrameSource, SliceOrder, Subject
+from cmr_ssp.subjects import FrameSource, SliceOrder, Subject, VolumeSource
 from files_helpers import DIAGONAL, OBLIQUE, SHAPE, edit_header, pixels, save
 
 
@@ -129,7 +129,7 @@ def test_frames_from_several_files_and_parts_of_files(tmp_path: Path) -> None:
     cine, volume = pixels(*SHAPE, 3), pixels(*SHAPE, seed=1)
     first = save(tmp_path / "c.nii.gz", cine, OBLIQUE @ np.diag([1, 1, -1, 1]))
     second = save(tmp_path / "v.nii.gz", volume, OBLIQUE @ np.diag([1, 1, -1, 1]))
-    frames = (FrameSource(first, 2), FrameSource(second), FrameSource(first, 0))
+    frames = (FrameSource(first, 2), VolumeSource(second), FrameSource(first, 0))
     stack = open_stack(Subject("x", frames))
     expected = np.stack([cine[..., 2].T, volume.T, cine[..., 0].T])[:, ::-1]
     assert np.array_equal(stack.load(), expected)
@@ -143,7 +143,7 @@ def test_frames_on_different_grids_are_refused(tmp_path: Path) -> None:
         save(tmp_path / "c.nii.gz", pixels(*SHAPE), DIAGONAL * 1.1),
     ]
     with pytest.raises(ImageError) as caught:
-        open_stack(Subject("x", tuple(FrameSource(path) for path in paths)))
+        open_stack(Subject("x", tuple(VolumeSource(path) for path in paths)))
     assert [Path(problem.where).name for problem in caught.value.problems] == ["b.nii.gz", "c.nii.gz"]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, Severity
-from cmr_ssp.files import open_cohort, open_stack, read_segmentation
+from cmr_ssp.files import open_cohort, open_stack, read_segmentation, resolve_subject
 from files_helpers import heart, pixels, save
 
 SHAPE = (12, 12, 6)
@@ -52,7 +52,7 @@ def test_pairs_and_both_orders_of_labels(tmp_path: Path, labels: dict[str, Any])
     assert frames_of(root) == {"anna": {ED: 0, ES: 1}, "ben": {}}
     anna = cohort.subject("anna")
     assert np.array_equal(open_stack(anna).load()[1], pixels(*SHAPE, seed=1).T)
-    assert np.array_equal(read_segmentation(anna, ED).labels, heart(radius=4.0).T)
+    assert np.array_equal(read_segmentation(resolve_subject(anna), ED).labels, heart(radius=4.0).T)
 
 
 def test_numbered_frames_are_told_apart_by_their_labels(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_labels_that_nobody_explains(tmp_path: Path, labels: Any) -> None:
         open_cohort(tmp_path)
     (tmp_path / "cohort.yaml").write_text("structures: {LV: 3, MYO: 2, RV: 1}\n")
     (subject,) = open_cohort(tmp_path).subjects
-    assert np.array_equal(read_segmentation(subject, ED).labels, heart(radius=4.0).T)
+    assert np.array_equal(read_segmentation(resolve_subject(subject), ED).labels, heart(radius=4.0).T)
 
 
 def test_further_channels_and_stray_labels_are_reported(tmp_path: Path) -> None:

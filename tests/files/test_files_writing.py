@@ -8,7 +8,7 @@ import pytest
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.errors import OutputError
 from cmr_ssp.files import open_cine, open_stack, write_segmentation
-from cmr_ssp.subjects import FrameSource, Subject
+from cmr_ssp.subjects import Subject, VolumeSource
 from files_helpers import DIAGONAL, OBLIQUE, SHAPE, edit_header, fingerprint, pixels, save
 
 APEX_FIRST = OBLIQUE @ np.diag([1.0, 1, -1, 1])
@@ -76,7 +76,7 @@ def test_one_volume_and_one_frame_are_written_as_3d(tmp_path: Path) -> None:
 
 def test_a_stack_of_several_files(tmp_path: Path) -> None:
     paths = [save(tmp_path / f"{name}.nii.gz", pixels(*SHAPE), APEX_FIRST) for name in "ab"]
-    stack = open_stack(Subject("x", tuple(FrameSource(path) for path in paths)))
+    stack = open_stack(Subject("x", tuple(VolumeSource(path) for path in paths)))
     labels = labels_for((2, 4, 5, 6))
     write_segmentation(tmp_path / "out.nii.gz", labels, stack)
     assert np.array_equal(open_cine(tmp_path / "out.nii.gz").load(), labels)

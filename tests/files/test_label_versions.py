@@ -23,7 +23,7 @@ from cmr_ssp.files import (
     open_cohort,
     open_stack,
     read_segmentation,
-    verified,
+    resolve_subject,
     with_label_versions,
     write_segmentation,
 )
@@ -43,7 +43,7 @@ def cohort(tmp_path: Path) -> Cohort:
 
 def drawn(cohort: Cohort, subject: str = "a", phase: Phase = Phase.ED, shift: int = 1) -> Segmentation:
     """Return somebody's other opinion about a phase."""
-    own = read_segmentation(cohort.subject(subject), phase)
+    own = read_segmentation(resolve_subject(cohort.subject(subject)), phase)
     return replace(own, labels=np.roll(own.labels, shift, axis=2))
 
 
@@ -61,15 +61,16 @@ def test_versions_stand_in_for_the_source_labels_and_change_no_file(cohort: Coho
 
     found = with_label_versions(cohort, folder)
     assert not found.problems
-    assert np.array_equal(read_segmentation(found.subject("a"), Phase.ED).labels, second.labels)
-    own = read_segmentation(cohort.subject("a"), Phase.ES)
-    assert np.array_equal(read_segmentation(found.subject("a"), Phase.ES).labels, own.labels)
+    a = resolve_subject(found.subject("a"))
+    assert np.array_equal(read_segmentation(a, Phase.ED).labels, second.labels)
+    own = read_segmentation(resolve_subject(cohort.subject("a")), Phase.ES)
+    assert np.array_equal(read_segmentation(a, Phase.ES).labels, own.labels)
     assert {p: found.subject("a").label(p).origin for p in Phase} == {  # type: ignore[union-attr]
         Phase.ED: Origin.IMPORTED,
         Phase.ES: Origin.DATA_SET,
     }
     assert found.subject("b") == cohort.subject("b")
-    assert read_segmentation(found.subject("c"), Phase.ES).frame == segmentation.frame
+    assert read_segmentation(resolve_subject(found.subject("c")), Phase.ES).frame == segmentation.frame
     assert found.subject("c").phases == (Phase.ES,)
     assert np.array_equal(nib.load(made.path).affine, nib.load(cohort.root / "a.nii.gz").affine)
     assert fingerprint(cohort.root) == before
@@ -209,12 +210,12 @@ def test_one_phase_of_a_4d_label_file_is_replaced(tmp_path: Path) -> None:
     save(tmp_path / "data" / "a.nii.gz", image, OBLIQUE)
     save(tmp_path / "data" / "a_gt.nii.gz", labels, OBLIQUE)
     cohort = open_cohort(tmp_path / "data")
-    subject, _ = verified(cohort.subject("a"))
+    subject = resolve_subject(cohort.subject("a"))
     assert set(subject.phases) == set(Phase)
-    own = read_segmentation(subject, Phase.ED)
+    own = read_segmentation(resolve_subject(subject), Phase.ED)
     moved = Segmentation(np.roll(own.labels, 1, axis=1), 1, own.drawn)
     add_version(tmp_path / "labels", subject, Phase.ED, moved, origin=Origin.IMPORTED)
-    found, _ = verified(with_label_versions(cohort, tmp_path / "labels").subject("a"))
+    found = resolve_subject(with_label_versions(cohort, tmp_path / "labels").subject("a"))
     assert {label.phase: label.frame for label in found.labels} == {Phase.ED: 1, Phase.ES: 2}
     assert len(found.labels) == 2
     assert np.array_equal(read_segmentation(found, Phase.ED).labels, moved.labels)

@@ -22,7 +22,7 @@ from cmr_ssp.prediction import segment_stack
 from cmr_ssp.runs import Run
 from cmr_ssp.samples import heart
 from cmr_ssp.samples.standardise import standardise, standardise_frames
-from cmr_ssp.subjects import CineStack, FrameSource, Grid, Role, Split, Subject, stack
+from cmr_ssp.subjects import CineStack, FrameSource, Grid, Role, Split, Subject, VolumeSource, stack
 from cohort_helpers import Listener, segmentation, write_beating_cohort
 from files_helpers import DIAGONAL, OBLIQUE, pixels, save
 from prediction_helpers import Fake, recipe
@@ -41,7 +41,7 @@ def written(folder: Path, kind: str) -> CineStack:
     affine = OBLIQUE if kind == "from the apex" else DIAGONAL
     if kind == "several files":
         paths = [save(folder / f"{t}.nii.gz", data[..., t], affine) for t in range(5)]
-        return open_stack(Subject("x", tuple(FrameSource(path) for path in paths)))
+        return open_stack(Subject("x", tuple(VolumeSource(path) for path in paths)))
     if kind == "chosen frames":
         path = save(folder / "a.nii.gz", data, affine)
         return open_stack(Subject("x", tuple(FrameSource(path, t) for t in (3, 0, 4))))

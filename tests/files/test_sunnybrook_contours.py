@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.errors import LabelError
-from cmr_ssp.files.contours.sunnybrook import fill, find_contours, labels_from_contours, read_contour
+from cmr_ssp.files.contours.polygons import fill
+from cmr_ssp.files.contours.sunnybrook import find_contours, labels_from_contours, read_contour
 
 LV, MYO = Structure.LV, Structure.MYO
 

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase, Structure
-from cmr_ssp.files import check_pixels, open_cohort, open_stack, read_segmentation
+from cmr_ssp.files import check_pixels, open_cohort, open_stack, read_segmentation, resolve_subject
 from cmr_ssp.samples.bank.building import slice_bank
 from dicom_helpers import FRAMES, SLICES, one_series, save_exam, stored
 from files_helpers import fingerprint
@@ -53,7 +53,7 @@ def test_contours_find_their_images(folder: Path) -> None:
     subject = cohort.subject("SC-HF-I-1")
     assert {label.phase: label.frame for label in subject.labels} == {Phase.ED: 1, Phase.ES: 4}
     assert np.array_equal(open_stack(subject).load(), stored())
-    ed, es = (read_segmentation(subject, phase) for phase in Phase)
+    ed, es = (read_segmentation(resolve_subject(subject), phase) for phase in Phase)
     assert ed.drawn == {Structure.LV, Structure.MYO}
     assert es.drawn == {Structure.LV}
     assert [int((ed.labels[k] == Structure.LV).sum()) for k in range(SLICES)] == [9, 9, 0, 0]
@@ -98,7 +98,7 @@ def test_the_public_exam_equals_its_nifti_twin(real_data: Path, tmp_path: Path) 
     cohort = open_cohort(tmp_path / "all")
     (subject,) = cohort.subjects
     for phase, frame in ((Phase.ED, 19), (Phase.ES, 6)):
-        drawn = read_segmentation(subject, phase)
+        drawn = read_segmentation(resolve_subject(subject), phase)
         twin = nib.load(real_data / "sunnybrook" / f"SCD0000301_frame{frame + 1:02d}_gt.nii.gz")
         theirs = np.asarray(twin.dataobj).T[::-1]  # the file starts at the apex
         assert drawn.frame == frame

@@ -271,10 +271,12 @@ def read_cohort(path: Path) -> str:
     """List, read and export a cohort; what is reported as a problem counts as refused."""
     from cmr_ssp.errors import CmrSspError
     from cmr_ssp.exports import CaseNames, export_nnunet
-    from cmr_ssp.files import open_cohort, read_segmentation
+    from cmr_ssp.files import open_cohort, read_segmentation, resolve_subject
 
     cohort = open_cohort(path.parent)
-    drawn = [read_segmentation(s, phase).labels for s in cohort.subjects for phase in s.phases]
+    drawn = [
+        read_segmentation(resolve_subject(s), phase).labels for s in cohort.subjects for phase in s.phases
+    ]
     if drawn:
         out = path.parent.parent / "out"
         export_nnunet(cohort, out, case_names=CaseNames.IDS, replace=True)

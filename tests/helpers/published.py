@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
-from cmr_ssp.subjects import Cohort, FrameSource, LabelSource, Role, Split, Subject
+from cmr_ssp.subjects import Cohort, LabelSource, Role, Split, Subject, VolumeSource
 from places import DATA
 
 TABLE = DATA / "published_subjects.csv"
@@ -25,7 +25,7 @@ def published_roles() -> Split:
 
 def published_cohort() -> Cohort:
     """Return all 510 subjects, labelled at ED and ES, without files."""
-    nowhere, numbering = FrameSource(Path("none.nii.gz")), NUMBERINGS["mnms"]
+    nowhere, numbering = VolumeSource(Path("none.nii.gz")), NUMBERINGS["mnms"]
     labels = tuple(LabelSource(phase, 0, nowhere, numbering) for phase in Phase)
     subjects = (Subject(row["id"], (nowhere,), labels, row["vendors"] or None) for row in published_rows())
     return Cohort(TABLE, "published", tuple(sorted(subjects, key=lambda subject: subject.id)))

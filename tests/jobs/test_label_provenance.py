@@ -14,7 +14,14 @@ from cmr_ssp.cli import main
 from cmr_ssp.errors import CohortError, RunError
 from cmr_ssp.evaluation import SubjectRole, read_scores
 from cmr_ssp.events import Cancel, Noticed, Outcome, UpdateFinished
-from cmr_ssp.files import add_version, list_versions, open_cohort, read_segmentation, with_label_versions
+from cmr_ssp.files import (
+    add_version,
+    list_versions,
+    open_cohort,
+    read_segmentation,
+    resolve_subject,
+    with_label_versions,
+)
 from cmr_ssp.recipes import recipe_yaml
 from cmr_ssp.runs import Provenance, Run, file_digest, stored_scores
 from cmr_ssp.runs.listing import list_runs
@@ -70,7 +77,7 @@ def test_a_correction_of_a_run_tests_neither_it_nor_its_descendants(
 ) -> None:
     first, second, third = line
     subject = cohort.subject("c")
-    edited = read_segmentation(subject, Phase.ED)
+    edited = read_segmentation(resolve_subject(subject), Phase.ED)
     made = jobs.add_correction(tmp_path / "labels", subject, Phase.ED, edited, second, device="cpu")
     assert made.checkpoints == (file_digest(second.last),)
     (kept, _), _ = list_versions(tmp_path / "labels")
@@ -102,7 +109,7 @@ def test_the_first_prediction_stays_beside_later_corrections(
     cohort: Cohort, line: tuple[Run, Run, Run], tmp_path: Path
 ) -> None:
     folder, subject = tmp_path / "labels", cohort.subject("c")
-    edited = read_segmentation(subject, Phase.ES)
+    edited = read_segmentation(resolve_subject(subject), Phase.ES)
     jobs.add_correction(folder, subject, Phase.ES, edited, line[0], device="cpu")
     before = fingerprint(folder)
     predicted = jobs.predict_frame(line[0], subject, edited.frame, "cpu")
@@ -118,7 +125,7 @@ def test_training_on_a_correction_counts_as_trained_on(
     cohort: Cohort, line: tuple[Run, Run, Run], tmp_path: Path
 ) -> None:
     folder, subject = tmp_path / "labels", cohort.subject("b")
-    edited = read_segmentation(subject, Phase.ED)
+    edited = read_segmentation(resolve_subject(subject), Phase.ED)
     jobs.add_correction(folder, subject, Phase.ED, edited, line[0], prediction=edited)
     with_edits = with_label_versions(cohort, folder)
     assert roles(line[0], with_edits)["b", Phase.ED] is SubjectRole.EDIT_AGREEMENT  # else it were the pool
@@ -134,7 +141,7 @@ def test_a_run_that_was_continued_knows_its_earlier_state(cohort: Cohort, tmp_pa
 
     run = trained(tmp_path / "run", cohort, "a", on_event=stop, cancel=cancel)
     subject, early = cohort.subject("c"), file_digest(run.last)
-    edited = read_segmentation(subject, Phase.ED)
+    edited = read_segmentation(resolve_subject(subject), Phase.ED)
     jobs.add_correction(tmp_path / "labels", subject, Phase.ED, edited, run, prediction=edited)
     settings = jobs.Settings("cpu")
     assert jobs.finetune(cohort, None, run, settings=settings, resume=True) is Outcome.FINISHED
@@ -231,7 +238,7 @@ def test_labels_folder_on_the_command_line(
     cohort: Cohort, line: tuple[Run, Run, Run], tmp_path: Path
 ) -> None:
     folder, subject = tmp_path / "labels", cohort.subject("c")
-    own = read_segmentation(subject, Phase.ED)
+    own = read_segmentation(resolve_subject(subject), Phase.ED)
     edited = replace(own, frame=1)
     add_version(
         folder, subject, Phase.ED, edited, origin=Origin.CORRECTED, checkpoint="e" * 64, prediction=edited

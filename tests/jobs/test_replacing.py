@@ -17,7 +17,7 @@ from cmr_ssp.events import Noticed
 from cmr_ssp.files import exam_id, open_cine, open_cohort, write_segmentation
 from cmr_ssp.files.labels.marks import LabelMark, cine_digest, read_mark
 from cmr_ssp.runs import Run, file_digest
-from cmr_ssp.subjects import Cohort, FrameSource, Role, Split, Subject
+from cmr_ssp.subjects import Cohort, Role, Split, Subject, VolumeSource
 from cohort_helpers import Listener, segmentation, write_beating_cohort
 from dicom_helpers import image, save_exam
 from files_helpers import fingerprint, save
@@ -286,6 +286,6 @@ def test_frames_of_a_subject_in_several_files_make_one_digest(tmp_path: Path) ->
     whole = save(tmp_path / "whole.nii.gz", np.moveaxis(volumes, 0, -1))
     from cmr_ssp.files import open_stack
 
-    apart = open_stack(Subject("x", tuple(FrameSource(path) for path in paths)))
+    apart = open_stack(Subject("x", tuple(VolumeSource(path) for path in paths)))
     assert cine_digest(apart.load()) == cine_digest(open_cine(whole).load())
     assert cine_digest(apart.load()[:1]) != cine_digest(apart.load())

@@ -10,7 +10,7 @@ import torch
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.evaluation import dice
 from cmr_ssp.events import Cancel, Cancelled
-from cmr_ssp.files import open_cohort, open_stack, read_segmentation
+from cmr_ssp.files import open_cohort, open_stack, read_segmentation, resolve_subject
 from cmr_ssp.finetuning import SegmentationObjective
 from cmr_ssp.methods.mim.objective import MimObjective
 from cmr_ssp.prediction import segment_stack
@@ -132,7 +132,7 @@ def test_validation_is_the_dice_of_the_stack_that_prediction_gives(cohort: Cohor
     subject = cohort.subject("b")
     stack, recipe = open_stack(subject), segmentation()
     predicted = segment_stack(objective.network, stack.load(), stack.grid.spacing_mm[1:], recipe).labels
-    references = [read_segmentation(subject, phase) for phase in Phase]
+    references = [read_segmentation(resolve_subject(subject), phase) for phase in Phase]
     for structure in Structure:
         values = [dice(predicted[ref.frame], ref.labels, structure) for ref in references]
         assert found[f"validation_dice_{structure.name}"] == pytest.approx(np.mean(values), abs=0.02)

@@ -14,7 +14,14 @@ import numpy as np
 import pytest
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.cli import main
-from cmr_ssp.files import open_cine, open_cohort, open_stack, read_segmentation, write_segmentation
+from cmr_ssp.files import (
+    open_cine,
+    open_cohort,
+    open_stack,
+    read_segmentation,
+    resolve_subject,
+    write_segmentation,
+)
 from cohort_helpers import tiny_presets, write_beating_cohort
 from dicom_helpers import save_exam, siemens
 from places import ROOT
@@ -131,7 +138,7 @@ def clinic(tmp_path: Path, place: Path) -> Path:
     stack = open_stack(subject)
     edited = np.zeros(stack.shape, np.uint8)
     for phase in subject.phases:
-        drawn = read_segmentation(subject, phase)
+        drawn = read_segmentation(resolve_subject(subject), phase)
         edited[drawn.frame] = drawn.labels
     write_segmentation(folder / "EDITED.nii.gz", edited, stack)
     return folder

@@ -17,6 +17,7 @@ from cmr_ssp.files import (
     open_cohort,
     open_stack,
     read_segmentation,
+    resolve_subject,
     write_cine,
     write_segmentation,
 )
@@ -27,7 +28,8 @@ LV, MYO, RV = Structure
 
 
 def ejection_fraction(subject: Subject) -> float:
-    ed, es = (np.count_nonzero(read_segmentation(subject, phase).labels == LV) for phase in Phase)
+    resolved = resolve_subject(subject)
+    ed, es = (np.count_nonzero(read_segmentation(resolved, phase).labels == LV) for phase in Phase)
     return 100 * (ed - es) / ed
 
 
@@ -105,7 +107,7 @@ def test_mnms_stacks_are_turned_base_first(real_data: Path) -> None:
     assert (cohort.layout, len(cohort.subjects), cohort.problems) == ("M&Ms", 6, ())
     for subject in cohort.subjects:
         assert open_stack(subject).grid.slice_order is SliceOrder.BASE_FIRST
-        segmentation = read_segmentation(subject, Phase.ED)
+        segmentation = read_segmentation(resolve_subject(subject), Phase.ED)
         assert segmentation.drawn == frozenset(Structure)
         areas = np.count_nonzero(segmentation.labels, axis=(1, 2))
         areas = areas[areas > 0]
@@ -121,8 +123,8 @@ def test_sunnybrook(real_data: Path) -> None:
         assert stack.n_frames == 20
         assert stack.frame_spacing_s == pytest.approx(0.05, abs=0.005)
         assert [label.frame for label in subject.labels] == [19, 6]
-        assert read_segmentation(subject, Phase.ED).drawn == {LV, MYO}
-        assert read_segmentation(subject, Phase.ES).drawn == {LV}
+        assert read_segmentation(resolve_subject(subject), Phase.ED).drawn == {LV, MYO}
+        assert read_segmentation(resolve_subject(subject), Phase.ES).drawn == {LV}
 
 
 def test_dicom_and_its_nifti_twin_are_the_same_cine(real_data: Path, tmp_path: Path) -> None:
@@ -149,7 +151,7 @@ def test_mnms_of_two_vendors(real_data: Path) -> None:
     assert all(subject.phases == (Phase.ED, Phase.ES) for subject in cohort.subjects)
     assert check_pixels(cohort) == ()
     for subject in cohort.subjects:
-        assert read_segmentation(subject, Phase.ED).drawn == frozenset(Structure)
+        assert read_segmentation(resolve_subject(subject), Phase.ED).drawn == frozenset(Structure)
         assert ejection_fraction(subject) > 10, subject.id
 
 
@@ -177,7 +179,7 @@ def test_segmentations_lie_on_their_images_voxel_by_voxel(real_data: Path, tmp_p
         for phase in Phase:
             source = subject.label(phase)
             assert source is not None
-            segmentation = read_segmentation(subject, phase)
+            segmentation = read_segmentation(resolve_subject(subject), phase)
             out = tmp_path / f"{subject.id}_{phase}.nii.gz"
             write_segmentation(out, segmentation.labels, open_cine(subject.frames[segmentation.frame].path))
             ours, theirs = nib.load(out), nib.load(source.source.path)

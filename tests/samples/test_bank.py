@@ -12,7 +12,7 @@ import torch
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import CmrSspError
 from cmr_ssp.events import Cancel, Cancelled
-from cmr_ssp.files import open_cohort, open_stack, read_segmentation
+from cmr_ssp.files import open_cohort, open_stack, read_segmentation, resolve_subject
 from cmr_ssp.samples.bank import building as bank_building
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.samples.bank.slices import SliceBank, open_bank
@@ -84,7 +84,7 @@ def test_labels_and_drawn_flags_lie_with_their_slices(cohort: Cohort, banks: Pat
     bank = slice_bank(cohort.subjects, banks)
     inner = slice(BORDER, -BORDER)
     for phase, frame in ((Phase.ED, 0), (Phase.ES, 2)):
-        drawing = read_segmentation(cohort.subject("cine"), phase).labels[:, inner, inner]
+        drawing = read_segmentation(resolve_subject(cohort.subject("cine")), phase).labels[:, inner, inner]
         samples = bank.samples(["cine"], [phase])
         assert samples.tolist() == [frame * 3, frame * 3 + 1, frame * 3 + 2]
         for sample, expected in zip(samples, drawing, strict=True):

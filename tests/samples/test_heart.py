@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.files import open_cohort, open_stack, read_segmentation
+from cmr_ssp.files import open_cohort, open_stack, read_segmentation, resolve_subject
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.standardise import standardise
 from cmr_ssp.subjects import Subject
@@ -87,7 +87,8 @@ def distance_mm(subject: Subject) -> float:
     cine = standardise(stack.load())
     spacing = stack.grid.spacing_mm[1:]
     heart = find_heart(cine.levels, spacing)
-    labelled = np.any([read_segmentation(subject, phase).labels.any(axis=0) for phase in Phase], axis=0)
+    resolved = resolve_subject(subject)
+    labelled = np.any([read_segmentation(resolved, phase).labels.any(axis=0) for phase in Phase], axis=0)
     outline = labelled & ~(np.roll(labelled, 1, 0) & np.roll(labelled, -1, 0))
     drawn = smallest_circle_centre(np.argwhere(outline) * spacing)
     found = np.array([heart.row + cine.top, heart.column + cine.left]) * spacing

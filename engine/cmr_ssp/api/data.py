@@ -69,7 +69,7 @@ def open_cine(path: PathLike) -> CineStack:
 
 
 def read_segmentation(subject: Subject, phase: Phase | str) -> Segmentation:
-    """Read what somebody drew on one phase of a subject.
+    """Read the labels of one phase of a subject, at the frame that the pixels confirm.
 
     Parameters
     ----------
@@ -95,4 +95,4 @@ def read_segmentation(subject: Subject, phase: Phase | str) -> Segmentation:
     >>> labels.shape  # (slice, row, column); LV 1, MYO 2, RV 3
     (3, 36, 40)
     """
-    return files.read_segmentation(subject, phase)
+    return files.read_segmentation(files.resolve_subject(subject), phase)

@@ -170,11 +170,11 @@ def _mean_dice(results: Results) -> dict[str, dict[str, float | None]]:
 def _draw(cohort: Cohort, results: Results, out: Path) -> None:
     """Draw a middle slice at ED and ES of a few test subjects: reference beside each method."""
     from cmr_ssp.cli.overlays import Panel, save_overlays
-    from cmr_ssp.files import open_cine, open_stack, read_segmentation
+    from cmr_ssp.files import open_cine, open_stack, read_segmentation, resolve_subject
 
     rows = []
     for subject_id in _test_subjects(results):
-        subject = cohort.subject(subject_id)
+        subject = resolve_subject(cohort.subject(subject_id))
         pixels = open_stack(subject).load()
         found = {
             name: open_cine(_run_folder(out, name) / _SEGMENTED / f"{subject_id}_seg.nii.gz").load()

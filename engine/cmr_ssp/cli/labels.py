@@ -48,7 +48,7 @@ def add(
 
     Nothing is overwritten, neither the cohort's own labels nor earlier versions.
     """
-    from cmr_ssp.files import import_labels, import_phases, verified
+    from cmr_ssp.files import import_labels, import_phases, resolve_subject
     from cmr_ssp.files.versions.versions import add_version, require_apart
     from cmr_ssp.subjects import Origin
 
@@ -57,7 +57,7 @@ def add(
         raise LabelError.of(file, what, "Give --corrected-from or --drawn-anew.")
     listed = open_labelled(cohort, labels if labels.is_dir() else None, terminal)
     require_apart(listed, labels)
-    chosen, _ = verified(listed.subject(subject))
+    chosen = resolve_subject(listed.subject(subject))
     numbering = NUMBERINGS[numbers] if numbers else None
     found = import_phases(
         file, chosen, phase=Phase(phase) if phase else None, frame=frame, numbering=numbering

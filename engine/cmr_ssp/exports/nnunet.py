@@ -25,10 +25,10 @@ from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import CmrSspError, OutputError, Problem, Severity
 from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.exports.corrections import Corrections
-from cmr_ssp.files import open_stack, read_segmentation, write_segmentation
+from cmr_ssp.files import open_stack, read_segmentation, resolve_subject, write_segmentation
 from cmr_ssp.files.labels.writing import write_image
 from cmr_ssp.made_folder import MadeFolder
-from cmr_ssp.subjects import Cohort, Role, Segmentation, Split, Subject
+from cmr_ssp.subjects import Cohort, ResolvedSubject, Role, Segmentation, Split, Subject
 
 _FOLDS = 5
 _KEY_COLUMNS = ("case", "subject", "phase")
@@ -63,7 +63,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class NnunetExport:
-    """Where a data set was written, its cases, and the phases that were left out."""
+    """Where a data set was written, its cases, and what was left out or corrected from the pixels."""
 
     folder: Path
     cases: tuple[Case, ...]
@@ -126,16 +126,18 @@ def export_nnunet(
     corrections = corrections or {}
     _check_names(target, number, name, cohort)
     _require_free(target, cohort, replace=replace)
-    complete, structures, problems = _complete(cohort, corrections)
+    subjects, problems = _resolved(cohort.subjects)
+    complete, structures, wrong = _complete(subjects, corrections)
+    problems += wrong
     cases = _cases(complete, split, case_names)
     if all(case.is_test for case in cases):
         what = "no labelled phase is left to train on"
         raise OutputError.of(target, what, "Label some, or change the split.")
     with _staged(target) as staging:
-        for done, subject in enumerate(cohort.subjects, start=1):
+        for done, subject in enumerate(subjects, start=1):
             mine = [case for case in cases if case.subject == subject.id]
             _write_subject(staging, subject, mine, corrections, structures)
-            on_progress(done, len(cohort.subjects))
+            on_progress(done, len(subjects))
         write_text(staging / "dataset.json", _dataset(name, structures, cases) + "\n")
         write_text(staging / "splits_final.json", json.dumps(_folds(cases), indent=1) + "\n")
     return NnunetExport(target, cases, tuple(problems))
@@ -182,11 +184,26 @@ def _check_names(target: Path, number: int, name: str, cohort: Cohort) -> None:
         raise OutputError.of(target, what, "Use letters, digits, '-' and '_' in ids.")
 
 
+def _resolved(subjects: Sequence[Subject]) -> tuple[list[ResolvedSubject], list[Problem]]:
+    """Look at the pixels of all subjects; return those whose labels can be read, and what is wrong."""
+    resolved: list[ResolvedSubject] = []
+    problems: list[Problem] = []
+    for subject in subjects:
+        try:
+            found = resolve_subject(subject)
+        except CmrSspError as error:
+            problems += error.problems
+        else:
+            resolved.append(found)
+            problems += found.problems
+    return resolved, problems
+
+
 def _complete(
-    cohort: Cohort, corrections: Corrections
+    subjects: Sequence[ResolvedSubject], corrections: Corrections
 ) -> tuple[set[tuple[str, Phase]], list[Structure], list[Problem]]:
     """Return the phases that show every structure drawn anywhere, these structures, and why others do not."""
-    drawn, problems = _drawn(cohort, corrections)
+    drawn, problems = _drawn(subjects, corrections)
     structures = sorted({structure for found in drawn.values() for structure in found})
     complete = {key for key, found in drawn.items() if len(found) == len(structures)}
     problems += [_left_out(key, structures, drawn[key]) for key in sorted(set(drawn) - complete)]
@@ -194,12 +211,12 @@ def _complete(
 
 
 def _drawn(
-    cohort: Cohort, corrections: Corrections
+    subjects: Sequence[ResolvedSubject], corrections: Corrections
 ) -> tuple[dict[tuple[str, Phase], frozenset[Structure]], list[Problem]]:
     """Read which structures are drawn in each labelled phase."""
     drawn: dict[tuple[str, Phase], frozenset[Structure]] = {}
     problems: list[Problem] = []
-    for subject in cohort.subjects:
+    for subject in subjects:
         for phase in _phases(subject, corrections):
             try:
                 found = _labels(subject, phase, corrections).drawn
@@ -211,11 +228,11 @@ def _drawn(
     return drawn, problems
 
 
-def _phases(subject: Subject, corrections: Corrections) -> list[Phase]:
+def _phases(subject: ResolvedSubject, corrections: Corrections) -> list[Phase]:
     return [phase for phase in Phase if phase in subject.phases or (subject.id, phase) in corrections]
 
 
-def _labels(subject: Subject, phase: Phase, corrections: Corrections) -> Segmentation:
+def _labels(subject: ResolvedSubject, phase: Phase, corrections: Corrections) -> Segmentation:
     return corrections.get((subject.id, phase)) or read_segmentation(subject, phase)
 
 
@@ -276,7 +293,7 @@ def _files(target: Path, case: Case) -> tuple[Path, Path]:
 
 def _write_subject(
     target: Path,
-    subject: Subject,
+    subject: ResolvedSubject,
     cases: Sequence[Case],
     corrections: Corrections,
     structures: Sequence[Structure],

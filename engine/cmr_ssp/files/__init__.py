@@ -6,8 +6,8 @@ from cmr_ssp.files.cohorts import open_cohort
 from cmr_ssp.files.dicom import exam_id
 from cmr_ssp.files.labels.imported import import_phases, import_volumes
 from cmr_ssp.files.labels.importing import import_labels
-from cmr_ssp.files.labels.phases import verified
 from cmr_ssp.files.labels.reading import read_segmentation
+from cmr_ssp.files.labels.resolving import resolve_subject
 from cmr_ssp.files.labels.writing import write_segmentation
 from cmr_ssp.files.stacks import open_cine, open_stack
 from cmr_ssp.files.versions.versions import add_version, list_versions, with_label_versions
@@ -24,7 +24,7 @@ __all__ = [
     "open_cohort",
     "open_stack",
     "read_segmentation",
-    "verified",
+    "resolve_subject",
     "with_label_versions",
     "write_cine",
     "write_segmentation",

@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase, Structure
-from cmr_ssp.errors import CmrSspError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.events import Progress, ignore_progress
-from cmr_ssp.files.dicom import may_be_exam
-from cmr_ssp.files.labels.phases import verified
 from cmr_ssp.files.labels.reading import read_segmentation
+from cmr_ssp.files.labels.resolving import resolve_subject
 from cmr_ssp.files.stacks import open_stack
 from cmr_ssp.subjects import Cohort, Segmentation, SliceOrder, Subject
 
@@ -53,17 +52,16 @@ def _image_problems(subject: Subject) -> list[Problem]:
 
 def _place(subject: Subject, frame: int) -> str:
     """Return what to call a frame's file; a DICOM exam by its subject, since its path may name a person."""
-    path = subject.frames[frame].path
-    return f"subject {subject.id}" if may_be_exam(path) else str(path)
+    return f"subject {subject.id}" if subject.is_exam else str(subject.frames[frame].path)
 
 
-def _label_problems(subject: Subject) -> list[Problem]:
+def _label_problems(listed: Subject) -> list[Problem]:
     try:
-        subject, corrections = verified(subject)
+        subject = resolve_subject(listed)
         order = open_stack(subject).grid.slice_order
     except CmrSspError as error:
         return list(error.problems)
-    problems = list(corrections)
+    problems = list(subject.problems)
     drawn: dict[Phase, Segmentation] = {}
     for label in subject.labels:
         try:
@@ -71,8 +69,9 @@ def _label_problems(subject: Subject) -> list[Problem]:
         except CmrSspError as error:
             problems += error.problems
             continue
-        problems += _oddities(str(label.source.path), drawn[label.phase], order)
-        problems += _enclosed_cavity(str(label.source.path), drawn[label.phase].labels)
+        where = f"subject {subject.id}" if subject.is_exam else str(label.source.path)
+        problems += _oddities(where, drawn[label.phase], order)
+        problems += _enclosed_cavity(where, drawn[label.phase].labels)
     return problems + _phase_problems(subject, drawn)
 
 
@@ -82,12 +81,12 @@ def _oddities(where: str, segmentation: Segmentation, order: SliceOrder) -> list
     areas = areas[areas > 0]
     if not len(areas):
         what = "it has no labelled voxel, so it counts as not labelled"
-        return [_warning(where, what, "Remove the file, or draw the labels.")]
+        return [Problem.warning(where, what, "Remove the file, or draw the labels.")]
     third = max(1, len(areas) // 3)
     if len(areas) >= 3 and areas[:third].mean() < areas[-third:].mean():
         known = "by its affine" if order is SliceOrder.BASE_FIRST else "unless an affine says otherwise"
         what = f"its labels grow from slice to slice, yet stacks are read base first {known}"
-        return [_warning(where, what, "Check the slice order: relative slice positions depend on it.")]
+        return [Problem.warning(where, what, "Check the slice order: relative slice positions depend on it.")]
     return []
 
 
@@ -107,7 +106,7 @@ def _enclosed_cavity(where: str, labels: NDArray[np.uint8]) -> list[Problem]:
         f"the cavity that the myocardium encloses is called RV ({inside[Structure.RV]} voxels), "
         f"not LV ({inside[Structure.LV]})"
     )
-    return [_warning(where, what, "State which number is which structure in cohort.yaml.")]
+    return [Problem.warning(where, what, "State which number is which structure in cohort.yaml.")]
 
 
 def _phase_problems(subject: Subject, drawn: dict[Phase, Segmentation]) -> list[Problem]:
@@ -118,8 +117,4 @@ def _phase_problems(subject: Subject, drawn: dict[Phase, Segmentation]) -> list[
     if sizes[Phase.ED] >= sizes[Phase.ES]:
         return []
     what = f"the LV has {sizes[Phase.ED]} voxels at ED and {sizes[Phase.ES]} at ES"
-    return [_warning(f"subject {subject.id}", what, "Check whether ED and ES are swapped.")]
-
-
-def _warning(where: str, what: str, remedy: str) -> Problem:
-    return Problem(where, what, remedy, Severity.WARNING)
+    return [Problem.warning(f"subject {subject.id}", what, "Check whether ED and ES are swapped.")]

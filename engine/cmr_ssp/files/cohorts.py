@@ -6,44 +6,18 @@ import os
 from collections.abc import Container, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
-
-import numpy as np
 
 from cmr_ssp.anatomy import Numbering
 from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity, is_text
-from cmr_ssp.files.dicom.sources import is_zip, may_be_exam
+from cmr_ssp.files.dicom.sources import is_zip
 from cmr_ssp.files.formats.folders import entries, is_folder, unreadable_problems
 from cmr_ssp.files.formats.nifti import is_nifti, read_header
 from cmr_ssp.files.labels.reading import label_header_problems
-from cmr_ssp.files.layouts import acdc, dicom_exams, mnms, mnms2, nnunet, sunnybrook, sunnybrook_exams
-from cmr_ssp.files.layouts import plain as plain
 from cmr_ssp.files.layouts.numbering import stated_numbering
 from cmr_ssp.files.layouts.personal_names import personal_problems
+from cmr_ssp.files.layouts.registry import ARCHIVES, LAYOUTS, OF_DICOM, TOGETHER, Layout
 from cmr_ssp.files.stacks import open_stack
-from cmr_ssp.subjects import CineStack, Cohort, LabelSource, Subject
-
-
-class Layout(Protocol):
-    """What the module of a data set convention offers."""
-
-    NAME: str
-    EXPECTS: str
-
-    def recognises(self, folder: Path) -> bool:
-        """Tell whether `folder` is laid out this way."""
-
-    def list_subjects(self, folder: Path) -> tuple[list[Subject], list[Problem]]:
-        """List the subjects in `folder` by names and headers."""
-
-
-LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, sunnybrook_exams, nnunet, dicom_exams, plain)
-"""In the order in which they are tried: the plainest comes last."""
-
-_TOGETHER = {mnms.NAME, mnms2.NAME}
-"""Data sets that may lie side by side: made to be used as one, they number alike and share no id."""
-
-_OF_DICOM: tuple[Layout, ...] = (sunnybrook_exams, dicom_exams)
+from cmr_ssp.subjects import CineStack, Cohort, ContourSource, LabelSource, Subject, same_affine
 
 _DEPTH = 3
 _MAX_FOLDERS = 2000
@@ -121,21 +95,21 @@ def _check_folder(folder: Path) -> None:
 def _recognise(folder: Path) -> list[tuple[Layout, list[Path]]]:
     """Return the layout of a folder (or those made to be used as one) and where its subjects lie."""
     if is_zip(folder):
-        if dicom_exams.recognises(folder):
-            return [(dicom_exams, [folder])]
+        if ARCHIVES.recognises(folder):
+            return [(ARCHIVES, [folder])]
         raise CohortError.of(folder, "the archive holds no DICOM image", "Unpack other archives first.")
     for layout in LAYOUTS:
         if layout.recognises(folder):
             return [(layout, [folder])]
         # NIfTI files are no part of an exam, even where exams lie beside their folder
-        if layout not in _OF_DICOM and _holds_images(folder) and layout.recognises(folder.parent):
+        if layout not in OF_DICOM and _holds_images(folder) and layout.recognises(folder.parent):
             return [(layout, [folder.parent])]
     found = _below(folder, LAYOUTS[:-1]) or _below(folder, LAYOUTS[-1:])
     if not found:
         known = "; ".join(f"{layout.NAME} ({layout.EXPECTS})" for layout in LAYOUTS)
         remedy = f"Looked here and in the folders below for {known}. See docs/data.md."
         raise CohortError.of(folder, "it follows no known layout", remedy)
-    if len(found) > 1 and not {layout.NAME for layout, _ in found} <= _TOGETHER:
+    if len(found) > 1 and not {layout.NAME for layout, _ in found} <= TOGETHER:
         listed = "; ".join(
             f"{layout.NAME} in {', '.join(str(place.relative_to(folder)) for place in places)}"
             for layout, places in found
@@ -184,8 +158,8 @@ def _renumbered(subject: Subject, numbering: Numbering | None) -> Subject:
 def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
     """Refuse ids that two subjects share or that could lead a file name out of its folder."""
     where = f"subject {subject.id}"
-    if subject.frames and not may_be_exam(subject.frames[0].path):
-        where = str(subject.frames[0].path)
+    if subject.place is not None and not subject.is_exam:
+        where = str(subject.place)
     problems = []
     if not is_text(subject.id):
         problems.append(
@@ -222,12 +196,12 @@ def header_problems(subject: Subject) -> list[Problem]:
 
 
 def _label_problems(label: LabelSource, stack: CineStack) -> list[Problem]:
-    if label.source.path.is_dir():  # contours, which listing drew on this grid
+    if isinstance(label.source, ContourSource):  # listing drew them on this grid
         return []
     header = read_header(label.source.path)
     problems = label_header_problems(header, label, stack)
-    if problems or np.allclose(header.affine, stack.grid.affine, rtol=1e-3, atol=0.1, equal_nan=True):
+    if problems or same_affine(header.affine, stack.grid.affine):
         return problems
     what = "its affine differs from that of its cine; labels are taken voxel by voxel"
     remedy = "Look at one overlay before you trust these labels."
-    return [Problem(str(header.path), what, remedy, Severity.WARNING)]
+    return [Problem.warning(header.path, what, remedy)]

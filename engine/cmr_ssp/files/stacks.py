@@ -9,13 +9,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.files.dicom import may_be_exam, open_dicom
-from cmr_ssp.files.formats.frame_reading import open_frames
+from cmr_ssp.files.formats.frame_reading import FileSource, index_in_file, open_frames
 from cmr_ssp.files.formats.geometry import grid_of
 from cmr_ssp.files.formats.nifti import NiftiHeader, read_header
 from cmr_ssp.files.formats.pixels import read_stored, scale
-from cmr_ssp.subjects import CineStack, FrameSource, Subject
+from cmr_ssp.subjects import (
+    CineStack,
+    ExamSource,
+    ImageSource,
+    SortOptions,
+    Subject,
+    exam_frames,
+    file_frames,
+    same_affine,
+)
 
 
 def open_cine(path: Path) -> CineStack:
@@ -28,8 +37,19 @@ def open_cine(path: Path) -> CineStack:
     """
     if may_be_exam(path):
         return open_dicom(path)
-    n_frames = read_header(path).shape[0]
-    return _open(path.name, tuple(FrameSource(path, t) for t in range(n_frames)))
+    return _open(path.name, file_frames(path, read_header(path).shape[0]))
+
+
+def list_frames(path: Path) -> tuple[ImageSource, ...]:
+    """Return the frames of what the user named: one NIfTI file or DICOM exam.
+
+    Raises
+    ------
+    ImageError
+        Where it is no usable image.
+    """
+    n_frames = open_cine(path).n_frames
+    return exam_frames(path, n_frames) if may_be_exam(path) else file_frames(path, n_frames)
 
 
 def open_stack(subject: Subject) -> CineStack:
@@ -49,22 +69,23 @@ def open_stack(subject: Subject) -> CineStack:
     >>> stack.pixels.shape  # (frame, slice, row, column)
     (4, 3, 36, 40)
     """
-    if subject.frames and may_be_exam(subject.frames[0].path):
-        return _open_exam(subject)
-    return _open(f"subject {subject.id}", subject.frames)
+    name = f"subject {subject.id}"
+    exam = tuple(frame for frame in subject.frames if isinstance(frame, ExamSource))
+    if exam:
+        return _open_exam(name, exam, subject.sorting)
+    return _open(name, tuple(frame for frame in subject.frames if not isinstance(frame, ExamSource)))
 
 
-def _open_exam(subject: Subject) -> CineStack:
+def _open_exam(where: str, frames: tuple[ExamSource, ...], sorting: SortOptions | None) -> CineStack:
     """Open a DICOM exam; problems name the subject, since a folder's name may be a person's."""
-    where = f"subject {subject.id}"
-    stack = open_dicom(subject.frames[0].path, subject.sorting, where=where)
-    if [frame.index for frame in subject.frames] != list(range(stack.n_frames)):
+    stack = open_dicom(frames[0].path, sorting, where=where)
+    if [frame.index for frame in frames] != list(range(stack.n_frames)):
         what = f"its exam has {stack.n_frames} frames, other ones than when it was listed"
         raise ImageError.of(where, what, "List the cohort again.")
     return stack
 
 
-def _open(name: str, frames: tuple[FrameSource, ...]) -> CineStack:
+def _open(name: str, frames: tuple[FileSource, ...]) -> CineStack:
     if not frames:
         raise ImageError.of(name, "it has no frames", "Add a cine, or leave the subject out.")
     paths = tuple(dict.fromkeys(frame.path for frame in frames))
@@ -90,9 +111,7 @@ def _open(name: str, frames: tuple[FrameSource, ...]) -> CineStack:
 def _altered(header: NiftiHeader) -> list[Problem]:
     """Say again what was computed when the file was made from DICOM."""
     what, remedy = "its {} when it was made from DICOM", "Trust these less than measured ones."
-    return [
-        Problem(str(header.path), what.format(each), remedy, Severity.WARNING) for each in header.alterations
-    ]
+    return [Problem.warning(header.path, what.format(each), remedy) for each in header.alterations]
 
 
 def _headers(paths: Sequence[Path]) -> dict[Path, NiftiHeader]:
@@ -114,29 +133,30 @@ def _disagreements(first: NiftiHeader, other: NiftiHeader) -> list[Problem]:
     if other.shape[1:] != first.shape[1:]:
         what = f"its volume has the shape {other.shape[1:]}, that of the first frame {first.shape[1:]}"
         return [Problem(str(other.path), what, remedy)]
-    if not np.allclose(other.affine, first.affine, rtol=1e-3, atol=1e-2, equal_nan=True):
+    if not same_affine(other.affine, first.affine):
         return [Problem(str(other.path), "its affine differs from that of the first frame", remedy)]
     return []
 
 
-def _missing_frame(frame: FrameSource, header: NiftiHeader) -> list[Problem]:
-    if (frame.index or 0) < header.shape[0]:
+def _missing_frame(frame: FileSource, header: NiftiHeader) -> list[Problem]:
+    index = index_in_file(frame)
+    if index < header.shape[0]:
         return []
-    what = f"frame {frame.index} was asked for, but it has {header.shape[0]} (counted from 0)"
+    what = f"frame {index} was asked for, but it has {header.shape[0]} (counted from 0)"
     return [Problem(str(frame.path), what, "Check the frame numbers given with the cohort.")]
 
 
 def _load(
-    frames: tuple[FrameSource, ...], slices_reversed: bool, headers: Mapping[Path, NiftiHeader]
+    frames: tuple[FileSource, ...], slices_reversed: bool, headers: Mapping[Path, NiftiHeader]
 ) -> NDArray[np.float32]:
     """Read every file once and put its frames in their places."""
     paths = tuple(dict.fromkeys(frame.path for frame in frames))
     if len(paths) == 1:
-        return _read_frames(headers[paths[0]], [frame.index or 0 for frame in frames], slices_reversed)
+        return _read_frames(headers[paths[0]], [index_in_file(frame) for frame in frames], slices_reversed)
     pixels: NDArray[np.float32] | None = None
     for path in paths:
         places = [t for t, frame in enumerate(frames) if frame.path == path]
-        volumes = _read_frames(headers[path], [frames[t].index or 0 for t in places], slices_reversed)
+        volumes = _read_frames(headers[path], [index_in_file(frames[t]) for t in places], slices_reversed)
         if pixels is None:
             pixels = np.empty((len(frames), *volumes.shape[1:]), np.float32)
         pixels[places] = volumes

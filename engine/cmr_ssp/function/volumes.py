@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.evaluation.scores import NOTHING_KNOWN, SPACING_COLUMNS, Scored, spacing_cells
+from cmr_ssp.subjects import ed_and_es, voxel_counts
 
 _FIRST_COLUMNS = ("subject", "frame", "phase", *(f"{structure.name}_ml" for structure in Structure))
 VOLUMES_BEGIN = ",".join(_FIRST_COLUMNS)
@@ -70,9 +71,9 @@ def frame_volumes(
     scored = Scored.of(spacing_mm, cine, checkpoint=checkpoint)
     measured = []
     for frame, volume in enumerate(labels):
-        counts = np.bincount(volume.ravel(), minlength=1 + max(Structure))
+        counts = voxel_counts(volume)
         here = drawn[frame] if drawn is not None else {s for s in Structure if counts[s]}
-        ml = {s: float(counts[s]) * voxel_ml if s in here else None for s in Structure}
+        ml = {s: counts[s] * voxel_ml if s in here else None for s in Structure}
         measured.append(FrameVolumes(subject, frame, ml, scored=scored))
     phases = {frame: phase for phase, frame in find_ed_es([row.ml[Structure.LV] for row in measured]).items()}
     return [replace(row, phase=phases.get(row.frame)) for row in measured]
@@ -96,7 +97,7 @@ def find_ed_es(lv_ml: Sequence[float | None]) -> dict[Phase, int]:
     known = {frame: ml for frame, ml in known.items() if ml >= _LEAST_SHARE * largest}
     if len(set(known.values())) < 2:
         return {}
-    return {Phase.ED: max(known, key=known.__getitem__), Phase.ES: min(known, key=known.__getitem__)}
+    return ed_and_es(known)
 
 
 def _without_jumps(known: Mapping[int, float]) -> dict[int, float]:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
-from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.anatomy import Phase
 from cmr_ssp.files import add_version, open_stack
 from cmr_ssp.files.versions.origin import LabelVersion
 from cmr_ssp.jobs.scoring import Scorer
@@ -63,5 +61,4 @@ def predict_frame(run: Run, subject: Subject, frame: int, device: str = "auto") 
     """
     scorer, stack = Scorer.of(run, device), open_stack(subject)
     labels = segment_frames(scorer.segmenter, stack, [frame]).of(frame)
-    present = np.bincount(labels.ravel(), minlength=1 + max(Structure))
-    return Segmentation(labels, frame, frozenset(s for s in Structure if present[s]))
+    return Segmentation.of(labels, frame)

@@ -12,7 +12,7 @@ from cmr_ssp.errors import CohortError
 from cmr_ssp.evaluation import Score, SubjectRole, scores_csv
 from cmr_ssp.evaluation.scores import SPACING_COLUMNS
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
-from cmr_ssp.files import open_stack, verified
+from cmr_ssp.files import open_stack, resolve_subject
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT
 from cmr_ssp.jobs.scoring import Scorer, ScoreRecord, read_drawings
@@ -110,8 +110,8 @@ def evaluate(
     return Evaluation(tuple(found), foreign, outcome)
 
 
-def _score(scorer: Scorer, subject: Subject, phases: Sequence[Phase], cancel: Cancel) -> list[Score]:
-    subject, _ = verified(subject)
+def _score(scorer: Scorer, listed: Subject, phases: Sequence[Phase], cancel: Cancel) -> list[Score]:
+    subject = resolve_subject(listed)
     drawings = read_drawings(subject, phases)
     if not drawings:  # its label file turned out to hold nothing
         return []

@@ -15,7 +15,7 @@ from cmr_ssp.jobs.notices import tell
 from cmr_ssp.jobs.segmenting import SegmentedCine
 from cmr_ssp.prediction import Segmenter, load_segmenter
 from cmr_ssp.runs import Provenance, Run, lineage, run_id, store_scores, stored_scores
-from cmr_ssp.subjects import CineStack, LabelSource, Role, Segmentation, Split, Subject
+from cmr_ssp.subjects import CineStack, LabelSource, ResolvedSubject, Role, Segmentation, Split
 
 Drawings = Mapping[Phase, Segmentation]
 
@@ -46,7 +46,7 @@ class Scorer:
 
     def score(
         self,
-        subject: Subject,
+        subject: ResolvedSubject,
         stack: CineStack,
         drawings: Drawings,
         found: SegmentedCine,
@@ -62,7 +62,7 @@ class Scorer:
         return scores
 
 
-def read_drawings(subject: Subject, phases: Collection[Phase]) -> Drawings:
+def read_drawings(subject: ResolvedSubject, phases: Collection[Phase]) -> Drawings:
     """Read what was drawn at some phases; none where nobody drew."""
     return {phase: read_segmentation(subject, phase) for phase in subject.phases if phase in phases}
 

@@ -14,7 +14,7 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, Problem
 from cmr_ssp.evaluation import Score
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
-from cmr_ssp.files import open_stack, verified, write_segmentation
+from cmr_ssp.files import open_stack, resolve_subject, write_segmentation
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, tell
 from cmr_ssp.jobs.scoring import Scorer, ScoreRecord, read_drawings
@@ -131,7 +131,7 @@ def _require_names(subjects: Sequence[Subject]) -> None:
 def _segment(
     scorer: Scorer, subject: Subject, output: Path | None, on_event: OnEvent, cancel: Cancel
 ) -> SegmentedSubject:
-    checked, _ = verified(subject)
+    checked = resolve_subject(subject)
     drawings = read_drawings(checked, tuple(Phase))
     stack = open_stack(checked)
     found = segment_whole(scorer.segmenter, subject.id, stack, on_event, cancel)

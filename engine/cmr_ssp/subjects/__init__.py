@@ -1,7 +1,19 @@
 """The nouns: subjects, their cine stacks and segmentations, and cohorts split by subject."""
 
 from cmr_ssp.subjects.cohort import Cohort
+from cmr_ssp.subjects.ed_es import ed_and_es
 from cmr_ssp.subjects.sorting import SortOptions
+from cmr_ssp.subjects.sources import (
+    ContourFormat,
+    ContourSource,
+    DrawingSource,
+    ExamSource,
+    FrameSource,
+    ImageSource,
+    VolumeSource,
+    exam_frames,
+    file_frames,
+)
 from cmr_ssp.subjects.split import Role, Split
 from cmr_ssp.subjects.stack import (
     LARGE_BYTES,
@@ -12,24 +24,38 @@ from cmr_ssp.subjects.stack import (
     Segmentation,
     SliceOrder,
     same_affine,
+    structures_in,
+    voxel_counts,
 )
-from cmr_ssp.subjects.subject import FrameSource, LabelSource, Origin, Subject
+from cmr_ssp.subjects.subject import LabelSource, Origin, ResolvedSubject, Subject
 
 __all__ = [
     "LARGE_BYTES",
     "Acquisition",
     "CineStack",
     "Cohort",
+    "ContourFormat",
+    "ContourSource",
+    "DrawingSource",
+    "ExamSource",
     "FrameSource",
     "Frames",
     "Grid",
+    "ImageSource",
     "LabelSource",
     "Origin",
+    "ResolvedSubject",
     "Role",
     "Segmentation",
     "SliceOrder",
     "SortOptions",
     "Split",
     "Subject",
+    "VolumeSource",
+    "ed_and_es",
+    "exam_frames",
+    "file_frames",
     "same_affine",
+    "structures_in",
+    "voxel_counts",
 ]

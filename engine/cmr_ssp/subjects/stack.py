@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,8 +53,11 @@ class Grid:
 
 
 def same_affine(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Tell whether two voxel-to-world matrices agree, but for what programs round when they save."""
-    return bool(np.allclose(one, other, rtol=1e-3, atol=1e-2))
+    """Tell whether two voxel-to-world matrices agree, but for what programs round when they save.
+
+    What is not a number agrees with itself: the voxel size is judged elsewhere.
+    """
+    return bool(np.allclose(one, other, rtol=1e-3, atol=1e-2, equal_nan=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,10 @@ class CineStack:
         What is odd about the geometry of these files, or was done to make them fit (warnings).
     acquisition : Acquisition or None
         Scanner and heart rate, where the files say (DICOM does).
+    image_uids : tuple of tuple of str
+        SOP instance UID of the DICOM image of each frame and slice, shape (frame, slice), for matching what
+        was drawn on it; empty text where an image was computed or lies in a multi-frame file. Empty for
+        other files.
     alterations : tuple of str
         What was computed or left out to make the slices fit, such as ``"frames were resampled"``; what is
         written of the stack carries it on.
@@ -133,6 +140,7 @@ class CineStack:
     problems: tuple[Problem, ...] = ()
     acquisition: Acquisition | None = None
     alterations: tuple[str, ...] = ()
+    image_uids: tuple[tuple[str, ...], ...] = ()
 
     @property
     def n_bytes(self) -> int:
@@ -199,3 +207,19 @@ class Segmentation:
     labels: NDArray[np.uint8]
     frame: int
     drawn: frozenset[Structure]
+
+    @classmethod
+    def of(cls, labels: NDArray[np.uint8], frame: int) -> Self:
+        """Make one of a label volume: a structure without any voxel counts as not drawn."""
+        return cls(labels, frame, structures_in(labels))
+
+
+def voxel_counts(labels: NDArray[np.uint8]) -> dict[Structure, int]:
+    """Count the voxels of each structure in labels of any shape."""
+    counts = np.bincount(labels.ravel(), minlength=1 + max(Structure))
+    return {structure: int(counts[structure]) for structure in Structure}
+
+
+def structures_in(labels: NDArray[np.uint8]) -> frozenset[Structure]:
+    """Return the structures that have a voxel."""
+    return frozenset(structure for structure, count in voxel_counts(labels).items() if count)

@@ -7,24 +7,9 @@ from enum import StrEnum
 from pathlib import Path
 
 from cmr_ssp.anatomy import Numbering, Phase, phase_named
-from cmr_ssp.errors import is_text
+from cmr_ssp.errors import Problem, is_text
 from cmr_ssp.subjects.sorting import SortOptions
-
-
-@dataclass(frozen=True, slots=True)
-class FrameSource:
-    """Where one frame of a cine lies on disk.
-
-    Attributes
-    ----------
-    path : Path
-        The image file.
-    index : int or None
-        0-based frame within a 4D file; None where the file is one 3D volume.
-    """
-
-    path: Path
-    index: int | None = None
+from cmr_ssp.subjects.sources import DrawingSource, ExamSource, ImageSource
 
 
 class Origin(StrEnum):
@@ -46,14 +31,15 @@ class LabelSource:
     phase : Phase
         The labelled phase.
     frame : int
-        0-based frame of the subject's stack that the labels belong to.
-    source : FrameSource
-        The label file (and frame within it, for 4D label files).
+        0-based frame of the subject's stack that the labels belong to. Names and tables may be wrong about
+        it: only that of a `ResolvedSubject` is certain.
+    source : DrawingSource
+        The label file (and frame within it, for 4D label files), or contours.
     numbering : Numbering
         What the numbers in the file mean.
     drawn_on : Path or None
         The 3D image that the labels were drawn on, where only a comparison with the frames of the cine
-        tells which one it is. `frame` is a guess until `cmr_ssp.files.verified` has looked.
+        tells which one it is; None in a `ResolvedSubject`.
     origin : Origin
         Where the labels come from.
     corrected_from : tuple of str
@@ -62,7 +48,7 @@ class LabelSource:
 
     phase: Phase
     frame: int
-    source: FrameSource
+    source: DrawingSource
     numbering: Numbering
     drawn_on: Path | None = None
     origin: Origin = Origin.DATA_SET
@@ -71,13 +57,15 @@ class LabelSource:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One person's examination: ids, vendor, paths and labelled phases.
+    """One person's examination as listed: ids, vendor, paths and labelled phases, told by names and headers.
+
+    `cmr_ssp.files.resolve_subject` looks at the pixels and returns a `ResolvedSubject`.
 
     Attributes
     ----------
     id : str
         Unique within its cohort.
-    frames : tuple of FrameSource
+    frames : tuple of ImageSource
         The frames of the cine in temporal order; frame ``t`` of the stack is read from ``frames[t]``.
         A cohort that ships ED and ES only gives two.
     labels : tuple of LabelSource
@@ -89,7 +77,7 @@ class Subject:
     """
 
     id: str
-    frames: tuple[FrameSource, ...]
+    frames: tuple[ImageSource, ...]
     labels: tuple[LabelSource, ...] = ()
     vendor: str | None = None
     group: str | None = None
@@ -107,6 +95,11 @@ class Subject:
         return self.frames[0].path if self.frames else None
 
     @property
+    def is_exam(self) -> bool:
+        """Whether its cine is a DICOM exam, whose path may be named after a person."""
+        return bool(self.frames) and isinstance(self.frames[0], ExamSource)
+
+    @property
     def phases(self) -> tuple[Phase, ...]:
         """The labelled phases, in the order of `labels`."""
         return tuple(label.phase for label in self.labels)
@@ -115,6 +108,22 @@ class Subject:
         """Return the labels of `phase`, such as ``"ED"``, or None where nobody drew it."""
         wanted = phase_named(phase)
         return next((label for label in self.labels if label.phase is wanted), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedSubject(Subject):
+    """A subject whose labels were compared with the pixels: every `LabelSource.frame` is certain.
+
+    Whatever trains, evaluates, exports or shows labels takes this type; `cmr_ssp.files.resolve_subject`
+    makes it.
+
+    Attributes
+    ----------
+    problems : tuple of Problem
+        What the pixels corrected, and labels that were dropped (warnings).
+    """
+
+    problems: tuple[Problem, ...] = ()
 
 
 def is_formula(cell: str) -> bool:

@@ -1,1 +1,15 @@
-"""Contours drawn in other programs, and the areas within them."""
+"""Contours drawn in other programs, and the areas within them; one module a format, entered in `READERS`."""
+
+from collections.abc import Mapping
+
+from cmr_ssp.files.contours import cvi42, sunnybrook
+from cmr_ssp.files.contours.protocol import ContourReader
+from cmr_ssp.subjects import ContourFormat
+
+READERS: Mapping[ContourFormat, ContourReader] = {
+    ContourFormat.SUNNYBROOK: sunnybrook,
+    ContourFormat.CVI42: cvi42,
+}
+"""What reads each format."""
+
+__all__ = ["READERS", "ContourReader"]

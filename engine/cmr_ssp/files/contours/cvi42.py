@@ -13,6 +13,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -22,15 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Structure
-from cmr_ssp.errors import LabelError, Problem, Severity
-
-Polygon = NDArray[np.float64]
-"""Shape (point, 2): column and row in pixels of the image; whole numbers are pixel centres."""
+from cmr_ssp.errors import LabelError, Problem
+from cmr_ssp.files.contours.polygons import Polygon, fill
+from cmr_ssp.files.formats.nifti import Stamp, stamp
+from cmr_ssp.subjects import CineStack, structures_in
 
 ENDO, EPI, RV_ENDO = "saendocardialContour", "saepicardialContour", "sarvendocardialContour"
 
 _NAME = re.compile(rf"({ENDO}|{EPI}|{RV_ENDO})(\d{{4}})?")
 _KEY = "Hash:key"
+SUFFIX = ".cvi42wsx"
 _MAX_BYTES = 1 << 28
 _MAX_DEPTH = 200
 _REMEDY = "Export the workspace from cvi42 again, as XML (.cvi42wsx)."
@@ -51,6 +53,10 @@ class Workspace:
     contours: Mapping[str, Mapping[str, list[Polygon]]]
     problems: tuple[Problem, ...]
 
+    def draws_on(self, stack: CineStack) -> bool:
+        """Tell whether any of its contours lies on an image of a cine."""
+        return any(uid in self.contours for frame in stack.image_uids for uid in frame)
+
 
 class _RefusedError(ValueError):
     """Something in the file that could make the parser read or build more than the file holds."""
@@ -64,6 +70,12 @@ def read_cvi42(path: Path) -> Workspace:
     LabelError
         Where the file is missing, no XML, has a DOCTYPE or entities, or holds no short-axis contour.
     """
+    return _read(path, stamp(path))
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, _stamp: Stamp) -> Workspace:
+    """Read a workspace once for as long as its file stays as it is: listing and reading ask several times."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise _RefusedError("it is larger than any workspace")
@@ -73,14 +85,46 @@ def read_cvi42(path: Path) -> Workspace:
         raise LabelError.of(path, f"it cannot be read as a cvi42 workspace ({error})", _REMEDY) from None
     if not contours:
         raise LabelError.of(path, "it holds no short-axis contour", _REMEDY)
-    problems = [_warning(path, "reading cvi42 workspaces was never checked against a real export", _COMPARE)]
+    problems = [Problem.warning(path, UNVERIFIED, _COMPARE)]
     if passed:
         what = f"these contours are not used: {', '.join(sorted(passed))}"
-        problems.append(_warning(path, what, "Nothing, if that is right."))
+        problems.append(Problem.warning(path, what, "Nothing, if that is right."))
     return Workspace(contours, tuple(problems))
 
 
+UNVERIFIED = "reading cvi42 workspaces was never checked against a real export"
 _COMPARE = "Look at the contours over their images, and compare one volume with cvi42's."
+
+
+def contour_files(place: Path) -> list[Path]:
+    """Return the workspace."""
+    return [place]
+
+
+def draw_contours(place: Path, stack: CineStack) -> dict[int, NDArray[np.uint8]]:
+    """Draw the contours of a workspace on the images that they name by their UIDs.
+
+    Returns
+    -------
+    dict of int to ndarray of uint8, shape (slice, row, column)
+        Labels in the engine's numbers of each frame (from 0) that somebody drew on.
+
+    Raises
+    ------
+    LabelError
+        Where the workspace cannot be read, or was drawn on other images.
+    """
+    workspace = read_cvi42(place)
+    drawn: dict[int, NDArray[np.uint8]] = {}
+    for frame, uids in enumerate(stack.image_uids):
+        if not workspace.contours.keys().isdisjoint(uids):
+            labels, found = stack_labels(workspace, uids, stack.grid.shape[1:])
+            drawn |= {frame: labels} if found else {}
+    if not drawn:
+        what = "its contours lie on none of the images of this cine"
+        remedy = "Export the workspace of this exam, and the images that were drawn on."
+        raise LabelError.of(place, what, remedy)
+    return drawn
 
 
 def stack_labels(
@@ -112,20 +156,14 @@ def stack_labels(
         if ENDO in named:
             plane[_filled(named.get(EPI, ()), shape)] = Structure.MYO
             plane[_filled(named[ENDO], shape)] = Structure.LV
-    return labels, frozenset(structure for structure in Structure if (labels == structure).any())
+    return labels, structures_in(labels)
 
 
 def _filled(polygons: Sequence[Polygon], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels whose centres lie inside any of some polygons (even-odd rule)."""
-    row, column = np.indices(shape)
-    union = np.zeros(shape, bool)
+    """Return the pixels inside any of some polygons."""
+    union = np.zeros(shape, np.bool_)
     for polygon in polygons:
-        inside = np.zeros(shape, bool)
-        for (x0, y0), (x1, y1) in zip(polygon, np.roll(polygon, -1, axis=0), strict=True):
-            if y0 != y1:
-                crosses = (row < y0) != (row < y1)
-                inside ^= crosses & (column < x0 + (row - y0) * (x1 - x0) / (y1 - y0))
-        union |= inside
+        union |= fill(polygon, shape)
     return union
 
 
@@ -203,7 +241,3 @@ def _polygon(contour: Element) -> Polygon | None:
 
 def _number(point: Element, name: str) -> float:
     return float(next((part.text or "" for part in point if part.tag == name), ""))
-
-
-def _warning(path: Path, what: str, remedy: str) -> Problem:
-    return Problem(str(path), what, remedy, Severity.WARNING)

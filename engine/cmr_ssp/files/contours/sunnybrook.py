@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.errors import LabelError
+from cmr_ssp.files.contours.polygons import Polygon, fill
 from cmr_ssp.files.formats.folders import is_regular, matching
+from cmr_ssp.subjects import CineStack
 
 _FILE = re.compile(r"IM-\d+-(?P<image>\d+)-(?P<kind>[io])contour-manual\.txt", re.IGNORECASE)
 _MAX_BYTES = 2**20
@@ -31,6 +33,16 @@ def find_contours(folder: Path) -> Contours:
         if match := _FILE.fullmatch(path.name):
             found[int(match["image"])][match["kind"].lower()] = path
     return dict(found)
+
+
+def contour_files(place: Path) -> list[Path]:
+    """Return the contour files below a folder, sorted."""
+    return sorted(file for files in find_contours(place).values() for file in files.values())
+
+
+def draw_contours(place: Path, stack: CineStack) -> dict[int, NDArray[np.uint8]]:
+    """Draw the contours below a folder on the grid of their cine; see `labels_from_contours`."""
+    return labels_from_contours(find_contours(place), stack.n_frames, stack.grid.shape)
 
 
 def labels_from_contours(
@@ -67,13 +79,13 @@ def labels_from_contours(
         volume = volumes.setdefault(frame, np.zeros(shape, np.uint8))
         for kind, structure in (("o", Structure.MYO), ("i", Structure.LV)):
             if kind in files:
-                volume[slice_][fill(read_contour(files[kind], shape[1:]), shape[1:])] = structure
+                volume[slice_][_area(read_contour(files[kind], shape[1:]), shape[1:])] = structure
     for volume in volumes.values():  # an outer contour without an inner one bounds no ring
         volume[~(volume == Structure.LV).any(axis=(1, 2))] = 0
     return volumes
 
 
-def read_contour(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
+def read_contour(path: Path, shape: tuple[int, int]) -> Polygon:
     """Read the points of one contour, shape (point, 2): column and row in pixels.
 
     Raises
@@ -98,24 +110,9 @@ def read_contour(path: Path, shape: tuple[int, int]) -> NDArray[np.float64]:
     return points
 
 
-def fill(polygon: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return which pixel centres lie inside a polygon (even-odd rule) or are a point of it, (row, column).
-
-    Parameters
-    ----------
-    polygon : ndarray, shape (point, 2)
-        Column and row; the last point is joined to the first.
-    shape : tuple of int
-        Rows and columns.
-    """
-    inside = np.zeros(shape, dtype=np.bool_)
-    columns = np.arange(shape[1])
-    following = np.roll(polygon, -1, axis=0)
-    for row in range(max(0, int(polygon[:, 1].min())), min(shape[0], int(polygon[:, 1].max()) + 2)):
-        crossed = (polygon[:, 1] > row) != (following[:, 1] > row)
-        (x0, y0), (x1, y1) = polygon[crossed].T, following[crossed].T
-        crossings = np.sort(x0 + (row - y0) * (x1 - x0) / (y1 - y0))
-        inside[row] = np.searchsorted(crossings, columns, side="right") % 2 == 1
+def _area(polygon: Polygon, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """Return the pixels within a contour and those at its points, as the data set's own labels have them."""
+    inside = fill(polygon, shape)
     corners = np.rint(polygon[(polygon == np.rint(polygon)).all(axis=1)]).astype(int)
     inside[corners[:, 1], corners[:, 0]] = True
     return inside

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.errors import Problem
 from cmr_ssp.files.dicom.candidates import Candidate, Slice, offset, rotation_degrees
 from cmr_ssp.files.dicom.passes import Pass
 from cmr_ssp.files.formats.nifti import MAX_VOXELS
@@ -34,12 +34,11 @@ def choose_passes(
     if repeated:
         what = f"{_slices(slices, repeated)} been acquired more than once; the {options.repeated} one is used"
         other = "first" if options.repeated == "last" else "last"
-        notes.append(
-            warning(where, what, f"Look at these slices; cmr-ssp convert --repeated {other} takes the other.")
-        )
+        remedy = f"Look at these slices; cmr-ssp convert --repeated {other} takes the other."
+        notes.append(Problem.warning(where, what, remedy))
     if not all(each.timed for each in chosen):
         what = "its frames have no trigger times; they are in the order of their numbers"
-        notes.append(warning(where, what, "Look at the cine: it should beat evenly."))
+        notes.append(Problem.warning(where, what, "Look at the cine: it should beat evenly."))
     return chosen, notes
 
 
@@ -64,7 +63,7 @@ def unequal_problems(
     listed = ", ".join(f"{counts[k]} at {slices[k].position_mm:.1f} mm" for k in odd)
     what = f"its slices have different numbers of frames: {usual}, but {listed}"
     if options.unequal_frames == "resample":
-        return [warning(where, f"{what}; these were resampled in time", "Trust their frames less.")]
+        return [Problem.warning(where, f"{what}; these were resampled in time", "Trust their frames less.")]
     remedy = "Resample by trigger time: cmr-ssp convert --unequal-frames resample."
     return [Problem(where, what, remedy)]
 
@@ -102,7 +101,7 @@ def gap_problems(
     """Report slices that are missing, and those that lie in their place but do not fit."""
     inside, beyond = _strays(candidate)
     notes = [
-        warning(where, f"{_misfit(each, candidate)} and left out", "Nothing, if that is right.")
+        Problem.warning(where, f"{_misfit(each, candidate)} and left out", "Nothing, if that is right.")
         for each in beyond
     ]
     n_missing = multiples[-1] + 1 - len(multiples)
@@ -125,10 +124,10 @@ def _missing(what: str, options: SortOptions, where: str) -> Problem:
     match options.missing_slice:
         case "skip":
             what += "; they were left out, so what lies beyond is drawn nearer than it is"
-            return warning(where, what, "Volumes lack these slices.")
+            return Problem.warning(where, what, "Volumes lack these slices.")
         case "interpolate":
             what += "; they were interpolated between their neighbours"
-            return warning(where, what, "Do not trust these slices.")
+            return Problem.warning(where, what, "Do not trust these slices.")
     remedy = "Add the slice, or go on with cmr-ssp convert --missing-slice skip (or interpolate)."
     return Problem(where, what, remedy)
 
@@ -165,8 +164,3 @@ def size_problems(candidate: Candidate, where: str) -> list[Problem]:
 def _slices(slices: Sequence[Slice], which: Sequence[int]) -> str:
     listed = ", ".join(f"{slices[k].position_mm:.1f}" for k in which)
     return f"the slice at {listed} mm has" if len(which) == 1 else f"the slices at {listed} mm have"
-
-
-def warning(where: str, what: str, remedy: str) -> Problem:
-    """Make a problem that lets the work go on."""
-    return Problem(where, what, remedy, Severity.WARNING)

@@ -17,7 +17,7 @@ from cmr_ssp.files.dicom.origins import mixed_exam_problems
 from cmr_ssp.files.dicom.pixels import RowLoader, decoder_problems
 from cmr_ssp.files.dicom.series import DicomFolder, DicomSeries, SliceTimes
 from cmr_ssp.files.dicom.sources import stamps
-from cmr_ssp.files.dicom.table import FrameTable, make_table
+from cmr_ssp.files.dicom.table import FrameTable, Mix, make_table
 from cmr_ssp.files.formats.geometry import towards_apex
 from cmr_ssp.subjects import Acquisition, CineStack
 from cmr_ssp.subjects.sorting import SortOptions
@@ -204,7 +204,18 @@ def _stack(
         problems=(*problems, *table.problems),
         acquisition=_acquisition(candidate),
         alterations=table.alterations,
+        image_uids=_image_uids(table),
     )
+
+
+def _image_uids(table: FrameTable) -> tuple[tuple[str, ...], ...]:
+    """Return the UID of the one image that each frame and slice is, empty text where there is none."""
+
+    def uid(mix: Mix) -> str:
+        plane = mix[0][0]
+        return plane.instance_uid if len(mix) == 1 and plane.index is None else ""
+
+    return tuple(tuple(uid(row[t]) for row in table.rows) for t in range(len(table.rows[0])))
 
 
 def _acquisition(candidate: Candidate) -> Acquisition:

@@ -24,7 +24,9 @@ MAX_ARCHIVE_BYTES = 4 * 2**30
 
 _MAX_EXPANSION = 200  # images are compressed 2 to 10 times
 _EXPANDS_FREELY = 2**28  # what unpacks to less is harmless
-_OTHERS = re.compile(r".*\.(gz|nii|csv|txt|json|ya?ml|cfg|xml|png|jpe?g|pdf|py|md|html|zip|np[yz]|mat)", re.I)
+_OTHERS = re.compile(
+    r".*\.(gz|nii|csv|txt|json|ya?ml|cfg|xml|png|jpe?g|pdf|py|md|html|zip|np[yz]|mat|cvi42wsx)", re.I
+)
 _ENCRYPTED = 0x1
 
 

@@ -15,15 +15,23 @@ from numpy.typing import NDArray
 from cmr_ssp.errors import ImageError
 from cmr_ssp.files.formats.nifti import UNREADABLE, NiftiHeader, stamp, unreadable
 from cmr_ssp.files.formats.pixels import open_unchanged, require_unchanged, scale
-from cmr_ssp.subjects import Frames, FrameSource
+from cmr_ssp.subjects import Frames, FrameSource, VolumeSource
+
+FileSource = VolumeSource | FrameSource
+"""Where a frame lies in NIfTI files."""
 
 _MAX_AFTER_PIXELS = 1 << 24
 _PIECE = 1 << 16
 
 
+def index_in_file(frame: FileSource) -> int:
+    """Return which frame of its file a frame is."""
+    return frame.index if isinstance(frame, FrameSource) else 0
+
+
 @contextmanager
 def open_frames(
-    frames: Sequence[FrameSource], slices_reversed: bool, headers: Mapping[Path, NiftiHeader]
+    frames: Sequence[FileSource], slices_reversed: bool, headers: Mapping[Path, NiftiHeader]
 ) -> Iterator[Frames]:
     """Yield what reads frames when they are asked for.
 
@@ -31,7 +39,7 @@ def open_frames(
     """
     with ExitStack() as opened:
         files = {path: _File(header, opened) for path, header in headers.items()}
-        yield _NiftiFrames([(files[frame.path], frame.index or 0) for frame in frames], slices_reversed)
+        yield _NiftiFrames([(files[frame.path], index_in_file(frame)) for frame in frames], slices_reversed)
 
 
 class _NiftiFrames:

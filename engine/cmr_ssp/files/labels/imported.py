@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.anatomy import Numbering, Phase, Structure
+from cmr_ssp.anatomy import Numbering, Phase
 from cmr_ssp.errors import LabelError
 from cmr_ssp.files.labels.importing import import_labels
 from cmr_ssp.files.labels.phases import phases_by_size
-from cmr_ssp.subjects import CineStack, Segmentation, Subject
+from cmr_ssp.subjects import CineStack, Segmentation, Subject, voxel_counts
 
 
 def import_phases(
@@ -87,6 +87,6 @@ def _named_phase(path: Path) -> Phase | None:
 
 
 def _by_size(found: Sequence[Segmentation]) -> dict[Phase, Segmentation]:
-    sizes = {each.frame: {s: int((each.labels == s).sum()) for s in Structure} for each in found}
+    sizes = {each.frame: voxel_counts(each.labels) for each in found}
     frames = phases_by_size(sizes)
     return {phase: next(s for s in found if s.frame == frame) for phase, frame in frames.items()}

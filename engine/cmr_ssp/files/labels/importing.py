@@ -80,7 +80,7 @@ def import_labels(
     else:
         what = f"it has {len(volumes)} frames, its cine has {stack.n_frames}"
         raise LabelError.of(path, what, "Give one volume, or one for each frame of the cine.")
-    found = (_segmentation(labels, t) for labels, t in zip(volumes, places, strict=True))
+    found = (Segmentation.of(labels, t) for labels, t in zip(volumes, places, strict=True))
     return tuple(segmentation for segmentation in found if segmentation.drawn)
 
 
@@ -96,11 +96,6 @@ def stated_numbering(path: Path) -> Numbering | None:
     titles = {title: structure for structure, title in TITLES.items()}
     rows = (_SNAP_ROW.fullmatch(line) for line in text[: 1 << 16].splitlines())
     return {int(row[1]): titles[row[2]] for row in rows if row and row[2] in titles} or None
-
-
-def _segmentation(labels: NDArray[np.uint8], frame: int) -> Segmentation:
-    present = np.bincount(labels.ravel(), minlength=1 + max(Structure))
-    return Segmentation(labels, frame, frozenset(s for s in Structure if present[s]))
 
 
 def _frame_of(path: Path, stack: CineStack, frame: int | None) -> int:

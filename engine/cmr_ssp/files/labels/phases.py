@@ -7,55 +7,16 @@ label voxel is not labelled, and of two labelled frames the one with more label 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from cmr_ssp.anatomy import Numbering, Phase, Structure
-from cmr_ssp.errors import CmrSspError, LabelError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, LabelError, Problem
 from cmr_ssp.files.formats.nifti import Stamp, read_header, stamp
-from cmr_ssp.files.labels.placing import placed
 from cmr_ssp.files.labels.reading import read_numbers, to_structures
-from cmr_ssp.subjects import FrameSource, LabelSource, Subject
-
-
-def verified(subject: Subject) -> tuple[Subject, tuple[Problem, ...]]:
-    """Correct the labelled frames of a subject from the pixels.
-
-    Read are 4D label files, and cines whose labels lie on volumes of unknown frame (`placed`); for other
-    subjects this returns at once. What a file was found to hold is kept until it changes.
-
-    Parameters
-    ----------
-    subject : Subject
-        As listed from names, headers and tables.
-
-    Returns
-    -------
-    tuple of Subject and tuple of Problem
-        The subject with the labels that the pixels bear out, and what was corrected (warnings).
-
-    Raises
-    ------
-    LabelError, ImageError
-        Where a file cannot be read.
-    """
-    subject, misplaced = placed(subject)
-    indexed = [label for label in subject.labels if label.source.index is not None]
-    if not indexed:
-        return subject, tuple(misplaced)
-    labels = [label for label in subject.labels if label.source.index is None]
-    drawn_anew = {label.phase for label in labels}  # stands in place of what the 4D file has
-    problems = list(misplaced)
-    for path in dict.fromkeys(label.source.path for label in indexed):
-        here = [label for label in indexed if label.source.path == path]
-        frames, found = find_phases(path, {label.phase: label.frame for label in here})
-        frames = {phase: frame for phase, frame in frames.items() if phase not in drawn_anew}
-        labels += label_sources(path, frames, here[0].numbering)
-        problems += found
-    return replace(subject, labels=tuple(in_phase_order(labels))), tuple(problems)
+from cmr_ssp.subjects import FrameSource, LabelSource, ed_and_es, voxel_counts
 
 
 def find_phases(path: Path, claimed: Mapping[Phase, int]) -> tuple[dict[Phase, int], list[Problem]]:
@@ -63,15 +24,16 @@ def find_phases(path: Path, claimed: Mapping[Phase, int]) -> tuple[dict[Phase, i
     counts = labelled_voxels(path)
     frames = _choose(counts, claimed)
     if not counts:
-        return frames, [_warning(path, "none of its frames is labelled", "Nothing, if that is right.")]
+        return frames, [Problem.warning(path, "none of its frames is labelled", "Nothing, if that is right.")]
     if not frames:
         what = f"only frame {min(counts)} (counted from 0) is labelled, and nothing says which phase it is"
-        return frames, [_warning(path, what, "State the frame of ED or ES in the cohort's table.")]
+        return frames, [Problem.warning(path, what, "State the frame of ED or ES in the cohort's table.")]
     if any(frames.get(phase) != frame for phase, frame in claimed.items()):
         what = (
             f"the cohort's table says {_listed(claimed)}, the label pixels {_listed(frames)}, which is used"
         )
-        return frames, [_warning(path, what, "Correct the table, or look at the labels of these frames.")]
+        remedy = "Correct the table, or look at the labels of these frames."
+        return frames, [Problem.warning(path, what, remedy)]
     return frames, []
 
 
@@ -109,7 +71,7 @@ def structure_voxels(path: Path, numbering: Numbering) -> dict[Structure, int]:
     except CmrSspError as error:
         raise LabelError(*error.problems) from error
     labels = to_structures(numbers, numbering, str(path))
-    return {structure: int(np.count_nonzero(labels == structure)) for structure in Structure}
+    return voxel_counts(labels)
 
 
 def phases_by_size(voxels: Mapping[int, Mapping[Structure, int]]) -> dict[Phase, int]:
@@ -117,19 +79,17 @@ def phases_by_size(voxels: Mapping[int, Mapping[Structure, int]]) -> dict[Phase,
 
     Who draws the myocardium of one frame only draws it at ED.
     """
-    by_size = sorted(voxels, key=lambda frame: (-voxels[frame][Structure.LV], frame))
-    if len(by_size) == 1:
-        has_myocardium = voxels[by_size[0]][Structure.MYO] > 0
-        return {Phase.ED if has_myocardium else Phase.ES: by_size[0]}
-    return {Phase.ED: by_size[0], Phase.ES: by_size[-1]} if by_size else {}
+    if len(voxels) == 1:
+        ((frame, drawn),) = voxels.items()
+        return {Phase.ED if drawn[Structure.MYO] else Phase.ES: frame}
+    return ed_and_es({frame: drawn[Structure.LV] for frame, drawn in voxels.items()})
 
 
 def _choose(counts: Mapping[int, int], claimed: Mapping[Phase, int]) -> dict[Phase, int]:
     if len(counts) < 2:
         return {phase: frame for phase, frame in claimed.items() if frame in counts}
     named = {frame for frame in claimed.values() if frame in counts}
-    frames = sorted(named if len(named) == 2 else counts, key=lambda frame: (-counts[frame], frame))
-    return {Phase.ED: frames[0], Phase.ES: frames[-1]}
+    return ed_and_es({frame: counts[frame] for frame in (named if len(named) == 2 else counts)})
 
 
 def label_sources(path: Path, frames: Mapping[Phase, int], numbering: Numbering) -> list[LabelSource]:
@@ -144,7 +104,3 @@ def in_phase_order(labels: list[LabelSource]) -> list[LabelSource]:
 
 def _listed(frames: Mapping[Phase, int]) -> str:
     return " and ".join(f"{phase} at frame {frame}" for phase, frame in sorted(frames.items()))
-
-
-def _warning(path: Path, what: str, remedy: str) -> Problem:
-    return Problem(str(path), what, remedy, Severity.WARNING)

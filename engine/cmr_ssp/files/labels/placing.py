@@ -19,8 +19,8 @@ _TOLERANCE = 1e-3
 """Of the volume's range: what rewriting with another scale factor can change."""
 
 
-def placed(subject: Subject) -> tuple[Subject, list[Problem]]:
-    """Give the labels that were drawn on volumes of unknown frame their frames; others stay as they are.
+def placed(subject: Subject) -> tuple[list[LabelSource], list[Problem]]:
+    """Return the labels of a subject; those that were drawn on volumes of unknown frame get their frames.
 
     The cine must be one file. A volume that equals no frame loses its label, with a warning.
 
@@ -31,7 +31,7 @@ def placed(subject: Subject) -> tuple[Subject, list[Problem]]:
     """
     waiting = [label for label in subject.labels if label.drawn_on]
     if not waiting:
-        return subject, []
+        return list(subject.labels), []
     cine = subject.frames[0].path
     images = tuple(label.drawn_on for label in waiting if label.drawn_on)
     frames = dict(zip(images, _frames_of(cine, images, (stamp(cine), *map(stamp, images))), strict=True))
@@ -45,7 +45,7 @@ def placed(subject: Subject) -> tuple[Subject, list[Problem]]:
             continue
         taken.add(frame)
         labels.append(replace(label, frame=frame, drawn_on=None))
-    return replace(subject, labels=tuple(labels)), problems
+    return labels, problems
 
 
 @lru_cache(maxsize=1024)

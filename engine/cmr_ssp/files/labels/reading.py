@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.anatomy import OTHER_STRUCTURES, Numbering, Phase, Structure
+from cmr_ssp.anatomy import OTHER_STRUCTURES, Numbering, Phase
 from cmr_ssp.errors import CmrSspError, LabelError, Problem
-from cmr_ssp.files.contours.sunnybrook import find_contours, labels_from_contours
+from cmr_ssp.files.contours import READERS
+from cmr_ssp.files.formats.frame_reading import index_in_file
 from cmr_ssp.files.formats.nifti import NiftiHeader, read_header
 from cmr_ssp.files.formats.pixels import read_stored
-from cmr_ssp.files.labels.placing import placed
 from cmr_ssp.files.stacks import open_stack
-from cmr_ssp.subjects import CineStack, LabelSource, Segmentation, Subject
+from cmr_ssp.subjects import CineStack, ContourSource, FrameSource, LabelSource, ResolvedSubject, Segmentation
 
 
-def read_segmentation(subject: Subject, phase: Phase | str) -> Segmentation:
+def read_segmentation(subject: ResolvedSubject, phase: Phase | str) -> Segmentation:
     """Read what somebody drew on one phase of a subject, such as ``"ED"``.
 
     A structure that has no voxel in the volume counts as not labelled, so it is not in `drawn`.
@@ -29,19 +29,15 @@ def read_segmentation(subject: Subject, phase: Phase | str) -> Segmentation:
         Where the phase is not labelled, or its file is unreadable, of another shape than the cine, or
         holds numbers that are no structure.
     """
-    subject, problems = placed(subject)
     source = subject.label(phase)
-    if source is None and problems:
-        raise LabelError(*problems)
     if source is None:
         where, what = f"subject {subject.id}", f"it has no {phase} label"
         labelled = " and ".join(subject.phases) or "nothing"
-        raise LabelError.of(where, what, f"Add a label file; {labelled} is labelled.")
+        missing = Problem(where, what, f"Add a label file; {labelled} is labelled.")
+        raise LabelError(missing, *subject.problems)  # these say why, where a label was dropped
     stored = read_label_volume(source, open_stack(subject))
     labels = to_structures(stored, source.numbering, str(source.source.path))
-    present = np.bincount(labels.ravel(), minlength=1 + max(Structure))
-    drawn = frozenset(structure for structure in Structure if present[structure])
-    return Segmentation(labels, source.frame, drawn)
+    return Segmentation.of(labels, source.frame)
 
 
 def read_label_volume(source: LabelSource, stack: CineStack) -> NDArray[Any]:
@@ -52,14 +48,15 @@ def read_label_volume(source: LabelSource, stack: CineStack) -> NDArray[Any]:
     LabelError
         Where the file is unreadable or does not fit the stack.
     """
-    if source.source.path.is_dir():
-        return _drawn_contours(source, stack)
+    place = source.source
+    if isinstance(place, ContourSource):
+        return _drawn_contours(place, source.frame, stack)
     try:
-        header = read_header(source.source.path)
+        header = read_header(place.path)
         problems = label_header_problems(header, source, stack)
         if problems:
             raise LabelError(*problems)
-        volume: NDArray[Any] = read_numbers(header)[source.source.index or 0]
+        volume: NDArray[Any] = read_numbers(header)[index_in_file(place)]
     except LabelError:
         raise
     except CmrSspError as error:
@@ -67,22 +64,21 @@ def read_label_volume(source: LabelSource, stack: CineStack) -> NDArray[Any]:
     return volume[::-1] if stack.grid.slices_reversed else volume
 
 
-def _drawn_contours(source: LabelSource, stack: CineStack) -> NDArray[Any]:
-    """Draw a folder of contour files, which begin at the base and have the engine's numbers."""
-    folder = source.source.path
-    volumes = labels_from_contours(find_contours(folder), stack.n_frames, stack.grid.shape)
-    if source.frame not in volumes:
-        what = f"it has no contours of frame {source.frame} (counted from 0)"
-        raise LabelError.of(folder, what, "List the cohort again.")
-    return volumes[source.frame]
+def _drawn_contours(source: ContourSource, frame: int, stack: CineStack) -> NDArray[Any]:
+    """Draw the contours of one frame, which gives the engine's numbers."""
+    volumes = READERS[source.format].draw_contours(source.path, stack)
+    if frame not in volumes:
+        what = f"nobody drew on frame {frame} (counted from 0)"
+        raise LabelError.of(source.path, what, "List the cohort again.")
+    return volumes[frame]
 
 
 def label_files(source: LabelSource) -> list[Path]:
     """Return the files that labels are read from: one, or those of a folder of contours."""
-    path = source.source.path
-    if not path.is_dir():
-        return [path]
-    return sorted(file for files in find_contours(path).values() for file in files.values())
+    place = source.source
+    if isinstance(place, ContourSource):
+        return READERS[place.format].contour_files(place.path)
+    return [place.path]
 
 
 def read_numbers(header: NiftiHeader) -> NDArray[Any]:
@@ -93,14 +89,14 @@ def read_numbers(header: NiftiHeader) -> NDArray[Any]:
 
 def label_header_problems(header: NiftiHeader, label: LabelSource, stack: CineStack) -> list[Problem]:
     """List what the header alone shows to be wrong with a label file."""
-    where, index = str(header.path), label.source.index
+    where = str(header.path)
     problems: list[Problem] = []
     if header.shape[1:] != stack.grid.shape:
         cine = stack.grid.shape
         what = f"the label's shape (slice, row, column) is {header.shape[1:]}, that of its cine {cine}"
         remedy = "Draw labels on the cine's own grid, or resample them to it."
         problems.append(Problem(where, what, remedy))
-    expected = 1 if index is None else stack.n_frames
+    expected = stack.n_frames if isinstance(label.source, FrameSource) else 1
     if header.shape[0] != expected:
         what = f"the label has {header.shape[0]} frames instead of {expected}"
         remedy = "Give one volume for one phase, or one volume for each frame of the cine."

@@ -13,7 +13,7 @@ from cmr_ssp.anatomy import NUMBERINGS, Phase
 from cmr_ssp.errors import CmrSspError, Problem, Severity
 from cmr_ssp.files.formats.folders import entries, is_folder, matching, read_text
 from cmr_ssp.files.formats.nifti import read_header
-from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+from cmr_ssp.subjects import ImageSource, LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "ACDC"
 EXPECTS = "patientNNN/ folders with patientNNN_frameFF.nii.gz, patientNNN_4d.nii.gz and Info.cfg"
@@ -56,10 +56,10 @@ def _subject(folder: Path) -> tuple[Subject | None, list[Problem]]:
     info, problems = _read_info(folder)
     volumes, labels, cine = _files(folder)
     if cine:
-        frames = tuple(FrameSource(cine, t) for t in range(read_header(cine).shape[0]))
+        frames: tuple[ImageSource, ...] = file_frames(cine, read_header(cine).shape[0])
         positions = {t + 1: t for t in range(len(frames))}
     else:
-        frames = tuple(FrameSource(volumes[number]) for number in sorted(volumes))
+        frames = tuple(VolumeSource(volumes[number]) for number in sorted(volumes))
         positions = {number: t for t, number in enumerate(sorted(volumes))}
     if not frames:
         problems.append(
@@ -102,7 +102,7 @@ def _labels(
             remedy = "Write ED and ES (counted from 1) into Info.cfg."
             problems.append(Problem(str(path), what, remedy, Severity.WARNING))
         else:
-            source = LabelSource(phase_of[number], positions[number], FrameSource(path), NUMBERINGS["acdc"])
+            source = LabelSource(phase_of[number], positions[number], VolumeSource(path), NUMBERINGS["acdc"])
             sources.append(source)
     return tuple(sorted(sources, key=lambda source: list(Phase).index(source.phase))), problems
 

@@ -1,25 +1,27 @@
 """DICOM as hospitals export it: a folder whose subfolders or zip archives hold one exam each.
 
 Folders and archives may be named after people, by name, date of birth or number: subjects are called by
-`exam_id` instead, which says nothing and is the same wherever the exam lies.
+`exam_id` instead, which says nothing and is the same wherever the exam lies. A cvi42 workspace
+(``.cvi42wsx``) in the folder of an exam or beside it gives its labels.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
-from cmr_ssp.files.dicom import DicomFolder, exam_id, list_dicom, may_be_exam, open_dicom
+from cmr_ssp.files.dicom import DicomFolder, exam_id, list_dicom, open_dicom
 from cmr_ssp.files.dicom.headers import read_study
 from cmr_ssp.files.dicom.reader import first_dicom, reading
 from cmr_ssp.files.dicom.sources import is_zip
 from cmr_ssp.files.formats.folders import entries, is_folder, is_regular
 from cmr_ssp.files.formats.nifti import is_nifti
 from cmr_ssp.files.layouts import sunnybrook_exams
-from cmr_ssp.subjects import CineStack, FrameSource, SortOptions, Subject
+from cmr_ssp.files.layouts.contour_labels import workspace_labels
+from cmr_ssp.subjects import CineStack, ExamSource, SortOptions, Subject, exam_frames
 
 NAME = "DICOM exams"
 EXPECTS = "one subfolder or .zip with DICOM files an exam"
@@ -59,15 +61,12 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
             stack = open_dicom(exam.path, where=f"subject {subject_id}")
         except CmrSspError as error:
             problems += error.problems
-            subjects.append(Subject(subject_id, (FrameSource(exam.path, 0),)))
+            subjects.append(Subject(subject_id, (ExamSource(exam.path, 0),)))
         else:
-            subjects.append(_subject(subject_id, exam.path, stack, None))
+            subject, found = _subject(subject_id, exam.path, stack, None)
+            subjects.append(subject)
+            problems += found
     return subjects, problems
-
-
-def is_exam(subject: Subject) -> bool:
-    """Tell whether a subject is a DICOM exam."""
-    return subject.place is not None and may_be_exam(subject.place)
 
 
 def list_series(subject: Subject, options: SortOptions | None = None) -> DicomFolder | None:
@@ -85,7 +84,7 @@ def list_series(subject: Subject, options: SortOptions | None = None) -> DicomFo
     ImageError
         Where there is no DICOM image, or the archive is damaged.
     """
-    if subject.place is None or not is_exam(subject):
+    if subject.place is None or not subject.is_exam:
         return None
     return list_dicom(subject.place, options or subject.sorting, where=f"subject {subject.id}")
 
@@ -107,13 +106,17 @@ def sort_anew(subject: Subject, options: SortOptions) -> tuple[Subject, CineStac
     """
     path = subject.frames[0].path
     stack = open_dicom(path, options, where=f"subject {subject.id}")
-    return _subject(subject.id, path, stack, options), stack
+    sorted_anew, problems = _subject(subject.id, path, stack, options)
+    return sorted_anew, replace(stack, problems=(*stack.problems, *problems))
 
 
-def _subject(subject_id: str, path: Path, stack: CineStack, sorting: SortOptions | None) -> Subject:
-    frames = tuple(FrameSource(path, t) for t in range(stack.n_frames))
+def _subject(
+    subject_id: str, path: Path, stack: CineStack, sorting: SortOptions | None
+) -> tuple[Subject, list[Problem]]:
+    frames = exam_frames(path, stack.n_frames)
     vendor = stack.acquisition.vendor if stack.acquisition else None
-    return Subject(subject_id, frames, vendor=vendor, sorting=sorting)
+    labels, problems = workspace_labels(path, stack, f"subject {subject_id}")
+    return Subject(subject_id, frames, labels, vendor, sorting=sorting), problems
 
 
 def _exams(folder: Path) -> list[_Exam]:

@@ -16,7 +16,7 @@ from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.formats.tables import Row, nearest_table, whole_number
 from cmr_ssp.files.labels.phases import find_phases, in_phase_order, label_sources
 from cmr_ssp.files.layouts.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
-from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+from cmr_ssp.subjects import FrameSource, LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "M&Ms"
 EXPECTS = "CODE/CODE_sa.nii.gz with CODE_sa_gt.nii.gz and a CSV, or CODE_sa_ED.nii.gz and CODE_sa_ES.nii.gz"
@@ -74,7 +74,7 @@ def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]
 def _cine(parts: Parts, row: Row) -> tuple[list[FrameSource], list[LabelSource], list[Problem]]:
     """Describe a 4D cine with 4D labels."""
     n_frames = read_header(parts[""]).shape[0]
-    frames = [FrameSource(parts[""], t) for t in range(n_frames)]
+    frames = list(file_frames(parts[""], n_frames))
     if "_gt" not in parts:
         return frames, [], []
     stated = {phase: whole_number(row.get(phase, "")) for phase in Phase}
@@ -85,9 +85,9 @@ def _cine(parts: Parts, row: Row) -> tuple[list[FrameSource], list[LabelSource],
     return frames, label_sources(parts["_gt"], claimed, _NUMBERING), problems
 
 
-def _single_files(code: str, parts: Parts) -> tuple[list[FrameSource], list[LabelSource], list[Problem]]:
+def _single_files(code: str, parts: Parts) -> tuple[list[VolumeSource], list[LabelSource], list[Problem]]:
     """Describe ED and ES volumes in files of their own."""
-    frames: list[FrameSource] = []
+    frames: list[VolumeSource] = []
     labels: list[LabelSource] = []
     problems: list[Problem] = []
     for phase in Phase:
@@ -96,7 +96,7 @@ def _single_files(code: str, parts: Parts) -> tuple[list[FrameSource], list[Labe
             what = f"it labels {phase} of {code}, of which there is no image"
             problems.append(Problem(str(label), what, "Add the image or remove the label."))
         if image is not None and label is not None:
-            labels.append(LabelSource(phase, len(frames), FrameSource(label), _NUMBERING))
+            labels.append(LabelSource(phase, len(frames), VolumeSource(label), _NUMBERING))
         if image is not None:
-            frames.append(FrameSource(image))
+            frames.append(VolumeSource(image))
     return frames, labels, problems

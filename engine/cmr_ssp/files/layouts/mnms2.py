@@ -15,7 +15,7 @@ from cmr_ssp.files.formats.folders import entries, matching
 from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.formats.tables import Row, nearest_table
 from cmr_ssp.files.layouts.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
-from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+from cmr_ssp.subjects import ImageSource, LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "M&Ms-2"
 EXPECTS = "NNN/NNN_SA_CINE.nii.gz with NNN_SA_ED.nii.gz, NNN_SA_ES.nii.gz and their _gt files"
@@ -42,7 +42,7 @@ def recognises(folder: Path) -> bool:
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     """List the subjects in `folder` by names, headers and ``dataset_information.csv``.
 
-    The frames of their labels are guesses until `cmr_ssp.files.verified` has compared the pixels.
+    The frames of their labels are guesses until `cmr_ssp.files.resolve_subject` has compared the pixels.
     """
     table, problems = nearest_table(folder, KEY, _CSV_LEVELS)
     rows = {code.zfill(3): row for code, row in table.items()}
@@ -65,15 +65,15 @@ def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]
     has_cine = n_frames > 1
     phases = [phase for phase in Phase if phase in parts]
     if has_cine:
-        frames = tuple(FrameSource(parts["CINE"], t) for t in range(n_frames))
+        frames: tuple[ImageSource, ...] = file_frames(parts["CINE"], n_frames)
     else:
-        frames = tuple(FrameSource(parts[phase]) for phase in phases)
+        frames = tuple(VolumeSource(parts[phase]) for phase in phases)
     labels: list[LabelSource] = []
     problems: list[Problem] = []
     for guess, phase in enumerate(phases):
         if label := parts.get(f"{phase}_gt"):
             image = parts[phase] if has_cine else None
-            labels.append(LabelSource(phase, guess, FrameSource(label), _NUMBERING, image))
+            labels.append(LabelSource(phase, guess, VolumeSource(label), _NUMBERING, image))
     for phase in Phase:
         if f"{phase}_gt" in parts and phase not in parts:
             what = f"it labels {phase} of {code}, of which there is no image"

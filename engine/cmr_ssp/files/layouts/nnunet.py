@@ -20,7 +20,7 @@ from cmr_ssp.files.formats.folders import entries, is_folder, read_text
 from cmr_ssp.files.formats.nifti import is_nifti, stem_of
 from cmr_ssp.files.labels.phases import in_phase_order, phases_by_size, structure_voxels
 from cmr_ssp.files.layouts.numbering import SETTINGS, stated_numbering
-from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+from cmr_ssp.subjects import LabelSource, Subject, VolumeSource
 
 NAME = "nnU-Net raw"
 EXPECTS = "imagesTr/CASE_0000.nii.gz, labelsTr/CASE.nii.gz and dataset.json"
@@ -123,11 +123,11 @@ def _subject(name: str, cases: list[Case], numbering: Numbering) -> Subject:
         if label is not None and not part.isdecimal():
             phase_of[t] = Phase(part or "ED")
     labels = [
-        LabelSource(phase, t, FrameSource(label), numbering)
+        LabelSource(phase, t, VolumeSource(label), numbering)
         for t, phase in phase_of.items()
         if (label := cases[t][2]) is not None
     ]
-    frames = tuple(FrameSource(image) for _, image, _ in cases)
+    frames = tuple(VolumeSource(image) for _, image, _ in cases)
     return Subject(name, frames, tuple(in_phase_order(labels)))
 
 

@@ -17,7 +17,7 @@ from cmr_ssp.files.formats.nifti import is_nifti, read_header
 from cmr_ssp.files.formats.tables import Row, folder_and_above, read_rows, whole_number
 from cmr_ssp.files.labels.phases import find_phases, in_phase_order, label_sources
 from cmr_ssp.files.layouts.gathering import Parts, parts_by_subject, subjects_of
-from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+from cmr_ssp.subjects import ImageSource, LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "plain folder"
 EXPECTS = "ID.nii.gz cines, optionally with ID_ED_gt.nii.gz and ID_ES_gt.nii.gz or ID_gt.nii.gz"
@@ -64,14 +64,14 @@ def _subject(name: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]
             continue
         if phase in position:
             labels = [label for label in labels if label.phase is not phase]
-            labels.append(LabelSource(phase, position[phase], FrameSource(path), _NUMBERING))
+            labels.append(LabelSource(phase, position[phase], VolumeSource(path), _NUMBERING))
         else:
             problems.append(_unplaced(path, phase, name, has_image=bool(frames)))
     vendor, group = row.get("vendor") or None, row.get("group") or None
     return Subject(name, tuple(frames), tuple(in_phase_order(labels)), vendor, group), problems
 
 
-def _frames(parts: Parts, row: Row, name: str) -> tuple[list[FrameSource], dict[Phase, int], list[Problem]]:
+def _frames(parts: Parts, row: Row, name: str) -> tuple[list[ImageSource], dict[Phase, int], list[Problem]]:
     """Return the frames of a subject and where in them its phases are, as far as names and table say."""
     if "" in parts:
         n_frames = read_header(parts[""]).shape[0]
@@ -79,10 +79,10 @@ def _frames(parts: Parts, row: Row, name: str) -> tuple[list[FrameSource], dict[
         single = [phase for phase in Phase if f"_{phase}_gt" in parts]
         if n_frames == 1 and len(single) == 1:
             position = {single[0]: 0}
-        return [FrameSource(parts[""], t) for t in range(n_frames)], position, []
+        return list(file_frames(parts[""], n_frames)), position, []
     phases = [phase for phase in Phase if f"_{phase}" in parts]
     position = {phase: t for t, phase in enumerate(phases)}
-    return [FrameSource(parts[f"_{phase}"]) for phase in phases], position, []
+    return [VolumeSource(parts[f"_{phase}"]) for phase in phases], position, []
 
 
 def _table_frames(row: Row, name: str) -> dict[Phase, int]:

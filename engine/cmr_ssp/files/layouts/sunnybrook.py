@@ -15,7 +15,7 @@ from cmr_ssp.files.formats.folders import entries
 from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.labels.phases import phases_by_size, structure_voxels
 from cmr_ssp.files.layouts.numbering import stated_numbering
-from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+from cmr_ssp.subjects import LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "Sunnybrook"
 EXPECTS = "ID_sax.nii.gz with ID_frameNN_gt.nii.gz"
@@ -50,12 +50,12 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
 
 
 def _subject(name: str, cine: Path, paths: list[Path], numbering: Numbering) -> tuple[Subject, list[Problem]]:
-    frames = tuple(FrameSource(cine, t) for t in range(read_header(cine).shape[0]))
+    frames = file_frames(cine, read_header(cine).shape[0])
     matches = [(path, _LABEL.fullmatch(stem_of(path))) for path in paths]
     drawn = {int(match["frame"]) - 1: path for path, match in matches if match and match["id"] == name}
     phases = phases_by_size({frame: structure_voxels(path, numbering) for frame, path in drawn.items()})
     labels = tuple(
-        LabelSource(phase, frame, FrameSource(drawn[frame]), numbering) for phase, frame in phases.items()
+        LabelSource(phase, frame, VolumeSource(drawn[frame]), numbering) for phase, frame in phases.items()
     )
     unused = [path for frame, path in drawn.items() if frame not in phases.values()]
     what = "it is neither the largest nor the smallest LV of its cine; the label is not used"

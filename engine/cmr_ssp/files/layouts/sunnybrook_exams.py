@@ -12,17 +12,13 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
-
-from cmr_ssp.anatomy import NUMBERINGS, Structure
 from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
-from cmr_ssp.files.contours.sunnybrook import find_contours, labels_from_contours
 from cmr_ssp.files.dicom import exam_id, open_dicom
 from cmr_ssp.files.dicom.reader import first_dicom
 from cmr_ssp.files.formats.folders import entries, is_folder, matching
 from cmr_ssp.files.formats.tables import nearest_table
-from cmr_ssp.files.labels.phases import phases_by_size
-from cmr_ssp.subjects import FrameSource, LabelSource, Subject
+from cmr_ssp.files.layouts.contour_labels import contour_labels
+from cmr_ssp.subjects import ContourFormat, ContourSource, Subject, exam_frames
 
 NAME = "Sunnybrook contours"
 EXPECTS = "CONTOURS/PATIENT/contours-manual beside IMAGES/PATIENT with DICOM files"
@@ -95,21 +91,9 @@ def _key(name: str) -> str:
 def _subject(exam: Path, contours: Path | None) -> tuple[Subject, list[Problem]]:
     name = exam.name if _CODE.fullmatch(exam.name) else exam_id(exam)
     stack = open_dicom(exam, where=f"subject {name}")
-    frames = tuple(FrameSource(exam, t) for t in range(stack.n_frames))
+    frames = exam_frames(exam, stack.n_frames)
     vendor = stack.acquisition.vendor if stack.acquisition else None
     if contours is None:
         return Subject(name, frames, vendor=vendor), []
-    volumes = labels_from_contours(find_contours(contours), stack.n_frames, stack.grid.shape)
-    sizes = {
-        frame: {structure: int(np.count_nonzero(volume == structure)) for structure in Structure}
-        for frame, volume in volumes.items()
-    }
-    phases = phases_by_size(sizes)
-    labels = tuple(
-        LabelSource(phase, frame, FrameSource(contours), NUMBERINGS["mnms"])
-        for phase, frame in phases.items()
-    )
-    unused = sorted(set(volumes) - set(phases.values()))
-    what = f"contours of frame {', '.join(map(str, unused))} are of neither ED nor ES, and are not used"
-    problem = Problem(str(contours), what, "Nothing, if that is right.", Severity.WARNING)
-    return Subject(name, frames, labels, vendor=vendor), [problem] if unused else []
+    labels, problems = contour_labels(ContourSource(contours, ContourFormat.SUNNYBROOK), stack)
+    return Subject(name, frames, labels, vendor=vendor), problems

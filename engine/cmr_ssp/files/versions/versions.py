@@ -20,12 +20,13 @@ from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import CmrSspError, CohortError, LabelError, OutputError, Problem, Severity
 from cmr_ssp.files.cohorts import header_problems, subfolders
 from cmr_ssp.files.formats.nifti import read_header
-from cmr_ssp.files.labels.phases import in_phase_order, verified
+from cmr_ssp.files.labels.phases import in_phase_order
+from cmr_ssp.files.labels.resolving import resolve_subject
 from cmr_ssp.files.labels.writing import write_segmentation, written_numbering
 from cmr_ssp.files.stacks import open_stack
 from cmr_ssp.files.versions.origin import LabelVersion, name_of, read_record, record_path, record_text
 from cmr_ssp.locking import holding
-from cmr_ssp.subjects import Cohort, FrameSource, LabelSource, Origin, Segmentation, Subject
+from cmr_ssp.subjects import Cohort, LabelSource, Origin, Segmentation, Subject, VolumeSource, same_affine
 
 _LOCK = ".lock"
 _PATIENCE_S = 10.0
@@ -185,7 +186,7 @@ def _with_versions(subject: Subject, versions: list[LabelVersion]) -> tuple[Subj
         kept = [label for label in subject.labels if label.phase not in replaced]
         subject = replace(subject, labels=tuple(in_phase_order([*kept, *sources])))
         if any(label.drawn_on for label in kept):  # or a guessed frame might look like that of a version
-            subject, _ = verified(subject)
+            subject = resolve_subject(subject)
         return subject, header_problems(subject)
     except CmrSspError as error:
         return subject, list(error.problems)
@@ -196,13 +197,13 @@ def _source(version: LabelVersion, affine: np.ndarray) -> LabelSource:
     if numbering is None:
         what = "it is no label version of this program"
         raise LabelError.of(version.path, what, "Add labels with `cmr-ssp labels add`.")
-    if not np.allclose(read_header(version.path).affine, affine, rtol=1e-3, atol=0.1):
+    if not same_affine(read_header(version.path).affine, affine):
         what = f"it lies elsewhere than the cine of {version.subject}: it was drawn on another one"
         raise LabelError.of(version.path, what, "Name the label folder of this cohort.")
     return LabelSource(
         version.phase,
         version.frame,
-        FrameSource(version.path),
+        VolumeSource(version.path),
         numbering,
         origin=version.origin,
         corrected_from=version.checkpoints,

@@ -21,7 +21,7 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.cache import naming_faults
 from cmr_ssp.errors import CacheError, CmrSspError, ImageError, Problem, Severity
 from cmr_ssp.events import Cancel, OnProblem, Progress, ignore_problem, ignore_progress
-from cmr_ssp.files import open_stack, read_segmentation, verified
+from cmr_ssp.files import open_stack, read_segmentation, resolve_subject
 from cmr_ssp.files.dicom import signature
 from cmr_ssp.files.labels.reading import label_files
 from cmr_ssp.samples.bank.content import SubjectContent
@@ -31,7 +31,7 @@ from cmr_ssp.samples.bank.slices import SLICE, SliceBank, open_bank
 from cmr_ssp.samples.bank.store import building, default_bank_folder, discard, mark_used
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.standardise import standardise
-from cmr_ssp.subjects import Frames, Segmentation, Subject
+from cmr_ssp.subjects import Frames, ResolvedSubject, Segmentation, Subject
 
 _FORMAT = 4  # raise when what is stored changes
 _LABEL_PADDING = 2  # float16 views need even offsets
@@ -210,10 +210,10 @@ def _prepared(subjects: Sequence[Subject], cancel: Cancel) -> Iterator[_Prepared
             yield waiting.popleft().result()
 
 
-def _prepare(subject: Subject, cancel: Cancel) -> _PreparedSubject | CmrSspError:
+def _prepare(listed: Subject, cancel: Cancel) -> _PreparedSubject | CmrSspError:
     cancel.check()
     try:
-        subject, _ = verified(subject)
+        subject = resolve_subject(listed)
         in_plane_mm, pixels, segmentations = _read(subject)
     except CmrSspError as error:
         return error
@@ -235,7 +235,9 @@ def _prepare(subject: Subject, cancel: Cancel) -> _PreparedSubject | CmrSspError
     return _PreparedSubject(levels, index, cropped, fingerprint(pixels), content)
 
 
-def _read(subject: Subject) -> tuple[tuple[float, float], NDArray[np.float32], tuple[Segmentation, ...]]:
+def _read(
+    subject: ResolvedSubject,
+) -> tuple[tuple[float, float], NDArray[np.float32], tuple[Segmentation, ...]]:
     """Read in-plane spacing, pixels and labels of a subject before complaining about any of its files."""
     stack = open_stack(subject)
     pixels = np.empty(0, np.float32)
@@ -256,7 +258,7 @@ def _read(subject: Subject) -> tuple[tuple[float, float], NDArray[np.float32], t
 
 
 def _index(
-    subject: Subject,
+    subject: ResolvedSubject,
     levels: NDArray[np.float32],
     segmentations: Sequence[Segmentation],
     in_plane_mm: tuple[float, float],
