@@ -36,7 +36,7 @@ def label_layer(path: Path) -> LayerData:
     Raises
     ------
     CmrSspError
-        Where the file is unreadable, does not fit its image, or holds numbers that are no labels.
+        If the file is unreadable, does not fit its image, or holds numbers that are no labels.
     """
     path = Path(os.path.abspath(path))  # noqa: PTH100 - as `open_cohort` does: links stay what they are
     numbering = written_numbering(path)
@@ -87,7 +87,7 @@ def phases_layer(subject: Subject, labels: Sequence[LabelSource], name: str) -> 
     Raises
     ------
     CmrSspError
-        Where a file is unreadable, or labels do not fit their image.
+        If a file is unreadable, or labels do not fit their image.
     """
     stack = open_stack(subject)
     places = _frames_of_same_file(subject, labels[0].frame)

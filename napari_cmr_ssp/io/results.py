@@ -53,7 +53,7 @@ def read_found(file: Path, exam: Exam) -> FoundLabels | None:
     Raises
     ------
     CmrSspError
-        Where the file cannot be read.
+        If the file cannot be read.
     """
     mark, numbering = read_mark(file), written_numbering(file)
     if mark is None or mark.cine != exam.fingerprint or numbering is None:

@@ -69,7 +69,7 @@ def phantom_cohort_folder(on_progress: Callable[[int, int], None] | None = None)
     Raises
     ------
     OutputError
-        Where the cache folder cannot be written.
+        If the cache folder cannot be written.
     """
     folder = cache_folder() / f"phantom-cohort-{__version__}"
     if _is_complete(folder):

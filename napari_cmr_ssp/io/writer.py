@@ -83,7 +83,7 @@ def write_structures(
     Raises
     ------
     OutputError
-        Where the layer is no stack of structures, does not fit its source, or `path` is no place for it.
+        If the layer is no stack of structures, does not fit its source, or `path` is no place for it.
     """
     path = path if path.suffix else path.with_name(f"{path.name}.nii.gz")
     name = f"layer '{attributes.get('name', '')}'"

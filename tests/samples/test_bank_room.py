@@ -100,7 +100,7 @@ def test_an_impossible_limit_is_named(
     cohort: Cohort, banks: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("CMR_SSP_CACHE_GIB", text)
-    with pytest.raises(CacheError, match="is no size"):
+    with pytest.raises(CacheError, match="is not a valid size"):
         one(cohort, 0)
 
 

@@ -51,7 +51,7 @@ def demo(
         results = _make(out, terminal)
     finally:  # also of a demo that was stopped or failed: the next one finds its list
         if out.is_dir():
-            demo_folder.record(out)
+            demo_folder.write_list(out)
     terminal.show(_table(results))
     terminal.give(written=out, dice=_mean_dice(results))
     terminal.note(f"cohort, runs, scores.csv and overlays.png -> {out}")

@@ -20,7 +20,7 @@ def clear(folder: Path) -> None:
     Raises
     ------
     OutputError
-        Where something is there that no demo made, or that was changed since: nothing is removed then.
+        If something is there that no demo made, or that was changed since: nothing is removed then.
     """
     _FOLDER.clear(folder)
 
@@ -31,6 +31,6 @@ def record(folder: Path) -> None:
     Raises
     ------
     OutputError
-        Where the list cannot be written.
+        If the list cannot be written.
     """
     _FOLDER.record(folder, [folder / part for part in PARTS])

@@ -80,7 +80,7 @@ def parse_phases(text: str) -> list[Phase]:
     Raises
     ------
     LabelError
-        Where a phase is neither ED nor ES.
+        If a phase is neither ED nor ES.
     """
     return list(dict.fromkeys(map(phase_named, text.split(","))))
 
@@ -91,7 +91,7 @@ def require_replaceable(path: Path, beginning: str) -> None:
     Raises
     ------
     OutputError
-        Where `path` exists and does not begin as what would be written.
+        If `path` exists and does not begin as what would be written.
     """
     try:
         with path.open(encoding="utf-8") as file:

@@ -18,7 +18,7 @@ def load_highdicom(where: object) -> Any:
     Raises
     ------
     OutputError
-        Where it is not installed.
+        If it is not installed.
     """
     try:
         import highdicom

@@ -76,7 +76,7 @@ def write_dicom_seg(
     Raises
     ------
     OutputError
-        Where identity is not agreed to, highdicom is missing, nothing is labelled, the file is in the way,
+        If identity is not agreed to, highdicom is missing, nothing is labelled, the file is in the way,
         or instances and grid do not agree.
     """
     highdicom = _allowed(path, instances, with_identity=with_identity, replace=replace)

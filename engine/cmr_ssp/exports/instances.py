@@ -43,7 +43,7 @@ def read_instances(instances: Sequence[Any]) -> list[Any]:
     Raises
     ------
     ImageError
-        Where a file is no DICOM image.
+        If a file is no DICOM image.
     """
     return [_read(instance) if isinstance(instance, Path) else instance for instance in instances]
 
@@ -105,7 +105,7 @@ def phase_instances(folder: Path, grid: Grid, frame: int) -> list[Any]:
     Raises
     ------
     OutputError
-        Where some slice has no image of that frame, or images of several studies lie on the grid.
+        If some slice has no image of that frame, or images of several studies lie on the grid.
     """
     slices: dict[int, list[Any]] = defaultdict(list)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -46,7 +46,7 @@ def planned(
     Raises
     ------
     OutputError
-        Where the cine lacks a frame, or a file is in the way.
+        If the cine lacks a frame, or a file is in the way.
     """
     check_moments(name, moments, stack)
     files = [[folder / f"{name}_{moment.name}{ending}" for moment in moments] for ending in endings]

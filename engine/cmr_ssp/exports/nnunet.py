@@ -108,7 +108,7 @@ def export_nnunet(
     Raises
     ------
     OutputError
-        Where there is nothing to export, or where something is in the way that no export made. What is
+        If there is nothing to export, or where something is in the way that no export made. What is
         there stays as it is then.
     """
     target = folder / f"Dataset{number:03d}_{name}"
@@ -148,7 +148,7 @@ def _staged(target: Path) -> Iterator[Path]:
     staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield staging
-        _EXPORT.record(staging, [staging])
+        _EXPORT.write_list(staging, [staging])
         _EXPORT.clear(target)
         if target.exists():
             target.rmdir()

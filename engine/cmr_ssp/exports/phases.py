@@ -90,7 +90,7 @@ def write_itksnap_labels(path: Path, *, replace: bool = False) -> None:
     Raises
     ------
     OutputError
-        Where the file is in the way or cannot be written.
+        If the file is in the way or cannot be written.
     """
     check_targets([path], replace=replace)
     rows = [_row(0, (0, 0, 0), 0.0, "Clear Label")]

@@ -1,4 +1,4 @@
-"""The U-Net and the heads of pretraining, encoder and decoder apart so that each can be transferred."""
+"""The U-Net and the heads of pretraining; encoder and decoder are separate modules for weight transfer."""
 
 from cmr_ssp.networks.heads import (
     PooledEncoder,

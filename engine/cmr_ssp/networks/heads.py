@@ -1,4 +1,4 @@
-"""An encoder with the head that a pretraining method compares features behind."""
+"""Encoders with the projection or prototype head of a contrastive pretraining method."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cmr_ssp.networks.unet import Encoder
 
 
 class ProjectionHead(nn.Sequential):
-    """Three linear layers with ReLU between them, as SimCLR and PCL use (method page)."""
+    """Three linear layers with ReLU between them, for SimCLR and PCL (see docs/methods.md)."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
         super().__init__(
@@ -23,9 +23,9 @@ class ProjectionHead(nn.Sequential):
 
 
 class PrototypeHead(nn.Module):
-    """DINO's head: a perceptron to a bottleneck, whose direction is compared with that of prototypes.
+    """DINO head: a multilayer perceptron with a bottleneck, followed by cosine similarity with prototypes.
 
-    The last layer is weight-normalised with all lengths 1, so its outputs are cosines.
+    The last layer is weight-normalised with unit norm, so its outputs are cosines.
     """
 
     def __init__(self, inputs: int, hidden: int, bottleneck: int, outputs: int) -> None:
@@ -46,20 +46,20 @@ class PrototypeHead(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the cosine to every prototype, shape (batch, output), for pooled features."""
+        """Compute the cosine similarity of pooled features to every prototype, shape (batch, output)."""
         direction = functional.normalize(self.perceptron(features), dim=1)
         return functional.linear(direction, functional.normalize(self.prototypes.weight, dim=1))
 
 
 class PooledEncoder(nn.Module):
-    """An encoder, global average pooling, and a head.
+    """Encoder, global average pooling and head.
 
     Parameters
     ----------
     encoder : Encoder
-        Its lowest resolution is pooled.
+        Its features of the lowest resolution are pooled.
     head : nn.Module
-        Takes features (batch, channel).
+        Receives features of shape (batch, channel).
     """
 
     def __init__(self, encoder: Encoder, head: nn.Module) -> None:
@@ -67,11 +67,11 @@ class PooledEncoder(nn.Module):
         self.encoder, self.head = encoder, head
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the head's outputs for images (batch, 1, row, column)."""
+        """Compute the outputs of the head for images of shape (batch, 1, row, column)."""
         outputs: Tensor = self.head(pooled_features(self.encoder, images))
         return outputs
 
 
 def pooled_features(encoder: Encoder, images: Tensor) -> Tensor:
-    """Return the mean of an encoder's lowest resolution, shape (batch, channel)."""
+    """Average the encoder features of the lowest resolution, shape (batch, channel)."""
     return torch.mean(encoder(images)[-1], dim=(2, 3))

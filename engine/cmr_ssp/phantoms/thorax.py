@@ -1,4 +1,4 @@
-"""What lies round the heart: chest wall, lung, spine, aorta and the organs below the diaphragm."""
+"""Draw the surroundings of the heart: chest wall, lung, spine, aorta and abdominal organs."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from cmr_ssp.phantoms.shapes import Field, coverage, ellipse, gaussian_field, pa
 from cmr_ssp.phantoms.style import ORGAN_WARP_MM
 
 _BODY = (42.0, 45.0, 134.0)
-"""Centre of the body from the heart and its radius, in mm."""
+"""Centre of the body relative to the heart, and its radius, in mm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The resting part of all slices.
+    """The static part of all slices.
 
     Attributes
     ----------
     image : ndarray, shape (slice, row, column)
-        Signal without heart.
+        Signal without the heart.
     aorta : ndarray, same shape
-        How much of each pixel is the blood of the aorta, whose signal pulsates.
+        Fraction of each pixel in the aorta, where the signal pulsates.
     depth : ndarray, same shape
-        Distance from the skin in mm, negative outside of the body.
+        Distance from the skin in mm, negative outside the body.
     """
 
     image: Field
@@ -35,7 +35,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class _Frame:
-    """The body's own frame: positions in mm from the heart, `lower` 0 at the base and 1 at the apex."""
+    """Body coordinates: positions in mm relative to the heart; `lower` is 0 at the base and 1 at the apex."""
 
     x: Field
     y: Field
@@ -48,20 +48,20 @@ class _Frame:
 def paint_thorax(
     x: Field, y: Field, lower: Field, pixel: float, pose: Pose, signals: Signals, rng: np.random.Generator
 ) -> Surroundings:
-    """Paint the surroundings of the heart.
+    """Draw the surroundings of the heart.
 
     Parameters
     ----------
     x, y : ndarray, shape (slice, row, column)
         Position relative to the heart, in mm along columns and rows.
     lower : ndarray, shape (slice, 1, 1)
-        0 at the heart's base to 1 at its apex.
+        0 at the base of the heart to 1 at the apex.
     pixel : float
         Pixel size in mm.
     pose, signals : Pose, Signals
-        The subject's.
+        Of the subject.
     rng : numpy.random.Generator
-        Draws the organs.
+        Source of randomness.
     """
     shape = np.broadcast_shapes(x.shape, lower.shape)
 
@@ -97,13 +97,13 @@ def paint_thorax(
 
 
 def _depth(frame: _Frame, uneven: Field) -> Field:
-    """Distance from the skin; the body narrows towards the heart's apex."""
+    """Return the distance from the skin; the body narrows towards the apex of the heart."""
     narrow = 1 - 0.1 * frame.lower
     return uneven - ellipse(frame.x - _BODY[0], frame.y - _BODY[1], _BODY[2] * narrow, _BODY[2] * narrow)
 
 
 def _paint_arm(image: Field, frame: _Frame, signals: Signals, pose: Pose) -> None:
-    """Paint the left arm beside the chest."""
+    """Draw the left arm beside the chest."""
     arm = ellipse(frame.x - 128, frame.y + 60, 34, 46)
     paint(image, coverage(arm, frame.pixel), signals.fat)
     paint(image, coverage(arm + 0.6 * pose.subcutaneous, frame.pixel), signals.muscle)
@@ -113,7 +113,7 @@ def _paint_arm(image: Field, frame: _Frame, signals: Signals, pose: Pose) -> Non
 def _paint_wall(
     image: Field, frame: _Frame, depth: Field, pose: Pose, signals: Signals, noise: Field
 ) -> None:
-    """Paint subcutaneous fat and, below it, muscle with ribs in it."""
+    """Draw subcutaneous fat and, below it, muscle with ribs."""
     pixel = frame.pixel
     paint(image, coverage(-depth, pixel), signals.fat * (0.9 + 0.07 * frame.coarse))
     muscle = depth - pose.subcutaneous * (1 + 0.3 * noise)
@@ -136,7 +136,7 @@ def _lung(frame: _Frame, signals: Signals, fine: Field) -> Field:
 def _paint_hilum(
     chest: Field, frame: _Frame, signals: Signals, spine: tuple[float, float], rng: np.random.Generator
 ) -> None:
-    """Paint fatty tissue from heart to spine and the pulmonary veins, which lie towards the base."""
+    """Draw fatty tissue from heart to spine and, near the base, the pulmonary veins."""
     x, y, pixel = frame.x, frame.y, frame.pixel
     along = np.clip(y / np.float32(spine[1]), 0, 1)
     tissue = np.abs(x - spine[0] * along) - (14 + 24 * along**2) + 7 * frame.coarse
@@ -155,7 +155,7 @@ def _paint_hilum(
 def _paint_spine(
     chest: Field, frame: _Frame, signals: Signals, spine: tuple[float, float], rng: np.random.Generator
 ) -> Field:
-    """Paint the spine, its muscles, the gullet and the aorta, whose coverage is returned."""
+    """Draw the spine, its muscles, the oesophagus and the aorta; return the coverage of the aorta."""
     x, y, pixel = frame.x, frame.y, frame.pixel
     spine_x, spine_y = spine
     back = signals.muscle * (1 + 0.15 * frame.fine)
@@ -169,8 +169,8 @@ def _paint_spine(
     paint(chest, coverage(canal + 4, pixel), signals.muscle * 1.4)
     size = rng.uniform(9, 13)
     vessel = ellipse(x - spine_x - rng.uniform(16, 24), y - spine_y + rng.uniform(20, 28), size, size)
-    gullet = ellipse(x - spine_x + 2, y - spine_y + 30, 8, 6)
-    paint(chest, coverage(gullet, pixel), signals.muscle * 1.2)
+    oesophagus = ellipse(x - spine_x + 2, y - spine_y + 30, 8, 6)
+    paint(chest, coverage(oesophagus, pixel), signals.muscle * 1.2)
     paint(chest, coverage(vessel - 1.8, pixel), signals.muscle)
     aorta = coverage(vessel, pixel)
     paint(chest, aorta, 1.05)
@@ -180,7 +180,7 @@ def _paint_spine(
 def _paint_abdomen(
     chest: Field, frame: _Frame, signals: Signals, pose: Pose, rng: np.random.Generator
 ) -> None:
-    """Paint what lies below the diaphragm, which rises towards the apex, where the heart rests on it."""
+    """Draw the abdomen; the diaphragm rises towards the apex, where the heart rests on it."""
     x, pixel = frame.x, frame.pixel
     dome = pose.diaphragm - rng.uniform(36, 54) * frame.lower + 0.003 * (x - 15) ** 2
     y = frame.y - dome

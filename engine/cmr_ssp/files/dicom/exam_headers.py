@@ -44,7 +44,7 @@ def read_exam(path: Path, about: tuple[object, ...]) -> ExamHeaders:
     Raises
     ------
     ImageError
-        Where it is missing, no folder nor archive, or larger than any exam.
+        If it is missing, no folder nor archive, or larger than any exam.
     """
     del about
     listing = list_files(path)

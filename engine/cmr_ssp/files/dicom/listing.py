@@ -43,7 +43,7 @@ def list_dicom(path: Path, options: SortOptions | None = None, *, where: str | N
     Raises
     ------
     ImageError
-        Where there is no DICOM image, or more than any exam has.
+        If there is no DICOM image, or more than any exam has.
     """
     options, where = options or SortOptions(), where or str(path)
     candidates, problems = _candidates(path, where)
@@ -73,7 +73,7 @@ def open_dicom(path: Path, options: SortOptions | None = None, *, where: str | N
     Raises
     ------
     ImageError
-        Where there is no short-axis cine, more than one (all are listed with their numbers), or one whose
+        If there is no short-axis cine, more than one (all are listed with their numbers), or one whose
         slices do not fit together: gap, duplicate, rotated slice, different numbers of frames.
     """
     options, where = options or SortOptions(), where or str(path)

@@ -45,7 +45,7 @@ class RowLoader:
         Raises
         ------
         ImageError
-            Where a file is gone, damaged or changed since it was listed, or a pixel is not a number.
+            If a file is gone, damaged or changed since it was listed, or a pixel is not a number.
         """
         try:
             return self._read()

@@ -64,7 +64,7 @@ class Sparing:
         Raises
         ------
         ValueError
-            Where it has become more than any header has.
+            If it has become more than any header has.
         """
         wanted = min(size, self.size) if size >= 0 else self.size
         self._bytes_left -= wanted
@@ -95,7 +95,7 @@ class Reader:
         Raises
         ------
         OSError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile
-            Where it is missing, no regular file, changed, damaged, encrypted or inflates to too much.
+            If it is missing, no regular file, changed, damaged, encrypted or inflates to too much.
         """
         with self._stream(ref) as file:
             yield Sparing(file, _size(file))
@@ -107,7 +107,7 @@ class Reader:
         Raises
         ------
         ChangedError
-            Where it is another file now than the one that was listed.
+            If it is another file now than the one that was listed.
         OSError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile
             As for `header`.
         """
@@ -227,7 +227,7 @@ def first_dicom(path: Path) -> FileRef | None:
     Raises
     ------
     ImageError
-        Where an archive is damaged, encrypted, or larger than any exam.
+        If an archive is damaged, encrypted, or larger than any exam.
     """
     listing = None if is_folder(path) else list_files(path)
     below = (FileRef(file) for file in files_below(path, _PEEKED) if is_regular(file))

@@ -76,7 +76,7 @@ def list_files(path: Path) -> Listing:
     Raises
     ------
     ImageError
-        Where it is missing, no folder nor archive, or larger than any exam.
+        If it is missing, no folder nor archive, or larger than any exam.
     """
     if is_folder(path):
         return _list_folder(path)

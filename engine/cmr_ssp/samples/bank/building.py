@@ -75,11 +75,11 @@ def slice_bank(
     Raises
     ------
     CacheError
-        Where the bank cannot be written, or the limit is set to something impossible.
+        If the bank cannot be written, or the limit is set to something impossible.
     ImageError
         Naming every file that cannot be used.
     Cancelled
-        Where somebody asked; nothing of the bank stays.
+        If somebody asked; nothing of the bank stays.
     """
     parent = parent or default_bank_folder()
     folder = parent / f"bank-{_content_key(subjects)}"

@@ -33,7 +33,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     Raises
     ------
     CacheError
-        Where the file is missing, torn or not ours.
+        If the file is missing, torn or not ours.
     """
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
@@ -50,7 +50,7 @@ def check(folder: Path, about: dict[str, Any]) -> None:
     Raises
     ------
     CacheError
-        Where they differ.
+        If they differ.
     """
     about = dict(about)
     expected = about.pop("digest", None)

@@ -77,7 +77,7 @@ def make_room(parent: Path, n_bytes: int = 0) -> Problem | None:
     Raises
     ------
     CacheError
-        Where the limit is set to something impossible.
+        If the limit is set to something impossible.
     """
     limit = cache_limit_bytes()
     banks = [(path, _bytes(path)) for path in sorted(finished_banks(parent), key=_used)]

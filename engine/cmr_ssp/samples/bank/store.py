@@ -32,7 +32,7 @@ def building(folder: Path) -> Iterator[Path]:
     Raises
     ------
     CacheError
-        Where it cannot be made.
+        If it cannot be made.
     """
     unfinished = _hidden(folder)
     with naming_faults(folder.parent):
@@ -68,7 +68,7 @@ def discard(folder: Path) -> None:
     Raises
     ------
     CacheError
-        Where it cannot be removed, or where something else lies there.
+        If it cannot be removed, or where something else lies there.
     """
     if folder.is_symlink() or not folder.is_dir():
         raise CacheError.of(folder, "a file is in the way", "Move it away, or set CMR_SSP_CACHE elsewhere.")

@@ -27,7 +27,7 @@ class InUse:
     Raises
     ------
     CacheError
-        Where there is no bank, or not any more.
+        If there is no bank, or not any more.
     """
 
     def __init__(self, folder: Path) -> None:
