@@ -97,7 +97,8 @@ def make_fabric(
     most = {"cuda": torch.cuda.device_count(), "cpu": team.devices}.get(device.type, 1)
     if team.devices > most:
         remedy = f"Use at most {most}, or choose another device."
-        raise DeviceError.of(f"--devices {team.devices}", f"this machine has {most} device(s) of type {device.type}", remedy)
+        what = f"this machine has {most} device(s) of type {device.type}"
+        raise DeviceError.of(f"--devices {team.devices}", what, remedy)
     strategy = DDPStrategy(timeout=patience(), find_unused_parameters=freezes)
     return Fabric(
         accelerator=device.type,

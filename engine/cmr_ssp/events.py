@@ -30,7 +30,7 @@ class Preparing:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """Training is about to start; the event holds the device, the workload, and the estimated memory and time."""
+    """Training is about to start; holds the device, the workload, and the estimated memory and time."""
 
     folder: Path
     device: str
@@ -43,7 +43,7 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class WeightsTransferred:
-    """Pretrained weights were loaded: names of tensors loaded, deliberately left out, and missing from the source."""
+    """Pretrained weights were loaded: names of tensors loaded, left out on purpose, and missing there."""
 
     loaded: tuple[str, ...]
     left_out: tuple[str, ...]

@@ -98,7 +98,7 @@ class MadeFolder:
         digests = {path: made.get(_name(folder, path)) for path in files if path != folder / self.list_name}
         ours = {parent for path in files for parent in path.parents}
         strange = [path for path, digest in digests.items() if digest is None]
-        strange += [path for path in folders if path not in ours]  # an empty folder that the command did not create
+        strange += [path for path in folders if path not in ours]  # empty folders of others
         changed = [path for path, digest in digests.items() if digest not in (None, self._digest(path))]
         reasons = (
             (strange, f"it was not written by an earlier {self.noun}"),

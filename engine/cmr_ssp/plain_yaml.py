@@ -46,5 +46,7 @@ class _PlainLoader(yaml.SafeLoader):
         keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = sorted({str(value) for tag, value in keys if keys.count((tag, value)) > 1})
         if twice:
-            raise yaml.YAMLError(f"the key '{twice[0]}' is duplicated, in line {node.start_mark.line + 1} and below")
+            raise yaml.YAMLError(
+                f"the key '{twice[0]}' is duplicated, in line {node.start_mark.line + 1} and below"
+            )
         return super().construct_mapping(node, deep)

@@ -173,7 +173,7 @@ def test_refused_exams_are_listed_with_reason_and_ways_on(bench: Workbench, wait
         (TWO, "2 stacks may be its short-axis cine", "choose which stack is the cine"),
         (UNEQUAL, "different numbers of frames", "resample slices in time"),
         (GAP, "gap: 1 slice(s) missing", "leave missing slices out"),
-        (SHIFTED, "shifted sideways", "Export the slices of one planning only"),
+        (SHIFTED, "shifted sideways", "Export only slices that were planned as one stack"),
     ):
         look_into(bench, name, wait)
         cell = bench.data.table.model().index(row_of(bench, name), 3)
@@ -272,7 +272,7 @@ def test_an_archive_without_dicom_is_no_cohort(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.bin").write_bytes(bytes(400))
     archive = Path(shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "a"))
-    with pytest.raises(CohortError, match="holds no DICOM image"):
+    with pytest.raises(CohortError, match="contains no DICOM image"):
         open_cohort(archive)
 
 

@@ -76,7 +76,7 @@ NOTHING_KNOWN = Scored()
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Dice of one structure at one phase of one subject; None if the reference does not label the structure."""
+    """Dice of one structure at one phase of one subject; None if the reference lacks the structure."""
 
     subject: str
     phase: Phase

@@ -57,7 +57,7 @@ class SegmentationObjective(Objective):
         self.begin_batch(samples)
 
     def inputs(self, n: int) -> Tensor:
-        """Return a batch of `n` zero images of the network's input size, to estimate memory and time."""
+        """Return `n` zero images of the network's input size, to estimate memory and time."""
         size = self._recipe.crop.size_px
         return torch.zeros(n, 1, size, size, device=self._device)
 
@@ -69,7 +69,9 @@ class SegmentationObjective(Objective):
         """Freeze the encoder during the first part of the training, as set in the recipe."""
         free = length.progress(update) >= self._recipe.freeze_encoder
         self._unet.encoder.requires_grad_(free)
-        self._unet.encoder.train(free)  # frozen batch norm uses its running statistics and does not update them
+        self._unet.encoder.train(
+            free
+        )  # frozen batch norm uses its running statistics and does not update them
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Compute the loss on augmented labelled slices."""
@@ -91,7 +93,7 @@ class SegmentationObjective(Objective):
         return self._criterion(network(images), views.labels, views.drawn, n_drawn)
 
     def validate(self, cancel: Cancel | None = None) -> dict[str, float]:
-        """Compute the mean 3D Dice of the validation subjects on their own grids, overall and by structure."""
+        """Compute the mean 3D Dice of the validation subjects on their own grids, also by structure."""
         cancel = cancel or Cancel()
         values: dict[Structure, list[float]] = {structure: [] for structure in Structure}
         for subject_id in self._validation_subjects:

@@ -54,7 +54,7 @@ class _Normalise(torch.autograd.Function):
 
 
 class SharedBatchNorm(_BatchNorm):
-    """Batch norm that is synchronised over processes in training mode; its state dict is that of batch norm."""
+    """Batch norm synchronised over processes in training mode, with the state dict of ordinary batch norm."""
 
     def _check_input_dim(self, inputs: Tensor) -> None:
         del inputs

@@ -40,7 +40,7 @@ class Encoder(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Compute the features at every resolution, highest first, for images of shape (batch, 1, row, column)."""
+        """Compute the features of images (batch, 1, row, column) at every resolution, highest first."""
         features = []
         for stage in self.stages:
             images = stage(images)

@@ -120,7 +120,9 @@ def _check(vendor: str, group: str, n_frames: int) -> None:
         if value not in known:
             raise CohortError.of("phantom", f"unknown {word} '{value}'", f"Choose one of {', '.join(known)}.")
     if n_frames < 4:
-        raise CohortError.of("phantom", f"{n_frames} frames are too few for a cardiac cycle", "Use at least 4.")
+        raise CohortError.of(
+            "phantom", f"{n_frames} frames are too few for a cardiac cycle", "Use at least 4."
+        )
 
 
 def _paint(

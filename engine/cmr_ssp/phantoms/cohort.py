@@ -37,8 +37,8 @@ def write_phantom_cohort(
 ) -> None:
     """Write a cohort of phantom subjects; the same arguments give identical files.
 
-    The folder contains ``<id>.nii.gz`` (the cine, int16), ``<id>_ED_gt.nii.gz`` and ``<id>_ES_gt.nii.gz`` (LV 1,
-    MYO 2, RV 3) and ``subjects.csv`` with 0-based frames. It appears complete or not at all. Vendors and
+    It holds ``<id>.nii.gz`` (the cine, int16), ``<id>_ED_gt.nii.gz`` and ``<id>_ES_gt.nii.gz`` (LV 1, MYO 2,
+    RV 3), and ``subjects.csv`` with 0-based frames. It appears complete or not at all. Vendors and
     groups alternate.
 
     Parameters

@@ -12,7 +12,7 @@ Field = NDArray[np.floating[Any]]
 
 
 def coverage(distance: Field, width: Field | float) -> Field:
-    """Return the fraction of each pixel inside a shape; `distance` is negative inside, the edge is `width` wide."""
+    """Return the fraction of each pixel inside a shape, from its signed `distance` and edge `width`."""
     soft: Field = np.clip(np.float32(0.5) - distance / np.float32(width), 0, 1)
     return soft
 
@@ -23,7 +23,7 @@ def ring(distance: Field, centre: float, thickness: float, width: float) -> Fiel
 
 
 def ellipse(x: Field, y: Field, a: Field | float, b: Field | float) -> Field:
-    """Return the signed distance from an ellipse with semi-axes `a` and `b`, exact to first order at its edge."""
+    """Return the signed distance from an ellipse with semi-axes `a` and `b`, to first order at its edge."""
     a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
     u, v = x / a, y / b
     radius = np.sqrt(u * u + v * v) + np.float32(1e-6)

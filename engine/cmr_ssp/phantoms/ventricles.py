@@ -75,7 +75,7 @@ class Section:
 
 
 def cut(plane: Plane, base: Field, slope: Field, tip: float, radius: Field) -> Section:
-    """Compute the section of a chamber from `base` (plus in-plane `slope`) to `tip`, in mm along the stack."""
+    """Section a chamber that extends from `base` (plus in-plane `slope`) to `tip`, in mm along the stack."""
     depth = plane.level + plane.thickness * np.linspace(-0.5, 0.5, 9, dtype=np.float32)
     u = (depth - base) / (tip - base)  # (frame, 1, depth)
     radii = radius * np.sqrt(np.clip(1 - np.clip(u, 0, 1) ** 2.4, 0, 1))
