@@ -1,4 +1,4 @@
-"""Segmentations that were made since the window opened: which file holds that of which exam."""
+"""Segmentation files of the current session, and the exams that they belong to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_cmr_ssp.scene.exams import Exam
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundLabels:
-    """Structures, shape (frame, slice, row, column), and the SHA-256 of the checkpoint that found them."""
+    """Predicted labels, shape (frame, slice, row, column), and the SHA-256 of their checkpoint."""
 
     labels: NDArray[np.uint8]
     checkpoint: str
@@ -31,11 +31,11 @@ class Result:
     Attributes
     ----------
     subject : Subject
-        Whose.
+        Segmented subject.
     run : str
-        Name of the run that made it.
+        Name of the run.
     file : Path
-        Where it lies.
+        Segmentation file.
     """
 
     subject: Subject
@@ -43,12 +43,12 @@ class Result:
     file: Path
 
     def read(self, exam: Exam) -> FoundLabels | None:
-        """Read the file; None where it is another exam's by now."""
+        """Read the file; return None if it now belongs to another exam."""
         return read_found(self.file, exam)
 
 
 def read_found(file: Path, exam: Exam) -> FoundLabels | None:
-    """Read a segmentation that this program wrote of an exam; None where the file is no such thing.
+    """Read a segmentation of an exam that this program wrote; return None for any other file.
 
     Raises
     ------

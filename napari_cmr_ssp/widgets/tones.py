@@ -1,4 +1,4 @@
-"""Colours with a meaning that can be read on the theme's ground: 4.5 to 1 or more, as WCAG 2 asks."""
+"""Text colours with a meaning, with a contrast of at least 4.5 to 1 to the theme (WCAG 2)."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ _TONES = {Severity.ERROR: Tone.ERROR, Severity.WARNING: Tone.WARNING}
 
 
 def colour(tone: Tone, palette: QPalette) -> str:
-    """Return the colour of a tone beside text of a palette's colour."""
+    """Return the colour of a tone for a light or dark palette."""
     is_dark = palette.windowText().color().lightness() > _MIDDLE_GREY
     return (_ON_DARK if is_dark else _ON_LIGHT)[tone]
 
 
 def style_of(severity: Severity) -> str:
-    """Return the attribute that a `ToneLabel` turns into the colour of a severity.
+    """Return the HTML attribute that a `ToneLabel` replaces by the colour of a severity.
 
-    No text from outside can look like it, since `html.escape` takes the quotes.
+    External text cannot contain it, since `html.escape` escapes the quotes.
     """
     return f'style="color:{_TONES[severity]}"'
 
 
 class ToneLabel(QLabel):
-    """Rich text whose tones follow the theme."""
+    """Label with rich text in colours that follow the theme."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -41,18 +41,18 @@ class ToneLabel(QLabel):
         self.setText(text)
 
     def setText(self, text: str | None) -> None:  # noqa: N802 - Qt's name
-        """Show text in which tones stand as `style_of` writes them."""
+        """Set rich text with attributes made by `style_of`."""
         self._source = text or ""
         self._colour()
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Follow the theme."""
+        """Update the colours when the theme changes."""
         super().changeEvent(event)
         if event is not None and event.type() in (QEvent.Type.PaletteChange, QEvent.Type.StyleChange):
             self._colour()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Take the theme of the window that it was put into."""
+        """Update the colours to the theme of the window."""
         super().showEvent(event)
         self._colour()
 
@@ -65,10 +65,10 @@ class ToneLabel(QLabel):
 
 
 class ToneDelegate(QStyledItemDelegate):
-    """Gives the cells of a table the tone that its model asks for."""
+    """Item delegate that colours cells by the tone of their model."""
 
     def initStyleOption(self, option: Any, index: QModelIndex) -> None:  # noqa: N802 - Qt's name
-        """Colour the text; selected rows keep the theme's own."""
+        """Set the text colour; selected rows keep the colour of the theme."""
         super().initStyleOption(option, index)
         tone = index.data(TONE_ROLE)
         if tone is not None:

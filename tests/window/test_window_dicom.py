@@ -172,7 +172,7 @@ def test_refused_exams_are_listed_with_reason_and_ways_on(bench: Workbench, wait
     for name, reason, way in (
         (TWO, "2 stacks may be its short-axis cine", "choose which stack is the cine"),
         (UNEQUAL, "different numbers of frames", "resample slices in time"),
-        (GAP, "gap: 1 slice(s) missing", "leave missing slices out"),
+        (GAP, "gap: 1 slice(s) missing", "leave out or interpolate missing slices"),
         (SHIFTED, "shifted sideways", "Export only slices that were planned as one stack"),
     ):
         look_into(bench, name, wait)
@@ -188,7 +188,7 @@ def test_refused_exams_are_listed_with_reason_and_ways_on(bench: Workbench, wait
 
 def test_one_of_two_stacks_is_chosen(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
     dialog = ask(bench, TWO, wait)
-    assert [row[2] for row in texts(dialog.series_table)] == ["may be it", "may be it"]
+    assert [row[2] for row in texts(dialog.series_table)] == ["possible", "possible"]
     assert not any(field.isVisible() for field in dialog.fields.values())
     dialog.series_table.selectRow(1)
     wait(lambda: idle(bench) and dialog.open_button.isEnabled())
@@ -196,7 +196,7 @@ def test_one_of_two_stacks_is_chosen(bench: Workbench, wait: Wait, tmp_path: Pat
     exam = bench.session.exam
     assert exam is not None
     assert np.array_equal(exam.pixels, stored(range(50, 50 + SLICES)))
-    assert "nothing was computed or left out" in bench.data.series.about.text()
+    assert "without changes" in bench.data.series.about.text()
     dialog = ask(bench, TWO, wait)
     assert dialog.options.series == 2, "what was chosen last is offered again"
     dialog.series_table.selectRow(0)
