@@ -51,7 +51,7 @@ class SegmentationCriterion:
         outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
         if n_drawn is None:
             n_drawn = max(1.0, float(drawn.sum()))
-        halving = [0.5**level for level in range(len(outputs))]
+        halving = [0.5**step for step in range(len(outputs))]
         total = outputs[0].new_zeros((), dtype=torch.float32)
         for weight, logits in zip(halving, outputs, strict=True):
             small = functional.interpolate(labels[:, None], size=logits.shape[2:], mode="nearest-exact")

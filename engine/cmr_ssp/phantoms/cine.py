@@ -134,21 +134,21 @@ def _paint(
     rng: np.random.Generator,
 ) -> tuple[Field, NDArray[np.uint8]]:
     """Draw all slices; return the signal, including coil sensitivity, and the labels."""
-    pixel, levels = style.pixel_mm, _levels(heart, style, rng)
-    x, y = _positions(pose, style, len(levels), rng)
-    lower = np.clip(levels / heart.length, -0.3, 1.3)[:, None, None].astype(np.float32)
+    pixel, positions = style.pixel_mm, _slice_positions(heart, style, rng)
+    x, y = _pixel_positions(pose, style, len(positions), rng)
+    lower = np.clip(positions / heart.length, -0.3, 1.3)[:, None, None].astype(np.float32)
     around = paint_thorax(x, y, lower, pixel, pose, signals, rng)
     image = _over_time(around, beat, rng)
     labels = np.zeros(image.shape, np.uint8)
     bend = [WARP_MM * gaussian_field(rng, x.shape, (3, 22 / pixel, 22 / pixel)) for _ in range(2)]
     u, v = rotate(x + bend[0], y + bend[1], pose.body_turn + pose.heart_turn)
     u = u - np.float32(0.45 * heart.rv_depth)  # the pose's centre lies between the ventricles
-    for k, level in enumerate(levels):
+    for k, position in enumerate(positions):
         rows = np.flatnonzero(np.abs(y[k, :, 0]) < _WINDOW_MM)
         columns = np.flatnonzero(np.abs(x[k, 0]) < _WINDOW_MM)
         window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
         plane = Plane(
-            u[k][window], v[k][window], float(level), style.thickness_mm, pixel, beat[:, None, None]
+            u[k][window], v[k][window], float(position), style.thickness_mm, pixel, beat[:, None, None]
         )
         canvas = image[:, k][(slice(None), *window)]
         outlines = paint_heart(canvas, heart, signals, plane, rng)
@@ -157,16 +157,18 @@ def _paint(
     return image, labels
 
 
-def _levels(heart: Heart, style: PhantomStyle, rng: np.random.Generator) -> NDArray[np.float64]:
+def _slice_positions(heart: Heart, style: PhantomStyle, rng: np.random.Generator) -> NDArray[np.float64]:
     """Place the slices from above the base to about the apex, with shifts between breath-holds."""
     first = -style.slice_mm * rng.uniform(0.4, 1.0)
     tip = heart.length + 0.7 * heart.wall
     n = int(np.clip(np.ceil((tip + 1 - first) / style.slice_mm) + 1, *_SLICES))
-    levels: NDArray[np.float64] = first + style.slice_mm * np.arange(n) + rng.normal(0, THROUGH_PLANE_MM, n)
-    return levels
+    positions: NDArray[np.float64] = (
+        first + style.slice_mm * np.arange(n) + rng.normal(0, THROUGH_PLANE_MM, n)
+    )
+    return positions
 
 
-def _positions(
+def _pixel_positions(
     pose: Pose, style: PhantomStyle, n_slices: int, rng: np.random.Generator
 ) -> tuple[Field, Field]:
     """Return x and y of each pixel relative to the heart, in mm, shape (slice, row, column)."""

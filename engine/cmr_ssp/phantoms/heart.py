@@ -56,7 +56,7 @@ def _paint_atria(
     fill = 1 + 0.12 * plane.contraction
     size = heart.cavity + heart.wall
     side = -(size + 0.4 * heart.rv_depth)
-    narrow = 1 - 0.4 * np.clip(-plane.level / 60, 0, 1)
+    narrow = 1 - 0.4 * np.clip(-plane.position / 60, 0, 1)
     chambers = (
         (above, (0.25 * size, 0.3 * size), (0.9 * size * fill * narrow, 0.66 * size * fill * narrow), 1.0),
         (above_rv, (side, 0.3 * size), (0.64 * heart.rv_depth * fill, 0.75 * size * fill), signals.rv_blood),
@@ -85,7 +85,7 @@ def _paint_lv(
     share, c = shape.lv.share, plane.contraction
     edge = np.sqrt(plane.pixel**2 + 0.25 * shape.lv.blur**2)
     paint(canvas, share * coverage(shape.epicardium, edge), muscle)
-    lower = float(np.clip(plane.level / heart.length, 0, 1))
+    lower = float(np.clip(plane.position / heart.length, 0, 1))
     jet = np.float32(0.14) * c * (1 - lower)
     inside = share * coverage(shape.endocardium + (1.2 + lower) * np.clip(fine, 0, None), edge)
     paint(canvas, inside, blood * (1 - jet))

@@ -31,7 +31,7 @@ class Plane:
     ----------
     x, y : ndarray, shape (row, column)
         In-plane position in heart coordinates, in mm.
-    level, thickness, pixel : float
+    position, thickness, pixel : float
         Position along the stack, slice thickness and pixel size, in mm.
     contraction : ndarray, shape (frame, 1, 1)
         0 at end diastole to 1 at end systole.
@@ -39,7 +39,7 @@ class Plane:
 
     x: Field
     y: Field
-    level: float
+    position: float
     thickness: float
     pixel: float
     contraction: Field
@@ -76,11 +76,11 @@ class Section:
 
 def cut(plane: Plane, base: Field, slope: Field, tip: float, radius: Field) -> Section:
     """Section a chamber that extends from `base` (plus in-plane `slope`) to `tip`, in mm along the stack."""
-    depth = plane.level + plane.thickness * np.linspace(-0.5, 0.5, 9, dtype=np.float32)
+    depth = plane.position + plane.thickness * np.linspace(-0.5, 0.5, 9, dtype=np.float32)
     u = (depth - base) / (tip - base)  # (frame, 1, depth)
     radii = radius * np.sqrt(np.clip(1 - np.clip(u, 0, 1) ** 2.4, 0, 1))
     mean = np.sqrt((radii**2).mean(-1, keepdims=True))
-    share = np.clip((np.float32(plane.level) - base - slope) / np.float32(_BASE_MM) + 0.5, 0, 1)
+    share = np.clip((np.float32(plane.position) - base - slope) / np.float32(_BASE_MM) + 0.5, 0, 1)
     blur = radii.max(-1, keepdims=True) - radii.min(-1, keepdims=True)
     return Section(share.astype(np.float32), mean.astype(np.float32), blur.astype(np.float32))
 
@@ -111,7 +111,7 @@ class Outline:
 def outline(heart: Heart, plane: Plane) -> Outline:
     """Compute the outlines of both ventricles in a slice for every frame."""
     c = plane.contraction
-    lower = plane.level / heart.length
+    lower = plane.position / heart.length
     x = plane.x - np.float32(heart.tilt[0] * lower) - np.float32(heart.drift[0]) * c
     y = plane.y - np.float32(heart.tilt[1] * lower) - np.float32(heart.drift[1]) * c
     u, v = x / np.float32(1 + heart.oval), y / np.float32(1 - heart.oval)
