@@ -397,7 +397,7 @@ def test_nnunet_takes_no_structure_for_background_that_nobody_drew(tmp_path: Pat
     made = export_nnunet(open_cohort(folder), tmp_path / "raw")
     assert [case.name for case in made.cases] == ["subject001_ED", "subject001_ES", "subject002_ED"]
     (problem,) = made.problems
-    assert "nobody drew RV at ES" in problem.what
+    assert "RV is not labelled at ES" in problem.what
     about = json.loads((made.folder / "dataset.json").read_text())
     assert about["labels"] == {"background": 0, "LV": 1, "RV": 2}
     numbers = np.asarray(nib.load(made.folder / "labelsTr" / "subject001_ED.nii.gz").dataobj)
