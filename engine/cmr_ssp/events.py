@@ -102,7 +102,7 @@ class Noticed:
 
 @dataclass(frozen=True, slots=True)
 class JobEnded:
-    """The last event of every job."""
+    """The job ended; always its last event."""
 
     outcome: Outcome
     problems: tuple[Problem, ...] = ()

@@ -68,10 +68,10 @@ class Results:
         self._results: list[Result] = []
 
     def add(self, result: Result) -> None:
-        """Note a new file; an older one of the same exam and run is no longer shown."""
+        """Add a file, replacing an earlier one of the same exam and run."""
         of = (result.subject, result.file.parent)
         self._results = [each for each in self._results if (each.subject, each.file.parent) != of] + [result]
 
     def of(self, exam: Exam) -> list[Result]:
-        """Return those of an exam, oldest first."""
+        """Return the segmentations of an exam, oldest first."""
         return [result for result in self._results if exam.is_of(result.subject)]

@@ -75,7 +75,7 @@ class JobBar(QWidget):
         self._show_running(False)
 
     def start(self, job: Job) -> None:
-        """Show a job that starts."""
+        """Show a job that has started."""
         self._job, self._notices, self._shows_notices = job, [], False
         self.title.setText(job.title)
         self.title.setToolTip("")

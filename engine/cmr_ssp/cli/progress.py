@@ -71,7 +71,7 @@ class Bars:
         self._bars.clear()
 
     def shown(self) -> AbstractContextManager[object]:
-        """Return the context in which the bars move."""
+        """Return the context manager that updates the bars."""
         return self._progress
 
 

@@ -278,4 +278,4 @@ def _write_subject(
         found = _labels(subject, case.phase, corrections)
         image, labels = _files(target, case)
         write_image(image, pixels[found.frame], stack)
-        write_segmentation(labels, found.labels, stack, numbering, replace=True)  # `_check_files` asked
+        write_segmentation(labels, found.labels, stack, numbering, replace=True)  # into the staging folder

@@ -81,6 +81,6 @@ def merge_into_background(log_p: Tensor, drawn: Tensor) -> Tensor:
     drawn : Tensor of bool, shape (batch, structure)
         Structures that are labelled.
     """
-    ours = functional.pad(drawn, (1, 0), value=False)[:, :, None, None]  # the background joins the sum
-    background = torch.logsumexp(log_p.masked_fill(ours, -torch.inf), dim=1, keepdim=True)
+    kept = functional.pad(drawn, (1, 0), value=False)[:, :, None, None]  # the background is included
+    background = torch.logsumexp(log_p.masked_fill(kept, -torch.inf), dim=1, keepdim=True)
     return torch.cat((background, log_p[:, 1:]), dim=1)

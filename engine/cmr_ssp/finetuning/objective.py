@@ -88,7 +88,7 @@ class SegmentationObjective(Objective):
         )
         images = views.images.contiguous(memory_format=torch.channels_last)
         assert views.labels is not None
-        # Not what is drawn here: the mean of the micro-batches' and processes' losses is to be the batch's.
+        # Scaled, so that the mean over micro-batches and processes equals the loss of the whole batch.
         n_drawn = self._drawn_a_slice * len(images)
         return self._criterion(network(images), views.labels, views.drawn, n_drawn)
 

@@ -123,7 +123,7 @@ def read_study(reader: Reader, ref: FileRef) -> tuple[str, str]:
         return _raw_text(header, "StudyInstanceUID"), _person(header)
     except MemoryError:
         raise
-    except Exception:  # as above
+    except Exception:  # damaged, as in `read_planes`
         return "", ""
 
 
@@ -238,7 +238,7 @@ def _plane(ref: FileRef, index: int | None, header: Dataset, groups: Sequence[Da
 
 def _vector(values: Sequence[float]) -> Vector:
     x, y, z = values
-    if not all(abs(value) < _FARTHEST_MM for value in values):  # true of nan too
+    if not all(abs(value) < _FARTHEST_MM for value in values):  # also refuses nan
         raise ValueError("a position is invalid")
     return x, y, z
 

@@ -45,7 +45,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def check(folder: Path, about: dict[str, Any]) -> None:
-    """Compare a bank with its digest.
+    """Check that the files of a bank match its digest.
 
     Raises
     ------

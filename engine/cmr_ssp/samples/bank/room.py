@@ -25,7 +25,7 @@ class BankState(StrEnum):
     """State of a bank in the cache."""
 
     UNUSED = "unused"
-    OPEN = "open"  # in some process
+    OPEN = "open"  # by a process
     BEING_BUILT = "being built"
     LEFT = "incomplete"  # its process was killed
 
