@@ -1,4 +1,4 @@
-"""What napari docks. The workbench inside belongs to the viewer's window and outlives its dock."""
+"""The dock widget. Its workbench belongs to the window of the viewer and survives closing the dock."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from napari_cmr_ssp.workbench import Workbench
 PLUGIN, TITLE = "napari-cmr-ssp", "Cardiac MR workbench"
 
 _OPEN: dict[int, Workbench] = {}
-"""The workbench of each viewer that has one."""
+"""Workbench of each viewer, by the id of the viewer."""
 
 
 def workbench_of(viewer: Viewer, preferences: Preferences | None = None) -> Workbench:
-    """Return the viewer's workbench, which is made where there is none yet.
+    """Return the workbench of a viewer; create it if needed.
 
     Parameters
     ----------
     viewer : Viewer
         A napari viewer.
     preferences : Preferences, optional
-        Of a new workbench, instead of napari's settings.
+        Preferences of a new workbench; by default napari's settings.
     """
-    key = id(getattr(viewer, "__wrapped__", viewer))  # napari hands plugins a proxy
+    key = id(getattr(viewer, "__wrapped__", viewer))  # napari passes a proxy to plugins
     if key not in _OPEN:
         bench = _OPEN[key] = Workbench(viewer, preferences)
         bench.destroyed.connect(lambda: _OPEN.pop(key, None))
@@ -40,19 +40,19 @@ def workbench_of(viewer: Viewer, preferences: Preferences | None = None) -> Work
 
 
 def dock_workbench(viewer: Any, preferences: Preferences | None = None) -> Workbench:
-    """Dock the viewer's workbench and return it."""
+    """Dock the workbench of a viewer and return it."""
     bench = workbench_of(viewer, preferences)
     viewer.window.add_plugin_dock_widget(PLUGIN, TITLE)
     return bench
 
 
 class WorkbenchDock(QWidget):
-    """The frame that napari makes whenever the workbench is opened, and deletes at the dock's cross.
+    """Container that napari creates when the workbench is opened, and deletes when the dock is closed.
 
     Parameters
     ----------
     napari_viewer : Viewer
-        Whose workbench is shown; napari passes it.
+        Viewer of the workbench; passed by napari.
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
@@ -65,7 +65,7 @@ class WorkbenchDock(QWidget):
         self.bench.show()
 
     def event(self, event: QEvent | None) -> bool:
-        """Watch the window that the dock comes into, and keep the workbench when the dock goes."""
+        """Guard the window in which the dock is placed, and keep the workbench when the dock is closed."""
         kind = event.type() if event is not None else None
         if kind in (QEvent.Type.Show, QEvent.Type.ParentAboutToChange):
             window = _window_of(self)
@@ -79,13 +79,13 @@ class WorkbenchDock(QWidget):
         if self.bench.parent() is self:
             self.bench.hide()
             self.bench.setParent(window)
-            # Once napari is done with the dock.
+            # After napari has finished closing the dock.
             QTimer.singleShot(0, lambda: _ask(self.bench, self._viewer, window))
         self.deleteLater()
 
 
 class _Guard(QObject):
-    """Asks before a window closes what would be lost with it, and stops the jobs of one that closes."""
+    """Event filter that asks before a window with jobs or edits closes, and stops its jobs."""
 
     def __init__(self, window: QMainWindow, bench: Workbench, viewer: Viewer) -> None:
         super().__init__(window)
@@ -94,13 +94,13 @@ class _Guard(QObject):
 
     @classmethod
     def of(cls, window: QMainWindow, bench: Workbench, viewer: Viewer) -> None:
-        """Guard a window, once."""
+        """Install the guard of a window, once."""
         if window.findChild(cls) is None:
             cls(window, bench, viewer)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        """Let the window close, or keep it open."""
-        # The type first: PySide6 still sends other events here once it has taken the attributes away.
+        """Handle close events of the window."""
+        # Check the type first: PySide6 sends other events after it has removed the attributes.
         if event is None or event.type() != QEvent.Type.Close or watched is not self._window:
             return False
         if self._is_seen and not may_close(self._window, self._bench.desk.titles, self._edits):
@@ -111,7 +111,7 @@ class _Guard(QObject):
 
     @property
     def _is_seen(self) -> bool:
-        """Whether a person closes the window: `Viewer.close` in a script hides the canvas first."""
+        """Whether the user closes the window; `Viewer.close` in a script hides the canvas first."""
         centre = self._window.centralWidget()
         direct = Qt.FindChildOption.FindDirectChildrenOnly
         return centre is not None and any(
@@ -131,11 +131,11 @@ def _window_of(widget: QWidget) -> QMainWindow | None:
 
 
 def _ask(bench: Workbench, viewer: Any, window: QMainWindow) -> None:
-    """Ask what becomes of the jobs of a workbench that is out of sight."""
+    """Ask what to do with the jobs of a workbench with a closed dock."""
     try:
         if not bench.desk.titles or bench.parent() is not window:
             return
-    except RuntimeError:  # the window is gone, too
+    except RuntimeError:  # the window was closed, too
         return
 
     def go_on(answer: Leaving) -> None:

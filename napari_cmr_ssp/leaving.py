@@ -1,4 +1,4 @@
-"""What closing, or a draw of labels, would stop or lose, and the questions about it."""
+"""Questions to the user before jobs are stopped, or edits or ticks are lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MOST_NAMED = 8
 
 
 class Leaving(Enum):
-    """What to do with running jobs when the dock is closed."""
+    """Answer to the question about running jobs when the dock is closed."""
 
     KEEP_RUNNING = "Keep running"
     STOP = "Stop and keep"
@@ -21,21 +21,21 @@ class Leaving(Enum):
 
 
 def at_stake(jobs: Sequence[str], edits: Sequence[str]) -> str:
-    """Return in words what closing the window would stop and lose; empty where it is nothing.
+    """Describe what closing the window would stop and lose; empty if nothing.
 
     Parameters
     ----------
     jobs : sequence of str
-        Titles of the jobs that run or wait.
+        Titles of running and waiting jobs.
     edits : sequence of str
-        Names of the layers that were edited and not saved.
+        Names of layers with unsaved edits.
     """
     parts = []
     if jobs:
         which = "This job stops" if len(jobs) == 1 else "These jobs stop"
-        parts.append(_listed(f"{which}; a training is kept as far as it came:", jobs))
+        parts.append(_listed(f"{which}; training progress is saved:", jobs))
     if edits:
-        parts.append(_listed("These edits are lost, since they were not saved:", edits))
+        parts.append(_listed("These unsaved edits will be lost:", edits))
     return "\n\n".join(parts)
 
 
@@ -46,7 +46,7 @@ def _listed(title: str, names: Sequence[str]) -> str:
 
 
 def may_close(parent: QWidget, jobs: Sequence[str], edits: Sequence[str]) -> bool:
-    """Ask whether the window may close, where anything is at stake."""
+    """Return whether the window may close; ask the user if jobs or edits would be lost."""
     text = at_stake(jobs, edits)
     if not text:
         return True
@@ -58,7 +58,7 @@ def may_close(parent: QWidget, jobs: Sequence[str], edits: Sequence[str]) -> boo
 
 
 def ask_about_jobs(parent: QWidget, jobs: Sequence[str], then: Callable[[Leaving], None]) -> None:
-    """Ask what becomes of jobs whose dock was closed, and go on with the answer."""
+    """Ask what to do with running jobs after the dock was closed, and call `then` with the answer."""
     title = "The panel is closed. This job is still running:" if len(jobs) == 1 else "Jobs still running:"
     box = _box(parent, "Jobs are running", _listed(title, jobs))
     buttons = [
@@ -77,9 +77,9 @@ def ask_about_jobs(parent: QWidget, jobs: Sequence[str], then: Callable[[Leaving
 
 
 def ask_about_ticks(parent: QWidget, n_subjects: int) -> bool | None:
-    """Ask whether ticks made by hand stay beside drawn ones; None where nothing shall be drawn."""
+    """Ask whether to add drawn ticks to those set by hand; None if the user cancels."""
     subjects = "1 subject is" if n_subjects == 1 else f"{n_subjects} subjects are"
-    box = _box(parent, "Tick drawn", f"{subjects} ticked already, some of it by hand.")
+    box = _box(parent, "Tick drawn", f"{subjects} already ticked, some manually.")
     replace = box.addButton("Replace", _ROLE.DestructiveRole)
     add = box.addButton("Keep and add", _ROLE.AcceptRole)
     box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Cancel))

@@ -1,4 +1,4 @@
-"""What the user set once for all: device, threads and workspace, in napari's own preferences."""
+"""Preferences of the plugin in napari's settings: device, threads and workspace."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _PLUGIN = "napari-cmr-ssp"
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """The plugin's part of *Preferences > Plugins*.
+    """Settings of the plugin in *Preferences > Plugins*.
 
     Attributes
     ----------
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     threads : int
-        Processor threads of a job.
+        Number of CPU threads of a job.
     workspace : Path
-        Folder that gets the runs.
+        Folder for runs and labels.
     """
 
     device: str
@@ -35,7 +35,7 @@ class Preferences:
 
     @property
     def runs(self) -> Path:
-        """Where new runs go: ``runs`` in the workspace, or what was named in its place."""
+        """Folder of new runs, see `runs_folder`."""
         return runs_folder(self.workspace)
 
 
@@ -79,7 +79,7 @@ class CurrentPreferences:
 
 
 def read_preferences() -> Preferences:
-    """Read napari's settings; what is left empty there gets its default here."""
+    """Read napari's settings; empty values get their defaults."""
     from napari.settings import get_plugin_settings
 
     stored = get_plugin_settings(_PLUGIN).jobs
@@ -88,14 +88,14 @@ def read_preferences() -> Preferences:
 
 
 def store_workspace(folder: Path) -> None:
-    """Make a folder the workspace in napari's settings."""
+    """Store a folder as the workspace in napari's settings."""
     from napari.settings import get_plugin_settings
 
     get_plugin_settings(_PLUGIN).jobs.workspace = str(folder)
 
 
 def when_changed(act: Callable[[], None]) -> Callable[[], None]:
-    """Act whenever one of the settings changes; returns what ends that."""
+    """Call `act` whenever a setting changes; return a function that disconnects it."""
     from napari.settings import get_plugin_settings
 
     def changed(_: object) -> None:
@@ -107,7 +107,7 @@ def when_changed(act: Callable[[], None]) -> Callable[[], None]:
 
 
 def runs_folder(workspace: Path) -> Path:
-    """Return where the runs of a workspace lie; naming that folder itself, or one of its runs, is as good."""
+    """Return the folder of the runs; a workspace may also be that folder itself or one of its runs."""
     if is_run(workspace):
         return workspace.parent
     inside = workspace / "runs"
@@ -118,10 +118,10 @@ def runs_folder(workspace: Path) -> Path:
 
 
 def default_workspace() -> Path:
-    """Return the folder in the user's documents that runs go to unless another is set."""
+    """Return the default workspace in the documents folder of the user."""
     return Path(platformdirs.user_documents_dir()) / "cmr-ssp"
 
 
 def free_threads() -> int:
-    """Return all processors but one, which is left to the window."""
+    """Return the number of processors minus one, which remains for the window."""
     return max(1, (os.cpu_count() or 2) - 1)

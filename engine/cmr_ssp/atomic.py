@@ -1,4 +1,4 @@
-"""Files appear whole or not at all."""
+"""Atomic writes: a file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from cmr_ssp.errors import OutputError
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; flush it to disk and rename it once the block succeeded.
+    """Yield a temporary path beside `path`; flush it to disk and rename it if the block succeeds.
 
     Raises
     ------
     OutputError
-        Where the folder cannot be made or written to.
+        If the folder cannot be created or written to.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)
-        mode = stat.S_IMODE(temporary.stat().st_mode)  # as the umask gives; safetensors would give 0600
+        mode = stat.S_IMODE(temporary.stat().st_mode)  # as the umask sets it; safetensors writes 0600
         yield temporary
         temporary.chmod(mode)
         with temporary.open("rb+") as file:
@@ -53,12 +53,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def keep_copy(path: Path) -> Path:
-    """Copy a file to the first free of ``NAME.bak``, ``NAME.bak2`` ... beside it; return the copy.
+    """Copy a file to the first free name of ``NAME.bak``, ``NAME.bak2``, ... and return the path of the copy.
 
     Raises
     ------
     OutputError
-        Where it cannot be written.
+        If the copy cannot be written.
     """
     names = (path.with_name(f"{path.name}.bak{number if number > 1 else ''}") for number in count(1))
     copy = next(name for name in names if not name.exists())

@@ -1,4 +1,4 @@
-"""Where files are kept that can be made again, how much of them, and what is said where that fails."""
+"""The cache folder, its size limit, and named errors for failed writes."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ import platformdirs
 from cmr_ssp.errors import CacheError
 
 _DEFAULT_GIB = 50.0
-_REMEDY = "Set CMR_SSP_CACHE to a folder that can be written to."
+_REMEDY = "Set CMR_SSP_CACHE to a writable folder."
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 _IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR}
 
 
 def cache_folder() -> Path:
-    """Return ``CMR_SSP_CACHE`` or the user's cache folder, which need not exist yet."""
+    """Return the cache folder: ``CMR_SSP_CACHE`` or the user's default; it may not exist yet."""
     return Path(os.environ.get("CMR_SSP_CACHE") or platformdirs.user_cache_path("cmr-ssp"))
 
 
 def cache_limit_bytes() -> int:
-    """Return how much slice banks may take together: ``CMR_SSP_CACHE_GIB``, 50 GiB unless set.
+    """Return the size limit of all slice banks together: ``CMR_SSP_CACHE_GIB``, by default 50 GiB.
 
     Raises
     ------
     CacheError
-        Where the setting is no number above 0.
+        If the setting is not a positive number.
     """
     text = os.environ.get("CMR_SSP_CACHE_GIB") or str(_DEFAULT_GIB)
     try:
@@ -38,19 +38,19 @@ def cache_limit_bytes() -> int:
     except ValueError:
         gib = math.nan
     if not 0 < gib < math.inf:
-        remedy = "Set it to a number of GiB above 0, or unset it."
-        raise CacheError.of("CMR_SSP_CACHE_GIB", f"{text!r} is no size", remedy)
+        remedy = "Set it to a positive number of GiB, or unset it."
+        raise CacheError.of("CMR_SSP_CACHE_GIB", f"{text!r} is not a valid size", remedy)
     return int(gib * 2**30)
 
 
 @contextmanager
 def naming_faults(path: Path) -> Iterator[None]:
-    """Turn a failure to write `path` into a named error.
+    """Convert an `OSError` raised in the block into a `CacheError` about `path`.
 
     Raises
     ------
     CacheError
-        Where the disk is full, a file is in the way, or the folder cannot be written to.
+        If the disk is full, a file is in the way, or the folder is not writable.
     """
     try:
         yield

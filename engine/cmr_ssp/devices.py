@@ -1,4 +1,4 @@
-"""Device, precision and number of threads, and how a run records them."""
+"""Device, precision and memory, and the description of the machine that a run stores."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ _PATIENCE_S = 15 * 60
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """Return the named device, or the best one there is.
+    """Return the named device; ``auto`` chooses the best one available.
 
     Raises
     ------
     DeviceError
-        Where this machine lacks the device.
+        If this machine does not have the device.
     """
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
         return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if available[kind]))
     if not available.get(name.partition(":")[0], False):
-        remedy = f"Choose the device {' or '.join(kind for kind, there in available.items() if there)}."
-        raise DeviceError.of(name, "is no device of this machine", remedy)
+        remedy = f"Use the device {' or '.join(kind for kind, there in available.items() if there)}."
+        raise DeviceError.of(name, "this machine has no such device", remedy)
     return torch.device(name)
 
 
 def choose_precision(wanted: str, device: torch.device) -> str:
-    """Return fabric's name of the precision; ``auto`` is bfloat16 where the hardware computes in it."""
+    """Return Fabric's name of the precision; ``auto`` is bfloat16 if the hardware supports it."""
     if wanted == "16-mixed" and device.type == "cpu":
-        wanted = "auto"  # half precision needs a GPU; bfloat16 is the processor's counterpart
+        wanted = "auto"  # half precision needs a GPU; bfloat16 is the equivalent on a CPU
     if wanted != "auto":
         return wanted
     return "bf16-mixed" if _has_bfloat16(device) else "32-true"
@@ -55,39 +55,39 @@ def _has_bfloat16(device: torch.device) -> bool:
 
 
 def lacks_bfloat16(device: torch.device) -> bool:
-    """Tell whether this is a processor on which ``auto`` means single precision."""
+    """Return whether the device is a CPU without bfloat16, on which ``auto`` means single precision."""
     return device.type == "cpu" and not _has_bfloat16(device)
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Return the context in which a network predicts: bfloat16 where the hardware computes in it."""
+    """Return the autocast context for prediction: bfloat16 if the hardware supports it."""
     return torch.autocast(device.type, torch.bfloat16, enabled=_has_bfloat16(device))
 
 
 def make_fabric(
     device: torch.device, precision: str, team: Team | None = None, *, freezes: bool = False
 ) -> Fabric:
-    """Return lightning-fabric for one device, or for this process's device in a team.
+    """Create Lightning Fabric for one device, or for the device of this process in a process group.
 
-    With a team it has to be launched, which runs the command line again for every other device.
+    For a process group, call ``launch``, which starts the same command line for every other device.
 
     Parameters
     ----------
     device : torch.device
-        Or, for a team, any of its kind.
+        For a process group, any device of its kind.
     precision : str
-        As in a recipe.
+        As in a recipe, such as ``auto``.
     team : Team, optional
-        Those that train together.
+        The process group.
     freezes : bool
-        Whether parts of the network have no gradient at times, which a team has to be told.
+        Whether some parameters have no gradient at times; distributed training needs to know.
 
     Raises
     ------
     DeviceError
-        Where this machine has fewer devices.
+        If this machine has fewer devices.
     """
-    from lightning_fabric import Fabric  # a second, which segmenting does not need
+    from lightning_fabric import Fabric  # takes a second to import; segmentation does not need it
     from lightning_fabric.strategies import DDPStrategy
 
     precision = choose_precision(precision, device)
@@ -96,8 +96,9 @@ def make_fabric(
         return Fabric(accelerator=device.type, devices=index, precision=precision)
     most = {"cuda": torch.cuda.device_count(), "cpu": team.devices}.get(device.type, 1)
     if team.devices > most:
-        remedy = f"Ask for {most} at most, or choose another device."
-        raise DeviceError.of(f"--devices {team.devices}", f"this machine has {most} of {device.type}", remedy)
+        remedy = f"Use at most {most}, or choose another device."
+        what = f"this machine has {most} device(s) of type {device.type}"
+        raise DeviceError.of(f"--devices {team.devices}", what, remedy)
     strategy = DDPStrategy(timeout=patience(), find_unused_parameters=freezes)
     return Fabric(
         accelerator=device.type,
@@ -109,18 +110,18 @@ def make_fabric(
 
 
 def patience() -> timedelta:
-    """Return how long a process waits for a partner that has nothing else to do before it gives up.
+    """Return how long a process waits for the others of its group before it gives up.
 
-    ``CMR_SSP_PATIENCE`` overrules it, in seconds.
+    ``CMR_SSP_PATIENCE`` overrides the default, in seconds.
     """
     stated = os.environ.get("CMR_SSP_PATIENCE", "")
     return timedelta(seconds=int(stated) if stated.isdecimal() else _PATIENCE_S)
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Return the bytes of a device's memory that a training may take; None where it does not tell.
+    """Return the free memory of a device in bytes, or None if it is unknown.
 
-    What this process holds of a GPU is not free, but what it merely reserves is.
+    On a GPU, memory that this process has reserved but not allocated counts as free.
     """
     if device.type == "cuda":
         unused, _ = torch.cuda.mem_get_info(device)
@@ -131,17 +132,17 @@ def free_memory(device: torch.device) -> int | None:
 
 
 def _left_to_container() -> list[int]:
-    """Return what a container's limit leaves; nothing where there is none."""
+    """Return the memory left within the limit of a container; empty without a limit."""
     folder = Path("/sys/fs/cgroup")
     with suppress(OSError, ValueError):
         limit, used = (int((folder / f"memory.{name}").read_text()) for name in ("max", "current"))
         about = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-        return [max(0, limit - used + int(about.get("inactive_file", 0)))]  # files' pages are given back
+        return [max(0, limit - used + int(about.get("inactive_file", 0)))]  # the page cache can be reclaimed
     return []
 
 
 def describe_machine(device: torch.device, precision: str) -> Mapping[str, str | int]:
-    """Return what decides speed and rounding, for the run's record; nothing that names the machine."""
+    """Return what affects speed and rounding, without anything that identifies the machine."""
     gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
     return {
         "device": device.type,

@@ -1,4 +1,4 @@
-"""The one family of named errors: which file or setting, what is wrong with it, what to do."""
+"""Exceptions of this package; each names a file or setting, what is wrong with it, and the remedy."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Self
 
 _PATH = re.compile(r"""(?<![^\s'"(=])(?:[A-Za-z]:)?[\\/](?:[^\\/\n'"]*[\\/])+[^\s'":;,)]*""")
 _SAYS_NOTHING = re.compile(r".+\.(nii|nii\.gz|nrrd|csv|json|ya?ml|safetensors|bin|npy)", re.I)
-"""Files named by the user as subjects are, or by us; exams and folders may be named after people."""
+"""Names of files that may be kept; names of DICOM files and folders may identify a person."""
 
 
 class Severity(StrEnum):
-    """Whether a problem stops the work or only has to be known."""
+    """Whether a problem stops the work or is only a warning."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -23,7 +23,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong.
+    """One problem: its place, its cause and its remedy.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class Problem:
     remedy : str
         What the user can do about it, as an imperative sentence.
     severity : Severity
-        A warning lets the work go on.
+        The work continues after a warning.
     suggestion : Mapping of str to int
-        Settings of a recipe with which it should work; empty where there are none to name.
+        Recipe settings that should avoid the problem; empty if there are none.
     """
 
     where: str
@@ -46,7 +46,7 @@ class Problem:
     suggestion: Mapping[str, int] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for name in ("where", "what", "remedy"):  # file names that are not UTF-8 can stand in no file
+        for name in ("where", "what", "remedy"):  # names that are not UTF-8 cannot be written to files
             object.__setattr__(self, name, escaped(getattr(self, name)))
 
     @classmethod
@@ -58,30 +58,30 @@ class Problem:
         return f"{self.where}: {self.what}. {self.remedy}"
 
     def without_paths(self) -> Problem:
-        """Return it as it may be kept: without folders, which may be named after people."""
+        """Return a copy that is safe to store: without folder names, which may identify a person."""
         where = _named(self.where) if set(self.where) & set("/\\") else self.where
         what, remedy = (_PATH.sub(lambda found: _named(found[0]), text) for text in (self.what, self.remedy))
         return replace(self, where=where, what=what, remedy=remedy)
 
 
 def is_text(name: str) -> bool:
-    """Tell whether a file name is text: Python gives bytes that are not UTF-8 as surrogates."""
+    """Return whether a file name is valid UTF-8; Python represents other bytes as surrogates."""
     return name == escaped(name)
 
 
 def escaped(name: str) -> str:
-    """Return a file name as text, with escapes for what is not UTF-8."""
+    """Return a file name as text, with bytes that are not UTF-8 escaped."""
     return name.encode(errors="backslashreplace").decode()
 
 
 def _named(path: str) -> str:
-    """Return the name of a file, where it can be one of ours."""
+    """Return the name of a file if it may be kept, otherwise a neutral description."""
     name = PureWindowsPath(path).name  # knows both separators
     return name if _SAYS_NOTHING.fullmatch(name) else "a file or folder"
 
 
 class CmrSspError(Exception):
-    """Base of all errors that this package raises on purpose; carries every problem found.
+    """Base class of all errors of this package; carries every problem found.
 
     Examples
     --------
@@ -98,12 +98,12 @@ class CmrSspError(Exception):
 
     @classmethod
     def of(cls, where: object, what: str, remedy: str) -> Self:
-        """Make an error of a single problem."""
+        """Create an error with a single problem."""
         return cls(Problem(str(where), what, remedy))
 
 
 class ImageError(CmrSspError):
-    """An image file cannot be read, or its pixels or geometry make no sense."""
+    """An image file cannot be read, or its pixels or geometry are invalid."""
 
 
 class LabelError(CmrSspError):
@@ -111,7 +111,7 @@ class LabelError(CmrSspError):
 
 
 class CohortError(CmrSspError):
-    """A folder is no usable cohort, or subjects that were asked for are not in it."""
+    """A folder is not a usable cohort, or requested subjects are missing from it."""
 
 
 class RecipeError(CmrSspError):
@@ -119,7 +119,7 @@ class RecipeError(CmrSspError):
 
 
 class RunError(CmrSspError):
-    """A run directory cannot be used as asked."""
+    """A run folder cannot be used as requested."""
 
 
 class CheckpointError(CmrSspError):
@@ -131,12 +131,12 @@ class ScoreError(CmrSspError):
 
 
 class OutputError(CmrSspError):
-    """A result cannot be written where it was asked for."""
+    """A result cannot be written to the requested place."""
 
 
 class CacheError(CmrSspError):
-    """The cache cannot be written to, or what lies in it is damaged."""
+    """The cache cannot be written, or its content is damaged."""
 
 
 class DeviceError(CmrSspError):
-    """The device that was asked for is missing or has too little memory."""
+    """The requested device is missing or has too little memory."""

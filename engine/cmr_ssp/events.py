@@ -1,4 +1,4 @@
-"""What a running job says; every job ends with exactly one `JobEnded`."""
+"""Events that a running job reports; every job ends with exactly one `JobEnded`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Outcome(StrEnum):
     """How a job ended."""
 
     FINISHED = "finished"
-    STOPPED = "stopped"  # cancelled by the user, the state kept
+    STOPPED = "stopped"  # cancelled by the user; the state is saved
     FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Preparing:
-    """Part of the work before the first update is done, such as `done` of `total` subjects banked."""
+    """Progress of the preparation before training, such as `done` of `total` subjects cached."""
 
     what: str
     done: int
@@ -30,7 +30,7 @@ class Preparing:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """Training is about to start: where, on what, for how long, and with how much of the device's memory."""
+    """Training is about to start; holds the device, the workload, and the estimated memory and time."""
 
     folder: Path
     device: str
@@ -43,14 +43,14 @@ class RunStarted:
 
 @dataclass(frozen=True, slots=True)
 class WeightsTransferred:
-    """Pretrained weights were taken over: names of tensors loaded, left out on purpose, and missing there."""
+    """Pretrained weights were loaded: names of tensors loaded, left out on purpose, and missing there."""
 
     loaded: tuple[str, ...]
     left_out: tuple[str, ...]
     missing: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Return how many tensors those are."""
+        """Return the number of tensors of each kind."""
         return (
             f"{len(self.loaded)} tensors loaded, {len(self.left_out)} left out, "
             f"{len(self.missing)} not in the pretraining"
@@ -59,7 +59,7 @@ class WeightsTransferred:
 
 @dataclass(frozen=True, slots=True)
 class UpdateFinished:
-    """The optimiser took a step; time left and slices a second are unknown during the first ones."""
+    """The optimiser took a step; remaining time and throughput are None during the first steps."""
 
     update: int
     updates: int
@@ -70,7 +70,7 @@ class UpdateFinished:
 
 @dataclass(frozen=True, slots=True)
 class EpochFinished:
-    """One pass over the slice samples is done; `scores` holds what was measured, by name."""
+    """One pass over the training slices is done; `scores` maps names to measured values."""
 
     epoch: int
     update: int
@@ -79,7 +79,7 @@ class EpochFinished:
 
 @dataclass(frozen=True, slots=True)
 class CheckpointWritten:
-    """A checkpoint lies on disk."""
+    """A checkpoint was written to disk."""
 
     path: Path
     update: int
@@ -87,7 +87,7 @@ class CheckpointWritten:
 
 @dataclass(frozen=True, slots=True)
 class ReconstructionReady:
-    """A record of what masked image modelling rebuilds lies on disk."""
+    """A reconstruction by masked image modelling was written to disk."""
 
     path: Path
     update: int
@@ -95,14 +95,14 @@ class ReconstructionReady:
 
 @dataclass(frozen=True, slots=True)
 class Noticed:
-    """Something the user should know that stops nothing."""
+    """A warning for the user; the job continues."""
 
     problem: Problem
 
 
 @dataclass(frozen=True, slots=True)
 class JobEnded:
-    """The last event of every job."""
+    """The job ended; always its last event."""
 
     outcome: Outcome
     problems: tuple[Problem, ...] = ()
@@ -122,53 +122,53 @@ Event = (
 OnEvent = Callable[[Event], None]
 
 Progress = Callable[[int, int], None]
-"""Called with how many are done and how many there are."""
+"""Callback that receives the number of finished items and the total."""
 
 OnProblem = Callable[[Problem], None]
-"""Called with something the user should know."""
+"""Callback that receives a `Problem` to show to the user."""
 
 
 def ignore_events(event: Event) -> None:
-    """Do nothing with an event."""
+    """Ignore an event; the default callback."""
     del event
 
 
 def ignore_progress(done: int, total: int) -> None:
-    """Do nothing with a count."""
+    """Ignore progress; the default callback."""
     del done, total
 
 
 def ignore_problem(problem: Problem) -> None:
-    """Do nothing with a problem."""
+    """Ignore a problem; the default callback."""
     del problem
 
 
 class Cancelled(Exception):  # noqa: N818 - an outcome, not an error
-    """Somebody asked the job to stop; leads out of whatever it is doing."""
+    """Raised inside a job after the user asked it to stop."""
 
 
 class Cancel:
-    """A request to stop, looked at between micro-batches; may be made from any thread."""
+    """Thread-safe flag that asks a job to stop; jobs check it between micro-batches."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
 
     def request(self) -> None:
-        """Ask the job to stop soon and keep what it has."""
+        """Ask the job to stop soon and to save its state."""
         self._event.set()
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked."""
+        """Whether a stop was requested."""
         return self._event.is_set()
 
     def check(self) -> None:
-        """Leave the work where somebody asked.
+        """Raise `Cancelled` if a stop was requested.
 
         Raises
         ------
         Cancelled
-            Then, and never otherwise; the job ends as `Outcome.STOPPED`.
+            If a stop was requested; the job then ends as `Outcome.STOPPED`.
         """
         if self.requested:
             raise Cancelled

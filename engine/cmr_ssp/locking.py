@@ -1,4 +1,4 @@
-"""Locks that end with the process that holds them, however it ends."""
+"""File locks, which the operating system releases when the process ends."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
 @contextmanager
 def holding(path: Path, busy: CmrSspError, patience_s: float) -> Iterator[None]:
-    """Hold the lock file `path`, which is gone afterwards; its folder is made where it is missing.
+    """Hold a file lock during the block; create its folder if needed and remove the lock file afterwards.
 
     Parameters
     ----------
     path : Path
-        The lock.
+        Lock file.
     busy : CmrSspError
-        Raised where somebody else holds it for longer than one waits.
+        Raised if another process still holds the lock after `patience_s`.
     patience_s : float
-        How long to wait, in seconds.
+        Timeout in seconds.
 
     Raises
     ------
     OutputError
-        Where the folder cannot be written to.
+        If the folder is not writable.
     """
-    from filelock import FileLock, Timeout  # costs time to import, which listing a cohort does not need
+    from filelock import FileLock, Timeout  # slow to import, and not needed to list a cohort
 
     lock = FileLock(path)
     try:
@@ -49,7 +49,7 @@ def holding(path: Path, busy: CmrSspError, patience_s: float) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Tell whether somebody holds a lock file now."""
+    """Return whether a process holds a file lock."""
     from filelock import FileLock, Timeout
 
     if not path.exists():
@@ -57,14 +57,14 @@ def is_held(path: Path) -> bool:
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
-    except (Timeout, OSError):  # where it may not be opened, somebody else left it: we cannot know
+    except (Timeout, OSError):  # not readable: another user's lock, assumed to be held
         return True
     release(lock)
     return False
 
 
 def release(lock: BaseFileLock) -> None:
-    """Give a lock back and leave no file; who waits for it notices that its file is gone."""
-    with suppress(OSError):  # Windows keeps an open file, and deletes it on release
+    """Release a lock and remove its file; a waiting process notices that the file is gone."""
+    with suppress(OSError):  # Windows cannot delete an open file; filelock does on release
         Path(lock.lock_file).unlink(missing_ok=True)
     lock.release()

@@ -1,4 +1,4 @@
-"""A folder with a list of what a command made there: it may remove that, unchanged, and nothing else."""
+"""Output folders with a list of their files, so that a command can safely replace its own earlier output."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class MadeFolder:
-    """How a command recognises what it made earlier.
+    """An output folder that a command can recognise and clear, but only while its files are unchanged.
 
     Attributes
     ----------
     list_name : str
-        The file in the folder that lists the others with their digests.
+        File in the folder that lists the other files with their digests.
     command, noun : str
-        What makes such a folder (``cmr-ssp demo``), and what the result is called (``demo``).
+        The command that creates the folder (``cmr-ssp demo``), and the name of its output (``demo``).
     remedy : str
-        What a user can do about a folder that holds something else.
+        What the user can do about a folder that holds other files.
     """
 
     list_name: str
@@ -34,22 +34,22 @@ class MadeFolder:
     remedy: str
 
     def require_own(self, folder: Path) -> None:
-        """Refuse a folder unless it is missing, empty, or holds exactly what the command made.
+        """Check that a folder is missing, empty, or holds only unchanged files of the command.
 
         Raises
         ------
         OutputError
-            Naming what is foreign or was changed.
+            If it holds other or changed files; the error names them.
         """
         self._own(folder)
 
     def clear(self, folder: Path) -> None:
-        """Remove what the command made earlier; the folder itself stays.
+        """Remove the earlier output of the command, but not the folder itself.
 
         Raises
         ------
         OutputError
-            As `require_own`; nothing is removed then.
+            As for `require_own`, before anything is removed.
         """
         files, folders = self._own(folder)
         try:
@@ -60,13 +60,13 @@ class MadeFolder:
         except OSError as error:
             raise OutputError.of(folder, f"it cannot be removed ({error.strerror})", self.remedy) from error
 
-    def record(self, folder: Path, parts: Iterable[Path]) -> None:
-        """List files and the content of folders; they may be removed as long as they stay as they are.
+    def write_list(self, folder: Path, parts: Iterable[Path]) -> None:
+        """Write the list of files, with their digests, that `clear` may remove while they are unchanged.
 
         Raises
         ------
         OutputError
-            Where the list cannot be written.
+            If the list cannot be written.
         """
         files = [file for part in parts for file in ([part] if part.is_file() else _inside(part)[0])]
         names = {_name(folder, path): path for path in files}
@@ -79,30 +79,30 @@ class MadeFolder:
         return f"# Made by `{self.command}`, {what}.\n".encode()
 
     def _own(self, folder: Path) -> tuple[list[Path], list[Path]]:
-        """Return all files and folders in a folder, the deepest folders first."""
+        """Return all files and folders in a folder of this command, deepest folders first."""
         if not folder.is_symlink() and not folder.exists():
             return [], []
         if folder.is_symlink() or not folder.is_dir():
-            raise OutputError.of(folder, f"exists and holds no earlier {self.noun}", self.remedy)
+            raise OutputError.of(folder, f"exists and does not hold an earlier {self.noun}", self.remedy)
         made = self._listed(folder / self.list_name)
         files, folders = _inside(folder)
         if (files or folders) and made is None:
-            raise OutputError.of(folder, f"exists and holds no earlier {self.noun}", self.remedy)
+            raise OutputError.of(folder, f"exists and does not hold an earlier {self.noun}", self.remedy)
         self._refuse_others(folder, files, folders, made or {})
         return files, folders
 
     def _refuse_others(
         self, folder: Path, files: list[Path], folders: list[Path], made: dict[bytes, str]
     ) -> None:
-        """Name everything that the command did not make, or that is not as it was made."""
+        """Refuse files that the command did not write, or that changed afterwards."""
         digests = {path: made.get(_name(folder, path)) for path in files if path != folder / self.list_name}
         ours = {parent for path in files for parent in path.parents}
         strange = [path for path, digest in digests.items() if digest is None]
-        strange += [path for path in folders if path not in ours]  # an empty folder of somebody
+        strange += [path for path in folders if path not in ours]  # empty folders of others
         changed = [path for path, digest in digests.items() if digest not in (None, self._digest(path))]
         reasons = (
-            (strange, f"no {self.noun} made it"),
-            (changed, f"it was changed after the {self.noun} made it"),
+            (strange, f"it was not written by an earlier {self.noun}"),
+            (changed, f"it was changed after the {self.noun} wrote it"),
         )
         problems = [
             Problem(str(path), what, self.remedy) for paths, what in reasons for path in paths[:_MOST_NAMED]
@@ -111,7 +111,7 @@ class MadeFolder:
             raise OutputError(*problems)
 
     def _listed(self, path: Path) -> dict[bytes, str] | None:
-        """Return the digest of each file in a list, by name; None where it is no such list."""
+        """Read the list: the digest of each file by name, or None if `path` is not such a list."""
         try:
             content = path.read_bytes() if path.is_file() else b""
         except OSError:
@@ -119,7 +119,7 @@ class MadeFolder:
         return dict(_rows(content.removeprefix(self._head))) if content.startswith(self._head) else None
 
     def _digest(self, path: Path) -> str:
-        """Return the SHA-256 of a regular file, else what no file has."""
+        """Return the SHA-256 of a regular file, or a text that equals no digest."""
         if path.is_symlink() or not path.is_file():
             return "no regular file"
         try:
@@ -130,7 +130,7 @@ class MadeFolder:
 
 
 def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return files (links are files) and folders below a folder, the deepest folders first."""
+    """Return the files (including links) and folders below a folder, deepest folders first."""
     files, folders = [], []
     for parent, below, names in os.walk(folder, topdown=False):
         entries = [Path(parent, name) for name in (*below, *names)]

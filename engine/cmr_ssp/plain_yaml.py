@@ -1,4 +1,4 @@
-"""YAML as people write settings in it: plain values, lists and groups, each where it stands."""
+"""Safe loading of YAML settings: plain values, lists and mappings, without tags and aliases."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ _MAX_DEPTH = 30
 
 
 def load_yaml(text: str) -> Any:
-    """Read YAML without tags of programs, and without aliases: nine lines of those make gigabytes.
+    """Load YAML without custom tags and aliases; nested aliases can expand to gigabytes.
 
     Raises
     ------
     yaml.YAMLError
-        For anything that cannot be read, such as dates that do not exist.
+        If anything cannot be read, such as an invalid date.
     """
     try:
         return yaml.load(text, _PlainLoader)  # noqa: S506 - it is a SafeLoader
@@ -26,25 +26,27 @@ def load_yaml(text: str) -> Any:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """Refuses aliases, and nesting deeper than any settings have."""
+    """Loader that refuses aliases, duplicate keys and deep nesting."""
 
     _depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Compose one node, unless it refers to another or lies too deep."""
+        """Compose one node; refuse aliases and deep nesting."""
         if self.check_event(yaml.events.AliasEvent):
             raise yaml.YAMLError("aliases (*name) are not allowed")
         if self._depth >= _MAX_DEPTH:
-            raise yaml.YAMLError(f"nested more than {_MAX_DEPTH} deep")
+            raise yaml.YAMLError(f"nested more than {_MAX_DEPTH} levels deep")
         self._depth += 1
         node = super().compose_node(parent, index)
         self._depth -= 1
         return node
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Make a group of settings, unless a key of it is there twice: nobody could tell which counts."""
+        """Construct a mapping; refuse duplicate keys."""
         keys = [(key.tag, key.value) for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = sorted({str(value) for tag, value in keys if keys.count((tag, value)) > 1})
         if twice:
-            raise yaml.YAMLError(f"'{twice[0]}' is there twice, in line {node.start_mark.line + 1} and below")
+            raise yaml.YAMLError(
+                f"the key '{twice[0]}' is duplicated, in line {node.start_mark.line + 1} and below"
+            )
         return super().construct_mapping(node, deep)

@@ -1,4 +1,4 @@
-"""Which processes train together, as the environment of this one tells."""
+"""Distributed training: which processes train together, read from the environment variables."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from cmr_ssp.errors import DeviceError
 
 @dataclass(frozen=True, slots=True)
 class Team:
-    """Processes that train one network together, one a device.
+    """Process group that trains one network, with one process per device.
 
     Attributes
     ----------
     devices : int
-        Processes on each machine.
+        Processes per machine.
     machines : int
-        How many machines.
+        Number of machines.
     number : int
-        Of this process; the first, 0, writes and reports.
+        Rank of this process; rank 0 writes files and reports.
     started : bool
-        Whether they all run: torchrun, SLURM or our own first process started this one.
+        Whether all processes are running already: torchrun, SLURM or our own rank 0 started this one.
     """
 
     devices: int = 1
@@ -31,40 +31,40 @@ class Team:
 
     @property
     def count(self) -> int:
-        """How many processes there are."""
+        """Number of processes (the world size)."""
         return self.devices * self.machines
 
     @classmethod
     def of(cls, devices: int | None = None) -> Team:
-        """Return the team that this process belongs to, or will start.
+        """Return the process group that this process belongs to, or will start.
 
         Parameters
         ----------
         devices : int, optional
-            On each machine; as many as were started, or one, unless given.
+            Processes per machine; by default as many as were started, or one.
 
         Raises
         ------
         DeviceError
-            Where another number was started than is asked for.
+            If the number of started processes differs from `devices`.
         """
         started = _started(os.environ)
         if started is None:
             return cls(devices or 1)
         if devices not in (None, started.devices):
             what = f"{started.devices} processes were started on this machine"
-            raise DeviceError.of(f"--devices {devices}", what, "Give the same number, or leave it out.")
+            raise DeviceError.of(f"--devices {devices}", what, "Use the same number, or omit the option.")
         return started
 
 
 def process_number() -> int:
-    """Return the number of this process in its team; 0 where it is alone."""
+    """Return the rank of this process; 0 without distributed training."""
     started = _started(os.environ)
     return 0 if started is None else started.number
 
 
 def _started(about: os._Environ[str]) -> Team | None:
-    """Return the team as torchrun, SLURM's srun, or the launcher of lightning-fabric describe it."""
+    """Read the process group that torchrun, SLURM's srun or Lightning Fabric describes."""
     if "TORCHELASTIC_RUN_ID" in about:
         here = int(about["LOCAL_WORLD_SIZE"])
         return Team(here, int(about["WORLD_SIZE"]) // here, int(about["RANK"]), started=True)

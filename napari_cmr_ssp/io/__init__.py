@@ -1,1 +1,1 @@
-"""Between files and napari: readers, writer, samples, and what a job has made."""
+"""Readers, writer and sample data for napari, and the results of jobs."""

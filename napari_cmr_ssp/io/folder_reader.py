@@ -1,4 +1,4 @@
-"""DICOM exams, as folders or zip archives, and cohort folders into layers."""
+"""napari reader for DICOM exams (folders or zip archives) and cohort folders."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from napari_cmr_ssp.scene.layers import LayerData, image_layer, segmentation_lay
 def get_folder_reader(path: PathOrPaths | None = None) -> Reader | None:
     """Return a reader for cohort folders and DICOM exams, None for any other folder or archive.
 
-    Without a path, as napari's command palette calls it, the user is asked for a folder, which is opened.
+    Without a path, as in a call from napari's command palette, ask the user for a folder and open it.
 
-    A folder that follows no layout that we know is left to other plugins.
+    Folders without a known layout are left to other plugins.
     """
     if path is None:
         from napari_cmr_ssp.io.palette import open_exam_folder
@@ -33,12 +33,12 @@ def get_folder_reader(path: PathOrPaths | None = None) -> Reader | None:
 
 
 def read_folder(path: PathOrPaths) -> list[LayerData]:
-    """Read the first subject of a cohort, with its labels where it has any, or a DICOM exam.
+    """Read the first subject of a cohort, with its labels if there are any, or a DICOM exam.
 
     Raises
     ------
     CmrSspError
-        Saying what is wrong with the files and what to do.
+        If the files cannot be read.
     """
     source = Path(path if isinstance(path, str) else path[0])
     cohort = _cohort(source)
@@ -53,7 +53,7 @@ def _cohort(source: Path) -> Cohort | None:
 
 
 def _is_dicom(source: Path) -> bool:
-    """Whether there is any DICOM image: reading it says what is wrong with it, if anything."""
+    """Return whether there is any DICOM image; problems are reported when it is read."""
     try:
         return bool(list_dicom(source).series)
     except CmrSspError:
@@ -80,7 +80,7 @@ def _first_subject(cohort: Cohort) -> list[LayerData]:
 def _dicom_layer(source: Path) -> list[LayerData]:
     stack = open_dicom(source)
     about = source_metadata(stack.grid, stack.sources) | {"frame_spacing_s": stack.frame_spacing_s}
-    # Not the folder's name: it may be a person's.
+    # Not the name of the folder, which may identify a person.
     layer = image_layer(stack.load(), stack.grid, exam_id(source), **about)
     show_warnings(stack)
     return [layer]

@@ -1,4 +1,4 @@
-"""Label files as they come, each over the image that it was drawn on."""
+"""Read label files as labels layers on the grid of their images."""
 
 from __future__ import annotations
 
@@ -22,23 +22,22 @@ _LABEL_ENDINGS = ("_gt", "_seg")
 
 
 def is_label_file(path: Path) -> bool:
-    """Tell labels from images: by their name, or because we wrote them. Pixel types do not tell."""
+    """Return whether a file holds labels: by its name, or because this program wrote it."""
     return stem_of(path).lower().endswith(_LABEL_ENDINGS) or written_numbering(path) is not None
 
 
 def label_layer(path: Path) -> LayerData:
     """Read a label file as a layer.
 
-    The numbers mean what the file says (where we wrote it) or what its cohort's convention says. Labels of
-    one frame of a cine get all its frames, so that they show at theirs and nowhere else. Where nothing says
-    what the numbers mean, they are shown without names rather than with wrong ones.
+    The numbering comes from the file, if this program wrote it, or from the layout of its cohort. Labels of
+    one frame are placed at that frame of the cine. Numbers of unknown meaning are shown without names.
 
     Raises
     ------
     CmrSspError
-        Where the file is unreadable, does not fit its image, or holds numbers that are no labels.
+        If the file cannot be read, does not fit its image, or contains invalid numbers.
     """
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - as `open_cohort` does: links stay what they are
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - keeps links, as `open_cohort` does
     numbering = written_numbering(path)
     if numbering is not None:
         return _whole_file(path, numbering)
@@ -49,7 +48,7 @@ def label_layer(path: Path) -> LayerData:
 
 
 def _whole_file(path: Path, numbering: Numbering | None) -> LayerData:
-    """Read all frames of a label file by itself."""
+    """Read all frames of a label file without a cohort."""
     stack = open_cine(path)
     about = source_metadata(stack.grid, [path])
     pixels = stack.load()
@@ -60,20 +59,22 @@ def _whole_file(path: Path, numbering: Numbering | None) -> LayerData:
 
 
 def _whole_numbers(pixels: NDArray[np.float32], path: Path) -> NDArray[np.uint8]:
-    with np.errstate(invalid="ignore"):  # negative or huge, so unequal to what it came from
+    with np.errstate(invalid="ignore"):  # out of range: the comparison below fails
         numbers = pixels.astype(np.uint8)
     if not np.array_equal(numbers, pixels):
-        what = "its name says labels, but it holds other values than whole numbers from 0 to 255"
-        raise LabelError.of(path, what, "Rename it where it is an image, else save it as whole numbers.")
+        what = "its name marks it as labels, but it contains values other than whole numbers from 0 to 255"
+        raise LabelError.of(
+            path, what, "Rename the file if it is an image; otherwise save it with whole numbers."
+        )
     return numbers
 
 
 def _find_in_cohort(path: Path) -> ResolvedSubject | None:
-    """Return whose labels a file holds, with these alone, where its folder follows a known convention."""
+    """Find the subject of a label file in the cohort of its folder, with the labels of that file only."""
     try:
         cohort = open_cohort(path.parent)
     except CmrSspError:
-        return None  # a lone file: nothing is wrong with that
+        return None  # a single file without a cohort
     for subject in cohort.subjects:
         if any(label.source.path == path for label in subject.labels):
             resolved = resolve_subject(subject)
@@ -83,12 +84,12 @@ def _find_in_cohort(path: Path) -> ResolvedSubject | None:
 
 
 def phases_layer(subject: ResolvedSubject, name: str) -> LayerData:
-    """Place labels at their frames of the image file that they belong to, which is one for all of them.
+    """Create a labels layer with labels placed at their frames; all must belong to one image file.
 
     Raises
     ------
     CmrSspError
-        Where a file is unreadable, or labels do not fit their image.
+        If a file cannot be read, or labels do not fit their image.
     """
     stack = open_stack(subject)
     labels = subject.labels
@@ -100,12 +101,12 @@ def phases_layer(subject: ResolvedSubject, name: str) -> LayerData:
         place = places.index(label.frame)
         volumes[place] = segmentation.labels
         drawn[place] = sorted(structure.name for structure in segmentation.drawn)
-    image = subject.frames[labels[0].frame].path  # first: its header is the geometry of what is saved
+    image = subject.frames[labels[0].frame].path  # first: its header provides the geometry when saving
     about = source_metadata(stack.grid, dict.fromkeys([image, *(label.source.path for label in labels)]))
     return segmentation_layer(volumes, stack.grid, name, **about, drawn=drawn, subject=subject.id)
 
 
 def _frames_of_same_file(subject: ResolvedSubject, frame: int) -> list[int]:
-    """Return the stack's frames that lie in the same image file as `frame`, which is one layer."""
+    """Return the frames of the subject that are in the same image file as `frame`."""
     image = subject.frames[frame].path
     return [t for t, source in enumerate(subject.frames) if source.path == image]

@@ -1,4 +1,4 @@
-"""What napari's command palette does with readers and writer, which it calls without a path: ask for one."""
+"""File dialogs for readers and writer, which napari's command palette calls without a path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NIFTI_FILTER = "NIfTI (*.nii.gz *.nii)"
 
 
 def open_cine_file() -> Reader | None:
-    """Ask for a NIfTI file and open it; the answer is for napari, which has nothing left to read."""
+    """Ask for a NIfTI file and open it; return None, since napari has nothing left to read."""
     from qtpy.QtWidgets import QFileDialog
 
     chosen, _ = QFileDialog.getOpenFileName(None, "Open a cardiac MR cine", "", NIFTI_FILTER)
@@ -30,7 +30,7 @@ def open_exam_folder() -> Reader | None:
 
 
 def save_chosen_labels() -> list[str]:
-    """Ask where to save the labels layer that is chosen in the layer list; return the file, if any."""
+    """Ask where to save the selected labels layer; return the written file, if any."""
     from napari import current_viewer
     from napari.layers import Labels
     from napari.utils.notifications import show_warning
@@ -39,7 +39,7 @@ def save_chosen_labels() -> list[str]:
     viewer = current_viewer()
     layer = viewer.layers.selection.active if viewer is not None else None
     if not isinstance(layer, Labels):
-        show_warning("Choose a labels layer in the layer list, then save it.")
+        show_warning("Select a labels layer in the layer list, then save it.")
         return []
     name = str(Path.home() / f"{layer.name}.nii.gz")
     chosen, _ = QFileDialog.getSaveFileName(None, "Save labels", name, NIFTI_FILTER)

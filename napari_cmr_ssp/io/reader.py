@@ -1,4 +1,4 @@
-"""NIfTI cines and label files into layers (frame, slice, row, column)."""
+"""napari reader for NIfTI cines and label files; layers have the axes (frame, slice, row, column)."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ Reader = Callable[[PathOrPaths], list[LayerData]]
 
 _MOST_SLICES = 40
 _LEAST_ANISOTROPY = 2.0
-"""A short-axis stack has few slices, and they lie much further apart than pixels."""
+"""Smallest ratio of slice to pixel distance of a short-axis stack."""
 
 
 def get_reader(path: PathOrPaths | None = None) -> Reader | None:
     """Return a reader for NIfTI cines, short-axis volumes and label files, None for anything else.
 
-    Without a path, as napari's command palette calls it, the user is asked for a file, which is opened.
+    Without a path, as in a call from napari's command palette, ask the user for a file and open it.
 
-    Every NIfTI file comes by here. A 3D volume that is no short-axis stack (a brain, a CT) is left to other
-    plugins. A damaged file is taken, because reading it says what is wrong with it.
+    napari calls this for every NIfTI file. 3D volumes that are not short-axis stacks (a brain, a CT) are left
+    to other plugins. Damaged files are accepted, because reading them reports the problem.
     """
     if path is None:
         from napari_cmr_ssp.io.palette import open_cine_file
 
         return open_cine_file()
     if not isinstance(path, str):
-        return None  # several files to stack into one layer: a cine is one file
+        return None  # several files for one layer; a cine is one file
     file = Path(path)
     if not is_nifti(file) or not file.is_file():
         return None
     try:
         mine = is_label_file(file) or _may_be_short_axis(open_cine(file))
     except VoxelSizeError:
-        mine = read_header(file).shape[0] > 1  # a volume may be an image of anything else
+        mine = read_header(file).shape[0] > 1  # a 3D volume may show anything else
     except CmrSspError:
         mine = True
     return read if mine else None
@@ -51,13 +51,13 @@ def get_reader(path: PathOrPaths | None = None) -> Reader | None:
 def read(path: PathOrPaths) -> list[LayerData]:
     """Read one file as one layer.
 
-    The pixels are read here, once: a compressed cine cannot be read in parts, napari shows a new layer at
-    once, and what is wrong with a file has to be said before its layer exists.
+    All pixels are read immediately: a compressed cine cannot be read in parts, and problems must be reported
+    before the layer exists.
 
     Raises
     ------
     CmrSspError
-        Saying what is wrong with the file and what to do.
+        If the file cannot be read.
     """
     files = [Path(path)] if isinstance(path, str) else [Path(one) for one in path]
     return [label_layer(file) if is_label_file(file) else _cine_layer(file) for file in files]
@@ -78,7 +78,7 @@ def _cine_layer(path: Path) -> LayerData:
 
 
 def show_warnings(stack: CineStack) -> None:
-    """Say what is odd about the geometry: volumes depend on it."""
+    """Show warnings about a stack, such as an unusual geometry, as napari notifications."""
     from napari.utils.notifications import show_warning
 
     for problem in stack.problems:

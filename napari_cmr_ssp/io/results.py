@@ -1,4 +1,4 @@
-"""Segmentations that were made since the window opened: which file holds that of which exam."""
+"""Segmentation files of the current session, and the exams that they belong to."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from napari_cmr_ssp.scene.exams import Exam
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoundLabels:
-    """Structures, shape (frame, slice, row, column), and the SHA-256 of the checkpoint that found them."""
+    """Predicted labels, shape (frame, slice, row, column), and the SHA-256 of their checkpoint."""
 
     labels: NDArray[np.uint8]
     checkpoint: str
@@ -31,11 +31,11 @@ class Result:
     Attributes
     ----------
     subject : Subject
-        Whose.
+        Segmented subject.
     run : str
-        Name of the run that made it.
+        Name of the run.
     file : Path
-        Where it lies.
+        Segmentation file.
     """
 
     subject: Subject
@@ -43,17 +43,17 @@ class Result:
     file: Path
 
     def read(self, exam: Exam) -> FoundLabels | None:
-        """Read the file; None where it is another exam's by now."""
+        """Read the file; return None if it now belongs to another exam."""
         return read_found(self.file, exam)
 
 
 def read_found(file: Path, exam: Exam) -> FoundLabels | None:
-    """Read a segmentation that this program wrote of an exam; None where the file is no such thing.
+    """Read a segmentation of an exam that this program wrote; return None for any other file.
 
     Raises
     ------
     CmrSspError
-        Where the file cannot be read.
+        If the file cannot be read.
     """
     mark, numbering = read_mark(file), written_numbering(file)
     if mark is None or mark.cine != exam.fingerprint or numbering is None:
@@ -68,10 +68,10 @@ class Results:
         self._results: list[Result] = []
 
     def add(self, result: Result) -> None:
-        """Note a new file; an older one of the same exam and run is no longer shown."""
+        """Add a file, replacing an earlier one of the same exam and run."""
         of = (result.subject, result.file.parent)
         self._results = [each for each in self._results if (each.subject, each.file.parent) != of] + [result]
 
     def of(self, exam: Exam) -> list[Result]:
-        """Return those of an exam, oldest first."""
+        """Return the segmentations of an exam, oldest first."""
         return [result for result in self._results if exam.is_of(result.subject)]

@@ -1,4 +1,4 @@
-"""Synthetic cines with their labels, to try things out on."""
+"""Sample data for napari: synthetic cines with labels."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _WORKERS = 2
 
 
 def phantom() -> list[LayerData]:
-    """Make a phantom cine and the labels of all its frames."""
+    """Create layers of a phantom cine and the labels of all frames."""
     cine = make_phantom(_SEED, _VENDOR, _FRAMES, _GROUP)
     grid = Grid(
         shape=cine.labels.shape[1:],
@@ -44,7 +44,7 @@ def phantom() -> list[LayerData]:
 
 
 def phantom_cohort() -> list[LayerData]:
-    """Show the first subject of the phantom cohort: its cine, and its labels at ED and ES."""
+    """Create layers of the first subject of the phantom cohort: its cine, and its labels at ED and ES."""
     from napari.utils import progress
 
     with progress(total=_SUBJECTS, desc="making the phantom cohort") as bar:
@@ -57,32 +57,32 @@ def phantom_cohort() -> list[LayerData]:
 
 
 def phantom_cohort_folder(on_progress: Callable[[int, int], None] | None = None) -> Path:
-    """Return the folder of a small labelled phantom cohort, which is made at the first call.
+    """Return the folder of a small labelled phantom cohort in the cache; create it on the first call.
 
-    It lies in the cache folder, and takes some seconds to make; after that none.
+    Creating it takes several seconds.
 
     Parameters
     ----------
     on_progress : callable, optional
-        Called with the numbers of written and of all subjects, while it is made.
+        Called with the number of written subjects and the total.
 
     Raises
     ------
     OutputError
-        Where the cache folder cannot be written.
+        If the cache folder cannot be written.
     """
     folder = cache_folder() / f"phantom-cohort-{__version__}"
     if _is_complete(folder):
         return folder
-    shutil.rmtree(folder, ignore_errors=True)  # what is left where somebody cleaned the cache
+    shutil.rmtree(folder, ignore_errors=True)  # an incomplete cohort, for example after cleaning the cache
     try:
         write_phantom_cohort(folder, _SUBJECTS, workers=_WORKERS, progress=on_progress)
     except OutputError:
-        if not _is_complete(folder):  # else another window was faster
+        if not _is_complete(folder):  # otherwise another process was faster
             raise
     return folder
 
 
 def _is_complete(folder: Path) -> bool:
-    """Tell whether all files are there; a folder that was made appeared with all of them."""
+    """Return whether all files of the cohort are present."""
     return folder.is_dir() and len(list(folder.iterdir())) == _FILES_EACH * _SUBJECTS + 1

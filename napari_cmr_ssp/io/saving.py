@@ -1,4 +1,4 @@
-"""Labels that somebody edited, to a NIfTI file or to label versions; knows no widget."""
+"""Save edited labels as label versions; independent of widgets."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _PLUGIN = "napari-cmr-ssp"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Drawing:
-    """A copy of a labels layer, so that it can be written while somebody paints on.
+    """A copy of a labels layer, which a background thread can write while the user continues to paint.
 
     Attributes
     ----------
     data : ndarray of int, shape (frame, slice, row, column)
         0 or a `Structure` number.
     attributes : Mapping
-        What napari says about the layer.
+        Attributes of the napari layer.
     """
 
     data: NDArray[Any]
@@ -45,13 +45,13 @@ class Drawing:
         return cls(np.array(data), attributes)
 
     def forget_edits(self, layer: Any) -> None:
-        """Take note that a layer is saved, unless somebody painted on since it was copied."""
+        """Mark a layer as saved, unless it changed since it was copied."""
         if np.array_equal(layer.data, self.data):
             edits.forget(layer.data)
 
     @property
     def about(self) -> Mapping[str, Any]:
-        """What the layer knows of its exam."""
+        """Metadata of the layer about its exam."""
         found: Mapping[str, Any] = self.attributes.get("metadata") or {}
         return found
 
@@ -59,20 +59,20 @@ class Drawing:
 def add_versions(
     folder: Path, cohort: Cohort | None, exam: Exam, drawing: Drawing, frames: Mapping[Phase, int]
 ) -> list[Path]:
-    """Keep drawn phases of an exam as its newest label versions; labels that are there stay.
+    """Save phases of an exam as its newest label versions; existing versions are kept.
 
     Parameters
     ----------
     folder : Path
-        The label folder.
+        Folder of label versions.
     cohort : Cohort or None
-        The open one; the folder must not lie in it.
+        The open cohort; the folder must not be inside it.
     exam : Exam
-        Whose labels they are.
+        Exam of the labels.
     drawing : Drawing
-        On the exam's grid.
+        Labels on the grid of the exam.
     frames : Mapping of Phase to int
-        Which frame of it is which phase.
+        Frame of each phase to save.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def add_versions(
     Raises
     ------
     CmrSspError
-        Naming every phase that cannot be kept; the others are.
+        If phases cannot be saved; the error names them, and the others are saved.
     """
     if cohort is not None:
         require_apart(cohort, folder)
@@ -100,7 +100,7 @@ def add_versions(
 
 def _add_version(folder: Path, exam: Exam, drawing: Drawing, phase: Phase, frame: int) -> Path:
     checkpoint = str(drawing.about.get("checkpoint", ""))
-    # Imported labels descend as the version before them does.
+    # Imported labels inherit the lineage of the version before them.
     origin = Origin.CORRECTED if checkpoint else Origin.IMPORTED
     labels = _segmentation(drawing.data[frame], frame)
     prediction = _prediction(exam, drawing, frame) if checkpoint else None
@@ -113,14 +113,14 @@ def _add_version(folder: Path, exam: Exam, drawing: Drawing, phase: Phase, frame
 def _segmentation(numbers: NDArray[Any], frame: int) -> Segmentation:
     strange = [int(number) for number in np.unique(numbers) if number not in (0, *Structure)]
     if strange:
-        what = f"frame {frame} holds {strange}, which are no structures"
-        raise LabelError.of("labels", what, "Draw with LV 1, MYO 2, RV 3.")
+        what = f"frame {frame} contains {strange}, which are not structures"
+        raise LabelError.of("labels", what, "Use LV 1, MYO 2 and RV 3.")
     labels = numbers.astype(np.uint8)
     return Segmentation(labels, frame, frozenset(each for each in Structure if (labels == each).any()))
 
 
 def _prediction(exam: Exam, drawing: Drawing, frame: int) -> Segmentation | None:
-    """Return what the network had found in a frame, as long as its file still holds that."""
+    """Return the original prediction of a frame, if its file is unchanged."""
     found = read_found(Path(drawing.about["file"]), exam)
     if found is None or found.checkpoint != drawing.about["checkpoint"]:
         return None
@@ -128,10 +128,10 @@ def _prediction(exam: Exam, drawing: Drawing, frame: int) -> Segmentation | None
 
 
 def offer_nifti_first() -> None:
-    """Let napari's own dialog for labels begin with NIfTI; in TIFF files they lose their geometry."""
+    """Make NIfTI the first file type in napari's save dialog for labels; TIFF would lose the geometry."""
     from npe2 import PluginManager
 
-    # npe2 orders the writers of one kind of layer as they were registered, and offers no way to change that.
+    # npe2 keeps the writers of a layer type in registration order, and has no public way to change it.
     with suppress(AttributeError, TypeError, ValueError):
         writers = PluginManager.instance()._contrib._writers
         writers.sort(key=lambda entry: not entry[-1].command.startswith(f"{_PLUGIN}."))

@@ -1,4 +1,4 @@
-"""Labels layers to NIfTI, on the grid of the file that they were drawn on."""
+"""napari writer: labels layers to NIfTI, on the grid of their source file."""
 
 from __future__ import annotations
 
@@ -24,29 +24,29 @@ _MOST_LISTED = 8
 def write_labels(
     path: str | None = None, data: Any = None, attributes: dict[str, Any] | None = None
 ) -> list[str]:
-    """Write a labels layer as structures and show what is odd about it; what napari calls to save one.
+    """Write a labels layer and show warnings; napari calls this to save a layer.
 
-    A layer of this plugin gets the geometry of its source file. Any other has none but its scale.
+    Layers of this plugin get the geometry of their source file, other layers only their scale.
 
     Parameters
     ----------
     path : str
-        File to write, see `write_structures`. Without one, as napari's command palette calls it, the user is
-        asked where to save the chosen labels layer.
+        File to write, see `write_structures`. Without a path, as in a call from napari's command palette, the
+        user is asked where to save the selected labels layer.
     data : array of int, shape (frame, slice, row, column) or (slice, row, column)
         0 or a `Structure` number.
     attributes : dict
-        What napari says about the layer.
+        Attributes of the napari layer.
 
     Returns
     -------
     list of str
-        The file.
+        The written file.
 
     Raises
     ------
     OutputError
-        As `write_structures` does.
+        As for `write_structures`.
     """
     if path is None:
         from napari_cmr_ssp.io.palette import save_chosen_labels
@@ -61,29 +61,29 @@ def write_labels(
 def write_structures(
     path: Path, data: Any, attributes: Mapping[str, Any]
 ) -> tuple[Path, tuple[Problem, ...]]:
-    """Write the labels of a layer as structures.
+    """Write the labels of a layer as structures to a NIfTI file.
 
     Parameters
     ----------
     path : Path
-        File to write; replaced only where it is a segmentation of this program. A name without an ending gets
-        ``.nii.gz``.
+        File to write; an existing file is replaced only if it is a segmentation of this program. The default
+        extension is ``.nii.gz``.
     data : array of int, shape (frame, slice, row, column) or (slice, row, column)
         0 or a `Structure` number.
     attributes : Mapping
-        What napari says about the layer.
+        Attributes of the napari layer.
 
     Returns
     -------
     Path
-        The file.
+        The written file.
     tuple of Problem
-        Warnings about it.
+        Warnings.
 
     Raises
     ------
     OutputError
-        Where the layer is no stack of structures, does not fit its source, or `path` is no place for it.
+        If the layer is not a stack of structures, does not fit its source, or cannot be written to `path`.
     """
     path = path if path.suffix else path.with_name(f"{path.name}.nii.gz")
     name = f"layer '{attributes.get('name', '')}'"
@@ -96,8 +96,8 @@ def write_structures(
     if "affine" in about:
         stack = _on_source(name, labels, about, sources, spacing_mm)
         if about.get("numbering") == UNKNOWN:
-            what = f"nobody says what its numbers mean; they were saved as {_MEANING}"
-            warnings.append(Problem.warning(name, what, "Check that this is what they are."))
+            what = f"the meaning of its numbers is unknown; they were saved as {_MEANING}"
+            warnings.append(Problem.warning(name, what, "Check that this is correct."))
     else:
         stack = _stack(labels, Grid(_volume(labels), spacing_mm, np.diag([*spacing_mm[::-1], 1.0])), about)
         warnings.append(_no_source(name, spacing_mm))
@@ -106,31 +106,33 @@ def write_structures(
 
 
 def _structures(name: str, data: Any) -> NDArray[np.uint8]:
-    """Return the labels as the engine has them, once they are known to be structures."""
+    """Check that the layer contains structures only, and return it as unsigned 8-bit labels."""
     if not hasattr(data, "dtype") or isinstance(data, Sequence):
-        remedy = "Save a layer of one resolution."
-        raise OutputError.of(name, "it has several resolutions", remedy)
+        remedy = "Save a layer with a single resolution."
+        raise OutputError.of(name, "it is a multiscale layer", remedy)
     if data.ndim not in (3, 4):
         what = f"it has {data.ndim} axes"
-        raise OutputError.of(name, what, "Save (frame, slice, row, column) or (slice, row, column).")
+        raise OutputError.of(
+            name, what, "Save a layer with the axes (frame, slice, row, column) or (slice, row, column)."
+        )
     numbers = np.asarray(data)
     strange = np.unique(numbers[(numbers < 0) | (numbers > max(Structure))])
     if strange.size:
         listed = ", ".join(f"{number:g}" for number in strange[:_MOST_LISTED])
         more = ", ..." if strange.size > _MOST_LISTED else ""
-        what = f"it holds {listed}{more}, which is no structure ({_MEANING})"
-        raise OutputError.of(name, what, "Draw structures with their own numbers.")
+        what = f"it contains {listed}{more}, but the structures are {_MEANING}"
+        raise OutputError.of(name, what, "Use only the numbers of the structures.")
     labels = numbers.astype(np.uint8)
     if not np.array_equal(labels, numbers):
-        raise OutputError.of(name, "it holds fractions", "Draw structures with whole numbers.")
+        raise OutputError.of(name, "it contains fractions", "Use whole numbers.")
     return labels
 
 
 def _refuse_sources(path: Path, sources: Sequence[Path]) -> None:
-    """Refuse to write over a file that the layer comes from: image or labels, ours or not."""
+    """Refuse to overwrite a source file of the layer."""
     with suppress(OSError):
         if any(source.exists() and path.samefile(source) for source in sources):
-            raise OutputError.of(path, "the layer comes from this file", "Choose another name.")
+            raise OutputError.of(path, "it is a source file of this layer", "Choose another name.")
 
 
 def _on_source(
@@ -140,7 +142,7 @@ def _on_source(
     sources: Sequence[Path],
     spacing_mm: tuple[float, float, float],
 ) -> CineStack:
-    """Return the stack of the source file, or one of the same grid where that file is gone."""
+    """Return a stack with the grid of the source file, or of the metadata if the file is missing."""
     affine = np.asarray(about["affine"], np.float64)
     for source in sources:
         with suppress(ImageError):
@@ -148,7 +150,7 @@ def _on_source(
             if not same_affine(grid.affine, affine):
                 continue
             if grid.shape != _volume(labels):
-                what = f"its volumes have the shape {_volume(labels)}, those of {source.name} {grid.shape}"
+                what = f"its volumes have shape {_volume(labels)}, but those of {source.name} {grid.shape}"
                 raise OutputError.of(name, what, "Save a layer on the grid of its source.")
             return _stack(labels, grid, about, source)
     reverse = bool(about.get("slices_reversed", False))
@@ -172,7 +174,7 @@ def _volume(labels: NDArray[np.uint8]) -> tuple[int, int, int]:
 
 
 def _spacing_mm(attributes: Mapping[str, Any], ndim: int) -> tuple[float, float, float]:
-    """Return the layer's scale along slice, row and column; in mm where its unit is a length."""
+    """Return the scale of the layer along slice, row and column, converted to mm if its unit is a length."""
     scale = attributes.get("scale") or [1.0] * ndim
     units = attributes.get("units") or [None] * ndim
     k, j, i = (abs(_mm(float(step), unit)) for step, unit in list(zip(scale, units, strict=True))[-3:])
@@ -187,14 +189,14 @@ def _mm(step: float, unit: Any) -> float:
 def _no_source(name: str, spacing_mm: tuple[float, float, float]) -> Problem:
     voxel = " x ".join(f"{size:g}" for size in spacing_mm)
     what = (
-        f"it does not say where it lies in the patient; it was saved with voxels of {voxel} mm (slice, row, "
-        f"column, from its scale), no rotation, and the numbers {_MEANING}"
+        f"its position in the patient is unknown; it was saved with voxels of {voxel} mm (slice, row, "
+        f"column, from its scale), without rotation, and with the numbers {_MEANING}"
     )
-    return Problem.warning(name, what, "Check the voxel size before you trust a volume.")
+    return Problem.warning(name, what, "Check the voxel size before you use volumes in ml.")
 
 
 def show_problems(warnings: Sequence[Problem]) -> None:
-    """Show warnings as napari's notifications; in the GUI thread alone."""
+    """Show warnings as napari notifications; call this in the GUI thread only."""
     from napari.utils.notifications import show_warning
 
     for warning in warnings:

@@ -1,4 +1,4 @@
-"""What runs now: always visible under the panels."""
+"""The job bar below the panels: the running job and the outcome of the last one."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _ENDINGS = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.FA
 
 
 class JobBar(QWidget):
-    """Title, progress, time left, and the ways to stop; after the end, how it ended and what to do.
+    """Shows title, progress and remaining time of a job, and its outcome and problems after the end.
 
-    `stop_asked` carries the job, and True where its run shall be discarded. Problems have their own line
-    and stay until the user asks for something else, whatever runs meanwhile.
+    The signal `stop_asked` has the job, and whether to discard its run. Problems have a separate line and
+    remain until the user starts something else.
     """
 
     stop_asked = Signal(Job, bool)
@@ -55,9 +55,9 @@ class JobBar(QWidget):
         self.problems.hide()
         self.progress = QProgressBar()
         self.keep = QPushButton("Stop and keep")
-        self.keep.setToolTip("Stop after this step; the run is kept and can be resumed")
+        self.keep.setToolTip("Stop after the current step; the run is kept and can be resumed")
         self.discard = QPushButton("Discard")
-        self.discard.setToolTip("Stop, and delete this run")
+        self.discard.setToolTip("Stop and delete this run")
         self.keep.clicked.connect(lambda: self._stop(discard=False))
         self.discard.clicked.connect(self._confirm_discard)
         buttons = QHBoxLayout()
@@ -77,7 +77,7 @@ class JobBar(QWidget):
         self._show_running(False)
 
     def start(self, job: Job) -> None:
-        """Show a job that starts."""
+        """Show a job that has started."""
         self._job, self._notices, self._shows_notices = job, [], False
         self.title.setText(job.title)
         self.title.setToolTip("")
@@ -88,7 +88,7 @@ class JobBar(QWidget):
         self._show_running(True)
 
     def take(self, event: Event) -> None:
-        """Show how far it is."""
+        """Show the progress of the job."""
         match event:
             case Preparing(what, done, total):
                 self._advance(done, total, f"{done} of {total} {what}")
@@ -101,12 +101,14 @@ class JobBar(QWidget):
                 self._show_weights(event)
             case Noticed(problem):
                 self._notices.append(problem)
-                if self._shows_notices or self.problems.isHidden():  # else an older job's problems stay
+                if (
+                    self._shows_notices or self.problems.isHidden()
+                ):  # otherwise the problems of an earlier job remain
                     self._shows_notices = True
                     self.show_problems(self._notices)
 
     def end(self, job: Job, result: JobResult) -> None:
-        """Say how a job ended, why, and what to do."""
+        """Show the outcome of a job, with its problems."""
         self._job = None
         self._show_running(False)
         kept = ""
@@ -120,13 +122,13 @@ class JobBar(QWidget):
             self.show_problems([*result.problems, *self._notices])
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
-        """Show causes and remedies."""
+        """Show problems with cause and remedy."""
         text = problem_html(problems)
         self.problems.setText(text)
         self.problems.setVisible(bool(text))
 
     def tell_saved(self, files: Sequence[Path], *, n_unseen: int) -> None:
-        """Say where segmentations were written, and which are not on screen."""
+        """Show where segmentations were saved, and whether some are not displayed yet."""
         if not files or self._job is not None:
             return
         folder = files[0].parent
@@ -139,7 +141,7 @@ class JobBar(QWidget):
         self.note.show()
 
     def clear(self) -> None:
-        """Forget what went wrong, and how the last job ended unless one is running."""
+        """Clear the problems and, if no job is running, the outcome of the last job."""
         self.show_problems(())
         if self._job is None:
             self.title.setText(_IDLE)
@@ -147,7 +149,7 @@ class JobBar(QWidget):
             self.note.hide()
 
     def show_waiting(self, n_waiting: int) -> None:
-        """Say how many jobs wait behind the one that runs."""
+        """Show the number of waiting jobs."""
         if self._job is not None:
             self.title.setText(self._job.title + f" ({n_waiting} more waiting)" * (n_waiting > 0))
 
@@ -180,7 +182,7 @@ class JobBar(QWidget):
     def _stop(self, *, discard: bool) -> None:
         self.keep.setEnabled(False)
         self.discard.setEnabled(False)
-        self.note.setText("Stopping after this step ...")
+        self.note.setText("Stopping after the current step ...")
         if self._job is not None:
             self.stop_asked.emit(self._job, discard)
 
@@ -188,8 +190,8 @@ class JobBar(QWidget):
         job = self._job
         if job is None or job.run_folder is None:
             return
-        question = f"Stop and delete the run {job.run_folder.name}? It cannot be brought back."
+        question = f"Stop and delete the run {job.run_folder.name}? This cannot be undone."
         yes, no = QMessageBox.StandardButton.Yes, QMessageBox.StandardButton.No
         answer = QMessageBox.question(self, "Discard this run", question, yes | no, no)
-        if answer == yes and job is self._job:  # another may run by now
+        if answer == yes and job is self._job:  # another job may be running now
             self._stop(discard=True)

@@ -1,7 +1,7 @@
-"""The only place that starts jobs: one background thread of ours, whose events arrive in the GUI thread.
+"""Run jobs one at a time in a background thread, with signals that arrive in the GUI thread.
 
-Not napari's thread workers: running out of memory in one of those leaves the job looking busy for ever, and
-napari waits for them without limit when it quits.
+napari's thread workers are not used: after running out of memory they appear busy forever, and napari waits
+for them without limit when it quits.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from napari_cmr_ssp.jobs.job import Job, JobResult
 _LOG = logging.getLogger(__name__)
 
 SECONDS_TO_STOP = 2.0
-"""How long closing a window waits for a job, which goes on to stop thereafter."""
+"""Time that closing a window waits for a job to stop; afterwards the job continues to stop by itself."""
 
 SECONDS_AT_EXIT = 60.0
-"""How long the end of the program waits for a job; its last checkpoint holds what it did until then."""
+"""Time that exiting the program waits for a job to stop; its last checkpoint is kept."""
 
 _WORKERS: WeakSet[JobWorker] = WeakSet()
 
 
 class JobWorker(QObject):
-    """Does one job after the other in a thread that dies with the process.
+    """Runs jobs one after the other in a daemon thread.
 
-    Signals arrive in the thread that this object lives in: `started` (job), `told` (job, event) and `ended`
-    (job, result), the last one for every job, whatever happens.
+    Signals arrive in the thread of this object: `started` (job), `told` (job, event) and `ended` (job,
+    result). `ended` is emitted for every job, whatever happens.
     """
 
     started = Signal(Job)
@@ -57,44 +57,44 @@ class JobWorker(QObject):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a job runs or waits."""
+        """Whether a job is running or waiting."""
         with self._lock:
             return bool(self._unfinished)
 
     def submit(self, job: Job) -> Job:
-        """Do a job after those that wait."""
+        """Add a job to the queue."""
         with self._lock:
             self._unfinished.append(job)
         self._waiting.put(job)
         return job
 
     def stop(self, job: Job, *, discard: bool = False) -> None:
-        """Ask a job to end; with `discard`, remove the run that it made."""
+        """Ask a job to stop; with `discard`, delete the run that it wrote."""
         with self._lock:
             if job in self._unfinished:
                 job.discarded = discard and job.can_be_discarded
                 job.cancel.request()
 
     def stop_all(self) -> None:
-        """Ask the running job, and those that wait, to end."""
+        """Ask the running job and all waiting jobs to stop."""
         with self._lock:
             for job in self._unfinished:
                 job.cancel.request()
 
     @property
     def unfinished(self) -> tuple[Job, ...]:
-        """The running job and those that wait."""
+        """The running job and all waiting jobs."""
         with self._lock:
             return tuple(self._unfinished)
 
     @property
     def n_waiting(self) -> int:
-        """The number of jobs behind the running one."""
+        """The number of waiting jobs."""
         with self._lock:
             return max(0, len(self._unfinished) - 1)
 
     def close(self, seconds: float = SECONDS_TO_STOP) -> bool:
-        """Stop everything, wait a little, and say whether the thread ended. Its signals fall silent."""
+        """Stop all jobs and emit no more signals; return whether the thread ended in time."""
         self._closed = True
         self.stop_all()
         self._waiting.put(None)
@@ -108,7 +108,7 @@ class JobWorker(QObject):
             with self._lock:
                 self._unfinished.remove(job)
             self._emit("ended", job, result)
-            del job, result  # which may hold a cine, until the next job comes
+            del job, result  # may hold a cine; free it before waiting for the next job
 
     def _do(self, job: Job) -> JobResult:
         reported: list[JobEnded] = []
@@ -135,13 +135,13 @@ class JobWorker(QObject):
 
     def _emit(self, signal: str, *arguments: object) -> None:
         if not self._closed:
-            with suppress(RuntimeError):  # the window was deleted in between
+            with suppress(RuntimeError):  # the window was deleted meanwhile
                 getattr(self, signal).emit(*arguments)
 
 
 @atexit.register
 def _end() -> None:
-    """Let jobs end before the interpreter does: it aborts where a thread is still computing."""
+    """Stop all jobs before the interpreter exits, which aborts if a thread is still computing."""
     workers, until = list(_WORKERS), time.monotonic() + SECONDS_AT_EXIT
     for worker in workers:
         worker.close(0)
@@ -151,13 +151,13 @@ def _end() -> None:
 
 
 def _remove(folder: Path | None) -> tuple[Problem, ...]:
-    """Delete a run, and say so where some of it is still there."""
+    """Delete a run; return a problem if a part of it remains."""
     if folder is None:
         return ()
     shutil.rmtree(folder, ignore_errors=True)
     if not folder.exists():
         return ()
-    return (Problem(str(folder), "could not be removed as a whole", "Delete it by hand."),)
+    return (Problem(str(folder), "it could not be removed completely", "Delete it manually."),)
 
 
 def _problems(error: BaseException, reported: list[JobEnded]) -> tuple[Problem, ...]:
@@ -165,11 +165,11 @@ def _problems(error: BaseException, reported: list[JobEnded]) -> tuple[Problem, 
         return error.problems
     if reported and reported[-1].problems:
         return reported[-1].problems
-    remedy = "Please report it; it is a fault of this software or of the machine."
+    remedy = "Please report this; it is a bug in this software or a problem of the machine."
     return (Problem("job", f"{type(error).__name__}: {error}", remedy),)
 
 
 def preload(*_: object) -> None:
-    """Import what training needs, so that the first job starts at once."""
-    time.sleep(1.0)  # the window comes first: parts of the import hold the interpreter
+    """Import the training modules, so that the first job starts without delay."""
+    time.sleep(1.0)  # the window first: parts of the import block the interpreter
     import cmr_ssp.jobs  # noqa: F401

@@ -1,1 +1,1 @@
-"""Parts of the dock widget."""
+"""Reusable Qt widgets of the panels."""

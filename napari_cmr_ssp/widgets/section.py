@@ -1,4 +1,4 @@
-"""A part of a form that folds away."""
+"""A collapsible section of a form."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ INDENT_PX = 12
 
 _LOOK = "text-align: left; border: none; background: transparent; font-weight: bold; padding: 2px"
 _NO_LIMIT = 16_777_215
-"""Qt's own largest height of a widget."""
+"""QWIDGETSIZE_MAX, the largest height of a widget in Qt."""
 
 
 class Section(QCollapsible):
-    """A titled group of fields, folded at first; the title says what has been changed inside."""
+    """A collapsible group of fields, collapsed at first; its title shows the number of changed settings."""
 
     def __init__(self, title: str, form: QFormLayout, parent: QWidget | None = None) -> None:
         icon = _no_icon()
@@ -38,22 +38,22 @@ class Section(QCollapsible):
         self.collapse(animate=False)
 
     def tell(self, n_changed: int, *, is_wrong: bool) -> None:
-        """Say in the title how many settings were changed; open where one of them is wrong."""
+        """Show the number of changed settings in the title; expand if a setting is invalid."""
         self._news = f"{n_changed} changed" if n_changed else ""
         if is_wrong and not self.isExpanded():
             self.expand(animate=False)
         self._adapt(self.isExpanded())
 
     def _adapt(self, is_open: bool) -> None:
-        if is_open:  # problems that appear inside make it taller
+        if is_open:  # problem messages increase the height
             self.content().setMaximumHeight(_NO_LIMIT)
-        # an arrow as text has the theme's colour, an icon keeps that of its first theme
+        # a text arrow follows the theme; an icon keeps the colour of the first theme
         news = f"  ·  {self._news}" if self._news else ""
         self.setText(f"{'▾' if is_open else '▸'}  {self._title}{news}")
 
 
 def _no_icon() -> QIcon:
-    """Return an icon that shows nothing and is not null: superqt drops a null one where PySide6 is used."""
+    """Return a transparent icon that is not null, since superqt rejects null icons with PySide6."""
     nothing = QPixmap(1, 1)
     nothing.fill(Qt.GlobalColor.transparent)
     return QIcon(nothing)

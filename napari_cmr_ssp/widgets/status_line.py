@@ -1,4 +1,4 @@
-"""One line of text that may change at every frame that plays."""
+"""A line of text that can change at every frame during playback."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _INDENT = 6
 
 
 class StatusLine(QWidget):
-    """Shows a text, cut where it is too long; the tool tip has all of it.
+    """Shows one line of text, elided if it is too long; the tool tip shows all of it.
 
-    Not a `QLabel`: setting the text of one lays out the whole window again.
+    Unlike with `QLabel`, setting the text does not trigger a new layout of the window.
 
     Parameters
     ----------
     parent : QWidget, optional
-        Of the line.
+        Parent widget.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -29,8 +29,8 @@ class StatusLine(QWidget):
         """Return the whole text."""
         return self._text
 
-    def setText(self, text: str) -> None:  # noqa: N802 - as Qt's labels have it
-        """Show another text."""
+    def setText(self, text: str) -> None:  # noqa: N802 - Qt's name
+        """Set the text."""
         if text != self._text:
             self._text = text
             self.setAccessibleName(text)

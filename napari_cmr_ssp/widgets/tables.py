@@ -1,4 +1,4 @@
-"""Table views that look and behave alike."""
+"""Table views with a common look and behaviour."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 from napari_cmr_ssp.widgets.tones import ToneDelegate
 
 _ROW_PX = 24
-# napari's themes leave the boxes of tables to the system, whose dark ones cannot be seen on dark.
+# napari's themes do not style check boxes in tables; the system's are invisible on a dark background.
 _TICK_STYLE = f"""
 QTableView::indicator {{ width: 13px; height: 13px; border: 1px solid #8a8f98; border-radius: 2px; }}
 QTableView::indicator:checked {{
@@ -22,15 +22,15 @@ QTableView::indicator:disabled {{ border-color: transparent; }}
 
 
 class Table(QTableView):
-    """A table of rows: Enter opens one, Tab goes on to the next widget.
+    """Table view in which Enter opens a row and Tab moves to the next widget.
 
-    `row_opened` carries the first cell of the current row.
+    The signal `row_opened` has the index of the first cell of the current row.
     """
 
     row_opened = Signal(QModelIndex)
 
     def event(self, event: QEvent | None) -> bool:
-        """Keep Enter from whatever napari binds to it."""
+        """Handle Enter before the key bindings of napari."""
         if isinstance(event, QKeyEvent) and _is_enter(event):
             if event.type() == QEvent.Type.ShortcutOverride:
                 event.accept()
@@ -46,7 +46,7 @@ def _is_enter(event: QKeyEvent) -> bool:
 
 
 def table_of(model: QAbstractItemModel) -> Table:
-    """Return a view that selects whole rows and gives its first column the room that is left."""
+    """Create a view that selects whole rows and stretches its first column."""
     table = Table()
     table.setTabKeyNavigation(False)
     table.setModel(model)
@@ -67,7 +67,7 @@ def table_of(model: QAbstractItemModel) -> Table:
 
 
 def wrap_texts(table: QTableView, *columns: int) -> None:
-    """Let long texts of columns be read in full: they share the width, and rows grow."""
+    """Wrap long texts: the columns share the width, and row heights adapt."""
     table.setWordWrap(True)
     rows, header = table.verticalHeader(), table.horizontalHeader()
     assert rows is not None
@@ -78,14 +78,14 @@ def wrap_texts(table: QTableView, *columns: int) -> None:
 
 
 def fit_columns(table: QTableView) -> None:
-    """Give every column what its texts need; the rest is scrolled to."""
+    """Size every column to its contents, with horizontal scrolling if needed."""
     header = table.horizontalHeader()
     assert header is not None
     header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
 
 
 def selection_of(table: QTableView) -> QItemSelectionModel:
-    """Return what tells of selected rows."""
+    """Return the selection model of a table."""
     selection = table.selectionModel()
     assert selection is not None
     return selection

@@ -1,4 +1,4 @@
-"""A table of texts that is replaced as a whole."""
+"""Table model of texts, replaced as a whole."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from typing import Any
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 
 TONE_ROLE = Qt.ItemDataRole.UserRole + 1
-"""Asks a model for the `Tone` of a cell, None for plain text."""
+"""Item data role for the `Tone` of a cell; None for plain text."""
 
 _ROOT = QModelIndex()
 
 
 class Tone(StrEnum):
-    """What the colour of a text means; the view knows the colour, which depends on the theme."""
+    """Meaning of the colour of a text; the view chooses the colour to match the theme."""
 
     ERROR = "error"
-    WARNING = "warning"  # has to be known
-    FAINT = "faint"  # cannot be chosen
+    WARNING = "warning"
+    FAINT = "faint"  # cannot be selected
 
 
 class TextTable(QAbstractTableModel):
-    """Rows of texts under named columns; made what it is by `data` of those that derive from it."""
+    """Table model with rows of texts under named columns; subclasses extend `data`."""
 
     def __init__(self, columns: Sequence[str], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -31,7 +31,7 @@ class TextTable(QAbstractTableModel):
         self.rows: tuple[tuple[str, ...], ...] = ()
 
     def replace(self, rows: tuple[tuple[str, ...], ...]) -> None:
-        """Show other rows."""
+        """Replace all rows."""
         self.beginResetModel()
         self.rows = rows
         self.endResetModel()
@@ -47,7 +47,7 @@ class TextTable(QAbstractTableModel):
     def headerData(  # noqa: N802
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """Name the columns."""
+        """Return the name of a column."""
         if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
             return self._columns[section]
         return None

@@ -1,4 +1,4 @@
-"""Problems as rich text for a `ToneLabel`, short enough for a panel."""
+"""Format problems as short rich text for a `ToneLabel`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PLACES = 3
 
 
 def problem_html(problems: Iterable[Problem], most: int = _SHOWN) -> str:
-    """Return where, what and what to do of the first problems, errors before warnings, each once."""
+    """Format the first problems, errors before warnings, with place, cause and remedy; merge equal ones."""
     ordered = sorted(problems, key=lambda problem: problem.severity is not Severity.ERROR)
     alike: dict[tuple[str, str, Severity], list[Problem]] = {}
     for problem in ordered:
@@ -27,12 +27,12 @@ def problem_html(problems: Iterable[Problem], most: int = _SHOWN) -> str:
 
 
 def coloured(text: str, severity: Severity) -> str:
-    """Return plain text as rich text in the colour of a severity."""
+    """Format plain text as rich text in the colour of a severity."""
     return f"<span {style_of(severity)}>{html.escape(text)}</span>"
 
 
 def _line(same: Sequence[Problem]) -> str:
-    """Return one line for problems that differ in their place alone: the first places, and how many more."""
+    """Format problems that differ only in their place as one line with the first places."""
     problem = same[0]
     places = list(dict.fromkeys(Path(each.where).name or each.where for each in same))
     more = f" and {len(places) - _PLACES} more" if len(places) > _PLACES else ""

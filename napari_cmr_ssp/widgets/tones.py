@@ -1,4 +1,4 @@
-"""Colours with a meaning that can be read on the theme's ground: 4.5 to 1 or more, as WCAG 2 asks."""
+"""Text colours with a meaning, with a contrast of at least 4.5 to 1 to the theme (WCAG 2)."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _TONES = {Severity.ERROR: Tone.ERROR, Severity.WARNING: Tone.WARNING}
 
 
 def colour(tone: Tone, palette: QPalette) -> str:
-    """Return the colour of a tone beside text of a palette's colour."""
+    """Return the colour of a tone for a light or dark palette."""
     is_dark = palette.windowText().color().lightness() > _MIDDLE_GREY
     return (_ON_DARK if is_dark else _ON_LIGHT)[tone]
 
 
 def style_of(severity: Severity) -> str:
-    """Return the attribute that a `ToneLabel` turns into the colour of a severity.
+    """Return the HTML attribute that a `ToneLabel` replaces by the colour of a severity.
 
-    No text from outside can look like it, since `html.escape` takes the quotes.
+    External text cannot contain it, since `html.escape` escapes the quotes.
     """
     return f'style="color:{_TONES[severity]}"'
 
@@ -41,7 +41,7 @@ class FollowsTheme(_Widget):
     """A first base class of widgets: calls `follow_theme` whenever their palette may be another."""
 
     def follow_theme(self) -> None:
-        """Take the colours of the widget's palette."""
+        """Apply the colours of the widget's palette."""
         raise NotImplementedError
 
     def changeEvent(self, event: QEvent | None) -> None:  # noqa: N802 - Qt's name
@@ -57,7 +57,7 @@ class FollowsTheme(_Widget):
 
 
 class ToneLabel(FollowsTheme, QLabel):
-    """Rich text whose tones follow the theme."""
+    """Label with rich text in colours that follow the theme."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -66,12 +66,12 @@ class ToneLabel(FollowsTheme, QLabel):
         self.setText(text)
 
     def setText(self, text: str | None) -> None:  # noqa: N802 - Qt's name
-        """Show text in which tones stand as `style_of` writes them."""
+        """Set rich text with attributes made by `style_of`."""
         self._source = text or ""
         self.follow_theme()
 
     def follow_theme(self) -> None:
-        """Colour the tones."""
+        """Update the colours."""
         text = self._source
         for tone in Tone:
             text = text.replace(f'style="color:{tone}"', f'style="color:{colour(tone, self.palette())}"')
@@ -80,10 +80,10 @@ class ToneLabel(FollowsTheme, QLabel):
 
 
 class ToneDelegate(QStyledItemDelegate):
-    """Gives the cells of a table the tone that its model asks for."""
+    """Item delegate that colours cells by the tone of their model."""
 
     def initStyleOption(self, option: Any, index: QModelIndex) -> None:  # noqa: N802 - Qt's name
-        """Colour the text; selected rows keep the theme's own."""
+        """Set the text colour; selected rows keep the colour of the theme."""
         super().initStyleOption(option, index)
         tone = index.data(TONE_ROLE)
         if tone is not None:

@@ -68,7 +68,7 @@ def test_itksnap_and_frames(
     names = ["ann_frame01.nii.gz", "ann_frame01_seg.nii.gz", "ann_frame02_ES.nii.gz"]
     names += ["ann_frame02_ES_seg.nii.gz", "labels.txt"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
-    for frames, message in (("9", "no frame 9"), ("x", "is no frame"), ("", "no frame was asked for")):
+    for frames, message in (("9", "no frame 9"), ("x", "is no frame"), ("", "no frame was requested")):
         assert call(*common, "--frames", frames, "--replace") == 1
         assert message in capsys.readouterr().err
 

@@ -20,7 +20,7 @@ def made(folder: Path) -> Path:
     (folder / "cohort").mkdir()
     (folder / "cohort" / "a.nii.gz").write_bytes(b"pixels")
     (folder / "scores.csv").write_text("method\n")
-    demo_folder.record(folder)
+    demo_folder.write_list(folder)
     return folder
 
 
@@ -38,7 +38,7 @@ def test_a_mark_of_any_other_content_protects_nothing_and_loses_nothing(tmp_path
     (tmp_path / "data" / "thesis.txt").write_text("years of work")
     (tmp_path / "demo.txt").write_text(text)
     before = fingerprint(tmp_path)
-    with pytest.raises(OutputError, match="no earlier demo"):
+    with pytest.raises(OutputError, match="not hold an earlier demo"):
         demo_folder.clear(tmp_path)
     assert fingerprint(tmp_path) == before
 
@@ -108,7 +108,7 @@ def test_what_lay_beside_a_demo_while_it_ran_is_not_taken_for_its_own(tmp_path: 
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
     made(folder)
-    with pytest.raises(OutputError, match=r"notes\.txt: no demo made it"):
+    with pytest.raises(OutputError, match=r"notes\.txt: it was not written by an earlier demo"):
         demo_folder.clear(folder)
 
 
@@ -119,7 +119,7 @@ def test_names_that_are_no_utf_8_are_listed(tmp_path: Path) -> None:
         Path(os.fsdecode(os.fsencode(folder / "runs") + b"/\xff")).write_text("x")
     except OSError:
         pytest.skip("this file system has no such names")
-    demo_folder.record(folder)
+    demo_folder.write_list(folder)
     demo_folder.clear(folder)
     assert list(folder.iterdir()) == []
 

@@ -305,7 +305,7 @@ def test_structures_of_no_number_are_refused(tmp_path: Path, folder: Path, numbe
 def test_keys_that_are_there_twice_are_refused(text: str) -> None:
     import yaml
 
-    with pytest.raises(yaml.YAMLError, match="twice"):
+    with pytest.raises(yaml.YAMLError, match="is duplicated"):
         load_yaml(text)
     assert load_yaml("a: {b: 1}\nb: {b: 1}\n") == {"a": {"b": 1}, "b": {"b": 1}}
 
@@ -314,7 +314,7 @@ def test_a_recipe_with_a_key_twice_says_which(folder: Path, tmp_path: Path, reci
     (tmp_path / "twice.yaml").write_text(recipe.read_text() + "seed: 1\n")
     done = shell(f"CLI pretrain {folder} --recipe {tmp_path}/twice.yaml --run {tmp_path}/run")
     assert done.returncode == 1
-    assert "'seed' is there twice" in done.stderr
+    assert "the key 'seed' is duplicated" in done.stderr
 
 
 def test_dicom_without_preamble_is_read(tmp_path: Path) -> None:

@@ -86,7 +86,9 @@ def test_unreadable_files_of_an_exam_are_counted(place: Path) -> None:
     (exam / "IM0030").write_bytes(b"secret")
     (exam / "IM0030").chmod(0)
     (exam / "closed").chmod(0)
-    (warning,) = said(listed_by_somebody_else(place / "exams"), "left out, because they may not be read")
+    (warning,) = said(
+        listed_by_somebody_else(place / "exams"), "left out because they cannot be read without permission"
+    )
     assert "2 of its files" in warning.what
     assert "(IM0030)" in warning.what
 
@@ -112,9 +114,7 @@ def test_what_is_no_file_is_left_out_of_an_exam(tmp_path: Path) -> None:
     assert np.array_equal(stack.load(), stored())
     (problem,) = stack.problems
     assert problem.severity is Severity.WARNING
-    assert (
-        "5 of its files left out, because they are links that lead nowhere, pipes or devices" in problem.what
-    )
+    assert "5 of its files were left out because they are broken links, pipes or devices" in problem.what
     assert "file 25 of 29 (IM8001)" in problem.what
     cohort = open_cohort(tmp_path / "exams")
     assert [subject.id for subject in cohort.subjects] == [exam_id(exam)]

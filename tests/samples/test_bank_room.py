@@ -100,7 +100,7 @@ def test_an_impossible_limit_is_named(
     cohort: Cohort, banks: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setenv("CMR_SSP_CACHE_GIB", text)
-    with pytest.raises(CacheError, match="is no size"):
+    with pytest.raises(CacheError, match="is not a valid size"):
         one(cohort, 0)
 
 
@@ -135,7 +135,7 @@ def test_cache_list_and_clear(
     listed = result(capsys, "list")["result"]
     assert isinstance(listed, dict)
     states = {bank["name"]: bank["state"] for bank in listed["banks"]}
-    assert states == {held.name: "open", idle.name: "unused", half.name: "left half built"}
+    assert states == {held.name: "open", idle.name: "unused", half.name: "incomplete"}
     assert listed["bytes"] == size(held) + size(idle) and listed["limit_bytes"] == 50 * 2**30
 
     cleared = result(capsys, "clear")

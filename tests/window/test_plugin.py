@@ -305,7 +305,7 @@ def test_palette_saves_the_chosen_labels(
     said: list[str] = []
     monkeypatch.setattr("napari.utils.notifications.show_warning", said.append)
     commands("write_labels")
-    assert said == ["Choose a labels layer in the layer list, then save it."]
+    assert said == ["Select a labels layer in the layer list, then save it."]
     (image,) = viewer.open(str(save(tmp_path / "anna.nii.gz", pixels(6, 5, 4, 3), OBLIQUE)), plugin=NAME)
     labels = viewer.add_labels(np.ones(image.data.shape, np.uint8), metadata=image.metadata)
     viewer.layers.selection.active = labels

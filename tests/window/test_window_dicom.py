@@ -174,8 +174,8 @@ def test_refused_exams_are_listed_with_reason_and_ways_on(bench: Workbench, wait
     for name, reason, way in (
         (TWO, "2 stacks may be its short-axis cine", "choose which stack is the cine"),
         (UNEQUAL, "different numbers of frames", "resample slices in time"),
-        (GAP, "gap: 1 slice(s) missing", "leave missing slices out"),
-        (SHIFTED, "shifted sideways", "Export the slices of one planning only"),
+        (GAP, "gap: 1 slice(s) missing", "leave out or interpolate missing slices"),
+        (SHIFTED, "shifted sideways", "Export only slices that were planned as one stack"),
     ):
         look_into(bench, name, wait)
         cell = data_view(bench).table.model().index(row_of(bench, name), 3)
@@ -190,7 +190,7 @@ def test_refused_exams_are_listed_with_reason_and_ways_on(bench: Workbench, wait
 
 def test_one_of_two_stacks_is_chosen(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
     dialog = ask(bench, TWO, wait)
-    assert [row[2] for row in texts(dialog.series_table)] == ["may be it", "may be it"]
+    assert [row[2] for row in texts(dialog.series_table)] == ["possible", "possible"]
     assert not any(field.isVisible() for field in dialog.fields.values())
     dialog.series_table.selectRow(1)
     wait(lambda: idle(bench) and dialog.open_button.isEnabled())
@@ -198,7 +198,7 @@ def test_one_of_two_stacks_is_chosen(bench: Workbench, wait: Wait, tmp_path: Pat
     exam = bench.session.exam
     assert exam is not None
     assert np.array_equal(exam.pixels, stored(range(50, 50 + SLICES)))
-    assert "nothing was computed or left out" in data_view(bench).series.about.text()
+    assert "without changes" in data_view(bench).series.about.text()
     dialog = ask(bench, TWO, wait)
     assert dialog.options.series == 2, "what was chosen last is offered again"
     dialog.series_table.selectRow(0)
@@ -274,7 +274,7 @@ def test_an_archive_without_dicom_is_no_cohort(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.bin").write_bytes(bytes(400))
     archive = Path(shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "a"))
-    with pytest.raises(CohortError, match="holds no DICOM image"):
+    with pytest.raises(CohortError, match="contains no DICOM image"):
         open_cohort(archive)
 
 

@@ -130,7 +130,7 @@ def test_labels_of_one_phase_keep_the_geometry_of_their_cine(tmp_path: Path) -> 
     write_labels(str(tmp_path / "anna_seg.nii.gz"), labels, attributes)
     np.testing.assert_array_equal(nib.load(tmp_path / "anna_seg.nii.gz").affine, nib.load(cine).affine)
     for path in (cine, phase):
-        with pytest.raises(OutputError, match="comes from this file"):
+        with pytest.raises(OutputError, match="is a source file of this layer"):
             write_labels(str(path), labels, attributes)
 
 
@@ -156,7 +156,7 @@ def test_numbers_that_nobody_explained_are_saved_with_a_warning(tmp_path: Path, 
     ((labels, attributes, _),) = read(str(save(tmp_path / "some_seg.nii", heart())))
     write_labels(str(tmp_path / "out.nii"), labels, attributes)
     (text,) = warned
-    assert "nobody says what its numbers mean" in text
+    assert "the meaning of its numbers is unknown" in text
     assert written_numbering(tmp_path / "out.nii") == {1: 1, 2: 2, 3: 3}
 
 
@@ -182,7 +182,7 @@ def test_our_own_file_is_replaced_unless_the_layer_comes_from_it(tmp_path: Path)
     write_segmentation(out, random_labels(FRAMES, 4, 5, 6), open_cine(cine))
     write_labels(str(out), np.zeros((FRAMES, 4, 5, 6), np.uint8), layer_of(cine))
     assert not open_cine(out).load().any()
-    with pytest.raises(OutputError, match=r"out\.nii\.gz: the layer comes from this file"):
+    with pytest.raises(OutputError, match=r"out\.nii\.gz: it is a source file of this layer"):
         write_labels(str(out), random_labels(FRAMES, 4, 5, 6), layer_of(out))
     assert not open_cine(out).load().any()
 
@@ -190,11 +190,11 @@ def test_our_own_file_is_replaced_unless_the_layer_comes_from_it(tmp_path: Path)
 @pytest.mark.parametrize(
     ("labels", "what"),
     [
-        (np.full((2, 4, 5, 6), 4), "it holds 4, which is no structure"),
+        (np.full((2, 4, 5, 6), 4), "it contains 4, but the structures are"),
         (np.full((4, 5, 6), -1), "it holds -1, which"),
         (np.full((4, 5, 6), 257), "it holds 257, which"),
         (np.arange(120).reshape(4, 5, 6), "it holds 4, 5, 6, 7, 8, 9, 10, 11, ..., which"),
-        (np.full((4, 5, 6), 0.5), "it holds fractions"),
+        (np.full((4, 5, 6), 0.5), "it contains fractions"),
         (np.zeros((5, 6), int), "it has 2 axes"),
         (np.zeros((2, 2, 4, 5, 6), int), "it has 5 axes"),
     ],
@@ -209,11 +209,11 @@ def test_what_is_no_stack_of_structures(tmp_path: Path, labels: np.ndarray, what
 def test_several_resolutions_are_refused_in_napari(viewer: Any, tmp_path: Path) -> None:
     levels = [np.zeros((2, 4, 8, 8), int), np.zeros((2, 4, 4, 4), int)]
     viewer.add_labels(levels, multiscale=True, name="levels")
-    with pytest.raises(OutputError, match="several resolutions"):
+    with pytest.raises(OutputError, match="multiscale layer"):
         viewer.layers["levels"].save(str(tmp_path / "out.nii.gz"), plugin=NAME)
 
 
 def test_a_layer_that_left_the_grid_of_its_source_is_refused(tmp_path: Path) -> None:
     attributes = layer_of(source(tmp_path, "oblique"))
-    with pytest.raises(OutputError, match=r"shape \(4, 5, 5\), those of anna\.nii\.gz \(4, 5, 6\)"):
+    with pytest.raises(OutputError, match=r"shape \(4, 5, 5\), but those of anna\.nii\.gz \(4, 5, 6\)"):
         write_labels(str(tmp_path / "out.nii.gz"), random_labels(FRAMES, 4, 5, 5), attributes)

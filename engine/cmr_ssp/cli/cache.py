@@ -1,4 +1,4 @@
-"""``cmr-ssp cache``: see which slice banks are kept, and remove them."""
+"""``cmr-ssp cache``: list and remove cached slice banks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def list_banks(*, terminal: Shown) -> None:
-    """List the slice banks that are kept: size, last use, and whether a process has them open."""
+    """List the cached slice banks: size, last use, and whether a process has them open."""
     from cmr_ssp.cache import cache_limit_bytes
     from cmr_ssp.samples.bank.room import gib, stored_banks
     from cmr_ssp.samples.bank.store import default_bank_folder
@@ -27,7 +27,7 @@ def list_banks(*, terminal: Shown) -> None:
 
 
 def clear(*, terminal: Shown) -> None:
-    """Remove all slice banks but those that a process has open; they are built again when needed."""
+    """Remove all slice banks except those that a process has open; they are rebuilt when needed."""
     from cmr_ssp.samples.bank.room import clear_banks, gib
     from cmr_ssp.samples.bank.store import default_bank_folder
 

@@ -1,4 +1,4 @@
-"""``cmr-ssp cohort``: look at a folder of subjects, and split it."""
+"""``cmr-ssp cohort``: check a folder of subjects, and split it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def check(
     headers_only: Annotated[bool, Parameter(negative=(), help="Do not read any pixels.")] = False,
     terminal: Shown,
 ) -> None:
-    """List subjects, labelled phases, vendors and everything that is wrong.
+    """List subjects, labelled phases, vendors and all problems.
 
-    Ends with code 0 only where the cohort is usable as it is.
+    The exit code is 0 only if the cohort is usable as it is.
     """
     from cmr_ssp.files import check_pixels, open_cohort
 
@@ -38,7 +38,7 @@ def check(
     terminal.show(f"{cohort.layout}: {len(cohort.subjects)} subjects, {n_labelled} of them labelled")
     problems = list(cohort.problems)
     if not headers_only:
-        with terminal.console.status("reading every image and label ..."):
+        with terminal.console.status("reading all images and labels ..."):
             problems += check_pixels(cohort)
     for problem in problems:
         terminal.problem(problem)
@@ -59,25 +59,28 @@ def split(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"], help="YAML file to write.")],
     test: Annotated[
-        float, Parameter(help="Share of the labelled subjects to lock away.", validator=_SHARE)
+        float, Parameter(help="Fraction of the labelled subjects to hold out for testing.", validator=_SHARE)
     ] = 0.25,
     validation: Annotated[
-        float, Parameter(help="Share that chooses the best checkpoint.", validator=_SHARE)
+        float,
+        Parameter(help="Fraction of the labelled subjects to choose the best checkpoint.", validator=_SHARE),
     ] = 0.0,
-    seed: Annotated[int, Parameter(help="Of the draw.")] = 0,
+    seed: Annotated[int, Parameter(help="Random seed of the draw.")] = 0,
     published: Annotated[
         bool,
-        Parameter(negative=(), help="The paper's 296, 74 and 140 subjects, from M&Ms' and M&Ms-2's tables."),
+        Parameter(
+            negative=(), help="The paper's 296, 74 and 140 subjects, from the tables of M&Ms and M&Ms-2."
+        ),
     ] = False,
     authors_yaml: Annotated[
-        Path | None, Parameter(help="Take the roles from a split file of the paper's authors.")
+        Path | None, Parameter(help="Read the roles from a split file of the paper's authors.")
     ] = None,
     for_authors: Annotated[
-        bool, Parameter(negative=(), help="Write the file in the form of the paper's authors.")
+        bool, Parameter(negative=(), help="Write the file in the format of the paper's authors.")
     ] = False,
     terminal: Shown,
 ) -> None:
-    """Draw training, validation and test subjects, stratified by diagnostic group or else vendor."""
+    """Draw training, validation and test subjects, stratified by diagnostic group or else by vendor."""
     from cmr_ssp.files import open_cohort
     from cmr_ssp.subjects import Role
     from cmr_ssp.subjects.published_split import write_authors_split
@@ -85,8 +88,8 @@ def split(
     from cmr_ssp.subjects.split_file import write_split
 
     if published and authors_yaml:
-        what = "both say who gets which role"
-        raise CohortError.of("--published and --authors-yaml", what, "Give one of them.")
+        what = "both define the roles"
+        raise CohortError.of("--published and --authors-yaml", what, "Use only one of them.")
     require_replaceable(output, '"test":' if for_authors else "seed:")
     if published or authors_yaml:
         drawn = _known(folder, authors_yaml, terminal)
@@ -99,7 +102,7 @@ def split(
 
 
 def _known(folder: Path, authors_yaml: Path | None, terminal: Terminal) -> Split:
-    """Return the roles that the authors gave, and say whom the folder lacks."""
+    """Return the split of the authors; print how many of its subjects are missing in the folder."""
     from cmr_ssp.files import open_cohort
     from cmr_ssp.files.layouts.published import published_split_of
     from cmr_ssp.subjects.published_split import read_authors_split
@@ -118,7 +121,7 @@ def _row(subject: Subject) -> tuple[str, ...]:
 
 
 def _described(subject: Subject) -> dict[str, Any]:
-    """Describe a subject for programs; the frame is null where only its pixels tell it."""
+    """Describe a subject for the JSON output; the frame is null if only the pixels define it."""
     return {
         "id": subject.id,
         "frames": len(subject.frames),

@@ -1,4 +1,4 @@
-"""``cmr-ssp convert``: the short-axis cine of a DICOM exam as one NIfTI file."""
+"""``cmr-ssp convert``: convert the short-axis cine of a DICOM exam to NIfTI."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from cmr_ssp.files.dicom import DicomSeries
 
-_WHERE = "the exam"  # its path may name the person
+_WHERE = "the exam"  # its path may identify the person
 
 
 def convert(
@@ -23,22 +23,22 @@ def convert(
     *,
     output: Annotated[Path, Parameter(name=["--output", "-o"], help="The .nii.gz file to write.")],
     series: Annotated[
-        int | None, Parameter(help="Which of the listed series, where several may be it.")
+        int | None, Parameter(help="Number of the listed series to convert, if several may be the cine.")
     ] = None,
     unequal_frames: Annotated[
-        Literal["refuse", "resample"], Parameter(help="Where slices have different numbers of frames.")
+        Literal["refuse", "resample"], Parameter(help="If slices have different numbers of frames.")
     ] = "refuse",
     repeated: Annotated[
-        Literal["last", "first"], Parameter(help="Which counts of slices acquired again.")
+        Literal["last", "first"], Parameter(help="Which acquisition of a repeated slice to use.")
     ] = "last",
     missing_slice: Annotated[
-        Literal["refuse", "skip", "interpolate"], Parameter(help="Where a slice is missing or rotated.")
+        Literal["refuse", "skip", "interpolate"], Parameter(help="If a slice is missing or rotated.")
     ] = "refuse",
     terminal: Shown,
 ) -> None:
-    """Turn the short-axis cine of a DICOM exam into a 4D NIfTI file without the person's name.
+    """Convert the short-axis cine of a DICOM exam to a 4D NIfTI file without personal data.
 
-    The cine is found by orientation and position. Everything that was found is listed first.
+    The cine is found by orientation and position. All series are listed first.
     """
     from cmr_ssp.files.cine_writing import write_cine
     from cmr_ssp.files.dicom import SortOptions, list_dicom, open_dicom
@@ -58,7 +58,7 @@ def convert(
 
 
 def _shown(series: tuple[DicomSeries, ...], asked: int | None) -> int:
-    """Return the index of the series that is opened, or of the one that comes nearest to it."""
+    """Return the index of the requested series, or else of the first that can be opened."""
     if asked is not None and 1 <= asked <= len(series):
         return asked - 1
     return next((index for index, each in enumerate(series) if each.reason is None), 0)

@@ -1,4 +1,4 @@
-"""``cmr-ssp demo``: the whole way on a phantom cohort, in a few minutes."""
+"""``cmr-ssp demo``: the complete workflow on a phantom cohort, in a few minutes."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _WINDOW = "napari_cmr_ssp"
 def demo(
     *,
     headless: Annotated[bool, Parameter(negative=(), help="Do not open a window at the end.")] = False,
-    out: Annotated[Path, Parameter(help="Folder for everything it makes.")] = Path("demo"),
+    out: Annotated[Path, Parameter(help="Output folder.")] = Path("demo"),
     terminal: Shown,
 ) -> None:
     """Pretrain, fine-tune on two labelled subjects, and compare with training from scratch.
 
-    All on synthetic hearts. Writes the cohort, the runs, scores.csv and overlays.png, and opens napari on the
-    result where there is a display.
+    Uses synthetic hearts. Writes the cohort, the runs, scores.csv and overlays.png, and opens the result in
+    napari if there is a display.
     """
     demo_folder.clear(out)
     try:
         results = _make(out, terminal)
-    finally:  # also of a demo that was stopped or failed: the next one finds its list
+    finally:  # also after a stop or failure, so that the next demo can remove the files
         if out.is_dir():
-            demo_folder.record(out)
+            demo_folder.write_list(out)
     terminal.show(_table(results))
     terminal.give(written=out, dice=_mean_dice(results))
     terminal.note(f"cohort, runs, scores.csv and overlays.png -> {out}")
@@ -60,7 +60,7 @@ def demo(
 
 
 def _make(out: Path, terminal: Terminal) -> Results:
-    """Write the cohort, train, and write what came of it."""
+    """Write the cohort, train, and write scores and overlays."""
     from cmr_ssp.evaluation import SCORE_COLUMNS
     from cmr_ssp.files import open_cohort
     from cmr_ssp.phantoms import write_phantom_cohort
@@ -78,9 +78,9 @@ def _make(out: Path, terminal: Terminal) -> Results:
 
 
 def _open_window(out: Path, terminal: Terminal) -> None:
-    """Open napari on the result, as a process of its own: the engine knows no window."""
+    """Open the result in napari, in a separate process, since the engine does not import the plugin."""
     if importlib.util.find_spec(_WINDOW) is None or not _has_display():
-        terminal.note("(no display, so no window; --headless says the same)")
+        terminal.note("no display: the napari window was skipped, as with --headless")
         return
     cohort, run = out / "cohort", _run_folder(out, _AFTER_MIM).name
     command = [sys.executable, "-m", _WINDOW, str(cohort.absolute()), str(out.absolute()), run]
@@ -168,7 +168,7 @@ def _mean_dice(results: Results) -> dict[str, dict[str, float | None]]:
 
 
 def _draw(cohort: Cohort, results: Results, out: Path) -> None:
-    """Draw a middle slice at ED and ES of a few test subjects: reference beside each method."""
+    """Draw a middle slice at ED and ES of a few test subjects: the reference beside each method."""
     from cmr_ssp.cli.overlays import Panel, save_overlays
     from cmr_ssp.files import open_cine, open_stack, read_segmentation, resolve_subject
 

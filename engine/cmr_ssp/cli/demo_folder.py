@@ -1,4 +1,4 @@
-"""The folder of a demo: the next demo removes what an earlier one made there, and nothing else."""
+"""The output folder of the demo; a new demo removes the files of an earlier one and nothing else."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from pathlib import Path
 from cmr_ssp.made_folder import MadeFolder
 
 PARTS = ("cohort", "banks", "runs", "scores.csv", "overlays.png")
-"""All that a demo writes beside its list."""
+"""Everything that a demo writes, except the list of its files."""
 
 _FOLDER = MadeFolder(
-    "demo.txt", "cmr-ssp demo", "demo", "Choose another --out folder, or remove it yourself."
+    "demo.txt", "cmr-ssp demo", "demo", "Choose another --out folder, or remove the files yourself."
 )
 
 
 def clear(folder: Path) -> None:
-    """Remove what an earlier demo made; the folder itself stays.
+    """Remove the files of an earlier demo, but not the folder itself.
 
     Raises
     ------
     OutputError
-        Where something is there that no demo made, or that was changed since: nothing is removed then.
+        If the folder contains other or changed files; nothing is removed then.
     """
     _FOLDER.clear(folder)
 
 
-def record(folder: Path) -> None:
-    """List the files that a demo made; the next one may remove them as long as they stay as they are.
+def write_list(folder: Path) -> None:
+    """Write the list of the demo's files, which the next demo may remove while they are unchanged.
 
     Raises
     ------
     OutputError
-        Where the list cannot be written.
+        If the list cannot be written.
     """
-    _FOLDER.record(folder, [folder / part for part in PARTS])
+    _FOLDER.write_list(folder, [folder / part for part in PARTS])

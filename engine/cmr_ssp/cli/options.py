@@ -1,4 +1,4 @@
-"""Options that several commands share, each described once."""
+"""Command-line options that several commands share."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 Shown = Annotated[Terminal, Parameter(parse=False)]
-"""Where a command prints; no option, but what ``--quiet``, ``--verbose`` and ``--json`` decide."""
+"""Output of a command, as set by ``--quiet``, ``--verbose`` and ``--json``; not an option itself."""
 
-Folder = Annotated[Path, Parameter(help="Folder of subjects; its layout is recognised.")]
-RunFolder = Annotated[Path, Parameter(name="--run", help="New folder that the run is written to.")]
-Preset = Annotated[str | None, Parameter(help="Shipped recipe, see `cmr-ssp recipe list`.")]
-RecipeFile = Annotated[Path | None, Parameter(name="--recipe", help="Recipe of your own (YAML).")]
+Folder = Annotated[Path, Parameter(help="Folder of subjects; the layout is detected.")]
+RunFolder = Annotated[Path, Parameter(name="--run", help="New folder for the run.")]
+Preset = Annotated[str | None, Parameter(help="Name of a preset, see `cmr-ssp recipe list`.")]
+RecipeFile = Annotated[Path | None, Parameter(name="--recipe", help="Your own recipe (YAML file).")]
 Settings = Annotated[
     list[str] | None,
     Parameter(
@@ -33,29 +33,32 @@ Settings = Annotated[
 ]
 LabelFolder = Annotated[
     Path | None,
-    Parameter(name="--labels", help="Folder of label versions; the newest stand in for the cohort's labels."),
+    Parameter(name="--labels", help="Folder of label versions; the newest replace the labels of the cohort."),
 ]
 SplitFile = Annotated[
-    Path | None, Parameter(name="--split", help="Roles of the subjects (YAML), see `cmr-ssp cohort split`.")
+    Path | None,
+    Parameter(
+        name="--split", help="Split file (YAML) with the roles of the subjects, see `cmr-ssp cohort split`."
+    ),
 ]
-WeightsSeed = Annotated[int | None, Parameter(help="Of the first weights, where not --seed.")]
+WeightsSeed = Annotated[int | None, Parameter(help="Seed of the initial weights; by default --seed.")]
 OrderSeed = Annotated[
-    int | None, Parameter(help="Of batches, augmentation and hidden patches, where not --seed.")
+    int | None, Parameter(help="Seed of batches, augmentation and hidden patches; by default --seed.")
 ]
-Resume = Annotated[bool, Parameter(negative=(), help="Continue the run from its last checkpoint.")]
+Resume = Annotated[bool, Parameter(negative=(), help="Resume the run from its last checkpoint.")]
 MaxMinutes = Annotated[
     float | None,
     Parameter(
-        help="Fit the number of updates to this time, from the measured speed.", validator=Number(gt=0)
+        help="Choose the number of updates so that training ends within this time.", validator=Number(gt=0)
     ),
 ]
 Device = Annotated[
-    Literal["auto", "cpu", "cuda", "mps"], Parameter(help="Where to compute; auto takes the best there is.")
+    Literal["auto", "cpu", "cuda", "mps"], Parameter(help="Device; auto uses the best one available.")
 ]
 Devices = Annotated[
     int | None,
     Parameter(
-        help="Processes that train together, one a device; torchrun and SLURM tell it themselves.",
+        help="Number of devices to train on, with one process each; torchrun and SLURM set it themselves.",
         validator=Number(gte=1),
     ),
 ]
@@ -63,7 +66,7 @@ Phases = Annotated[str, Parameter(help="Labelled phases to use, separated by com
 
 
 def open_labelled(folder: Path, labels: Path | None, terminal: Terminal) -> Cohort:
-    """List a cohort, with the newest of its label versions, if a folder of them is given; print problems."""
+    """Open a cohort, optionally with the newest label versions of a folder, and print its problems."""
     from cmr_ssp.files import open_cohort, with_label_versions
 
     cohort = open_cohort(folder)
@@ -75,23 +78,23 @@ def open_labelled(folder: Path, labels: Path | None, terminal: Terminal) -> Coho
 
 
 def parse_phases(text: str) -> list[Phase]:
-    """Read ``ED,ES``.
+    """Parse phases such as ``ED,ES``.
 
     Raises
     ------
     LabelError
-        Where a phase is neither ED nor ES.
+        If a phase is neither ED nor ES.
     """
     return list(dict.fromkeys(map(phase_named, text.split(","))))
 
 
 def require_replaceable(path: Path, beginning: str) -> None:
-    """Refuse to write over a file unless an earlier call of the same command made it.
+    """Check that a file is missing, or was written by an earlier call of the same command.
 
     Raises
     ------
     OutputError
-        Where `path` exists and does not begin as what would be written.
+        If `path` exists and does not start with `beginning`.
     """
     try:
         with path.open(encoding="utf-8") as file:
@@ -101,5 +104,5 @@ def require_replaceable(path: Path, beginning: str) -> None:
     except (OSError, UnicodeDecodeError):
         ours = False
     if not ours:
-        what = "it exists and was not written by this command"
+        what = "it exists, but was not written by this command"
         raise OutputError.of(path, what, "Choose another name, or move that file away.")

@@ -1,4 +1,4 @@
-"""Show a job's events as progress bars or lines; Ctrl-C asks the job to stop and keep."""
+"""Show the events of a job as progress bars or lines; Ctrl-C stops the job and keeps its state."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ _LINE_EVERY_S = 10.0
 
 
 class Meter(Protocol):
-    """Shows how far several kinds of work are."""
+    """Protocol for displays of the progress of several tasks."""
 
     def advance(self, what: str, done: int, total: int, note: str) -> None:
-        """Show that `done` of `total` are done, and a note."""
+        """Show that `done` of `total` items are finished, with a note."""
 
     def restart(self) -> None:
-        """Begin anew, for another job."""
+        """Start again for another job."""
 
     def shown(self) -> AbstractContextManager[object]:
-        """Return the context in which it is visible."""
+        """Return the context manager during which it is visible."""
 
 
 class Bars:
-    """A moving bar for each kind of work, on a terminal."""
+    """Progress bars on a terminal, one per task."""
 
     def __init__(self, console: Console) -> None:
         columns = (
@@ -61,29 +61,29 @@ class Bars:
         self._bars: dict[str, TaskID] = {}
 
     def advance(self, what: str, done: int, total: int, note: str) -> None:
-        """Move a bar, a new one where there is none of this name."""
+        """Update the bar of a task; create it if needed."""
         if what not in self._bars:
             self._bars[what] = self._progress.add_task(what, total=total, note="")
         self._progress.update(self._bars[what], completed=done, total=total, note=note)
 
     def restart(self) -> None:
-        """Leave the bars where they are; the next job draws its own."""
+        """Keep the finished bars; the next job gets new ones."""
         self._bars.clear()
 
     def shown(self) -> AbstractContextManager[object]:
-        """Return the context in which the bars move."""
+        """Return the context manager that updates the bars."""
         return self._progress
 
 
 class Lines:
-    """A line at the beginning, at the end and every few seconds between, for pipes and log files."""
+    """Progress as lines of text at the start, at the end and every few seconds, for pipes and log files."""
 
     def __init__(self, terminal: Terminal, every_s: float = _LINE_EVERY_S) -> None:
         self._terminal, self._every_s = terminal, every_s
         self._printed_s: dict[str, float] = {}
 
     def advance(self, what: str, done: int, total: int, note: str) -> None:
-        """Print how far the work is, unless it was printed a moment ago."""
+        """Print the progress, unless it was printed recently."""
         now = time.monotonic()
         if done < total and now - self._printed_s.get(what, -self._every_s) < self._every_s:
             return
@@ -91,21 +91,21 @@ class Lines:
         self._terminal.note(f"{what} {done}/{total}" + (f", {note}" if note else ""))
 
     def restart(self) -> None:
-        """Print the next line of every kind of work at once."""
+        """Print the next line of every task immediately."""
         self._printed_s.clear()
 
     def shown(self) -> AbstractContextManager[object]:
-        """Return a context that does nothing."""
+        """Return a context manager that does nothing."""
         return nullcontext()
 
 
 class ProgressReport:
-    """Receives events and prints them.
+    """Event handler that prints the events of a job.
 
     Parameters
     ----------
     terminal : Terminal
-        Where to.
+        Output.
     """
 
     def __init__(self, terminal: Terminal) -> None:
@@ -115,7 +115,7 @@ class ProgressReport:
         self._trains = False
 
     def restart(self) -> None:
-        """Begin anew, for another job."""
+        """Start again for another job."""
         self.meter.restart()
 
     def __call__(self, event: Event) -> None:
@@ -154,7 +154,7 @@ def _started(event: RunStarted) -> str:
 
 @contextmanager
 def reporting(terminal: Terminal) -> Iterator[tuple[ProgressReport, Cancel]]:
-    """Yield a listener and a cancel that the first Ctrl-C requests; the second interrupts at once."""
+    """Yield an event handler and a `Cancel`; the first Ctrl-C requests a stop, the second interrupts."""
     cancel, report = Cancel(), ProgressReport(terminal)
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -163,7 +163,7 @@ def reporting(terminal: Terminal) -> Iterator[tuple[ProgressReport, Cancel]]:
         terminal.note("stopping after this step ...")
         signal.signal(signal.SIGINT, before)
 
-    # A terminal's Ctrl-C reaches all processes of a team; the first one tells the others when to stop.
+    # Ctrl-C reaches all processes of a group; rank 0 tells the others when to stop.
     before = signal.signal(signal.SIGINT, stop if process_number() == 0 else signal.SIG_IGN)
     try:
         with report.meter.shown():
@@ -173,6 +173,6 @@ def reporting(terminal: Terminal) -> Iterator[tuple[ProgressReport, Cancel]]:
 
 
 def exit_if_stopped(outcome: Outcome) -> None:
-    """End with the code of an interrupted command, so that a script does not go on without the result."""
+    """Exit with the code of an interrupted command if the job was stopped, so that scripts stop as well."""
     if outcome is Outcome.STOPPED and process_number() == 0:
         sys.exit(INTERRUPTED)

@@ -1,4 +1,4 @@
-"""Standard streams as they may be: closed, full, broken off, of another encoding; and Ctrl-C."""
+"""Handling of standard streams that are closed, full, broken or not UTF-8, and of Ctrl-C."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, by convention 128 and the number of the signal."""
+"""Exit code after Ctrl-C: by convention 128 plus the signal number."""
 
-_BROKEN_OFF = 141  # likewise, of a pipe that nobody reads any more
+_BROKEN_OFF = 141  # likewise for a closed pipe
 
 
 @contextmanager
 def ending_well() -> Iterator[None]:
-    """Print whatever the encoding; end with a message where standard output can take no more."""
+    """Print in any encoding; exit with a message if standard output cannot be written."""
     _open_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -42,10 +42,10 @@ def ending_well() -> Iterator[None]:
 
 @contextmanager
 def noticing_interrupts() -> Iterator[Callable[[], bool]]:
-    """Yield what tells whether Ctrl-C was pressed.
+    """Yield a function that returns whether Ctrl-C was pressed.
 
-    Libraries that are interrupted while they are imported make other errors of it: torch goes on without
-    numpy, which then cannot be loaded a second time.
+    Libraries that are interrupted during import raise other errors: torch continues without NumPy, which then
+    cannot be imported again.
     """
     pressed = False
 
@@ -62,9 +62,9 @@ def noticing_interrupts() -> Iterator[Callable[[], bool]]:
 
 
 def _open_closed() -> None:
-    """Give a process that was started with closed streams some that hold nothing."""
+    """Replace closed standard streams by the null device."""
     if sys.stdin is None:
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - as long as the process
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115 - open until the process ends
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stderr is None:
@@ -72,11 +72,11 @@ def _open_closed() -> None:
 
 
 def _is_of_stdout(error: OSError) -> bool:
-    """Tell whether writing to a stream failed; files that we name raise errors that carry their name."""
+    """Return whether an error comes from a standard stream; errors of other files have a file name."""
     return error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO, errno.EBADF)
 
 
 def _discard_output() -> None:
-    """Send what is still to be written nowhere, so that Python does not stumble over it at its end."""
+    """Discard buffered output, so that Python does not fail to flush it at exit."""
     with suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""What commands print: for people by default, for programs with ``--json``."""
+"""Output of commands: text by default, JSON with ``--json``."""
 
 from __future__ import annotations
 
@@ -18,20 +18,19 @@ _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 
 
 class Terminal:
-    """Prints notes, results and problems where they belong.
+    """Prints notes, results and problems to standard output or standard error.
 
-    Results and notes go to standard output. With `as_json`, standard output holds one JSON object, which
-    `finish` writes, and everything else goes to standard error. Of several processes that train together, the
-    first one alone prints.
+    Results and notes go to standard output. With `as_json`, standard output receives one JSON object, written
+    by `finish`, and everything else goes to standard error. In distributed training only rank 0 prints.
 
     Parameters
     ----------
     quiet : bool
-        Print results and problems only.
+        Print only results and problems.
     verbose : bool
-        Print details too.
+        Also print details.
     as_json : bool
-        Print results for programs.
+        Print results as JSON.
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False, as_json: bool = False) -> None:
@@ -46,37 +45,37 @@ class Terminal:
 
     @property
     def can_ask(self) -> bool:
-        """Whether somebody can be asked a question."""
+        """Whether the user can be asked a question."""
         return not (self.quiet or self.as_json) and sys.stdin.isatty()
 
     def note(self, text: str) -> None:
-        """Print what goes on; not with ``--quiet``."""
+        """Print a note about progress, unless ``--quiet`` is given."""
         self.console.print(plain(text), soft_wrap=True)
 
     def detail(self, text: str) -> None:
-        """Print what only ``--verbose`` shows."""
+        """Print a detail if ``--verbose`` is given."""
         if self.verbose:
             self.note(text)
 
     def show(self, shown: str | RenderableType) -> None:
-        """Print a result for people."""
+        """Print a result as text."""
         text = isinstance(shown, str)
         self._results.print(plain(shown) if isinstance(shown, str) else shown, soft_wrap=text)
 
     def give(self, **data: Any) -> None:
-        """Add to the result for programs: plain JSON types and paths."""
+        """Add plain JSON types and paths to the JSON result."""
         self._data |= data
 
     def problem(self, problem: Problem) -> None:
-        """Print a warning or a fault that was found."""
+        """Print a problem that does not end the command."""
         self._print_problem(self._errors if self.quiet else self.console, problem)
 
     def error(self, problem: Problem) -> None:
-        """Print an error that ends the command, on standard error."""
+        """Print an error that ends the command to standard error."""
         self._print_problem(self._errors, problem)
 
     def finish(self, *, ok: bool) -> None:
-        """Write the JSON object, if one was asked for."""
+        """Write the JSON object if ``--json`` is given."""
         if self.as_json and not self._silent:
             problems = [
                 {"severity": p.severity, "where": p.where, "what": p.what, "remedy": p.remedy}
@@ -92,7 +91,7 @@ class Terminal:
 
 
 def plain(text: str) -> Text:
-    """Return text that is shown as it is: no markup, and no control character reaches the terminal."""
+    """Return text without markup and with control characters escaped."""
     return Text("".join(c if c.isprintable() or c == "\n" else _escaped(c) for c in text))
 
 
@@ -101,7 +100,7 @@ def _escaped(character: str) -> str:
 
 
 def make_table(columns: Sequence[str], rows: Iterable[Sequence[str]], title: str = "") -> Table:
-    """Return a table whose cells are shown as they are."""
+    """Create a table of plain text cells without markup."""
     table = Table(*columns, title=plain(title) if title else None)
     for row in rows:
         table.add_row(*map(plain, row))

@@ -1,4 +1,4 @@
-"""Scores of segmentations; numpy only."""
+"""Scores of segmentations against references; needs NumPy only."""
 
 from cmr_ssp.evaluation.dice import dice
 from cmr_ssp.evaluation.scores import (

@@ -1,4 +1,4 @@
-"""Overlap of two segmentations."""
+"""The Dice coefficient of two segmentations."""
 
 from __future__ import annotations
 
@@ -9,15 +9,19 @@ from cmr_ssp.anatomy import Structure
 
 
 def dice(prediction: NDArray[np.uint8], reference: NDArray[np.uint8], structure: Structure) -> float:
-    """Return the Dice coefficient of one structure over whole volumes.
+    """Compute the Dice coefficient of one structure over whole volumes.
 
     Parameters
     ----------
     prediction, reference : ndarray, same shape
         0 or a `Structure` number.
     structure : Structure
-        Which one. Absent from both counts 1, from one 0; whether the reference was drawn at all is the
-        caller's to know.
+        Structure to compare. The caller must know that it was drawn in the reference.
+
+    Returns
+    -------
+    float
+        0 to 1; 1 if both volumes lack the structure.
     """
     found, drawn = prediction == structure, reference == structure
     total = int(found.sum()) + int(drawn.sum())

@@ -1,4 +1,4 @@
-"""Score tables: one row a subject, phase and structure."""
+"""Score tables with one row per subject, phase and structure."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from cmr_ssp.subjects import Segmentation
 _FIRST_COLUMNS = ["subject", "phase", "structure", "dice", "role"]
 SPACING_COLUMNS = ["spacing_slice_mm", "spacing_row_mm", "spacing_column_mm"]
 SCORES_BEGIN = ",".join(_FIRST_COLUMNS)
-"""How every table of scores begins, of earlier versions too."""
+"""First characters of every table of scores, including those of earlier versions."""
 SCORE_COLUMNS = (*_FIRST_COLUMNS, *SPACING_COLUMNS, "cine", "run", "checkpoint")
 DIGEST_DIGITS = 16
-"""Of the digests that stand in tables, in hexadecimal."""
+"""Length of the digests in tables, in hexadecimal digits."""
 _UNDRAWN = "n/a"
 
 
 class SubjectRole(StrEnum):
-    """What the scored run knew of a subject; only TEST enters a reported mean.
+    """How the scored run used a subject; reported means include only TEST.
 
-    EDIT_AGREEMENT is a score against labels that descend from the run itself: it says how much was edited.
+    EDIT_AGREEMENT marks a score against labels that were corrected from the run's own prediction: it measures
+    how much was edited.
     """
 
     TRAINED_ON = "trained on"
@@ -43,16 +44,16 @@ class SubjectRole(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What was scored on what, so that tables of several runs and cohorts can be joined.
+    """Identifiers of the scored cine, run and checkpoint, by which tables can be joined.
 
     Attributes
     ----------
     spacing_mm : tuple of float or None
-        Distance between slices, rows and columns of the grid that was scored in.
+        Distance between slices, rows and columns of the grid on which the score was computed.
     cine : str
         First digits of the SHA-256 of the cine's pixels.
     run, checkpoint : str
-        `cmr_ssp.runs.run_id`, and the first digits of the SHA-256 of the checkpoint that segmented.
+        First digits of `cmr_ssp.runs.run_id` and of the SHA-256 of the checkpoint.
     """
 
     spacing_mm: tuple[float, float, float] | None = None
@@ -64,7 +65,7 @@ class Scored:
     def of(
         cls, spacing_mm: tuple[float, float, float], cine: str = "", run: str = "", checkpoint: str = ""
     ) -> Scored:
-        """Return what the tables hold of these: the first digits."""
+        """Shorten full digests and round the spacing as in tables."""
         slices, rows, columns = (float(f"{spacing:.6g}") for spacing in spacing_mm)
         digests = (digest[:DIGEST_DIGITS] for digest in (cine, run, checkpoint))
         return cls((slices, rows, columns), *digests)
@@ -75,7 +76,7 @@ NOTHING_KNOWN = Scored()
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The Dice of one structure at one phase of one subject; None where nobody drew the structure."""
+    """Dice of one structure at one phase of one subject; None if the reference lacks the structure."""
 
     subject: str
     phase: Phase
@@ -112,7 +113,7 @@ def mean_dice(
     structures: Collection[Structure] = tuple(Structure),
     phases: Collection[Phase] = tuple(Phase),
 ) -> float | None:
-    """Return the mean over all volumes and structures that have a reference, None without any."""
+    """Average the Dice over all scores that have a reference; None if there are none."""
     values = [
         score.dice
         for score in scores
@@ -122,7 +123,7 @@ def mean_dice(
 
 
 def scores_csv(scores: Iterable[Score]) -> str:
-    """Return the table as CSV; ``n/a`` where the reference lacks the structure."""
+    """Format scores as CSV; ``n/a`` if the reference does not label the structure."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(SCORE_COLUMNS)
@@ -135,34 +136,34 @@ def scores_csv(scores: Iterable[Score]) -> str:
 
 
 def spacing_cells(spacing_mm: tuple[float, float, float] | None) -> list[str]:
-    """Return a spacing as the cells of three columns, empty where it is not known."""
+    """Format a spacing as three cells, empty if it is unknown."""
     return ["", "", ""] if spacing_mm is None else [f"{spacing:.6g}" for spacing in spacing_mm]
 
 
 def read_scores(path: Path) -> tuple[Score, ...]:
-    """Read a table that `scores_csv` made; each Dice has its four decimals, each spacing six digits.
+    """Read a table written by `scores_csv`; Dice has four decimals and spacing six digits.
 
-    Tables of earlier versions end with the role.
+    Tables of earlier versions, whose last column is the role, are read as well.
 
     Raises
     ------
     ScoreError
-        Where the file is missing, or a row of it is no score.
+        If the file is missing or a row is invalid.
     """
     remedy = "Move the file away and score the run again."
     try:
         with path.open(newline="", encoding="utf-8") as file:
             header, *rows = csv.reader(file, strict=True)
     except (OSError, ValueError, csv.Error) as error:
-        raise ScoreError.of(path, f"is no readable table of scores ({error})", remedy) from None
+        raise ScoreError.of(path, f"cannot be read as a table of scores ({error})", remedy) from None
     if header not in ([*SCORE_COLUMNS], _FIRST_COLUMNS):
-        raise ScoreError.of(path, "is no table of scores", remedy)
+        raise ScoreError.of(path, "is not a table of scores", remedy)
     try:
         if {len(row) for row in rows} - {len(header)}:
-            raise ValueError("it has not the columns of the header")
+            raise ValueError("the number of cells differs from the header")
         return tuple(_score(*row) for row in rows)
     except (KeyError, TypeError, ValueError) as error:
-        raise ScoreError.of(path, f"holds a row that is no score ({error})", remedy) from None
+        raise ScoreError.of(path, f"contains an invalid row ({error})", remedy) from None
 
 
 def _score(subject: str, phase: str, structure: str, value: str, role: str, *scored: str) -> Score:

@@ -1,4 +1,4 @@
-"""Results in the formats of other programs, on the grid of the images that they belong to."""
+"""Export results to the formats of other programs, on the grid of their images."""
 
 from cmr_ssp.exports.captures import write_captures
 from cmr_ssp.exports.corrections import Corrections, read_corrections

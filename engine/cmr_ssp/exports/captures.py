@@ -1,4 +1,4 @@
-"""Pictures of segmentations over their images: PNG, and DICOM secondary captures without identity."""
+"""Pictures of segmentations over their images, as PNG or as anonymous DICOM secondary captures."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PERCENTILES = (1, 99.5)
 def overlay(
     image: NDArray[np.float32], labels: NDArray[np.uint8] | None, limits: tuple[float, float] | None = None
 ) -> NDArray[np.uint8]:
-    """Return an image in grey with structures laid over it, shape (..., row, column, 3).
+    """Blend the colours of structures over a grey image; return RGB, shape (..., row, column, 3).
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def overlay(
     labels : ndarray of uint8, same shape, or None
         0 or a `Structure` number.
     limits : tuple of float, optional
-        What is black and what is white; else percentiles of the image.
+        Values shown as black and white; by default percentiles of the image.
     """
     low, high = limits or np.percentile(image, _PERCENTILES)
     grey = np.clip((image - low) / max(high - low, 1e-6), 0, 1) * 255
@@ -56,28 +56,28 @@ def write_captures(
     dicom: bool = False,
     replace: bool = False,
 ) -> list[Path]:
-    """Write one picture a slice and frame, and on request each as a DICOM secondary capture too.
+    """Write one picture per slice and frame, optionally also as a DICOM secondary capture.
 
-    The DICOM files name no patient and belong to a new study: nothing leads from them to the source.
+    The DICOM files name no patient and belong to a new study, without any link to the source.
 
     Parameters
     ----------
     folder, name : Path, str
-        Files are called ``<name>_<frame07_ES>_slice03``, slices counted from 0, base first where known.
+        Files are named ``<name>_<frame07_ES>_slice03``; slices are counted from 0, base first if known.
     labels, stack, moments, replace
         As for `cmr_ssp.exports.write_phases`.
     dicom : bool
-        Write DICOM files too; needs highdicom.
+        Also write DICOM files; needs highdicom.
 
     Returns
     -------
     list of Path
-        The files.
+        Written files.
 
     Raises
     ------
     OutputError
-        Before anything is written, where a frame is missing, a file is in the way or highdicom is absent.
+        If a frame is missing, a file is in the way, or highdicom is not installed; nothing is written then.
     """
     highdicom = load_highdicom(name) if dicom else None
     kinds = (".png", ".dcm") if dicom else (".png",)
@@ -108,7 +108,7 @@ def _write_picture(path: Path, picture: NDArray[np.uint8]) -> None:
 
 
 class _Series:
-    """Secondary captures of one series of a study of nobody."""
+    """Secondary captures of one series in a new, anonymous study."""
 
     def __init__(self, highdicom: Any, grid: Grid) -> None:
         self._highdicom = highdicom
@@ -119,7 +119,7 @@ class _Series:
         self._number = 0
 
     def capture(self, picture: NDArray[np.uint8], comment: str) -> Any:
-        """Return the next capture as a data set."""
+        """Create the next secondary capture as a pydicom dataset."""
         self._number += 1
         image = self._highdicom.sc.SCImage(
             pixel_array=picture,
@@ -137,15 +137,15 @@ class _Series:
         )
         image.ManufacturerModelName = MODEL
         image.SoftwareVersions = software_version()
-        image.BodyPartExamined = "HEART"  # without it a laterality is missed
+        image.BodyPartExamined = "HEART"  # otherwise the laterality would be required
         image.BurnedInAnnotation = "NO"
         image.PatientIdentityRemoved = "YES"
-        image.DeidentificationMethod = "made from pixels and labels alone"
+        image.DeidentificationMethod = "created from pixels and labels only"
         image.ImageComments = f"{comment}; research use only"
         return image
 
 
 def _towards(direction: NDArray[np.float64]) -> str:
-    """Return the letter of the patient's side that a direction (LPS) points to most."""
+    """Return the DICOM letter of the side of the patient that a direction (LPS) points to."""
     axis = int(np.abs(direction).argmax())
     return ("RL", "AP", "FH")[axis][int(direction[axis] > 0)]

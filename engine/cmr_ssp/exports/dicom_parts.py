@@ -1,4 +1,4 @@
-"""What the DICOM exports share: highdicom where it is installed, and who made a file."""
+"""Shared by the DICOM exports: the optional package highdicom, manufacturer and version."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ INSTALL = 'pip install "napari-cmr-ssp[dicom-seg]"'
 
 
 def load_highdicom(where: object) -> Any:
-    """Import highdicom, which is optional and takes a second.
+    """Import highdicom, which is optional and takes a second to import.
 
     Raises
     ------
     OutputError
-        Where it is not installed.
+        If it is not installed.
     """
     try:
         import highdicom
@@ -35,5 +35,5 @@ def has_highdicom() -> bool:
 
 
 def software_version() -> str:
-    """Return the version that is written into files."""
+    """Return the software version that is written into files."""
     return __version__

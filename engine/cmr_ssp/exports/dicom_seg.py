@@ -1,9 +1,8 @@
-"""DICOM segmentation objects: one a phase, on the instances of that phase.
+"""DICOM segmentation objects, one per frame, that refer to the source images of that frame.
 
-highdicom makes one for the images of one time point; a whole cine in one object is refused (its issues
-174 and 369). The object refers to its source images and takes patient and study from them: it carries
-identity.
-SNOMED CT as DICOM uses it has no code for the cavities, so that the segments' labels say what is meant.
+highdicom supports one time point per object, not a whole cine (its issues 174 and 369). The object refers to
+its source images and copies patient and study from them, so it contains the patient's identity.
+The SNOMED CT subset of DICOM has no codes for the cavities; the segment labels state what is meant.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ _CODES = {
 
 
 class MadeBy(StrEnum):
-    """Who drew the contours, in DICOM's words."""
+    """Type of algorithm that made the contours, as DICOM defines it."""
 
     AUTOMATIC = "AUTOMATIC"
     SEMIAUTOMATIC = "SEMIAUTOMATIC"
@@ -59,44 +58,44 @@ def write_dicom_seg(
     path : Path
         File to write.
     labels : ndarray of uint8, shape (slice, row, column)
-        0 or a `Structure` number, in the engine's slice order. A structure without a voxel is no segment.
+        0 or a `Structure` number, in the engine's slice order. Structures without voxels get no segment.
     grid : Grid
-        Where the labels lie; slices and pixels are matched to the instances by their positions.
+        Grid of the labels; slices and pixels are matched to the instances by position.
     instances : sequence of pydicom data sets or paths
-        The source images of this frame, one for each slice, in any order.
+        Source images of this frame, one per slice, in any order.
     with_identity : bool
-        Has to be True: patient's name, id, birth date and study are copied from the sources.
+        Must be True to confirm that the patient's name, id, birth date and study are copied.
     made_by : MadeBy
-        Who drew.
+        Type of algorithm.
     description : str
-        Of the content, at most 64 characters.
+        Content description, at most 64 characters.
     replace : bool
-        Write over a file of this name.
+        Overwrite an existing file.
 
     Raises
     ------
     OutputError
-        Where identity is not agreed to, highdicom is missing, nothing is labelled, the file is in the way,
-        or instances and grid do not agree.
+        If `with_identity` is not True, highdicom is not installed, nothing is labelled, the file exists, or
+        instances and grid do not match.
     """
     highdicom = _allowed(path, instances, with_identity=with_identity, replace=replace)
     if not labels.any():
-        raise OutputError.of(path, "nothing is labelled in this frame", "Choose a frame that is.")
+        raise OutputError.of(path, "nothing is labelled in this frame", "Choose a labelled frame.")
     sources, planes = _matched(path, labels, grid, read_instances(instances))
     try:
         made = _segmentation(highdicom, sources, planes, made_by, description)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        what = f"its source images do not make a segmentation ({error})"
-        raise OutputError.of(path, what, "Give the original DICOM files of one study.") from error
+        what = f"its source images cannot be used for a segmentation ({error})"
+        raise OutputError.of(path, what, "Use the original DICOM files of one study.") from error
     with replacing(path) as temporary:
         made.save_as(temporary)
 
 
 def _allowed(path: Path, instances: Sequence[Any], *, with_identity: bool, replace: bool) -> Any:
-    """Return highdicom once a file that names the patient may be written here."""
+    """Check that the file may be written, and import highdicom."""
     if with_identity is not True:
-        what = "a DICOM segmentation carries the patient's name, id and birth date from its source images"
-        raise OutputError.of(path, what, "Agree to it (--with-identity), or export another format.")
+        what = "a DICOM segmentation contains the patient's name, id and birth date from its source images"
+        raise OutputError.of(path, what, "Confirm this with --with-identity, or export another format.")
     highdicom = load_highdicom(path)
     check_targets([path], [i for i in instances if isinstance(i, Path)], replace=replace)
     return highdicom
@@ -105,11 +104,11 @@ def _allowed(path: Path, instances: Sequence[Any], *, with_identity: bool, repla
 def _segmentation(
     highdicom: Any, sources: Sequence[Any], planes: NDArray[np.uint8], made_by: MadeBy, description: str
 ) -> Any:
-    """Return the object; `planes` are the labels on the pixels of each source, shape (slice, row, column)."""
+    """Create the object; `planes` are the labels on the pixels of each source, shape (slice, row, column)."""
     present = [structure for structure in Structure if (planes == structure).any()]
     segments = [_segment(highdicom, n, structure, made_by) for n, structure in enumerate(present, start=1)]
     with warnings.catch_warnings():
-        # names of one component are what anonymisers write, and not ours to change
+        # anonymisers write names with a single component
         warnings.simplefilter("ignore", UserWarning)
         return highdicom.seg.Segmentation(
             **_sources(highdicom, [_readable(source) for source in sources]),
@@ -130,15 +129,17 @@ def _segmentation(
 
 
 def _sources(highdicom: Any, instances: Sequence[Any]) -> dict[str, Any]:
-    """Return the arguments that say where the frames come from and lie.
+    """Return the arguments of highdicom that define sources and positions of the frames.
 
-    highdicom takes one series as source and place; where each slice is a series of its own, or orientations
-    differ in their last digits, the places are given and the other images are sources besides.
+    highdicom derives positions from sources of a single series. If each slice is a separate series, or
+    orientations differ in their last digits, positions are passed explicitly, with further source images.
     """
     first = instances[0]
     references = {str(i.get("FrameOfReferenceUID")) for i in instances}
     if len(references) > 1:
-        raise ValueError(f"they lie in {len(references)} frames of reference, as some anonymisers leave them")
+        raise ValueError(
+            f"they have {len(references)} different frames of reference, perhaps after anonymisation"
+        )
     alike = [i for i in instances if _series(i) == _series(first)]
     if len(alike) == len(instances):
         return {"source_images": instances}
@@ -167,7 +168,7 @@ def _series(instance: Any) -> tuple[Any, ...]:
 
 
 def _readable(instance: Any) -> Any:
-    """Return an instance without dates that are none, which anonymisers leave (``00000000``)."""
+    """Return an instance without invalid dates such as ``00000000``, which anonymisers write."""
     from pydicom.valuerep import DA, TM
 
     wrong = []
@@ -186,15 +187,15 @@ def _readable(instance: Any) -> Any:
 def _matched(
     path: Path, labels: NDArray[np.uint8], grid: Grid, instances: Sequence[Any]
 ) -> tuple[list[Any], NDArray[np.uint8]]:
-    """Sort instances by their slice of the grid; return them with the labels on their own pixels."""
+    """Sort instances by slice; return them with the labels resampled to their pixels."""
     found = [instance_pixels(instance, grid) for instance in instances]
     slices = [place.slice for place in found if place is not None]
     if len(slices) < len(found) or sorted(slices) != list(range(grid.shape[0])):
         what = (
-            f"of {len(found)} source images {len(slices)} lie on the grid of the labels, on "
+            f"{len(slices)} of {len(found)} source images match the grid of the labels, on "
             f"{len(set(slices))} of its {grid.shape[0]} slices"
         )
-        raise OutputError.of(path, what, "Give the DICOM images that the cine was made of, one a slice.")
+        raise OutputError.of(path, what, "Use the DICOM images from which the cine was made, one per slice.")
     placed = [place for place in found if place is not None]
     order = np.argsort(slices)
     voxels = labels[::-1] if grid.slices_reversed else labels

@@ -1,4 +1,4 @@
-"""The DICOM images that a cine was made of, found again by where they lie in the patient."""
+"""Find the DICOM images from which a cine was made, by their position in the patient."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from cmr_ssp.files.formats.nrrd import RAS_TO_LPS
 from cmr_ssp.subjects import Grid
 
 _OFF_GRID = 0.1
-"""Of a voxel; NIfTI headers have single precision."""
+"""Tolerance in voxels; NIfTI headers have single precision."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InstancePixels:
-    """Where the pixels of an instance lie on a grid.
+    """Position of the pixels of an instance on a grid.
 
     Attributes
     ----------
     slice : int
-        In the slice order of the grid's file.
+        Slice index, in the order of the file of the grid.
     rows, columns : ndarray of int, shape (row, column) of the instance
-        Indices into that slice: instances may be mirrored or turned against it.
+        Indices into that slice; instances may be mirrored or rotated relative to it.
     """
 
     slice: int
@@ -38,12 +38,12 @@ class InstancePixels:
 
 
 def read_instances(instances: Sequence[Any]) -> list[Any]:
-    """Read what is given as paths, without pixels.
+    """Read instances given as paths, without pixels; pass others through.
 
     Raises
     ------
     ImageError
-        Where a file is no DICOM image.
+        If a file is not a DICOM image.
     """
     return [_read(instance) if isinstance(instance, Path) else instance for instance in instances]
 
@@ -55,11 +55,11 @@ def _read(path: Path) -> Any:
     try:
         return pydicom.dcmread(path, stop_before_pixels=True)
     except (OSError, EOFError, ValueError, InvalidDicomError) as error:
-        raise ImageError.of(path, f"it cannot be read as DICOM ({error})", "Give DICOM images.") from error
+        raise ImageError.of(path, f"it cannot be read as DICOM ({error})", "Use DICOM images.") from error
 
 
 def instance_pixels(instance: Any, grid: Grid) -> InstancePixels | None:
-    """Place the pixels of a single-frame image on a grid; None where they do not fall on its voxels."""
+    """Find the pixels of a single-frame image on a grid; return None if they do not match its voxels."""
     try:
         position = np.array(instance.ImagePositionPatient, float)
         along = np.array(instance.ImageOrientationPatient, float).reshape(2, 3)
@@ -91,39 +91,45 @@ def phase_instances(folder: Path, grid: Grid, frame: int) -> list[Any]:
     Parameters
     ----------
     folder : Path
-        Looked through with the folders below it.
+        Searched recursively.
     grid : Grid
-        Of the cine.
+        Grid of the cine.
     frame : int
-        0-based.
+        Frame, counted from 0.
 
     Returns
     -------
     list of pydicom data sets
-        One a slice, without pixels.
+        One per slice, without pixels.
 
     Raises
     ------
     OutputError
-        Where some slice has no image of that frame, or images of several studies lie on the grid.
+        If a slice has no image of that frame, or images of several studies match the grid.
     """
     slices: dict[int, list[Any]] = defaultdict(list)
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         try:
             instance = _read(path)
         except ImageError:
-            continue  # such folders hold other files too
+            continue  # other files in the folder
         place = instance_pixels(instance, grid)
         if place is not None:
             slices[place.slice].append(instance)
     counts = {len(found) for found in slices.values()}
     if len(slices) < grid.shape[0] or len(counts) > 1 or frame >= min(counts):
         listed = ", ".join(f"{k}: {len(slices.get(k, ()))}" for k in range(grid.shape[0]))
-        what = f"it does not hold frame {frame} of every slice of the cine (images by slice: {listed})"
-        raise OutputError.of(folder, what, "Name the folder of the DICOM images that the cine was made of.")
+        what = f"it does not contain frame {frame} of every slice of the cine (images by slice: {listed})"
+        raise OutputError.of(
+            folder, what, "Choose the folder of the DICOM images from which the cine was made."
+        )
     chosen = [sorted(slices[k], key=_moment)[frame] for k in sorted(slices)]
     if len({str(instance.get("StudyInstanceUID")) for instance in chosen}) > 1:
-        raise OutputError.of(folder, "it holds several studies of this cine", "Name the folder of one study.")
+        raise OutputError.of(
+            folder,
+            "it contains several studies with the geometry of this cine",
+            "Choose the folder of one study.",
+        )
     return chosen
 
 

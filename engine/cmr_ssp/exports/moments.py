@@ -1,4 +1,4 @@
-"""Which frames of a cine are taken away, and where to: checked before the first file is written."""
+"""The frames of a cine to export, and their files, checked before anything is written."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from cmr_ssp.subjects import CineStack
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A 0-based frame of a cine, and the phase that it is, where that is known."""
+    """A frame of a cine, counted from 0, and its phase if known."""
 
     frame: int
     phase: Phase | None = None
 
     @property
     def name(self) -> str:
-        """What stands in the names of its files: ``frame07`` or ``frame07_ES``."""
+        """Part of the file names: ``frame07`` or ``frame07_ES``."""
         return f"frame{self.frame:02d}" + (f"_{self.phase}" if self.phase else "")
 
 
@@ -69,11 +69,11 @@ def find_moments(
 
 
 def check_moments(where: object, moments: Sequence[Moment], stack: CineStack) -> None:
-    """Refuse frames that the cine does not have."""
+    """Check that the cine has the requested frames."""
     lost = [moment.frame for moment in moments if not 0 <= moment.frame < stack.n_frames]
     if not moments or lost:
-        what = f"it has no frame {', '.join(map(str, lost))}" if lost else "no frame was asked for"
-        raise OutputError.of(where, what, f"Ask for frames from 0 to {stack.n_frames - 1}.")
+        what = f"it has no frame {', '.join(map(str, lost))}" if lost else "no frame was requested"
+        raise OutputError.of(where, what, f"Choose frames from 0 to {stack.n_frames - 1}.")
 
 
 def planned(
@@ -85,12 +85,12 @@ def planned(
     *,
     replace: bool,
 ) -> list[list[Path]]:
-    """Return the files of each ending, one a moment, once nothing speaks against writing them all.
+    """Return the files to write for each ending, one per moment, after checking all of them.
 
     Raises
     ------
     OutputError
-        Where the cine lacks a frame, or a file is in the way.
+        If the cine does not have a frame, or a file is in the way.
     """
     check_moments(name, moments, stack)
     files = [[folder / f"{name}_{moment.name}{ending}" for moment in moments] for ending in endings]
@@ -99,12 +99,12 @@ def planned(
 
 
 def check_targets(targets: Iterable[Path], sources: Iterable[Path] = (), *, replace: bool = False) -> None:
-    """Refuse, all at once, to write over sources, folders and, unless `replace`, over anything.
+    """Check that files may be written: never over sources and folders, over other files only with `replace`.
 
     Raises
     ------
     OutputError
-        Naming every file that is in the way.
+        If files are in the way; the error names all of them.
     """
     kept = [source for source in sources if source.exists()]
     problems = []
@@ -117,6 +117,6 @@ def check_targets(targets: Iterable[Path], sources: Iterable[Path] = (), *, repl
             problems.append(Problem(str(path), "it is a source file", "Choose another folder."))
         elif not replace:
             what = "it exists already"
-            problems.append(Problem(str(path), what, "Choose another folder, or ask to replace it."))
+            problems.append(Problem(str(path), what, "Choose another folder, or use --replace."))
     if problems:
         raise OutputError(*problems)

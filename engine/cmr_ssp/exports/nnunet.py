@@ -1,7 +1,7 @@
-"""A cohort as nnU-Net's raw data set (version 2): one case a labelled phase.
+"""Export a cohort as raw data set of nnU-Net (version 2), with one case per labelled phase.
 
-The folds of ``splits_final.json`` keep the phases of one subject together; nnU-Net's own random folds
-would train on a subject's ED and validate on its ES. nnU-Net looks for it in its preprocessed folder.
+The folds of ``splits_final.json`` keep the phases of each subject together; the random folds of nnU-Net would
+train on ED and validate on ES of the same subject. nnU-Net reads the file from its preprocessed folder.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _EXPORT = MadeFolder(
     "export.txt",
     "cmr-ssp export-cohort",
     "export",
-    "Choose another folder, number or name, or remove it yourself.",
+    "Choose another folder, number or name, or remove the files yourself.",
 )
 
 
 class CaseNames(StrEnum):
-    """What cases are called after."""
+    """How cases are named."""
 
     PSEUDONYMS = "pseudonyms"
     IDS = "ids"
@@ -53,7 +53,7 @@ class CaseNames(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One labelled phase and its name in the data set."""
+    """One labelled phase, and its case name in the data set."""
 
     name: str
     subject: str
@@ -63,7 +63,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class NnunetExport:
-    """Where a data set was written, its cases, and what was left out or corrected from the pixels."""
+    """Folder and cases of a written data set, and the phases that were left out or corrected."""
 
     folder: Path
     cases: tuple[Case, ...]
@@ -94,12 +94,12 @@ def export_nnunet(
     Parameters
     ----------
     cohort : Cohort
-        Its labelled phases become cases. A structure that nobody drew in any of them is no class; a phase
-        that lacks a structure which others have is left out, since nnU-Net would take it for background.
+        Its labelled phases become cases. Structures without any label are no class. Phases that lack a
+        structure of other phases are left out, since nnU-Net would train on it as background.
     folder : Path
-        Usually ``nnUNet_raw``; the data set's folder is made in it.
+        Parent folder of the data set, usually ``nnUNet_raw``.
     number, name : int, str
-        Of the data set; 1 to 999, letters and digits.
+        Number of the data set, 1 to 999, and its name of letters and digits.
     split : Split, optional
         Its test subjects go to ``imagesTs`` and ``labelsTs``.
     case_names : CaseNames
@@ -107,20 +107,19 @@ def export_nnunet(
     corrections : mapping, optional
         Labels that replace those of the cohort.
     replace : bool
-        Take the place of an earlier export that nobody changed (`export.txt` lists its files).
+        Replace an earlier export if it is unchanged (`export.txt` lists its files).
     on_progress : callable, optional
-        Called with the number of subjects done and of all.
+        Called with the number of finished subjects and the total.
 
     Returns
     -------
     NnunetExport
-        The cases, which name their subjects: keep that apart from the data set.
+        The cases with their subject ids; do not store them with a pseudonymous data set.
 
     Raises
     ------
     OutputError
-        Where there is nothing to export, or where something is in the way that no export made. What is
-        there stays as it is then.
+        If there is nothing to export, or other or changed files are in the way; nothing is changed then.
     """
     target = folder / f"Dataset{number:03d}_{name}"
     corrections = corrections or {}
@@ -144,24 +143,24 @@ def export_nnunet(
 
 
 def _require_free(target: Path, cohort: Cohort, *, replace: bool) -> None:
-    """Refuse, before anything is read or written, to replace what no export made, and sources."""
+    """Refuse to replace sources and anything but earlier exports, before anything is read or written."""
     if not replace and target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise OutputError.of(target, "it exists already", "Choose another folder, or ask to replace it.")
+        raise OutputError.of(target, "it exists already", "Choose another folder, or use --replace.")
     _EXPORT.require_own(target)
     inside = target.resolve()
     sources = [frame.path for subject in cohort.subjects for frame in subject.frames]
     sources += [label.source.path for subject in cohort.subjects for label in subject.labels]
     if any(inside in source.resolve().parents for source in sources):
-        raise OutputError.of(target, "the cohort's own files lie in it", "Choose another folder.")
+        raise OutputError.of(target, "it contains files of the cohort", "Choose another folder.")
 
 
 @contextmanager
 def _staged(target: Path) -> Iterator[Path]:
-    """Yield a folder beside the data set's own; it takes the place of that once it is complete."""
+    """Yield a temporary folder that replaces the target when the block succeeds."""
     staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         yield staging
-        _EXPORT.record(staging, [staging])
+        _EXPORT.write_list(staging, [staging])
         _EXPORT.clear(target)
         if target.exists():
             target.rmdir()
@@ -174,14 +173,14 @@ def _staged(target: Path) -> Iterator[Path]:
 
 
 def _check_names(target: Path, number: int, name: str, cohort: Cohort) -> None:
-    """Refuse what cannot be part of the names of nnU-Net's folders and files."""
+    """Check number, name and subject ids against the naming rules of nnU-Net."""
     if not (1 <= number <= 999 and name.isalnum() and name.isascii()):
-        remedy = "Give a number from 1 to 999, and a name of letters and digits."
-        raise OutputError.of(target, "it is no name of nnU-Net's", remedy)
+        remedy = "Use a number from 1 to 999, and a name of letters and digits."
+        raise OutputError.of(target, "it is not a valid data set name of nnU-Net", remedy)
     strange = [subject.id for subject in cohort.subjects if not subject.names_files]
     if strange:
-        what = f"'{strange[0]}' cannot be part of a file's name"
-        raise OutputError.of(target, what, "Use letters, digits, '-' and '_' in ids.")
+        what = f"the subject id '{strange[0]}' cannot be part of a file name"
+        raise OutputError.of(target, what, "Use letters, digits, '-' and '_' in subject ids.")
 
 
 def _resolved(subjects: Sequence[Subject]) -> tuple[list[ResolvedSubject], list[Problem]]:
@@ -202,7 +201,7 @@ def _resolved(subjects: Sequence[Subject]) -> tuple[list[ResolvedSubject], list[
 def _complete(
     subjects: Sequence[ResolvedSubject], corrections: Corrections
 ) -> tuple[set[tuple[str, Phase]], list[Structure], list[Problem]]:
-    """Return the phases that show every structure drawn anywhere, these structures, and why others do not."""
+    """Return the phases with labels of every structure in the cohort, these structures, and the problems."""
     drawn, problems = _drawn(subjects, corrections)
     structures = sorted({structure for found in drawn.values() for structure in found})
     complete = {key for key, found in drawn.items() if len(found) == len(structures)}
@@ -213,7 +212,7 @@ def _complete(
 def _drawn(
     subjects: Sequence[ResolvedSubject], corrections: Corrections
 ) -> tuple[dict[tuple[str, Phase], frozenset[Structure]], list[Problem]]:
-    """Read which structures are drawn in each labelled phase."""
+    """Read which structures are labelled in each labelled phase."""
     drawn: dict[tuple[str, Phase], frozenset[Structure]] = {}
     problems: list[Problem] = []
     for subject in subjects:
@@ -240,8 +239,8 @@ def _left_out(
     key: tuple[str, Phase], structures: Sequence[Structure], drawn: frozenset[Structure]
 ) -> Problem:
     lacking = ", ".join(structure.name for structure in structures if structure not in drawn)
-    what = f"nobody drew {lacking} at {key[1]}; the phase is left out"
-    return Problem(f"subject {key[0]}", what, "Draw it, or leave it out everywhere.", Severity.WARNING)
+    what = f"{lacking} is not labelled at {key[1]}; the phase is left out"
+    return Problem(f"subject {key[0]}", what, "Label it, or remove it from all subjects.", Severity.WARNING)
 
 
 def _cases(keys: set[tuple[str, Phase]], split: Split | None, case_names: CaseNames) -> tuple[Case, ...]:
@@ -270,7 +269,7 @@ def _dataset(name: str, structures: Sequence[Structure], cases: Sequence[Case]) 
 
 
 def _folds(cases: Sequence[Case]) -> list[dict[str, list[str]]]:
-    """Deal subjects out to folds; both phases of one are always in the same."""
+    """Assign subjects to folds; all phases of a subject are in the same fold."""
     train = [case for case in cases if not case.is_test]
     ids = np.random.default_rng(0).permutation(sorted({case.subject for case in train})).tolist()
     folds = []
@@ -307,4 +306,4 @@ def _write_subject(
         found = _labels(subject, case.phase, corrections)
         image, labels = _files(target, case)
         write_image(image, pixels[found.frame], stack)
-        write_segmentation(labels, found.labels, stack, numbering, replace=True)  # `_check_files` asked
+        write_segmentation(labels, found.labels, stack, numbering, replace=True)  # into the staging folder

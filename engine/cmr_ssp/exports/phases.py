@@ -1,4 +1,4 @@
-"""One NIfTI volume a frame, and the label descriptions that ITK-SNAP shows beside it."""
+"""Export one NIfTI volume per frame, and the label descriptions for ITK-SNAP."""
 
 from __future__ import annotations
 
@@ -44,32 +44,32 @@ def write_phases(
     images: bool = False,
     replace: bool = False,
 ) -> list[Path]:
-    """Write one 3D label file a frame, each with the source's header.
+    """Write one 3D label file per frame with the geometry of the source.
 
     Parameters
     ----------
     folder, name : Path, str
-        Files are called ``<name>_<frame07_ES>_seg.nii.gz``.
+        Files are named ``<name>_<frame07_ES>_seg.nii.gz``.
     labels : ndarray of uint8, shape (frame, slice, row, column)
         0 or a `Structure` number, in the slice order of `stack`.
     stack : CineStack
-        What the labels belong to.
+        Cine of the labels.
     moments : sequence of Moment
-        Which frames.
+        Frames to write.
     images : bool
-        Write the image of each frame too, as ``<name>_<frame07_ES>.nii.gz``: other programs open volumes.
+        Also write the image of each frame, as ``<name>_<frame07_ES>.nii.gz``.
     replace : bool
-        Write over files of these names.
+        Overwrite existing files.
 
     Returns
     -------
     list of Path
-        The label files.
+        Written label files.
 
     Raises
     ------
     OutputError
-        Before anything is written, where a frame is missing or a file is in the way.
+        If a frame is missing or a file is in the way; nothing is written then.
     """
     from cmr_ssp.files.labels.writing import write_image
 
@@ -85,12 +85,12 @@ def write_phases(
 
 
 def write_itksnap_labels(path: Path, *, replace: bool = False) -> None:
-    """Write the structures' names and colours as ITK-SNAP's label description file.
+    """Write the names and colours of the structures as label description file of ITK-SNAP.
 
     Raises
     ------
     OutputError
-        Where the file is in the way or cannot be written.
+        If the file exists or cannot be written.
     """
     check_targets([path], replace=replace)
     rows = [_row(0, (0, 0, 0), 0.0, "Clear Label")]

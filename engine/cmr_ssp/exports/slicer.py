@@ -1,7 +1,7 @@
-"""Segmentations for 3D Slicer: ``.seg.nrrd``, a NRRD file with the segments' names and colours.
+"""Export segmentations to 3D Slicer as ``.seg.nrrd``: NRRD with names and colours of the segments.
 
-The format is described in Slicer's developer guide (Segmentations). Slicer has no 4D segmentations, so
-there is one file a frame.
+The developer guide of 3D Slicer (Segmentations) describes the format. It has no 4D segmentations, so there is
+one file per frame.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def write_slicer(
     *,
     replace: bool = False,
 ) -> list[Path]:
-    """Write one ``<name>_<frame07_ES>.seg.nrrd`` a frame, with every structure as a segment.
+    """Write one ``<name>_<frame07_ES>.seg.nrrd`` per frame, with every structure as a segment.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def write_slicer(
     Returns
     -------
     list of Path
-        The files.
+        Written files.
 
     Raises
     ------
     OutputError
-        Before anything is written, where a frame is missing or a file is in the way.
+        If a frame is missing or a file is in the way; nothing is written then.
     """
     (written,) = planned(folder, name, moments, stack, [".seg.nrrd"], replace=replace)
     for moment, path in zip(moments, written, strict=True):
@@ -60,9 +60,9 @@ def write_slicer(
 
 
 def seg_nrrd(labels: NDArray[np.uint8], grid: Grid) -> bytes:
-    """Return labels of one frame, shape (slice, row, column), as the content of a ``.seg.nrrd`` file.
+    """Encode labels of one frame, shape (slice, row, column), as the content of a ``.seg.nrrd`` file.
 
-    The voxels lie in the slice order of the source file, whose affine places them.
+    Voxels are stored in the slice order of the source file, with its affine.
     """
     voxels = labels[::-1] if grid.slices_reversed else labels
     affine = RAS_TO_LPS @ placed_affine(grid)
@@ -89,7 +89,7 @@ def _vector(values: NDArray[np.float64]) -> str:
 
 
 def _segments(sizes: tuple[int, ...]) -> dict[str, str]:
-    """Return Slicer's own fields: every structure is a segment, present here or not."""
+    """Return the segment fields of 3D Slicer for every structure, with or without voxels."""
     extent = " ".join(f"0 {size - 1}" for size in sizes)
     fields: dict[str, str] = {}
     for place, structure in enumerate(Structure):

@@ -1,4 +1,4 @@
-"""Training on labels: fine-tuning and from scratch are the same code."""
+"""Supervised training on labels, both fine-tuning and training from scratch."""
 
 from cmr_ssp.finetuning.loss import SegmentationCriterion
 from cmr_ssp.finetuning.objective import SegmentationObjective

@@ -1,4 +1,4 @@
-"""Cross-entropy plus soft Dice with deep supervision, blind to what nobody drew."""
+"""Cross-entropy plus soft Dice loss with deep supervision, for partially labelled slices."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from cmr_ssp.recipes import SegmentationLoss
 
 
 class SegmentationCriterion:
-    """The loss of the method page, section U-Net.
+    """Cross-entropy plus soft Dice loss (see docs/methods.md).
 
-    Where a structure was not drawn, its pixels hide among the background. Its probability is then added
-    to the background's before the cross-entropy, and its Dice is left out.
+    If a structure was not drawn, its pixels are labelled as background. Its probability is then added to that
+    of the background before the cross-entropy, and its Dice is omitted.
     """
 
     def __init__(self, settings: SegmentationLoss) -> None:
-        from monai.losses import DiceLoss  # two seconds, which segmenting does not need
+        from monai.losses import DiceLoss  # takes two seconds to import; segmentation does not need it
 
         self._settings = settings
         self._dice = DiceLoss(
@@ -35,23 +35,23 @@ class SegmentationCriterion:
     def __call__(
         self, outputs: Tensor | Sequence[Tensor], labels: Tensor, drawn: Tensor, n_drawn: float | None = None
     ) -> Tensor:
-        """Return the mean loss.
+        """Compute the mean loss of a batch.
 
         Parameters
         ----------
         outputs : Tensor or sequence of Tensor, shape (batch, class, row, column)
-            Logits, at full resolution or at several, full resolution first.
+            Logits at full resolution, or at several resolutions with the full one first.
         labels : Tensor of uint8, shape (batch, row, column)
             At full resolution.
         drawn : Tensor of bool, shape (batch, structure)
-            Which structures somebody drew.
+            Structures that are labelled.
         n_drawn : float, optional
-            What the sum of Dices is divided by; as many as are drawn here unless given.
+            Divisor of the summed Dice losses; by default the number of True values in `drawn`.
         """
         outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
         if n_drawn is None:
             n_drawn = max(1.0, float(drawn.sum()))
-        halving = [0.5**level for level in range(len(outputs))]
+        halving = [0.5**step for step in range(len(outputs))]
         total = outputs[0].new_zeros((), dtype=torch.float32)
         for weight, logits in zip(halving, outputs, strict=True):
             small = functional.interpolate(labels[:, None], size=logits.shape[2:], mode="nearest-exact")
@@ -72,15 +72,15 @@ class SegmentationCriterion:
 
 
 def merge_into_background(log_p: Tensor, drawn: Tensor) -> Tensor:
-    """Add the probability of structures that nobody drew to the background's.
+    """Add the probability of structures that are not labelled to that of the background.
 
     Parameters
     ----------
     log_p : Tensor, shape (batch, class, row, column)
-        Logarithms of probabilities.
+        Log-probabilities.
     drawn : Tensor of bool, shape (batch, structure)
-        Which structures somebody drew.
+        Structures that are labelled.
     """
-    ours = functional.pad(drawn, (1, 0), value=False)[:, :, None, None]  # the background joins the sum
-    background = torch.logsumexp(log_p.masked_fill(ours, -torch.inf), dim=1, keepdim=True)
+    kept = functional.pad(drawn, (1, 0), value=False)[:, :, None, None]  # the background is included
+    background = torch.logsumexp(log_p.masked_fill(kept, -torch.inf), dim=1, keepdim=True)
     return torch.cat((background, log_p[:, 1:]), dim=1)

@@ -1,4 +1,4 @@
-"""What the loop needs to train on labels."""
+"""The training objective of fine-tuning: loss on labelled slices and validation by 3D Dice."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from cmr_ssp.training import Objective, TrainingLength
 
 
 class SegmentationObjective(Objective):
-    """Trains the whole U-Net on labelled slices.
+    """Objective that trains the whole U-Net on labelled slices.
 
     Parameters
     ----------
     bank : SliceBank
-        Where the slices come from.
+        Source of the slices.
     samples : ndarray of int
-        The labelled slices of the label budget, those that show no heart included.
+        Indices of the labelled slices of the label budget, including slices without heart.
     validation_subjects : sequence of str
-        Subjects of the bank whose 3D Dice is measured.
+        Ids of the subjects on which validation computes the 3D Dice.
     recipe : SegmentationRecipe
         Network, crop, augmentation and loss.
     device : torch.device
-        Where it happens.
+        Device of network and batches.
     """
 
     def __init__(
@@ -57,22 +57,24 @@ class SegmentationObjective(Objective):
         self.begin_batch(samples)
 
     def inputs(self, n: int) -> Tensor:
-        """Return images as the network takes them for `n` slices, of the right size and without content."""
+        """Return `n` zero images of the network's input size, to estimate memory and time."""
         size = self._recipe.crop.size_px
         return torch.zeros(n, 1, size, size, device=self._device)
 
     def begin_batch(self, samples: NDArray[np.int64]) -> None:
-        """Count the structures that somebody drew: the batch's Dice is a mean over them."""
+        """Count the labelled structures of the batch, over which the Dice loss is averaged."""
         self._drawn_a_slice = max(1.0, float(self._bank.drawn(samples).sum())) / max(1, len(samples))
 
     def before_update(self, update: int, length: TrainingLength) -> None:
-        """Freeze the encoder during the first part of the training, if the recipe says so."""
+        """Freeze the encoder during the first part of the training, as set in the recipe."""
         free = length.progress(update) >= self._recipe.freeze_encoder
         self._unet.encoder.requires_grad_(free)
-        self._unet.encoder.train(free)  # frozen norms neither look at the batch nor move
+        self._unet.encoder.train(
+            free
+        )  # frozen batch norm uses its running statistics and does not update them
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
-        """Return the loss on freshly augmented labelled slices."""
+        """Compute the loss on augmented labelled slices."""
         recipe = self._recipe
         views = make_views(
             self._bank,
@@ -86,12 +88,12 @@ class SegmentationObjective(Objective):
         )
         images = views.images.contiguous(memory_format=torch.channels_last)
         assert views.labels is not None
-        # Not what is drawn here: the mean of the micro-batches' and processes' losses is to be the batch's.
+        # Scaled, so that the mean over micro-batches and processes equals the loss of the whole batch.
         n_drawn = self._drawn_a_slice * len(images)
         return self._criterion(network(images), views.labels, views.drawn, n_drawn)
 
     def validate(self, cancel: Cancel | None = None) -> dict[str, float]:
-        """Return the mean 3D Dice of the validation subjects in their own grid, in all and by structure."""
+        """Compute the mean 3D Dice of the validation subjects on their own grids, also by structure."""
         cancel = cancel or Cancel()
         values: dict[Structure, list[float]] = {structure: [] for structure in Structure}
         for subject_id in self._validation_subjects:

@@ -1,4 +1,4 @@
-"""Clinical function: what is measured on a segmentation, such as volumes of structures."""
+"""Clinical function: measurements on segmentations, such as the volumes of structures."""
 
 from cmr_ssp.function.measuring import measure_files
 from cmr_ssp.function.volumes import VOLUMES_BEGIN, FrameVolumes, find_ed_es, frame_volumes, volumes_csv

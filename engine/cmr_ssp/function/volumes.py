@@ -1,7 +1,7 @@
-"""Volumes of structures over a cine, and its ED and ES by the size of the LV cavity.
+"""Volumes of structures over a cine, and its ED and ES frames by the volume of the LV cavity.
 
-A volume is the number of voxels times the distance between the centres of slices, rows and columns: gaps
-between slices count as the slices do.
+A volume is the number of voxels times the distances between the centres of slices, rows and columns, so gaps
+between slices are included.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from cmr_ssp.subjects import ed_and_es, voxel_counts
 
 _FIRST_COLUMNS = ("subject", "frame", "phase", *(f"{structure.name}_ml" for structure in Structure))
 VOLUMES_BEGIN = ",".join(_FIRST_COLUMNS)
-"""How every table of volumes begins, of earlier versions too."""
+"""First characters of every table of volumes, including those of earlier versions."""
 VOLUME_COLUMNS = (*_FIRST_COLUMNS, *SPACING_COLUMNS, "cine", "checkpoint")
 _UNDRAWN = "n/a"
 _MM3_PER_ML = 1000.0
@@ -31,9 +31,9 @@ _LEAST_FRAMES = 6
 
 @dataclass(frozen=True, slots=True)
 class FrameVolumes:
-    """The volumes of one 0-based frame in ml; None where a structure was not drawn.
+    """Volumes of one frame (counted from 0) in ml; None if a structure is not labelled.
 
-    `scored` says on which grid, in which cine and by which checkpoint, as far as that is known.
+    `scored` identifies grid, cine and checkpoint as far as they are known.
     """
 
     subject: str
@@ -52,7 +52,7 @@ def frame_volumes(
     cine: str = "",
     checkpoint: str = "",
 ) -> list[FrameVolumes]:
-    """Measure every frame; ED and ES are flagged where `find_ed_es` finds them.
+    """Compute the volumes of every frame and mark the ED and ES frames that `find_ed_es` finds.
 
     Parameters
     ----------
@@ -61,11 +61,11 @@ def frame_volumes(
     spacing_mm : tuple of float
         Distance between the centres of slices, rows and columns; not the slice thickness.
     subject : str
-        Whose cine it is.
+        Subject id.
     drawn : sequence of frozenset, optional
-        What was drawn in each frame; without it, the structures that have a voxel there.
+        Structures labelled in each frame; by default those with at least one voxel.
     cine, checkpoint : str
-        What the labels say that they come from, as in `Scored`.
+        Origin of the labels, as in `Scored`.
     """
     voxel_ml = float(np.prod(spacing_mm)) / _MM3_PER_ML
     scored = Scored.of(spacing_mm, cine, checkpoint=checkpoint)
@@ -80,15 +80,21 @@ def frame_volumes(
 
 
 def find_ed_es(lv_ml: Sequence[float | None]) -> dict[Phase, int]:
-    """Return the frames with the largest and the smallest plausible LV cavity; none where that says nothing.
+    """Find ED and ES: the frames with the largest and the smallest plausible LV cavity.
 
-    A frame is not plausible where the cavity is less than a tenth of the largest, or, in a cine, differs
-    from the median of the frame and its two neighbours in the beat by more than a quarter of the largest.
+    A frame is implausible if its cavity is smaller than a tenth of the largest, or if, in a cine, it differs
+    from the median of itself and its two neighbours in the cardiac cycle by more than a quarter of the
+    largest.
 
     Parameters
     ----------
     lv_ml : sequence of float or None
-        By frame; None where it was not drawn.
+        LV volume of each frame; None if it is not labelled.
+
+    Returns
+    -------
+    dict of Phase to int
+        Frame of each phase; empty if fewer than two different volumes remain.
     """
     known = {frame: ml for frame, ml in enumerate(lv_ml) if ml}
     if len(known) >= _LEAST_FRAMES:
@@ -108,7 +114,7 @@ def _without_jumps(known: Mapping[int, float]) -> dict[int, float]:
 
 
 def volumes_csv(rows: Iterable[FrameVolumes]) -> str:
-    """Return volumes as CSV, one row a subject and frame; ``n/a`` where a structure was not drawn."""
+    """Format volumes as CSV with one row per subject and frame; ``n/a`` if a structure is not labelled."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(VOLUME_COLUMNS)

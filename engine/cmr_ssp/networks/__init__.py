@@ -1,4 +1,4 @@
-"""The U-Net, encoder and decoder apart so that each can be transferred, and an encoder with a head."""
+"""The U-Net and an encoder with a head; encoder and decoder are separate modules for weight transfer."""
 
 from cmr_ssp.networks.norms import share_norms
 from cmr_ssp.networks.pooled import PooledEncoder, pooled_features

@@ -1,4 +1,4 @@
-"""Batch norm whose statistics are those of the whole batch where several processes share it."""
+"""Synchronised batch norm: statistics over the whole batch of all processes, on CPUs too."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class _Normalise(torch.autograd.Function):
-    """Normalise with the mean and variance of all processes' parts, which are of one size.
+    """Normalise with mean and variance over all processes, which hold equally many samples.
 
-    Torch's own `SyncBatchNorm` refuses processors. Backward hands back the gradient of the sum of all
-    processes' losses.
+    PyTorch's `SyncBatchNorm` does not support CPUs. The backward pass returns the gradient of the sum of the
+    losses of all processes.
     """
 
     @staticmethod
@@ -30,7 +30,7 @@ class _Normalise(torch.autograd.Function):
         distributed.all_gather(everyone, torch.stack((mean, variance)))
         means, variances = torch.stack(everyone).unbind(1)
         mean = means.mean(0)
-        # Around the common mean; sums of squares would lose digits where the mean is large.
+        # Around the common mean: sums of squares would lose precision if the mean is large.
         variance = variances.mean(0) + (means - mean).square().mean(0)
         ctx.save_for_backward(inputs, weight, mean, (variance + eps).rsqrt())
         ctx.mark_non_differentiable(mean, variance)
@@ -54,7 +54,7 @@ class _Normalise(torch.autograd.Function):
 
 
 class SharedBatchNorm(_BatchNorm):
-    """Batch norm over all processes in training, an ordinary one otherwise; its state is the same."""
+    """Batch norm synchronised over processes in training mode, with the state dict of ordinary batch norm."""
 
     def _check_input_dim(self, inputs: Tensor) -> None:
         del inputs
@@ -72,7 +72,7 @@ class SharedBatchNorm(_BatchNorm):
 
     @torch.no_grad()
     def _follow(self, mean: Tensor, variance: Tensor, n: int) -> None:
-        """Move the running statistics."""
+        """Update the running statistics."""
         assert self.running_mean is not None and self.running_var is not None
         assert self.momentum is not None and self.num_batches_tracked is not None
         self.running_mean.lerp_(mean, self.momentum)
@@ -81,7 +81,7 @@ class SharedBatchNorm(_BatchNorm):
 
 
 def share_norms(network: nn.Module) -> None:
-    """Let all batch norms of a network look at the parts of all processes; their tensors stay the same."""
+    """Replace every batch norm of a network by a synchronised one that shares its parameters and buffers."""
     for name, child in list(network.named_children()):
         if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
             shared = SharedBatchNorm(child.num_features, child.eps, child.momentum)

@@ -1,4 +1,4 @@
-"""The paper's 2D U-Net, with encoder, decoder and heads apart so that each can be transferred alone."""
+"""The 2D U-Net of the paper; encoder, decoder and heads are separate modules for weight transfer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """Twice 3x3 convolution, batch norm, leaky ReLU; `stride` in the first convolution."""
+    """Return two blocks of 3x3 convolution, batch norm and leaky ReLU; the first convolution has `stride`."""
     return nn.Sequential(
         nn.Conv2d(inputs, outputs, 3, stride, 1),
         nn.BatchNorm2d(outputs),
@@ -25,12 +25,12 @@ def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """Halves the resolution once a stage.
+    """Encoder that halves the resolution at every stage after the first.
 
     Parameters
     ----------
     channels : sequence of int
-        Width of each resolution, highest first; the paper's are 32, 64, 128, 256, 512, 512, 512.
+        Channels at each resolution, highest first; in the paper 32, 64, 128, 256, 512, 512, 512.
     """
 
     def __init__(self, channels: Sequence[int]) -> None:
@@ -40,7 +40,7 @@ class Encoder(nn.Module):
         self.stages = nn.ModuleList(stages)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the features of every resolution, highest first, for images (batch, 1, row, column)."""
+        """Compute the features of images (batch, 1, row, column) at every resolution, highest first."""
         features = []
         for stage in self.stages:
             images = stage(images)
@@ -51,20 +51,20 @@ class Encoder(nn.Module):
 class Upsampling(nn.ConvTranspose2d):
     """2x2 transposed convolution with stride 2.
 
-    No two of its outputs overlap, so a processor computes it as one matrix product, back and forth in half
-    the time.
+    Its outputs do not overlap, so on a CPU it is computed as one matrix product, which halves the time of the
+    forward and backward pass.
     """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 2, 2)
 
     def forward(self, images: Tensor, output_size: list[int] | None = None) -> Tensor:
-        """Return images (batch, channel, row, column) with twice the rows and columns."""
+        """Double the rows and columns of images of shape (batch, channel, row, column)."""
         if images.device.type != "cpu":
             return super().forward(images, output_size)
         batch, inputs, rows, columns = images.shape
         assert self.bias is not None
-        # Four outputs a pixel: (upper, lower) x (left, right) x channel.
+        # Four outputs per pixel: (upper, lower) x (left, right) x channel.
         weight, bias = self.weight.permute(2, 3, 1, 0).reshape(-1, inputs), self.bias.repeat(4)
         pixels = functional.linear(images.permute(0, 2, 3, 1), weight, bias)
         quads = pixels.reshape(batch, rows, columns, 2, 2, -1).transpose(2, 3)
@@ -72,7 +72,7 @@ class Upsampling(nn.ConvTranspose2d):
 
 
 class Decoder(nn.Module):
-    """Mirrors the encoder: 2x2 transposed convolution, concatenate the skip, block."""
+    """Decoder that mirrors the encoder: upsampling, concatenation with the skip connection, convolutions."""
 
     def __init__(self, channels: Sequence[int]) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Decoder(nn.Module):
             self.stages.append(_block(2 * fine, fine))
 
     def forward(self, features: Sequence[Tensor]) -> list[Tensor]:
-        """Return the decoded maps of every resolution but the lowest, highest first."""
+        """Compute the decoded features at every resolution except the lowest, highest first."""
         decoded = [features[-1]]
         skips = reversed(features[:-1])
         for upsampling, stage, skip in zip(self.upsamplings, self.stages, skips, strict=True):
@@ -92,16 +92,18 @@ class Decoder(nn.Module):
 
 
 class UNet(nn.Module):
-    """Encoder, decoder and 1x1 output convolutions (method page, U-Net).
+    """U-Net: encoder, decoder and 1x1 output convolutions (see docs/methods.md).
 
     Parameters
     ----------
     channels : sequence of int
-        Width of each resolution, highest first. Image sides must divide by ``2 ** (len(channels) - 1)``.
+        Channels at each resolution, highest first. Image sides must be divisible by
+        ``2 ** (len(channels) - 1)``.
     n_outputs : int
-        Channels of every output.
+        Number of output channels.
     deep_supervision : bool
-        Whether training looks at every resolution but the lowest, instead of the highest alone.
+        Whether the network has an output at every resolution except the lowest in training mode, instead of
+        only at full resolution.
     """
 
     def __init__(self, channels: Sequence[int], n_outputs: int, *, deep_supervision: bool) -> None:
@@ -113,9 +115,9 @@ class UNet(nn.Module):
         self.heads = nn.ModuleList([nn.Conv2d(width, n_outputs, 1) for width in supervised])
 
     def forward(self, images: Tensor) -> Tensor | list[Tensor]:
-        """Return the output at full resolution for images (batch, 1, row, column).
+        """Compute the output at full resolution for images of shape (batch, 1, row, column).
 
-        In training mode with deep supervision, return the outputs of all resolutions instead, highest first.
+        In training mode with deep supervision, return a list of outputs instead, highest resolution first.
         """
         decoded = self.decoder(self.encoder(images))
         if self.training and self.deep_supervision:
@@ -125,9 +127,9 @@ class UNet(nn.Module):
 
 
 def fold_norms(network: UNet) -> UNet:
-    """Return a network for prediction alone, whose convolutions do the work of the batch norms after them.
+    """Return a copy for inference with every batch norm folded into the convolution before it.
 
-    The same function but for rounding, in about four fifths of the time.
+    The copy computes the same function up to rounding, in about four fifths of the time.
     """
     folded = deepcopy(network).eval()
     blocks = [module for module in folded.modules() if isinstance(module, nn.Sequential)]

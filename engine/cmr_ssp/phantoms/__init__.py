@@ -1,8 +1,8 @@
 """Synthetic short-axis cines with labels: for the demo, sample data and tests.
 
-They are painted, not simulated: soft shapes for the beating heart and the organs round it
-(`ventricles`, `heart`, `thorax`), then coil shading, dark bands, a cut k-space and noise (`scanner`). Every
-knob is in `style`.
+The images are drawn, not simulated: soft shapes for the beating heart and the surrounding organs
+(`ventricles`, `heart`, `thorax`), then coil sensitivity, banding artefacts, truncated k-space and noise
+(`scanner`). All parameters are in `style`.
 """
 
 from cmr_ssp.phantoms.cine import PhantomCine, make_phantom

@@ -1,4 +1,4 @@
-"""What is drawn once for each phantom subject: heart, tissue signals and pose."""
+"""Random anatomy of a phantom subject: heart, tissue signals and pose."""
 
 from __future__ import annotations
 
@@ -20,32 +20,33 @@ from cmr_ssp.phantoms.style import (
 class Heart:
     """Shape and motion of one heart, in mm.
 
-    The LV's axis is the origin in the plane and the RV lies towards negative x. Along the stack, 0 is the
-    LV's base at end diastole and `length` the tip of its cavity.
+    In plane, the LV axis is the origin and the RV lies towards negative x. Along the stack, 0 is the base of
+    the LV at end diastole and `length` the tip of its cavity.
 
     Attributes
     ----------
     cavity, length, wall, septum : float
-        LV cavity at the base and along the axis, wall, extra thickness of the septum as a fraction.
+        Radius and length of the LV cavity, wall thickness, and relative extra thickness of the septum.
     systolic_cavity, systolic_epicardium : float
         Radii at the base at end systole.
     shortening, rv_shortening : float
-        How far the bases move towards the apex.
+        Displacement of the ventricular bases towards the apex.
     rv_depth, rv_ejection, rv_base, rv_length, rv_shear, rv_height : float
-        Depth of the RV at its base, the fraction lost in systole, where its base and tip lie, its
-        obliqueness, and its height over the LV's diameter.
+        Depth of the RV at its base, the fraction of it lost in systole, the positions of base and tip, shear,
+        and height relative to the LV diameter.
     oval, tilt, drift : float and pairs of float
-        Ovalness, the axis' shift from base to apex, and the LV's in-plane motion.
+        Ovality, shift of the axis from base to apex, and in-plane motion of the LV.
     scar, scar_angle : float
-        Share of the motion lost in the middle of an infarct, and its direction in radians.
+        Fraction of the wall motion lost at the centre of an infarct, and its direction in radians.
     papillary : tuple of (float, float, float)
-        Direction in radians, distance from the axis and radius (over the cavity's) of each papillary muscle.
+        Direction in radians, and distance from the axis and radius relative to the cavity, of each papillary
+        muscle.
     fat : float
-        Typical thickness of the fat round the heart.
+        Typical thickness of the epicardial fat.
     trabeculae : float
-        Depth of the RV's trabeculae.
+        Depth of the RV trabeculae.
     base_slope, rv_slope : pair of float and float
-        How obliquely the bases lie: along x and y, and along y.
+        Slope of the bases: of the LV along x and y, of the RV along y.
     atria : tuple of (float, float, float)
         Displacement and scale of each chamber or vessel above the base.
     """
@@ -78,7 +79,7 @@ class Heart:
 
 
 def draw_heart(rng: np.random.Generator, group: str) -> Heart:
-    """Draw a heart; its muscle keeps its volume, so that the wall thickens as the cavity empties."""
+    """Draw a random heart; the myocardial volume is constant, so the wall thickens as the cavity empties."""
     traits = GROUPS[group]
     cavity, length, wall = (draw(rng, s) for s in (traits.cavity_mm, traits.length_mm, traits.wall_mm))
     shortening = draw(rng, traits.shortening_mm)
@@ -117,7 +118,7 @@ def draw_heart(rng: np.random.Generator, group: str) -> Heart:
 
 
 def _papillary(rng: np.random.Generator) -> tuple[tuple[float, float, float], ...]:
-    """Draw two groups of papillary muscles, each of one or two heads."""
+    """Draw two groups of papillary muscles with one or two heads each."""
     heads = []
     for angle in (-0.9, 1.15):
         angle += rng.uniform(-0.3, 0.3)
@@ -129,7 +130,7 @@ def _papillary(rng: np.random.Generator) -> tuple[tuple[float, float, float], ..
 
 @dataclass(frozen=True, slots=True)
 class Signals:
-    """Signal of each tissue of one subject, relative to LV blood without shading."""
+    """Signal of each tissue of one subject, relative to LV blood before coil sensitivity."""
 
     rv_blood: float
     myocardium: float
@@ -143,7 +144,7 @@ class Signals:
 
 
 def draw_signals(rng: np.random.Generator, style: PhantomStyle) -> Signals:
-    """Draw tissue signals; organs near the heart come out about as bright as parts of the heart."""
+    """Draw random tissue signals; organs near the heart are about as bright as parts of the heart."""
     myocardium, muscle = draw(rng, style.myocardium), draw(rng, style.muscle)
     return Signals(
         rv_blood=rng.uniform(0.8, 1.05),
@@ -160,22 +161,22 @@ def draw_signals(rng: np.random.Generator, style: PhantomStyle) -> Signals:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the subject lies in the field, and the body's build.
+    """Position and build of the subject.
 
     Attributes
     ----------
     centre : tuple of float
-        x and y of the heart from the centre of the field, in mm.
+        x and y of the heart relative to the centre of the field of view, in mm.
     body_turn, heart_turn : float
         Rotation of the body in the image and of the heart in the body, in radians.
     build : float
-        Size of the body relative to a medium one.
+        Body size relative to the average.
     subcutaneous : float
-        Thickness of the fat below the skin in mm.
+        Thickness of the subcutaneous fat in mm.
     diaphragm : float
-        How far below the heart's centre the diaphragm lies at the base, in mm.
+        Distance from the centre of the heart down to the diaphragm at the base, in mm.
     arm : bool
-        Whether an arm is in the field.
+        Whether an arm is in the field of view.
     """
 
     centre: tuple[float, float]
@@ -188,7 +189,7 @@ class Pose:
 
 
 def draw_pose(rng: np.random.Generator, style: PhantomStyle) -> Pose:
-    """Draw the pose: the heart anywhere within `OFF_CENTRE_MM` of the field's centre."""
+    """Draw a random pose with the heart within `OFF_CENTRE_MM` of the centre of the field of view."""
     distance, angle = OFF_CENTRE_MM * np.sqrt(rng.uniform()), rng.uniform(-np.pi, np.pi)
     return Pose(
         centre=(float(distance * np.cos(angle)), float(distance * np.sin(angle))),
@@ -202,10 +203,10 @@ def draw_pose(rng: np.random.Generator, style: PhantomStyle) -> Pose:
 
 
 def contraction(rng: np.random.Generator, n_frames: int) -> Field:
-    """Return how far the heart is contracted in each frame, 0 at end diastole and 1 at end systole.
+    """Return the contraction in each frame: 0 at end diastole, 1 at end systole.
 
-    Systole takes about two fifths of the cycle; filling is early and fast, then a plateau, then the
-    atria's kick.
+    Systole takes about two fifths of the cardiac cycle; early rapid filling, diastasis and atrial contraction
+    follow.
     """
     systole, offset = rng.uniform(0.34, 0.42), rng.uniform(-0.4, 0.4)
     time = ((np.arange(n_frames) + offset) / n_frames) % 1.0

@@ -1,4 +1,4 @@
-"""One phantom subject's cine with its labels."""
+"""The labelled cine of one phantom subject."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ from cmr_ssp.phantoms.thorax import Surroundings, paint_thorax
 from cmr_ssp.phantoms.ventricles import Plane, heart_labels
 
 _WINDOW_MM = 92.0
-"""Half the side of the square that the heart is painted in."""
+"""Half the side of the square in which the heart is drawn."""
 _SLICES = (8, 12)
-"""Fewest and most slices of a stack."""
+"""Minimum and maximum number of slices."""
 _TOWARDS_APEX = np.array([-0.6, 0.55, -0.58])
-"""The long axis of a usual heart, in RAS+ world coordinates."""
+"""Typical direction of the long axis from base to apex, in RAS+ world coordinates."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhantomCine:
-    """A synthetic short-axis cine, base first, every frame labelled.
+    """A synthetic short-axis cine, base first, with labels in every frame.
 
     Attributes
     ----------
@@ -73,18 +73,18 @@ class PhantomCine:
 def make_phantom(
     seed: int, vendor: str | None = None, n_frames: int = 12, group: str | None = None
 ) -> PhantomCine:
-    """Make one phantom subject, the same for the same arguments.
+    """Create one phantom subject; the same arguments give the same subject.
 
     Parameters
     ----------
     seed : int
-        Draws everything.
+        Random seed.
     vendor : str, optional
-        One of `STYLES`; drawn where not given.
+        One of `STYLES`; random by default.
     n_frames : int
-        Frames of the cine, at least 4.
+        Number of frames, at least 4.
     group : str, optional
-        One of `GROUPS`; drawn where not given.
+        One of `GROUPS`; random by default.
 
     Raises
     ------
@@ -122,12 +122,14 @@ def make_phantom(
 
 
 def _check(vendor: str, group: str, n_frames: int) -> None:
-    """Refuse what the phantom does not know."""
+    """Check the arguments of `make_phantom`."""
     for value, known, word in ((vendor, STYLES, "vendor"), (group, GROUPS, "group")):
         if value not in known:
-            raise CohortError.of("phantom", f"no {word} '{value}'", f"Choose among {', '.join(known)}.")
+            raise CohortError.of("phantom", f"unknown {word} '{value}'", f"Choose one of {', '.join(known)}.")
     if n_frames < 4:
-        raise CohortError.of("phantom", f"{n_frames} frames hold no heart beat", "Ask for at least 4.")
+        raise CohortError.of(
+            "phantom", f"{n_frames} frames are too few for a cardiac cycle", "Use at least 4."
+        )
 
 
 def _paint(
@@ -138,22 +140,22 @@ def _paint(
     beat: Field,
     rng: np.random.Generator,
 ) -> tuple[Field, NDArray[np.uint8]]:
-    """Paint all slices; return the signal, shading included, and the labels."""
-    pixel, levels = style.pixel_mm, _levels(heart, style, rng)
-    x, y = _positions(pose, style, len(levels), rng)
-    lower = np.clip(levels / heart.length, -0.3, 1.3)[:, None, None].astype(np.float32)
+    """Draw all slices; return the signal, including coil sensitivity, and the labels."""
+    pixel, positions = style.pixel_mm, _slice_positions(heart, style, rng)
+    x, y = _pixel_positions(pose, style, len(positions), rng)
+    lower = np.clip(positions / heart.length, -0.3, 1.3)[:, None, None].astype(np.float32)
     around = paint_thorax(x, y, lower, pixel, pose, signals, rng)
     image = _over_time(around, beat, rng)
     labels = np.zeros(image.shape, np.uint8)
     bend = [WARP_MM * gaussian_field(rng, x.shape, (3, 22 / pixel, 22 / pixel)) for _ in range(2)]
     u, v = rotate(x + bend[0], y + bend[1], pose.body_turn + pose.heart_turn)
     u = u - np.float32(0.45 * heart.rv_depth)  # the pose's centre lies between the ventricles
-    for k, level in enumerate(levels):
+    for k, position in enumerate(positions):
         rows = np.flatnonzero(np.abs(y[k, :, 0]) < _WINDOW_MM)
         columns = np.flatnonzero(np.abs(x[k, 0]) < _WINDOW_MM)
         window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
         plane = Plane(
-            u[k][window], v[k][window], float(level), style.thickness_mm, pixel, beat[:, None, None]
+            u[k][window], v[k][window], float(position), style.thickness_mm, pixel, beat[:, None, None]
         )
         canvas = image[:, k][(slice(None), *window)]
         outlines = paint_heart(canvas, heart, signals, plane, rng)
@@ -162,19 +164,21 @@ def _paint(
     return image, labels
 
 
-def _levels(heart: Heart, style: PhantomStyle, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Place the slices: from above the base to about the apex, unevenly by the breath-holds."""
+def _slice_positions(heart: Heart, style: PhantomStyle, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Place the slices from above the base to about the apex, with shifts between breath-holds."""
     first = -style.slice_mm * rng.uniform(0.4, 1.0)
     tip = heart.length + 0.7 * heart.wall
     n = int(np.clip(np.ceil((tip + 1 - first) / style.slice_mm) + 1, *_SLICES))
-    levels: NDArray[np.float64] = first + style.slice_mm * np.arange(n) + rng.normal(0, THROUGH_PLANE_MM, n)
-    return levels
+    positions: NDArray[np.float64] = (
+        first + style.slice_mm * np.arange(n) + rng.normal(0, THROUGH_PLANE_MM, n)
+    )
+    return positions
 
 
-def _positions(
+def _pixel_positions(
     pose: Pose, style: PhantomStyle, n_slices: int, rng: np.random.Generator
 ) -> tuple[Field, Field]:
-    """Return x and y of each pixel from the heart, in mm, shape (slice, row, column)."""
+    """Return x and y of each pixel relative to the heart, in mm, shape (slice, row, column)."""
     rows, columns = style.shape
     shift = rng.normal(0, BREATH_HOLD_MM, (2, n_slices, 1, 1))
     x = (np.arange(columns) - (columns - 1) / 2) * style.pixel_mm - pose.centre[0] - shift[0]
@@ -184,13 +188,13 @@ def _positions(
 
 
 def _over_time(around: Surroundings, beat: Field, rng: np.random.Generator) -> Field:
-    """Repeat the surroundings for every frame; the aorta's signal follows its flow."""
+    """Repeat the surroundings for every frame; the signal of the aorta changes with its flow."""
     flow = -rng.uniform(0.1, 0.35) * beat[:, None, None, None]
     return around.image + around.aorta * flow.astype(np.float32)
 
 
 def _affine(pose: Pose, spacing: tuple[float, float, float], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Return the voxel-to-world matrix: turned with the body, heart near the isocentre."""
+    """Return the voxel-to-world matrix, rotated with the body and with the heart near the isocentre."""
     axis = _TOWARDS_APEX / np.linalg.norm(_TOWARDS_APEX)
     right = np.cross([0.0, 0.0, 1.0], axis)
     right /= np.linalg.norm(right)

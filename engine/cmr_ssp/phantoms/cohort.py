@@ -1,4 +1,4 @@
-"""A folder of phantom subjects, in the project's plain layout."""
+"""Write a folder of phantom subjects in the plain layout."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from cmr_ssp.phantoms.cine import PhantomCine, make_phantom
 from cmr_ssp.phantoms.style import GROUPS, STYLES
 
 _FRAME_S = 0.8
-"""Duration of a heart beat in the files' time step."""
+"""Duration of the cardiac cycle in seconds, from which the frame spacing follows."""
 _SEEDS = 100_000
-"""Seeds set aside for each cohort, so that cohorts of different seeds share no subject."""
+"""Seeds reserved for each cohort, so that cohorts with different seeds share no subject."""
 _FIELDS = ("id", "vendor", "group", "ed_frame", "es_frame")
 
 
@@ -35,35 +35,35 @@ def write_phantom_cohort(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Write a cohort of phantom subjects; the same arguments give the same bytes.
+    """Write a cohort of phantom subjects; the same arguments give identical files.
 
-    The folder gets ``<id>.nii.gz`` (the cine, int16), ``<id>_ED_gt.nii.gz`` and ``<id>_ES_gt.nii.gz`` (LV 1,
-    MYO 2, RV 3) and ``subjects.csv`` with 0-based frames. It appears complete or not at all. Vendors and
-    groups take turns, so that every few subjects have all of them.
+    It holds ``<id>.nii.gz`` (the cine, int16), ``<id>_ED_gt.nii.gz`` and ``<id>_ES_gt.nii.gz`` (LV 1, MYO 2,
+    RV 3), and ``subjects.csv`` with 0-based frames. It appears complete or not at all. Vendors and
+    groups alternate.
 
     Parameters
     ----------
     folder : Path
-        New or empty folder to make.
+        New or empty folder.
     n_subjects : int
         Number of subjects, at least 1.
     seed : int
-        Draws all subjects.
+        Random seed.
     n_labelled : int, optional
-        How many subjects, from the first on, get label files; all where not given.
+        Number of subjects, counted from the first, with label files; by default all.
     n_frames : int
-        Frames of each cine.
+        Frames per cine.
     workers : int
-        Threads that work at once.
+        Number of threads.
     progress : callable, optional
-        Called with the numbers of written and of all subjects.
+        Called with the number of written subjects and the total.
 
     Raises
     ------
     CohortError
-        Where the numbers make no cohort.
+        If `n_subjects` or `n_labelled` is out of range.
     OutputError
-        Where `folder` holds something already or cannot be written.
+        If `folder` is not empty or cannot be written.
 
     Examples
     --------
@@ -75,11 +75,11 @@ def write_phantom_cohort(
     """
     n_labelled = n_subjects if n_labelled is None else n_labelled
     if not (0 < n_subjects < _SEEDS and 0 <= n_labelled <= n_subjects):
-        what = f"{n_subjects} subjects of which {n_labelled} labelled make no cohort"
-        raise CohortError.of(folder, what, "Ask for at least one subject and for no more labelled ones.")
+        what = f"a cohort cannot have {n_subjects} subjects, {n_labelled} of them labelled"
+        raise CohortError.of(folder, what, "Use at least one subject, and at most as many labelled ones.")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise OutputError.of(
-            folder, "exists and is not an empty folder", "Name a new folder, or empty this one."
+            folder, "exists and is not an empty folder", "Choose a new folder, or empty this one."
         )
 
     def write(number: int) -> dict[str, str | int]:
@@ -103,12 +103,12 @@ def write_phantom_cohort(
         finally:
             shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
-        remedy = "Name a folder on a disk that can be written and has room."
+        remedy = "Choose a folder on a writable disk with enough space."
         raise OutputError.of(folder, f"cannot be written ({error})", remedy) from error
 
 
 def _subject(seed: int, number: int, n_frames: int) -> PhantomCine:
-    """Make one subject of a cohort; vendors and groups take turns."""
+    """Create one subject of a cohort; vendors and groups alternate."""
     vendors, groups = sorted(STYLES), list(GROUPS)
     vendor, group = vendors[number % len(vendors)], groups[number % len(groups)]
     return make_phantom(seed * _SEEDS + number, vendor=vendor, n_frames=n_frames, group=group)
@@ -117,7 +117,7 @@ def _subject(seed: int, number: int, n_frames: int) -> PhantomCine:
 def _counted(
     rows: Iterator[dict[str, str | int]], total: int, progress: Callable[[int, int], None] | None
 ) -> Iterator[dict[str, str | int]]:
-    """Pass rows on, reporting each."""
+    """Yield rows and report progress."""
     for done, row in enumerate(rows, start=1):
         if progress is not None:
             progress(done, total)
@@ -125,7 +125,7 @@ def _counted(
 
 
 def _write_subject(folder: Path, name: str, cine: PhantomCine, *, labelled: bool) -> None:
-    """Write the cine and, where labelled, both phases' labels."""
+    """Write the cine and, if requested, the labels of ED and ES."""
     pixels = np.clip(np.rint(cine.pixels), 0, np.iinfo(np.int16).max).astype(np.int16)
     _write_nifti(folder / f"{name}.nii.gz", pixels.transpose(3, 2, 1, 0), cine)
     if labelled:
@@ -134,7 +134,7 @@ def _write_subject(folder: Path, name: str, cine: PhantomCine, *, labelled: bool
 
 
 def _write_nifti(path: Path, voxels: NDArray[np.int16] | NDArray[np.uint8], cine: PhantomCine) -> None:
-    """Write voxels in file order (column, row, slice[, frame]), compressed without a time stamp."""
+    """Write voxels in file order (column, row, slice[, frame]), compressed without a timestamp."""
     image = nib.Nifti1Image(voxels, cine.affine)
     image.header.set_xyzt_units("mm", "sec")
     image.header.set_zooms(cine.spacing_mm[::-1] + (_FRAME_S / len(cine.pixels),) * (voxels.ndim - 3))

@@ -1,4 +1,4 @@
-"""The beating heart's picture, painted slice by slice into all frames at once."""
+"""Draw the beating heart, one slice with all its frames at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cmr_ssp.phantoms.ventricles import RV_WALL_MM, Outline, Plane, outline
 def paint_heart(
     canvas: Field, heart: Heart, signals: Signals, plane: Plane, rng: np.random.Generator
 ) -> Outline:
-    """Paint the heart of one slice over `canvas` (frame, row, column) and return its outlines."""
+    """Draw the heart of one slice over `canvas` (frame, row, column) and return its outlines."""
     shape = outline(heart, plane)
     fine, grain = plane.noise(rng, 2.5), plane.noise(rng, 5.0)
     blood = 1 + 0.07 * plane.flow(rng, 9) + 0.05 * plane.flow(rng, 3.5)
@@ -32,7 +32,7 @@ def paint_heart(
 def _paint_fat(
     canvas: Field, heart: Heart, signals: Signals, plane: Plane, shape: Outline, rng: np.random.Generator
 ) -> None:
-    """Wrap the ventricles in fat of uneven thickness, which fills the grooves, and in the pericardium."""
+    """Draw fat of uneven thickness around the ventricles and in the grooves, and the pericardium."""
     groove = np.float32(9)
     rv = shape.rv - RV_WALL_MM + (1 - shape.rv_cut.share) * 6
     both = -groove * np.log(np.exp(-shape.epicardium / groove) + np.exp(-rv / groove))
@@ -48,15 +48,15 @@ def _paint_fat(
 def _paint_atria(
     canvas: Field, heart: Heart, signals: Signals, plane: Plane, shape: Outline, blood: Field
 ) -> None:
-    """Paint what lies above the ventricles: both atria, the aortic root and the outflow of the RV.
+    """Draw the structures above the ventricles: both atria, the aortic root and the RV outflow tract.
 
-    They press against each other, so each pixel belongs to the nearest and thin walls part them.
+    They touch each other: each pixel belongs to the nearest one, and thin walls separate them.
     """
     above, above_rv = 1 - shape.lv.share, 1 - shape.rv_cut.share
     fill = 1 + 0.12 * plane.contraction
     size = heart.cavity + heart.wall
     side = -(size + 0.4 * heart.rv_depth)
-    narrow = 1 - 0.4 * np.clip(-plane.level / 60, 0, 1)
+    narrow = 1 - 0.4 * np.clip(-plane.position / 60, 0, 1)
     chambers = (
         (above, (0.25 * size, 0.3 * size), (0.9 * size * fill * narrow, 0.66 * size * fill * narrow), 1.0),
         (above_rv, (side, 0.3 * size), (0.64 * heart.rv_depth * fill, 0.75 * size * fill), signals.rv_blood),
@@ -81,11 +81,11 @@ def _paint_atria(
 def _paint_lv(
     canvas: Field, heart: Heart, plane: Plane, shape: Outline, muscle: Field, blood: Field, fine: Field
 ) -> None:
-    """Paint wall, blood, papillary muscles and the jet of systole."""
+    """Draw wall, blood, papillary muscles and the systolic jet."""
     share, c = shape.lv.share, plane.contraction
     edge = np.sqrt(plane.pixel**2 + 0.25 * shape.lv.blur**2)
     paint(canvas, share * coverage(shape.epicardium, edge), muscle)
-    lower = float(np.clip(plane.level / heart.length, 0, 1))
+    lower = float(np.clip(plane.position / heart.length, 0, 1))
     jet = np.float32(0.14) * c * (1 - lower)
     inside = share * coverage(shape.endocardium + (1.2 + lower) * np.clip(fine, 0, None), edge)
     paint(canvas, inside, blood * (1 - jet))

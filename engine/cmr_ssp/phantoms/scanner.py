@@ -1,4 +1,4 @@
-"""What the scanner does to the picture: shading, dark bands, finite resolution and noise."""
+"""Effects of the scanner: coil sensitivity, banding artefacts, finite resolution and noise."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from cmr_ssp.phantoms.style import PhantomStyle, draw
 
 
 def sensitivity(rng: np.random.Generator, style: PhantomStyle, depth: Field, pixel: float) -> Field:
-    """Return the coils' smooth sensitivity: highest near the skin.
+    """Return the smooth coil sensitivity, which is highest near the skin.
 
     Parameters
     ----------
     rng : numpy.random.Generator
-        Draws its strength and its irregularity.
+        Source of randomness.
     style : PhantomStyle
         Range of the strength.
     depth : ndarray, shape (slice, row, column)
@@ -37,22 +37,22 @@ def sensitivity(rng: np.random.Generator, style: PhantomStyle, depth: Field, pix
 
 
 def bands(rng: np.random.Generator, style: PhantomStyle, distance: Field, pixel: float) -> Field:
-    """Return a factor with dark off-resonance bands, or ones in most subjects.
+    """Return a factor with dark off-resonance bands; all ones in most subjects.
 
-    The field is shimmed for the heart, so the bands lie where `distance` from it (mm) is large.
+    The field is shimmed for the heart, so the bands lie at a large `distance` (mm) from it.
     """
     if rng.uniform() > style.banding:
         return np.ones((1, 1, 1), np.float32)
     sigma = 45 / pixel
-    phase = np.abs(gaussian_field(rng, distance.shape, (4, sigma, sigma))) + distance / 42
-    factor: Field = 1 - np.float32(0.7) * np.exp(-(((phase - 3.0) / 0.22) ** 2))
+    off_resonance = np.abs(gaussian_field(rng, distance.shape, (4, sigma, sigma))) + distance / 42
+    factor: Field = 1 - np.float32(0.7) * np.exp(-(((off_resonance - 3.0) / 0.22) ** 2))
     return factor
 
 
 def acquire(image: Field, rng: np.random.Generator, style: PhantomStyle) -> NDArray[np.float32]:
-    """Return the magnitude image: k-space cut to the acquired part, with noise in both channels.
+    """Return the magnitude image: k-space truncated to the acquired part, with noise in both channels.
 
-    The cut gives point spread, ringing at edges and correlated noise, as zero-filled scans have them.
+    Truncation causes blurring, ringing at edges and correlated noise, as in zero-filled acquisitions.
     """
     sd = draw(rng, style.noise)
     noise = rng.standard_normal((2, *image.shape), dtype=np.float32) * np.float32(sd)
@@ -67,7 +67,7 @@ def acquire(image: Field, rng: np.random.Generator, style: PhantomStyle) -> NDAr
 
 
 def _window(n: int, share: float) -> Field:
-    """Pass the lower `share` of `n` frequencies, with a short roll-off."""
+    """Return a low-pass filter that keeps the lower `share` of `n` frequencies, with a short roll-off."""
     frequency = np.abs(fft.fftfreq(n)) * 2
     window: Field = np.clip((share - frequency) / 0.25 + 0.5, 0, 1).astype(np.float32)
     return window

@@ -1,4 +1,4 @@
-"""The phantom's knobs: how each vendor's images look, how hearts of each group are built and beat."""
+"""Parameters of the phantom: image appearance by vendor, and heart shape and motion by diagnostic group."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from types import MappingProxyType
 import numpy as np
 
 Range = tuple[float, float]
-"""Lower and upper end of a uniform draw."""
+"""Lower and upper bound of a uniform distribution."""
 
 
 def draw(rng: np.random.Generator, span: Range) -> float:
@@ -19,12 +19,12 @@ def draw(rng: np.random.Generator, span: Range) -> float:
 
 @dataclass(frozen=True, slots=True)
 class PhantomStyle:
-    """How the images of one vendor look; signals are relative to that of blood without shading.
+    """Image appearance of one vendor; signals are relative to blood before coil sensitivity.
 
     Attributes
     ----------
     name : str
-        The vendor's name.
+        Name of the vendor.
     shape : tuple of int
         Rows and columns.
     pixel_mm, slice_mm, thickness_mm : float
@@ -34,15 +34,15 @@ class PhantomStyle:
     noise : Range
         Standard deviation of the noise in each of the two channels.
     resolution : tuple of float
-        Share of k-space that was acquired, along rows and columns; the rest is zero-filled.
+        Acquired fraction of k-space along rows and columns; the rest is zero-filled.
     shading : Range
-        Logarithm of the sensitivity's fall over 100 mm of depth.
+        Logarithmic decrease of the coil sensitivity over 100 mm of depth.
     banding : float
-        Probability of dark bands.
+        Probability of banding artefacts.
     gain : Range
-        What the file stores for a signal of 1.
+        Stored value of a signal of 1.
     rotation : Range
-        Turn of the body in the image, in degrees.
+        Rotation of the body in the image, in degrees.
     """
 
     name: str
@@ -139,27 +139,27 @@ STYLES: Mapping[str, PhantomStyle] = MappingProxyType(
         ),
     }
 )
-"""Styles by vendor letter, as M&Ms letters them."""
+"""Styles by vendor letter, as in M&Ms."""
 
 
 @dataclass(frozen=True, slots=True)
 class GroupTraits:
-    """What the hearts of a diagnostic group have in common.
+    """Parameters of the hearts of one diagnostic group.
 
     Attributes
     ----------
     cavity_mm, length_mm : Range
-        Radius of the LV cavity at the base and its length, at end diastole.
+        Radius at the base and length of the LV cavity at end diastole.
     wall_mm, septum : Range
-        Thickness of the LV wall, and how much thicker the septum is, as a fraction.
+        Thickness of the LV wall, and relative extra thickness of the septum.
     ejection : Range
-        Ejection fraction of an evenly beating LV.
+        Ejection fraction of an LV without infarct.
     shortening_mm : Range
-        How far the LV's base moves towards the apex.
+        Displacement of the LV base towards the apex.
     rv_depth_mm, rv_ejection : Range
-        Distance from septum to RV free wall at the base, and the fraction it loses.
+        Distance from the septum to the RV free wall at the base, and the fraction of it lost in systole.
     scar : Range
-        Share of the wall motion that is lost in the middle of an infarct.
+        Fraction of the wall motion lost at the centre of an infarct.
     """
 
     cavity_mm: Range
@@ -228,12 +228,12 @@ GROUPS: Mapping[str, GroupTraits] = MappingProxyType(
         ),
     }
 )
-"""Traits by diagnostic group, named as in ACDC."""
+"""Parameters by diagnostic group, named as in ACDC."""
 
 OFF_CENTRE_MM = 32.0
-"""Largest distance of the heart from the centre of the field along each axis (clipped to a circle)."""
+"""Largest distance of the heart from the centre of the field of view."""
 HEART_ROTATION_DEG: Range = (5, 50)
-"""Direction of the RV seen from the LV: from straight left (0) towards the chest wall (90)."""
+"""Direction from the LV to the RV: from straight left in the image (0) towards the chest wall (90)."""
 BREATH_HOLD_MM = 1.4
 """Standard deviation of the heart's position between slices, along each in-plane axis."""
 THROUGH_PLANE_MM = 0.8
@@ -241,4 +241,4 @@ THROUGH_PLANE_MM = 0.8
 WARP_MM = 2.2
 """Standard deviation of the smooth deformation that makes hearts irregular."""
 ORGAN_WARP_MM = 6.0
-"""The same for the organs around."""
+"""The same for the surrounding organs."""

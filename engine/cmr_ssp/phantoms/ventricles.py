@@ -1,4 +1,4 @@
-"""Where the beating ventricles lie in each slice, and their labels."""
+"""Outlines and labels of the beating ventricles in each slice."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from cmr_ssp.phantoms.anatomy import Heart
 from cmr_ssp.phantoms.shapes import Field, coverage, ellipse, gaussian_field
 
 RV_WALL_MM = 3.0
-"""Thickness of the RV's free wall, which is not labelled."""
+"""Thickness of the RV free wall, which is not labelled."""
 _BASE_MM = 4.0
-"""Movement of the base over which a slice turns from atrium to ventricle: sharper than the slice is thick,
-so that the picture, not a coin, decides whether a basal slice is labelled."""
+"""Displacement of the base over which a slice changes from atrium to ventricle. It is smaller than the slice
+thickness, so that the image shows whether a basal slice is labelled."""
 _MIN_APEX_MM2 = 150.0
-"""Smaller sections of the LV are a blur at the apex that nobody draws."""
+"""Smallest LV cross-section that is labelled; smaller ones at the apex are too blurred to draw."""
 _MIN_AREA_MM2 = 40.0
-"""Smaller specks of a cavity are nothing that an observer would draw."""
+"""Smallest part of a cavity that is labelled; an observer would not draw smaller ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plane:
-    """One slice's view of the heart.
+    """Position of one slice relative to the heart.
 
     Attributes
     ----------
     x, y : ndarray, shape (row, column)
-        In-plane position in the heart's own frame, in mm.
-    level, thickness, pixel : float
+        In-plane position in heart coordinates, in mm.
+    position, thickness, pixel : float
         Position along the stack, slice thickness and pixel size, in mm.
     contraction : ndarray, shape (frame, 1, 1)
         0 at end diastole to 1 at end systole.
@@ -39,34 +39,34 @@ class Plane:
 
     x: Field
     y: Field
-    level: float
+    position: float
     thickness: float
     pixel: float
     contraction: Field
 
     def noise(self, rng: np.random.Generator, sigma_mm: float) -> Field:
-        """Draw smooth noise over the slice, shape (row, column)."""
+        """Draw a smooth random field over the slice, shape (row, column)."""
         sigma = sigma_mm / self.pixel
         return gaussian_field(rng, self.x.shape, (sigma, sigma))
 
     def flow(self, rng: np.random.Generator, sigma_mm: float) -> Field:
-        """Draw smooth noise over the slice that changes from frame to frame."""
+        """Draw a smooth random field that varies over frames, shape (frame, row, column)."""
         sigma = sigma_mm / self.pixel
         return gaussian_field(rng, (self.contraction.size, *self.x.shape), (1.5, sigma, sigma))
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A tapering chamber cut by a slice of finite thickness; other arrays of shape (frame, 1, 1).
+    """Cross-section of a tapering chamber with a slice of finite thickness; arrays have shape (frame, 1, 1).
 
     Attributes
     ----------
     share : ndarray, shape (frame, row, column)
-        Part of the slice's thickness that lies below the chamber's oblique base, 0 to 1.
+        Fraction of the slice thickness below the oblique base of the chamber, 0 to 1.
     radius : ndarray
-        That of a disc with the chamber's mean area within the slice, in mm.
+        Radius of a disc with the mean area of the chamber within the slice, in mm.
     blur : ndarray
-        Width of the edge that the taper causes, in mm.
+        Edge width caused by the taper, in mm.
     """
 
     share: Field
@@ -75,26 +75,26 @@ class Section:
 
 
 def cut(plane: Plane, base: Field, slope: Field, tip: float, radius: Field) -> Section:
-    """Cut a chamber that reaches from `base` (plus `slope` in the plane) to `tip`, in mm along the stack."""
-    depth = plane.level + plane.thickness * np.linspace(-0.5, 0.5, 9, dtype=np.float32)
+    """Section a chamber that extends from `base` (plus in-plane `slope`) to `tip`, in mm along the stack."""
+    depth = plane.position + plane.thickness * np.linspace(-0.5, 0.5, 9, dtype=np.float32)
     u = (depth - base) / (tip - base)  # (frame, 1, depth)
     radii = radius * np.sqrt(np.clip(1 - np.clip(u, 0, 1) ** 2.4, 0, 1))
     mean = np.sqrt((radii**2).mean(-1, keepdims=True))
-    share = np.clip((np.float32(plane.level) - base - slope) / np.float32(_BASE_MM) + 0.5, 0, 1)
+    share = np.clip((np.float32(plane.position) - base - slope) / np.float32(_BASE_MM) + 0.5, 0, 1)
     blur = radii.max(-1, keepdims=True) - radii.min(-1, keepdims=True)
     return Section(share.astype(np.float32), mean.astype(np.float32), blur.astype(np.float32))
 
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Where the chambers lie in a slice: signed distances in mm, shape (frame, row, column).
+    """Outlines of the chambers in a slice: signed distances in mm, shape (frame, row, column).
 
     Attributes
     ----------
     endocardium, epicardium, rv : ndarray
-        Distances from the LV's two outlines and from the RV's cavity.
+        Distances from the two LV contours and from the RV cavity.
     lv, rv_cut : Section
-        The cuts behind them.
+        The sections of both ventricles.
     x, y : ndarray
         In-plane position relative to the moving LV axis.
     """
@@ -109,9 +109,9 @@ class Outline:
 
 
 def outline(heart: Heart, plane: Plane) -> Outline:
-    """Place both ventricles' outlines in a slice, for every frame."""
+    """Compute the outlines of both ventricles in a slice for every frame."""
     c = plane.contraction
-    lower = plane.level / heart.length
+    lower = plane.position / heart.length
     x = plane.x - np.float32(heart.tilt[0] * lower) - np.float32(heart.drift[0]) * c
     y = plane.y - np.float32(heart.tilt[1] * lower) - np.float32(heart.drift[1]) * c
     u, v = x / np.float32(1 + heart.oval), y / np.float32(1 - heart.oval)
@@ -134,7 +134,7 @@ def outline(heart: Heart, plane: Plane) -> Outline:
 
 
 def _rv(heart: Heart, plane: Plane, x: Field, y: Field, epicardium: Field) -> tuple[Field, Section]:
-    """Place the RV: an ellipse that starts inside the LV, which is painted over it."""
+    """Compute the RV: an ellipse that starts inside the LV, which is drawn over it."""
     c = plane.contraction
     depth = np.float32(heart.rv_depth) * (1 - np.float32(heart.rv_ejection) * c)
     base = np.float32(heart.rv_base) + np.float32(heart.rv_shortening) * c
@@ -149,9 +149,9 @@ def _rv(heart: Heart, plane: Plane, x: Field, y: Field, epicardium: Field) -> tu
 
 
 def heart_labels(outlines: Outline, plane: Plane) -> NDArray[np.uint8]:
-    """Label the pixels that lie mostly in one structure, as an observer would draw it.
+    """Label the pixels that lie mostly in one structure, as an observer would.
 
-    Papillary muscles and trabeculae belong to the cavities.
+    Papillary muscles and trabeculae are part of the cavities.
     """
     lv = _mostly(outlines.lv.share, outlines.epicardium, plane.pixel)
     cavity = lv & (outlines.endocardium < 0)
@@ -167,7 +167,7 @@ def heart_labels(outlines: Outline, plane: Plane) -> NDArray[np.uint8]:
 
 
 def _mostly(share: Field, distance: Field, pixel: float) -> NDArray[np.bool_]:
-    """Return the inside of an outline in those frames where the base has passed most of it."""
+    """Return the mask inside an outline, in the frames in which most of it is below the base."""
     inside = coverage(distance, pixel)
     area = inside.sum((1, 2), keepdims=True) + 1e-6
     passed = (share * inside).sum((1, 2), keepdims=True) / area > 0.5
@@ -176,7 +176,7 @@ def _mostly(share: Field, distance: Field, pixel: float) -> NDArray[np.bool_]:
 
 
 def _largest(region: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
-    """Keep the largest connected part, or nothing where it has fewer than `least` pixels."""
+    """Keep the largest connected component, or nothing if the region has fewer than `least` pixels."""
     if np.count_nonzero(region) < least:
         return np.zeros_like(region)
     parts, n = ndimage.label(region)

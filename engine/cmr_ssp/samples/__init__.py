@@ -1,1 +1,1 @@
-"""From cine stacks to augmented slice samples: heart centre, slice bank, resampling, augmentation, masks."""
+"""From cines to augmented crops: heart centre, slice bank, resampling, augmentation and patch masks."""

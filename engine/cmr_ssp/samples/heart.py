@@ -1,8 +1,9 @@
-"""Find the heart in the plane without labels: it is what moves once a beat.
+"""Locate the heart in plane without labels, by its motion once per cardiac cycle.
 
-The amplitude of the cine's first temporal harmonic (for two frames: their difference) is large where
-blood and muscle change places. A wide window climbs from its highest, most central peak to the centre of
-the motion. The same way is used in pretraining, training and prediction, so nothing leaks from labels.
+The amplitude of the first temporal harmonic of the cine (for two frames: their difference) is large where
+blood and myocardium alternate. Mean shift with a wide window moves from the highest, most central peak to the
+centre of the motion. Pretraining, fine-tuning and prediction use the same method, so no label information
+leaks.
 """
 
 from __future__ import annotations
@@ -20,24 +21,24 @@ from scipy import ndimage
 from cmr_ssp.subjects import LARGE_BYTES, Frames
 
 _WORKING_SPACING_MM = 2.5
-_NOISE_SIGMA_MM = 2.0  # motion edges are wider than that, noise is not
+_NOISE_SIGMA_MM = 2.0  # moving edges are wider than this, noise is narrower
 _PEAK_SIGMA_MM = 25.0  # about half a heart
-_WINDOW_RADIUS_MM = 70.0  # a heart with both ventricles fits
-_CENTRAL_SIGMA_MM = 80.0  # technicians plan the stack around the heart; only for choosing the peak
-_ROUNDING = 1e-6  # of single precision sums, a frame
-_MIN_CONTRAST = 1.5  # motion inside the window over motion outside it, below which we are unsure
+_WINDOW_RADIUS_MM = 70.0  # contains both ventricles
+_CENTRAL_SIGMA_MM = 80.0  # stacks are planned around the heart; only to choose the peak
+_ROUNDING = 1e-6  # of single-precision sums, per frame
+_MIN_CONTRAST = 1.5  # ratio of motion inside and outside the window below which the result is unsure
 
 
 @dataclass(frozen=True, slots=True)
 class HeartCentre:
-    """Where the heart lies in every slice of a stack.
+    """In-plane centre of the heart, the same in every slice of a stack.
 
     Attributes
     ----------
     row, column : float
         In pixels of the stack's own grid.
     sure : bool
-        False where motion did not single out a place; the image centre is given where there is no motion.
+        False if the motion is not concentrated in one place; without motion, the centre is that of the image.
     """
 
     row: float
@@ -46,12 +47,12 @@ class HeartCentre:
 
 
 def find_heart(levels: Frames, spacing_mm: tuple[float, float]) -> HeartCentre:
-    """Locate the heart from motion alone.
+    """Locate the heart by its motion.
 
     Parameters
     ----------
     levels : ndarray or Frames, shape (frame, slice, row, column)
-        Pixels of any scale; one frame holds no motion.
+        Pixels on any scale; a single frame has no motion.
     spacing_mm : tuple of float
         Distance between rows and between columns.
     """
@@ -70,7 +71,7 @@ def find_heart(levels: Frames, spacing_mm: tuple[float, float]) -> HeartCentre:
 
 
 def _first_harmonic(levels: Frames) -> NDArray[np.float32]:
-    """Return its real and imaginary part, shape (2, slice, row, column)."""
+    """Return real and imaginary part of the first harmonic, shape (2, slice, row, column)."""
     n_frames = levels.shape[0]
     turns = 2 * np.pi * np.arange(n_frames) / n_frames
     waves = np.stack([np.cos(turns), np.sin(turns)])
@@ -79,13 +80,13 @@ def _first_harmonic(levels: Frames) -> NDArray[np.float32]:
         for begin, block in _blocks(levels)
     )
     harmonic = np.asarray(reduce(iadd, parts))
-    # What stands still cancels but for rounding errors, which the root in `_motion` would blow up.
+    # Static pixels cancel except for rounding errors, which the square root in `_motion` would amplify.
     harmonic[np.abs(harmonic) < _ROUNDING * n_frames * np.abs(levels[0]).max()] = 0.0
     return harmonic.reshape(2, *levels.shape[1:])
 
 
 def _blocks(levels: Frames) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Yield consecutive frames together, and which is the first: all at once where they fit."""
+    """Yield blocks of consecutive frames with the index of the first; a single block if memory allows."""
     if isinstance(levels, np.ndarray):
         yield 0, levels
         return
@@ -99,7 +100,7 @@ def _blocks(levels: Frames) -> Iterator[tuple[int, NDArray[np.float32]]]:
 
 
 def _binned(planes: NDArray[np.float32], factors: tuple[int, ...]) -> NDArray[np.float64]:
-    """Average blocks of pixels; a remainder at the far edges is dropped."""
+    """Average blocks of pixels; drop the remainder at the far edges."""
     down, across = factors
     rows, columns = (side // factor * factor for side, factor in zip(planes.shape[2:], factors, strict=True))
     total = np.zeros((*planes.shape[:2], rows // down, columns // across))
@@ -109,9 +110,9 @@ def _binned(planes: NDArray[np.float32], factors: tuple[int, ...]) -> NDArray[np
 
 
 def _motion(harmonic: NDArray[np.float64], spacing_mm: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the harmonic's amplitude, compressed by a root and summed over slices.
+    """Return the square root of the amplitude of the harmonic, summed over slices.
 
-    The root keeps a few very bright voxels (flow, fat) from outvoting the outline of the ventricles.
+    The square root keeps a few very bright voxels (flow, fat) from dominating the outline of the ventricles.
     """
     sigmas = (0.0, *(_NOISE_SIGMA_MM / spacing_mm))
     real, imaginary = (ndimage.gaussian_filter(part, sigmas) for part in harmonic)
@@ -119,7 +120,7 @@ def _motion(harmonic: NDArray[np.float64], spacing_mm: NDArray[np.float64]) -> N
 
 
 def _climb(motion: NDArray[np.float64], spacing_mm: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """Return the centre in mm (row, column) by mean shift, and the window's contrast to the rest."""
+    """Find the centre in mm (row, column) by mean shift; return it with the contrast of the window."""
     places = np.moveaxis(np.indices(motion.shape), 0, -1) * spacing_mm
     off_centre = ((places - places.mean(axis=(0, 1))) ** 2).sum(axis=-1)
     smooth = ndimage.gaussian_filter(motion, _PEAK_SIGMA_MM / spacing_mm, mode="constant")

@@ -1,4 +1,4 @@
-"""Gather slices of any size into one batch and bring them onto the crop in one interpolation."""
+"""Gather slices of any size into a batch and resample them to crops in a single interpolation."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from cmr_ssp.samples.seeding import Draws
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SliceBatch:
-    """Slices on their own grids, side by side on a canvas as large as the largest.
+    """Slices on their own grids, padded to a common canvas.
 
     Attributes
     ----------
     levels : Tensor of float32, shape (batch, 1, row, column)
-        0 outside a slice, which is the cine's darkest level.
+        0 outside a slice, the lowest level of the cine.
     labels : Tensor of float32, shape (batch, 1, row, column), or None
         0 outside a slice.
     centre_px, spacing_mm : Tensor of float32, shape (batch, 2)
         Centre of the crop and pixel spacing, both (row, column).
     mean : Tensor of float32, shape (batch,)
-        Of the whole cine's levels.
+        Mean of the levels of the whole cine.
     highest : Tensor of float32, shape (batch,), or None
-        Of the whole cine's levels; None where nothing is augmented.
+        Highest level of the whole cine; None without augmentation.
     """
 
     levels: Tensor
@@ -43,17 +43,17 @@ class SliceBatch:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Placement:
-    """How each crop lies on its slice; the identity where nothing is augmented.
+    """Position of each crop on its slice; the identity without augmentation.
 
     Attributes
     ----------
     translation_px : Tensor, shape (batch, 2)
-        Along the crop's own rows and columns, in its pixels: what the crop is centred on comes to lie so
-        far from its middle, whichever way the crop is turned.
+        Distance of the crop's target from its middle, along the rows and columns of the (rotated) crop, in
+        its pixels.
     rotation : Tensor, shape (batch,)
         In radians.
     scale : Tensor, shape (batch,)
-        Above 1 the crop sees more of the slice.
+        Above 1, the crop covers more of the slice.
     flip : Tensor, shape (batch, 2)
         1 or -1 for rows and columns.
     """
@@ -73,8 +73,8 @@ def gather(
     with_labels: bool,
     canvas: tuple[int, int] | None = None,
 ) -> SliceBatch:
-    """Copy slices from the bank to the device, onto a canvas that holds them all."""
-    records = bank.index[samples]
+    """Copy slices from the bank to the device, padded to a common canvas."""
+    entries = bank.index[samples]
     shape = (len(samples), 1, *(canvas or canvas_of(bank, samples)))
     levels = torch.zeros(shape, dtype=torch.float16)
     labels = torch.zeros(shape, dtype=torch.uint8) if with_labels else None
@@ -84,31 +84,31 @@ def gather(
         drawing = bank.labels(sample) if with_labels else None
         if labels is not None and drawing is not None:
             labels[place, 0, : image.shape[0], : image.shape[1]] = torch.from_numpy(drawing)
-    middle = np.stack([records["rows"] - 1, records["columns"] - 1], axis=1) / 2
-    centre = records["heart_px"] if crop.centre == "motion" else middle
+    middle = np.stack([entries["rows"] - 1, entries["columns"] - 1], axis=1) / 2
+    centre = entries["heart_px"] if crop.centre == "motion" else middle
 
     def on_device(values: NDArray[np.floating]) -> Tensor:
-        # A copy: a field of a single record keeps a stride that torch refuses.
+        # A copy: torch refuses the stride of a field of a single index entry.
         return torch.from_numpy(np.array(values, dtype=np.float32, order="C")).to(device)
 
     return SliceBatch(
         levels.to(device).float(),
         None if labels is None else labels.to(device).float(),
         on_device(centre),
-        on_device(records["spacing_mm"]),
-        on_device(records["mean"]),
-        on_device(records["highest"]),
+        on_device(entries["spacing_mm"]),
+        on_device(entries["mean"]),
+        on_device(entries["highest"]),
     )
 
 
 def canvas_of(bank: SliceBank, samples: NDArray[np.int64]) -> tuple[int, int]:
-    """Return the rows and columns that hold any of the slices."""
-    records = bank.index[samples]
-    return int(records["rows"].max()), int(records["columns"].max())
+    """Return the rows and columns of the smallest canvas that fits all slices."""
+    entries = bank.index[samples]
+    return int(entries["rows"].max()), int(entries["columns"].max())
 
 
 def draw_placement(ranges: Augmentation, draws: Draws) -> Placement:
-    """Draw one placement a slice, on the CPU."""
+    """Draw a random placement for each slice, on the CPU."""
 
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return draws.rand(*shape) * (high - low) + low
@@ -123,14 +123,14 @@ def draw_placement(ranges: Augmentation, draws: Draws) -> Placement:
 
 
 def no_placement(n: int) -> Placement:
-    """Return the placement that only resamples."""
+    """Return the identity placement of `n` slices, which only resamples."""
     return Placement(torch.zeros(n, 2), torch.zeros(n), torch.ones(n), torch.ones(n, 2))
 
 
 def crop_to_slice(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[Tensor, Tensor]:
-    """Return the matrix (batch, 2, 2) and offset (batch, 2) from crop pixels to slice pixels.
+    """Return the matrix (batch, 2, 2) and offset (batch, 2) that map crop pixels to slice pixels.
 
-    Crop pixels count from the crop's centre, slice pixels from the slice's first; both (row, column).
+    Crop pixels are relative to the centre of the crop, slice pixels to the first one; both (row, column).
     """
     device, n_views = batch.levels.device, len(placement.scale) // len(batch.levels)
     spacing_mm, centre_px = batch.spacing_mm.repeat(n_views, 1), batch.centre_px.repeat(n_views, 1)
@@ -143,33 +143,32 @@ def crop_to_slice(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[
 
 
 def sampling_grid(matrix: Tensor, offset: Tensor, crop: Crop, canvas: torch.Size) -> Tensor:
-    """Return where each crop pixel lies on the canvas as `grid_sample` wants it: (batch, row, column, xy)."""
+    """Return the canvas position of each crop pixel for `grid_sample`, shape (batch, row, column, xy)."""
     steps = torch.arange(crop.size_px, device=matrix.device) - (crop.size_px - 1) / 2
     sides = torch.tensor(canvas[-2:], device=matrix.device)
-    # [-1, 1] runs over the canvas edges, pixel centres lie half a pixel inside (align_corners=False).
+    # [-1, 1] spans the canvas edges; pixel centres lie half a pixel inside (align_corners=False).
     matrix, offset = 2 * matrix / sides[:, None], (2 * offset + 1) / sides - 1
     matrix, offset = matrix.flip(1), offset.flip(1)  # from (row, column) to xy
     down = offset[:, None] + matrix[:, None, :, 0] * steps[:, None]  # (batch, row, xy)
     across = matrix[:, None, :, 1] * steps[:, None]  # (batch, column, xy)
     if matrix.device.type != "cpu":
         return down[:, :, None] + across[:, None]
-    # The same sum, x and y as one complex number: an innermost axis of two is slow on processors.
+    # The same sum with x and y as a complex number: an innermost axis of two is slow on CPUs.
     whole = torch.view_as_complex(down)[:, :, None] + torch.view_as_complex(across)[:, None]
     return torch.view_as_real(whole)
 
 
 def resample(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[Tensor, Tensor | None]:
-    """Bring images (bicubic) and labels (nearest) onto the crop, and standardise.
+    """Resample images (bicubic) and labels (nearest neighbour) to crops, and standardise.
 
     Parameters
     ----------
     batch : SliceBatch
         Slices.
     placement : Placement
-        As many as there are slices, or a whole number of times as many: first one of each slice, then the
-        next of each.
+        One or several per slice: first one of each slice, then the next of each.
     crop : Crop
-        What the network sees.
+        Size and pixel spacing of the network input.
 
     Returns
     -------
@@ -180,7 +179,7 @@ def resample(batch: SliceBatch, placement: Placement, crop: Crop) -> tuple[Tenso
     matrix, offset = crop_to_slice(batch, placement, crop)
     slice_by_slice = torch.arange(n * n_views, device=matrix.device).reshape(n_views, n).T.flatten()
     grid = sampling_grid(matrix[slice_by_slice], offset[slice_by_slice], crop, batch.levels.shape)
-    # All crops of a slice lie below one another, so that no slice is copied.
+    # All crops of a slice are stacked along rows, so that no slice is copied.
     grid = grid.reshape(n, -1, crop.size_px, 2)
 
     def sample(slices: Tensor, mode: str) -> Tensor:

@@ -1,4 +1,4 @@
-"""Random numbers as a pure function of a seed and a place in the training, so that nothing need be stored."""
+"""Random numbers as a pure function of seed and update, so that resuming needs no stored generator state."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 
 def generator(*numbers: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return a generator that depends on all of `numbers`, in order, and on how many they are."""
-    # A seed sequence goes on with zeros: without their number, 3 and 3, 0 would be one seed.
+    """Return a generator seeded by `numbers`: their values, order and count."""
+    # SeedSequence pads with zeros: without the count, (3,) and (3, 0) would be the same seed.
     sequence = np.random.SeedSequence((len(numbers), *numbers))
     state = int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1))
     return torch.Generator(device=device).manual_seed(state)
@@ -20,16 +20,16 @@ def generator(*numbers: int, device: torch.device | str = "cpu") -> torch.Genera
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Draws:
-    """Numbers drawn for every image of a batch, of which a process that has only some of them keeps its own.
+    """Random numbers for a whole batch, of which each process keeps those of its own images.
 
     Attributes
     ----------
     generator : torch.Generator
         On the CPU.
     whole : int
-        Images in the whole batch.
+        Number of images in the whole batch.
     keep : ndarray of int, or None
-        Which of them are here; None is all.
+        Indices of the images of this process; None means all.
     """
 
     generator: torch.Generator
@@ -37,13 +37,13 @@ class Draws:
     keep: NDArray[np.int64] | None = None
 
     def rand(self, *shape: int) -> Tensor:
-        """Return uniform numbers for the images that are here, shape (image, *shape)."""
+        """Draw uniform numbers for the images of this process, shape (image, *shape)."""
         return self.kept(self.rand_whole(*shape))
 
     def rand_whole(self, *shape: int) -> Tensor:
-        """Return uniform numbers for the whole batch, shape (whole, *shape)."""
+        """Draw uniform numbers for the whole batch, shape (whole, *shape)."""
         return torch.rand(self.whole, *shape, generator=self.generator)
 
     def kept(self, values: Tensor) -> Tensor:
-        """Return the values of the images that are here."""
+        """Select the values of the images of this process."""
         return values if self.keep is None else values[torch.from_numpy(self.keep)]

@@ -1,4 +1,4 @@
-"""Border crop and standardisation of one cine (method page, Preprocessing)."""
+"""Border crop and standardisation of one cine (see docs/methods.md)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class StandardisedCine:
     Attributes
     ----------
     levels : ndarray of float32, shape (frame, slice, row, column)
-        (pixel - minimum) / standard deviation, without the all-zero in-plane border. Zero is the darkest
-        level, so that zero padding continues the background; subtract `mean` to standardise.
+        (pixel - minimum) / standard deviation, without the all-zero in-plane border. Zero is the lowest
+        level, so zero padding continues the background; subtract `mean` to standardise.
     mean : float
         Mean of `levels`.
     highest : float
-        Of `levels`.
+        Maximum of `levels`.
     top, left : int
-        Rows and columns that were cropped before the first one kept.
+        Number of rows and columns cropped at the top and left.
     """
 
     levels: NDArray[np.float32]
@@ -37,20 +37,20 @@ class StandardisedCine:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LevelFrames:
-    """The levels of a `StandardisedCine`, computed for each frame that is asked for.
+    """The levels of a `StandardisedCine`, computed frame by frame on access.
 
     Attributes
     ----------
     pixels : Frames
         As read from the file.
     rows, columns : slice
-        What is kept of each image.
+        Part of each image that is kept.
     lowest : float32
-        The darkest pixel that is kept.
+        Lowest kept pixel.
     deviation : float
-        Standard deviation of all pixels that are kept, 1 where they are all alike.
+        Standard deviation of the kept pixels, 1 if they are all equal.
     mean : float
-        Of the levels.
+        Mean of the levels.
     """
 
     pixels: Frames
@@ -62,7 +62,7 @@ class LevelFrames:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Number of frames, slices, rows and columns that are kept."""
+        """Number of frames, slices, and kept rows and columns."""
         sides = (each.stop - each.start for each in (self.rows, self.columns))
         return (*self.pixels.shape[:2], *sides)
 
@@ -74,7 +74,7 @@ class LevelFrames:
 
 
 def standardise(pixels: NDArray[np.float32]) -> StandardisedCine:
-    """Crop the all-zero in-plane border and scale by the (unbiased) deviation of the whole cine.
+    """Crop the all-zero in-plane border and divide by the (unbiased) standard deviation of the whole cine.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def standardise(pixels: NDArray[np.float32]) -> StandardisedCine:
 
 
 def standardise_frames(pixels: Frames) -> LevelFrames:
-    """Return the levels that `standardise` gives, to the last bit, without holding more than a frame."""
+    """Return the same levels as `standardise`, bit for bit, with only one frame in memory at a time."""
     low, high = _extremes(pixels)
     rows, columns = _occupied(low, high)
     lowest = low[rows, columns].min()
@@ -103,7 +103,7 @@ def standardise_frames(pixels: Frames) -> LevelFrames:
 
 
 def _extremes(pixels: Frames) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the lowest and the highest pixel over all frames and slices, both of shape (row, column)."""
+    """Return minimum and maximum over all frames and slices, each of shape (row, column)."""
     first = pixels[0]
     low, high = first.min(axis=0), first.max(axis=0)
     for t in range(1, pixels.shape[0]):
@@ -127,10 +127,10 @@ def _above(
     columns: slice,
     levels: NDArray[np.float32] | None = None,
 ) -> tuple[float, float]:
-    """Return mean and deviation of the pixels less the lowest; leave these in `levels`, if it is given.
+    """Return mean and standard deviation of ``pixels - lowest``; store the differences in `levels` if given.
 
-    A slice is summed while it is in the processor's cache, in single precision; the slices' sums are added in
-    double precision.
+    Each slice is summed in single precision while it is in the processor cache; the sums of the slices are
+    added in double precision.
     """
     total = squares = 0.0
     size = 0
@@ -146,6 +146,6 @@ def _above(
 
 
 def _extent(occupied: NDArray[np.bool_]) -> slice:
-    """Return the slice from the first to the last True, everything where there is none."""
+    """Return the slice from the first to the last True, or everything if there is none."""
     (where,) = np.nonzero(occupied)
     return slice(int(where[0]), int(where[-1]) + 1) if where.size else slice(0, occupied.size)

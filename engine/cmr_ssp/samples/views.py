@@ -1,4 +1,4 @@
-"""Augmented views of slice samples, made a batch at a time where the network lies."""
+"""Augmented views of slices, computed in batches on the device of the network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Views:
     labels : Tensor of uint8, shape (batch, size, size), or None
         0 or a `Structure` number.
     drawn : Tensor of bool, shape (batch, structure)
-        Which structures somebody drew, in the order of `Structure`.
+        Structures that are labelled, in the order of `Structure`.
     """
 
     images: Tensor
@@ -47,26 +47,26 @@ def make_views(
     n_views: int = 1,
     keep: NDArray[np.int64] | None = None,
 ) -> Views:
-    """Make one view of each sample, or several: first one of each, then the next of each.
+    """Make one or several views of each slice: first one of each, then the next of each.
 
     Parameters
     ----------
     bank, samples
-        Where the slices come from, and which.
+        Source of the slices, and their indices.
     crop : Crop
-        What the network sees.
+        Size and pixel spacing of the network input.
     augmentation : Augmentation or None
-        None resamples and standardises only.
+        Ranges of the augmentation; None resamples and standardises only.
     seed : tuple of int
-        The views are a function of it and of `samples`.
+        Seed; the same seed and `samples` give the same views.
     device : torch.device
-        Where they are made.
+        Device on which the views are computed.
     with_labels : bool
-        Whether labels come along.
+        Whether to include labels.
     n_views : int
-        Of each sample.
+        Number of views of each slice.
     keep : ndarray of int, optional
-        Places in `samples` whose views are wanted, the same as if all were made; all unless given.
+        Positions in `samples` of the views to return, equal to those of the whole batch; by default all.
     """
     n = len(samples)
     kept = samples if keep is None else samples[keep]

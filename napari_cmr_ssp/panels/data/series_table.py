@@ -1,4 +1,4 @@
-"""The series of a DICOM exam: which may be its short-axis cine, and why the others are not."""
+"""Table model of the series of a DICOM exam, with the reason why a series is not a short-axis cine."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _COLUMNS = ("Images", "Slices x frames", "Short-axis cine")
 
 
 def may_be_cine(series: DicomSeries) -> bool:
-    """Tell whether a series opens as it is, or once somebody chose how."""
+    """Return whether a series can be opened as it is, or with other options."""
     return series.reason is None or bool(series.choices)
 
 
 def needs_choice(folder: DicomFolder) -> bool:
-    """Tell whether an exam can be opened in more than one way."""
+    """Return whether an exam can be opened in more than one way."""
     likely = [series for series in folder.series if may_be_cine(series)]
     return len(likely) > 1 or any(series.choices for series in likely)
 
 
 class SeriesTable(TextTable):
-    """A row a series; those that are no short-axis cine are greyed and cannot be selected."""
+    """One row per series; series that are not short-axis cines are grey and cannot be selected."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(_COLUMNS, parent)
@@ -43,13 +43,13 @@ class SeriesTable(TextTable):
         )
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
-        """Let only what may be the cine be selected."""
+        """Allow selecting only series that may be the cine."""
         if not may_be_cine(self.series[index.row()]):
             return Qt.ItemFlag.NoItemFlags
         return Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return text, tool tip or tone of a cell."""
+        """Return the text, tool tip or tone of a cell."""
         series = self.series[index.row()]
         if role == Qt.ItemDataRole.ToolTipRole:
             about = series.reason or self.rows[index.row()][2]
@@ -61,5 +61,5 @@ class SeriesTable(TextTable):
 
 def _verdict(series: DicomSeries, n_likely: int) -> str:
     if series.reason is None:
-        return "yes" if n_likely == 1 else "may be it"
+        return "yes" if n_likely == 1 else "possible"
     return "needs a choice" if series.choices else f"no: {series.reason}"

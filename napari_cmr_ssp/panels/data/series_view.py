@@ -1,4 +1,4 @@
-"""What the DICOM exam of one subject holds, and why it was refused or what was done to open it."""
+"""The series of the DICOM exam of one subject, and why it was refused or how it was opened."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from napari_cmr_ssp.widgets.tones import ToneLabel
 
 _LEAST_PX, _MOST_PX = 76, 132
 _WAYS = {
-    "unequal_frames": "resample slices in time by their trigger times",
-    "missing_slice": "leave missing slices out, or interpolate them",
-    "repeated": "take the last or the first acquisition of a slice",
+    "unequal_frames": "resample slices in time by trigger time",
+    "missing_slice": "leave out or interpolate missing slices",
+    "repeated": "use the last or the first acquisition of a slice",
 }
 
 
 class SeriesView(QWidget):
-    """The series of one exam. `choice_asked` carries the subject."""
+    """Shows the series of one exam; the signal `choice_asked` has the subject."""
 
     choice_asked = Signal(Subject)
 
@@ -40,7 +40,7 @@ class SeriesView(QWidget):
         self.table.setMaximumHeight(_MOST_PX)
         self.choose = QPushButton("Choose how to open ...")
         self.choose.setToolTip(
-            "Which stack, and what to do with slices that do not fit; shows all trigger times"
+            "Choose the stack and what to do with slices that do not fit; shows all trigger times"
         )
         self.choose.clicked.connect(self._ask)
         layout = QVBoxLayout(self)
@@ -55,16 +55,16 @@ class SeriesView(QWidget):
             self.choice_asked.emit(self.subject)
 
     def show_exam(self, subject: Subject, folder: DicomFolder, reasons: Sequence[Problem]) -> None:
-        """Show what an exam holds.
+        """Show the series of an exam.
 
         Parameters
         ----------
         subject : Subject
-            Whose exam.
+            Subject of the exam.
         folder : DicomFolder
-            As it would open with the subject's options.
+            The exam as listed with the options of the subject.
         reasons : sequence of Problem
-            Why it was refused; empty where it was not.
+            Reasons why it was refused; empty if it was not.
         """
         self.subject = subject
         self.model.show(folder.series)
@@ -73,13 +73,13 @@ class SeriesView(QWidget):
         self.show()
 
     def clear(self) -> None:
-        """Show nothing."""
+        """Hide the view."""
         self.subject = None
         self.hide()
 
 
 def series_view_of(model: SeriesTable) -> QTableView:
-    """Return a view of series whose reasons can be read in full."""
+    """Create a table view of series with wrapped reasons."""
     table = table_of(model)
     wrap_texts(table, 0, 2)
     return table
@@ -90,14 +90,14 @@ def _about(subject: Subject, folder: DicomFolder, reasons: Sequence[Problem]) ->
     if reasons:
         whats = coloured("; ".join(problem.what for problem in reasons), Severity.ERROR)
         ways = _ways_on(folder)
-        # a remedy of the command line helps only where the window has none
-        on = f"Ways on: {'; '.join(ways)}." if ways else html.escape(reasons[0].remedy)
+        # command-line remedies only if the window has none
+        on = f"You can: {'; '.join(ways)}." if ways else html.escape(reasons[0].remedy)
         return f"{name} was refused: {whats}. {on}"
     if subject.sorting is not None:
         stack = folder.stack(subject.sorting.series or 1)
         done = stack.alterations if stack is not None else ()
-        how = coloured(", ".join(done), Severity.WARNING) if done else "nothing was computed or left out"
-        return f"{name} is open as you chose: {how}."
+        how = coloured(", ".join(done), Severity.WARNING) if done else "without changes"
+        return f"{name} was opened with your choices: {how}."
     return f"{name}: series of the exam"
 
 

@@ -1,4 +1,4 @@
-"""The slice x frame table of a series: trigger times as acquired, and what does not fit."""
+"""Table model of the slices and frames of a series: trigger times, and slices that do not fit."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MISSING = {"refuse": "missing", "skip": "missing: left out", "interpolate": "mi
 
 
 class SliceTable(TextTable):
-    """A row a slice, a column a frame; rows that do not fit the others stand out."""
+    """One row per slice and one column per frame; slices that do not fit are highlighted."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(_FACTS, parent)
         self._odd: tuple[bool, ...] = ()
 
     def show(self, series: DicomSeries | None, options: SortOptions) -> None:
-        """Show a series, and what the options make of the rows that do not fit."""
+        """Show the slices of a series, and the effect of the options on slices that do not fit."""
         slices = series.slices if series is not None else ()
         usual = commonest(at.n_frames for at in slices) if slices else 0
         most = max((at.n_frames for at in slices), default=0)
@@ -35,14 +35,14 @@ class SliceTable(TextTable):
     def headerData(  # noqa: N802
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """Name the columns; frames are numbered from 1 here, as scanners do."""
+        """Return the name of a column; frames are counted from 1, as on scanners."""
         is_frame = orientation == Qt.Orientation.Horizontal and section >= len(_FACTS)
         if role == Qt.ItemDataRole.ToolTipRole and is_frame:
             return f"Trigger time of frame {self._columns[section]} in ms"
         return super().headerData(section, orientation, role)
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return text or tone of a cell."""
+        """Return the text or tone of a cell."""
         if role == TONE_ROLE and self._odd[index.row()]:
             return Tone.WARNING
         return super().data(index, role)
@@ -51,7 +51,7 @@ class SliceTable(TextTable):
 def _rows(
     at: SliceTimes, usual: int, most: int, options: SortOptions
 ) -> Iterator[tuple[bool, tuple[str, ...]]]:
-    """Yield whether a row stands out, and its texts: missing slices first, then this one."""
+    """Yield whether a row is highlighted, and its texts: missing slices first, then this slice."""
     for _ in range(at.n_missing_before):
         yield True, (_MISSING[options.missing_slice], "–", "–", *[""] * most)
     is_other = at.n_frames != usual

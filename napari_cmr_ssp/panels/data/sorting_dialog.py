@@ -1,4 +1,4 @@
-"""How to open a DICOM exam that can be sorted in more than one way, or was refused."""
+"""Dialog for opening a DICOM exam that was refused or can be sorted in several ways."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ _SIZE_PX = (720, 540)
 _SERIES_PX = 110
 _FIELDS: dict[str, tuple[str, dict[str, str]]] = {
     "unequal_frames": (
-        "Slices with another number of frames",
+        "Slices with a different number of frames",
         {"refuse": "Do not open the exam", "resample": "Resample in time, by trigger time"},
     ),
     "repeated": (
-        "Slices that were acquired again",
-        {"last": "Take the last acquisition", "first": "Take the first acquisition"},
+        "Slices acquired more than once",
+        {"last": "Use the last acquisition", "first": "Use the first acquisition"},
     ),
     "missing_slice": (
         "Missing or rotated slices",
         {
             "refuse": "Do not open the exam",
             "skip": "Leave them out",
-            "interpolate": "Interpolate between their neighbours",
+            "interpolate": "Interpolate between neighbouring slices",
         },
     ),
 }
 
 
 class SortingDialog(QDialog):
-    """Asks which stack, and what to do with slices that do not fit; shows the slice x frame table first.
+    """Lets the user choose the stack and what to do with slices that do not fit, with a table of all slices.
 
-    It reads no file: `preview_asked` (subject, options) is answered by `take`, and `open_asked` carries the
-    same two once the user is content.
+    The dialog reads no files: `preview_asked` (subject, options) is answered by `take`, and `open_asked` has
+    the same arguments when the user accepts.
     """
 
     preview_asked = Signal(Subject, SortOptions)
@@ -90,17 +90,17 @@ class SortingDialog(QDialog):
 
     @property
     def options(self) -> SortOptions:
-        """What is chosen now."""
+        """The options selected by the user."""
         return SortOptions(self._chosen, *self._values())
 
     def accept(self) -> None:
-        """Close, and ask for the exam to be opened."""
+        """Close the dialog and request to open the exam."""
         if self.open_button.isEnabled():
             super().accept()
             self.open_asked.emit(self._subject, self.options)
 
     def take(self, options: SortOptions, folder: DicomFolder) -> None:
-        """Show what `options` make of the exam; an answer to an earlier question is left aside."""
+        """Show the exam as listed with `options`; answers to earlier requests are ignored."""
         if options != self.options:
             return
         self._folder = folder
@@ -114,7 +114,7 @@ class SortingDialog(QDialog):
         self._offer()
 
     def _choose_first(self, folder: DicomFolder) -> bool:
-        """Choose the first series that may be the cine, and ask what it would be."""
+        """Select the first series that may be the cine, and request its preview."""
         likely = [n for n, series in enumerate(folder.series, start=1) if may_be_cine(series)]
         if likely:
             self._chosen = likely[0]
@@ -139,13 +139,13 @@ class SortingDialog(QDialog):
 
     @property
     def _stack(self) -> CineStack | None:
-        """The cine that these options make of the chosen series."""
+        """The cine of the selected series with the current options."""
         if self._folder is None or self._chosen is None or self._shown is None:
             return None
         return self._folder.stack(self._chosen)
 
     def _offer(self) -> None:
-        """Show the fields that matter to the chosen series, its table, and what will be done."""
+        """Show the options that affect the selected series, its table of slices, and the result."""
         shown, stack = self._shown, self._stack
         self.slices.show(shown, self.options)
         choices = shown.choices if shown is not None else frozenset()
@@ -167,7 +167,7 @@ class SortingDialog(QDialog):
         for name, (label, _) in _FIELDS.items():
             self.form.addRow(label, self.fields[name])
         layout = QVBoxLayout(self)
-        layout.addWidget(QLabel("Series of the exam; greyed ones are no short-axis cine:"))
+        layout.addWidget(QLabel("Series of the exam; grey ones are not short-axis cines:"))
         layout.addWidget(self.series_table)
         layout.addLayout(self.form)
         layout.addWidget(QLabel("Slices and frames as acquired, trigger times in ms:"))
@@ -193,6 +193,6 @@ def _verdict(folder: DicomFolder, shown: DicomSeries | None, stack: CineStack | 
         ]
         return " ".join([size, *(coloured(note, Severity.WARNING) for note in notes)])
     if shown is None:
-        return problem_html(folder.problems) or "No series of it may be a short-axis cine."
-    ask = " Choose above what to do with it." if shown.choices else ""
+        return problem_html(folder.problems) or "None of its series may be a short-axis cine."
+    ask = " Choose above how to proceed." if shown.choices else ""
     return coloured(f"Refused: {shown.reason}.", Severity.ERROR) + ask

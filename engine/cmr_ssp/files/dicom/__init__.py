@@ -1,6 +1,6 @@
-"""Short-axis cines from DICOM: folders, zip archives and multi-frame files, sorted by geometry.
+"""Read short-axis cines from DICOM folders, zip archives and multi-frame files, sorted by geometry.
 
-Importing this loads no pydicom; reading a header does.
+Importing this package does not import pydicom; reading a header does.
 """
 
 from cmr_ssp.files.dicom.listing import list_dicom, open_dicom

@@ -1,4 +1,4 @@
-"""Candidate stacks among all planes of an exam: told apart by orientation, pixel grid and position."""
+"""Group the planes of an exam into candidate stacks by orientation, pixel grid and position."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _SAME_POSITION_SHARE = 0.1  # of the slice thickness
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """One position of a candidate.
+    """One slice position of a candidate stack.
 
     Attributes
     ----------
     position_mm : float
-        Along the normal of the candidate.
+        Position along the normal of the candidate.
     passes : tuple of Pass
-        Its acquisitions, the last one last.
+        Acquisitions of this slice in temporal order.
     """
 
     position_mm: float
@@ -39,14 +39,14 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidate:
-    """Parallel slices with one pixel grid that may be a stack.
+    """Parallel slices with the same pixel grid, which may be a short-axis stack.
 
     Attributes
     ----------
     slices : tuple of Slice
         Sorted along the normal.
     strays : tuple of Pass
-        Cine slices close to it that are rotated or have another pixel grid.
+        Nearby cine slices that are rotated or have another pixel grid.
     """
 
     slices: tuple[Slice, ...]
@@ -54,28 +54,28 @@ class Candidate:
 
     @property
     def first(self) -> Plane:
-        """Some plane of it: all share orientation and pixel grid."""
+        """The first plane; all planes share orientation and pixel grid."""
         return self.slices[0].passes[0].planes[0]
 
     @property
     def planes(self) -> list[Plane]:
-        """All its planes."""
+        """All planes of the candidate."""
         return [plane for at in self.slices for each in at.passes for plane in each.planes]
 
     @property
     def series_numbers(self) -> list[int]:
-        """The numbers of the series that it is made of."""
+        """The DICOM series numbers of its planes."""
         return sorted({plane.series_number for plane in self.planes})
 
     @property
     def n_frames(self) -> int:
-        """The largest number of frames that a slice has."""
+        """The largest number of frames of any slice."""
         return max(len(each.planes) for at in self.slices for each in at.passes)
 
 
 def find_candidates(planes: Iterable[Plane]) -> list[Candidate]:
-    """Sort planes into candidates, those with the most slices first."""
-    unique = {(plane.instance_uid or plane.ref, plane.index): plane for plane in planes}  # copies count once
+    """Group planes into candidate stacks, sorted by decreasing number of slices."""
+    unique = {(plane.instance_uid or plane.ref, plane.index): plane for plane in planes}  # ignore copies
     found = [each for group in _groups(unique.values()) for each in _split(group)]
     found.sort(key=lambda each: (-len(each.slices), each.series_numbers))
     strays = [at.passes[-1] for each in found if len(each.slices) < LEAST_SLICES for at in each.slices]
@@ -84,7 +84,7 @@ def find_candidates(planes: Iterable[Plane]) -> list[Candidate]:
 
 
 def _groups(planes: Iterable[Plane]) -> list[list[Plane]]:
-    """Group planes that are parallel and share their pixel grid."""
+    """Group planes that are parallel and share the pixel grid."""
     groups: list[list[Plane]] = []
     for plane in planes:
         for group in groups:
@@ -106,7 +106,7 @@ def _alike(one: Plane, other: Plane) -> bool:
 
 
 def _split(group: list[Plane]) -> list[Candidate]:
-    """Tell stacks of one geometry apart: a series that repeats most of another is a stack of its own."""
+    """Split planes of one geometry into stacks: a series that repeats most of another is a separate one."""
     positions, places = _positions(group)
     series: dict[str, dict[int, list[Plane]]] = defaultdict(lambda: defaultdict(list))
     for plane, place in zip(group, places, strict=True):
@@ -123,7 +123,7 @@ def _split(group: list[Plane]) -> list[Candidate]:
 
 
 def _positions(group: Sequence[Plane]) -> tuple[list[float], list[int]]:
-    """Return the slice positions along the normal, and which of them each plane lies at."""
+    """Return the slice positions along the normal, and the index of the position of each plane."""
     normal = group[0].axes[2]
     along = np.array([plane.centre_mm for plane in group]) @ normal
     tolerance = max(_SAME_POSITION_MM, _SAME_POSITION_SHARE * group[0].thickness_mm)
@@ -149,7 +149,7 @@ def _add(stack: dict[int, list[Pass]], passes: dict[int, list[Pass]]) -> None:
 
 
 def _whole_repeats(stack: dict[int, list[Pass]]) -> list[dict[int, list[Pass]]]:
-    """Take apart what was acquired as a whole several times: two stacks, not one with repeated slices."""
+    """Split a stack that was acquired completely several times into one stack per acquisition."""
     counts = {len(passes) for passes in stack.values()}
     n_times = counts.pop()
     if counts or n_times == 1 or len(stack) < LEAST_SLICES:
@@ -168,7 +168,7 @@ def _strays_of(stack: Candidate, strays: Sequence[Pass]) -> list[Pass]:
 
 
 def _belongs(plane: Plane, stack: Candidate) -> bool:
-    """Tell whether a plane looks as if it had been meant as a slice of a stack that it does not fit."""
+    """Return whether a plane was probably planned as a slice of a stack although it does not fit."""
     positions = np.array([at.position_mm for at in stack.slices])
     spacing = float(np.diff(positions).min())
     along, aside = offset(plane, stack.first)
@@ -182,13 +182,13 @@ def _belongs(plane: Plane, stack: Candidate) -> bool:
 
 
 def offset(plane: Plane, reference: Plane) -> tuple[float, float]:
-    """Return where along the normal of `reference` a plane's centre lies, and how far aside, in mm."""
+    """Return the position of a plane's centre along the normal of `reference` and beside it, in mm."""
     normal = reference.axes[2]
     way: NDArray[np.float64] = plane.centre_mm - reference.centre_mm
     return float(plane.centre_mm @ normal), float(np.linalg.norm(way - (way @ normal) * normal))
 
 
 def rotation_degrees(plane: Plane, reference: Plane) -> float:
-    """Return the angle by which the axes of two planes differ."""
+    """Return the rotation angle between the axes of two planes in degrees."""
     cosine = (float(np.sum(plane.axes * reference.axes)) - 1) / 2
     return math.degrees(math.acos(min(1.0, max(-1.0, cosine))))

@@ -1,4 +1,4 @@
-"""All headers of an exam, read once for as long as its files stay as they are."""
+"""Read all headers of an exam, and cache them while its files are unchanged."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from cmr_ssp.files.dicom.planes import Plane
 from cmr_ssp.files.dicom.reader import reading
 from cmr_ssp.files.dicom.sources import list_files
 
-_KEPT = 256  # exams: listing a cohort opens each of them several times
+_KEPT = 256  # exams; listing a cohort opens each of them several times
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ExamHeaders:
-    """What the headers of an exam say.
+    """The content of an exam according to its headers.
 
     Attributes
     ----------
     candidates : tuple of Candidate
-        Everything with a geometry, the stacks with the most slices first.
+        All images with a geometry, sorted by decreasing number of slices.
     left_out : tuple of LeftOut
         Files that cannot or must not be read.
     """
@@ -33,18 +33,18 @@ class ExamHeaders:
 
     @property
     def planes(self) -> list[Plane]:
-        """All images of the exam."""
+        """All planes of the exam."""
         return [plane for candidate in self.candidates for plane in candidate.planes]
 
 
 @lru_cache(maxsize=_KEPT)
 def read_exam(path: Path, about: tuple[object, ...]) -> ExamHeaders:
-    """Read all headers; `about` (see `signature`) is in the call so that a changed exam is read again.
+    """Read all headers of an exam; `about` (see `stamps`) is a cache key, so that changed exams are reread.
 
     Raises
     ------
     ImageError
-        Where it is missing, no folder nor archive, or larger than any exam.
+        If it is missing, no folder nor archive, or larger than any exam.
     """
     del about
     listing = list_files(path)

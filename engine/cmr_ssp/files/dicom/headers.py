@@ -1,6 +1,6 @@
-"""Headers of DICOM files as planes: one a file, or one a frame of an enhanced multi-frame file.
+"""Convert DICOM headers to planes: one per file, or one per frame of an enhanced multi-frame file.
 
-pydicom is imported where it is used: listing a folder of NIfTI files does not need it.
+pydicom is imported inside functions, since listing a folder of NIfTI files does not need it.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ _TAGS = [
     "PerFrameFunctionalGroupsSequence",
     "SpecificCharacterSet",
 ]
-"""All that is read, besides what tells people apart."""
+"""All elements that are read, besides those that identify the person."""
 
 _IDENTITY = ("PatientID", "PatientName")
-"""The first that is there tells people apart; it is read into a digest and kept nowhere."""
+"""The first one present distinguishes people; only its digest is kept."""
 
-_PHASE_IMAGES = {"P", "PHASE", "PHASE MAP", "PHASEMAP", "VELOCITY", "VELOCITY MAP", "VELOCITY_MAP"}
+_VELOCITY_IMAGES = {"P", "PHASE", "PHASE MAP", "PHASEMAP", "VELOCITY", "VELOCITY MAP", "VELOCITY_MAP"}
 _VENDORS = {
     "siemens": "Siemens",
     "general electric": "GE",
@@ -84,12 +84,12 @@ _FARTHEST_MM = 1e5
 
 
 def read_planes(reader: Reader, ref: FileRef) -> list[Plane] | Fault:
-    """Return the planes of a file, none where it is no image; or why it cannot be read."""
+    """Return the planes of a file (none if it is not an image), or the reason why it cannot be read."""
     head = reader.head(ref)
     if isinstance(head, Fault):
         return head
     if not any(head[:128]) and not any(head[132:]):
-        return Fault.DAMAGED  # empty, or what a failed copy leaves
+        return Fault.DAMAGED  # empty or zero-filled, as after a failed copy
     if not (begins_as_dicom(head) or is_named_as_dicom(ref)):
         return []
     try:
@@ -100,12 +100,12 @@ def read_planes(reader: Reader, ref: FileRef) -> list[Plane] | Fault:
             return list(_planes(ref, header)) if "Rows" in header else []
     except MemoryError:
         raise
-    except Exception:  # pydicom raises nearly everything on damaged files
+    except Exception:  # pydicom raises many exception types for damaged files
         return Fault.DAMAGED if begins_as_dicom(head) else []
 
 
 def _is_cut_off(header: Dataset, file: Sparing) -> bool:
-    """Tell whether the file of an MR image ends before its pixels, or within uncompressed ones."""
+    """Return whether the file of an MR image ends before or within its (uncompressed) pixels."""
     if "Rows" not in header:
         return str(header.file_meta.get("MediaStorageSOPClassUID", "")).startswith(_MR_IMAGES)
     if str(header.file_meta.get("TransferSyntaxUID", "")) not in _UNCOMPRESSED:
@@ -116,26 +116,26 @@ def _is_cut_off(header: Dataset, file: Sparing) -> bool:
 
 
 def read_study(reader: Reader, ref: FileRef) -> tuple[str, str]:
-    """Return the study's identifier and a digest of the person's, for comparing only; empty where unknown."""
+    """Return the study identifier and a digest of the person's, for comparison only; empty if unknown."""
     try:
         with reader.header(ref) as file:
             header = _read(file, ("StudyInstanceUID", *_IDENTITY))
         return _raw_text(header, "StudyInstanceUID"), _person(header)
     except MemoryError:
         raise
-    except Exception:  # as above
+    except Exception:  # damaged, as in `read_planes`
         return "", ""
 
 
 def _person(header: Dataset) -> str:
-    """Return a digest of what the header calls the person, empty where it says nothing."""
+    """Return a digest of the person's id or name in the header, or an empty text."""
     told = next(filter(None, (_raw_text(header, name) for name in _IDENTITY)), "")
     return hashlib.sha256(f"cmr-ssp person {told}".encode()).hexdigest() if told else ""
 
 
 @contextmanager
 def _unquoted() -> Iterator[None]:
-    """Keep pydicom from quoting odd values in warnings; one thread at a time, since its setting is global."""
+    """Keep pydicom from quoting values in warnings; serialised, because its setting is global."""
     from pydicom.config import disable_value_validation
 
     with _ONE_AT_A_TIME, disable_value_validation():
@@ -143,7 +143,7 @@ def _unquoted() -> Iterator[None]:
 
 
 def _raw_text(header: Dataset, name: str) -> str:
-    """Return the bytes of an element as text, unchecked: pydicom's complaints would quote them."""
+    """Return the value of an element without validation, since pydicom's warnings would quote it."""
     if name not in header:
         return ""
     value: Any = header.get_item(name).value
@@ -159,7 +159,7 @@ def _read(file: Sparing, tags: Sequence[str]) -> Dataset:
 
 def _planes(ref: FileRef, header: Dataset) -> Iterator[Plane]:
     frames = header.get("PerFrameFunctionalGroupsSequence")
-    if not frames or not any(len(frame) for frame in frames):  # OsiriX leaves an empty one behind
+    if not frames or not any(len(frame) for frame in frames):  # OsiriX writes an empty one
         if "ImagePositionPatient" in header and int(header.get("NumberOfFrames") or 1) == 1:
             yield _plane(ref, None, header, [header])
         return
@@ -176,7 +176,7 @@ def _groups(parent: Any) -> list[Dataset]:
 
 
 def _first(groups: Sequence[Dataset], *names: str) -> Any:
-    """Return the first value that is there, of the frame before that of the file."""
+    """Return the first value present, of the frame before that of the file."""
     for name in names:
         for group in groups:
             value = group.get(name)
@@ -205,7 +205,7 @@ def _plane(ref: FileRef, index: int | None, header: Dataset, groups: Sequence[Da
     rows, columns = int(header.Rows), int(header.Columns)
     sizes_fit = 0 < rows <= _LONGEST_SIDE and 0 < columns <= _LONGEST_SIDE
     if not (sizes_fit and len(spacing) == 2 and all(0 < mm < _FARTHEST_MM for mm in spacing)):
-        raise ValueError("the size of the image makes no sense")
+        raise ValueError("the size of the image is invalid")
     rr_ms = _number(groups, "RRIntervalTimeNominal", "NominalInterval") or None
     slope = _number(groups, "RescaleSlope")
     return Plane(
@@ -238,20 +238,20 @@ def _plane(ref: FileRef, index: int | None, header: Dataset, groups: Sequence[Da
 
 def _vector(values: Sequence[float]) -> Vector:
     x, y, z = values
-    if not all(abs(value) < _FARTHEST_MM for value in values):  # true of nan too
-        raise ValueError("a position makes no sense")
+    if not all(abs(value) < _FARTHEST_MM for value in values):  # also refuses nan
+        raise ValueError("a position is invalid")
     return x, y, z
 
 
 def _unit(values: Sequence[float]) -> Vector:
     length = float(np.linalg.norm(values))
     if not 0.9 < length < 1.1:
-        raise ValueError("a direction has no length")
+        raise ValueError("a direction is not a unit vector")
     return _vector([value / length for value in values])
 
 
 def _trigger_ms(groups: Sequence[Dataset], rr_ms: float | None) -> float | None:
-    """Return the time after the R wave: as stated, or from the place in the beat."""
+    """Return the time after the R wave, as stated or computed from the temporal position."""
     stated = _number(groups, "TriggerTime", "NominalCardiacTriggerDelayTime", "ActualCardiacTriggerDelayTime")
     if stated is not None:
         return stated
@@ -269,11 +269,11 @@ def _oddity(header: Dataset, groups: Sequence[Dataset]) -> str | None:
     kinds = _first(groups, "FrameType", "ImageType") or ()
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     if str(header.get("Modality", "MR")) != "MR":
-        return "it is no MR image"
+        return "it is not an MR image"
     if int(header.get("SamplesPerPixel") or 1) != 1 or _photometric(header) != "MONOCHROME2":
         return "its images are in colour or inverted"
-    if {str(kind).upper() for kind in kinds[2:]} & _PHASE_IMAGES:
-        return "its images show velocity or phase"
+    if {str(kind).upper() for kind in kinds[2:]} & _VELOCITY_IMAGES:
+        return "it consists of velocity or phase-contrast images"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What a folder or archive of DICOM files holds, and its short-axis cine."""
+"""List the series of a DICOM folder or archive, and open its short-axis cine."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from cmr_ssp.files.formats.geometry import towards_apex
 from cmr_ssp.subjects import Acquisition, CineStack
 from cmr_ssp.subjects.sorting import SortOptions
 
-_LEAST_COSINE = 0.4  # a long-axis view is perpendicular to the heart's axis; people differ by 20 degrees
+_LEAST_COSINE = 0.4  # the slices of a long-axis view contain the heart's axis; it varies by 20 degrees
 
 
 def list_dicom(path: Path, options: SortOptions | None = None, *, where: str | None = None) -> DicomFolder:
-    """List what a DICOM folder, zip archive or file holds, reading headers only.
+    """List the series of a DICOM folder, zip archive or file, reading headers only.
 
-    Stacks are found by orientation, pixel grid and position, whatever the series are called. Nothing is
-    unpacked on disk, and nothing that identifies a person is kept.
+    Stacks are found by orientation, pixel grid and position, not by the names of series. Nothing is unpacked
+    on disk, and nothing that identifies a person is kept.
 
     Parameters
     ----------
     path : Path
-        The folder (with all below it), archive or multi-frame file.
+        Folder (searched recursively), archive or multi-frame file.
     options : SortOptions, optional
-        What to do where slices do not fit together.
+        What to do if slices do not fit together.
     where : str, optional
-        What problems call it, instead of its path.
+        Name of the exam in problems, instead of its path.
 
     Raises
     ------
     ImageError
-        Where there is no DICOM image, or more than any exam has.
+        If there is no DICOM image, or the exam exceeds the limits.
     """
     options, where = options or SortOptions(), where or str(path)
     candidates, problems = _candidates(path, where)
@@ -62,8 +62,8 @@ def list_dicom(path: Path, options: SortOptions | None = None, *, where: str | N
 def open_dicom(path: Path, options: SortOptions | None = None, *, where: str | None = None) -> CineStack:
     """Open the short-axis cine of a DICOM folder, zip archive or multi-frame file, reading headers only.
 
-    ``load()`` gives float32 pixels, rescaled as the files say, shape (frame, slice, row, column), base slice
-    first where the order is known. Resampled, interpolated or left out slices are told by `problems`.
+    ``load()`` returns float32 pixels, rescaled with slope and intercept, shape (frame, slice, row, column),
+    base slice first if the order is known. `problems` reports resampled, interpolated and left-out slices.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def open_dicom(path: Path, options: SortOptions | None = None, *, where: str | N
     Raises
     ------
     ImageError
-        Where there is no short-axis cine, more than one (all are listed with their numbers), or one whose
+        If there is no short-axis cine, more than one (the error lists all with their numbers), or if its
         slices do not fit together: gap, duplicate, rotated slice, different numbers of frames.
     """
     options, where = options or SortOptions(), where or str(path)
@@ -85,10 +85,10 @@ def open_dicom(path: Path, options: SortOptions | None = None, *, where: str | N
 
 
 def _after_copying(error: ImageError, problems: Sequence[Problem]) -> list[Problem]:
-    """Return what is wrong; who lost images to damage should copy them again before interpolating."""
+    """Return the problems of an error; if files are damaged, advise to copy them again first."""
     if not any(str(Fault.DAMAGED) in problem.what for problem in problems):
         return list(error.problems)
-    first = "Copy its damaged files again. If they are lost: {}"
+    first = "Copy its damaged files again. If that is impossible: {}"
     return [replace(problem, remedy=first.format(problem.remedy)) for problem in error.problems]
 
 
@@ -101,19 +101,19 @@ def _open_likely(
 ) -> CineStack:
     if options.series is not None:
         if not 1 <= options.series <= len(candidates):
-            what = f"it has {len(candidates)} series, none with the number {options.series}"
-            raise ImageError.of(where, what, "Name one of those listed, counted from 1.")
+            what = f"it has {len(candidates)} series, but number {options.series} was requested"
+            raise ImageError.of(where, what, "Choose one of the listed series, counted from 1.")
         return _open(path, candidates[options.series - 1], options, problems, where, asked=True)
     likely = [(n, each) for n, each in enumerate(candidates, start=1) if not _reason(each, asked=False)]
     if not likely:
         raise ImageError.of(
-            where, f"it holds no short-axis cine ({_why_not(candidates)})", "Name another exam."
+            where, f"it contains no short-axis cine ({_why_not(candidates)})", "Choose another exam."
         )
     if len(likely) > 1:
         listed = "; ".join(f"{n}: {_summary(each)}" for n, each in likely)
         what = f"{len(likely)} stacks may be its short-axis cine ({listed})"
         raise ImageError.of(
-            where, what, f"Choose one of them, as in cmr-ssp convert --series {likely[0][0]}."
+            where, what, f"Choose one of them, for example with cmr-ssp convert --series {likely[0][0]}."
         )
     return _open(path, likely[0][1], options, problems, where, asked=False)
 
@@ -139,16 +139,18 @@ def _candidates(path: Path, where: str) -> tuple[tuple[Candidate, ...], tuple[Pr
     except ImageError as error:
         raise ImageError(*(replace(problem, where=where) for problem in error.problems)) from None
     except MemoryError:
-        what = "its headers need more memory than there is"
-        raise ImageError.of(where, what, "Close other programs, or leave the exam out.") from None
+        what = "its headers need more memory than is available"
+        raise ImageError.of(where, what, "Close other programs, or leave out the exam.") from None
     notes = [*mixed_exam_problems(found.planes, where), *left_out_problems(found.left_out, where)]
     if not found.candidates:
-        raise ImageError(*notes, Problem(where, "it holds no DICOM image", "Name the folder of an exam."))
+        raise ImageError(
+            *notes, Problem(where, "it contains no DICOM image", "Choose the folder of an exam.")
+        )
     return found.candidates, tuple(notes)
 
 
 def _reason(candidate: Candidate, *, asked: bool) -> str | None:
-    """Return why a candidate is no short-axis cine; what the user asked for may lie as it likes."""
+    """Return why a candidate is not a short-axis cine; orientation is not checked if the user chose it."""
     oddities = [each.oddity for at in candidate.slices for each in at.passes]
     if candidate.first.oddity:
         return candidate.first.oddity
@@ -158,12 +160,12 @@ def _reason(candidate: Candidate, *, asked: bool) -> str | None:
         return f"it has fewer than {LEAST_SLICES} parallel slices"
     across = abs(towards_apex(candidate.first.axes[2] * (-1, -1, 1)))
     if across < _LEAST_COSINE and not asked:
-        return "its slices lie along the heart's axis, not across it"
+        return "it shows a long-axis view, not a short-axis stack"
     return None
 
 
 def _judge(candidate: Candidate, options: SortOptions, where: str, *, asked: bool) -> FrameTable | ImageError:
-    """Return the table of a candidate, or why it has none."""
+    """Return the frame table of a candidate, or the reason why it has none."""
     reason = _reason(candidate, asked=asked)
     if reason:
         return ImageError.of(where, reason, "Choose another series.")
@@ -176,7 +178,7 @@ def _judge(candidate: Candidate, options: SortOptions, where: str, *, asked: boo
 
 
 def _choices(candidate: Candidate, where: str, *, asked: bool) -> frozenset[str]:
-    """Return the options that matter to a candidate: those that refuse it, and which acquisition counts."""
+    """Return the options that affect a candidate: those that can refuse it, and the choice of acquisition."""
     mending = SortOptions(unequal_frames="resample", missing_slice="skip")
     if isinstance(_judge(candidate, mending, where, asked=asked), ImageError):
         return frozenset()
@@ -238,7 +240,7 @@ def _describe(candidate: Candidate, options: SortOptions, error: CmrSspError | N
 
 
 def _n_missing(candidate: Candidate) -> list[int]:
-    """Return how many slices are missing before each one."""
+    """Return the number of missing slices before each slice."""
     enough = len(candidate.slices) >= LEAST_SLICES
     multiples, _ = slice_multiples(candidate.slices, "") if enough else ([], [])
     if not multiples:

@@ -1,4 +1,4 @@
-"""Whose images these are: one heart comes from one person and one study."""
+"""Check that the images of a stack come from one person and one study."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ _MOST_NAMED = 4
 
 
 def mixed_stack_problems(planes: Sequence[Plane], where: str) -> list[Problem]:
-    """Refuse a stack whose slices or frames come from several people or studies."""
+    """Report a stack with images of several people or studies."""
     origins = _several(planes)
     if not origins:
         return []
-    what = f"its slices would come from {origins}"
-    return [Problem(where, what, "Put the images of each study into a folder of their own.")]
+    what = f"its slices come from {origins}"
+    return [Problem(where, what, "Put the images of each study into a separate folder.")]
 
 
 def mixed_exam_problems(planes: Sequence[Plane], where: str) -> list[Problem]:
-    """Warn of an exam that holds images of several people, even where its cine is of one."""
+    """Warn about an exam with images of several people, even if its cine is of one person."""
     if len({plane.person for plane in planes if plane.person}) < 2:
         return []
-    what = f"it holds images of {_several(planes)}"
-    remedy = "Put the images of each person into a folder of their own."
+    what = f"it contains images of {_several(planes)}"
+    remedy = "Put the images of each person into a separate folder."
     return [Problem(where, what, remedy, Severity.WARNING)]
 
 
 def _several(planes: Sequence[Plane]) -> str:
-    """Return how many people, or else studies, there are and what to call them; nothing where there is one.
+    """Describe the people or, failing that, studies of the planes; empty if there is only one.
 
-    What a header does not say contradicts nothing.
+    Missing identifiers are ignored.
     """
     people = {plane.person for plane in planes if plane.person}
     studies = {plane.study for plane in planes if plane.study}

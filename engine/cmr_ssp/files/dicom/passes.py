@@ -1,4 +1,4 @@
-"""Passes: the frames of one slice as acquired once, in the order of the heart beat."""
+"""Passes: the frames of one acquisition of a slice, in the order of the cardiac cycle."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _SLOWEST_MS = 200.0  # between the frames of a cine
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pass:
-    """One slice, acquired once.
+    """One acquisition of one slice.
 
     Attributes
     ----------
     planes : tuple of Plane
-        Its frames in temporal order.
+        Frames in temporal order.
     timed : bool
-        Whether trigger times gave the order.
+        Whether the order comes from trigger times.
     duplicates : int
-        How many frames share their time with another one.
+        Number of frames at the same time as another one.
     """
 
     planes: tuple[Plane, ...]
@@ -33,39 +33,39 @@ class Pass:
 
     @property
     def order(self) -> tuple[int, int, int]:
-        """What later passes have more of: series, acquisition and instance number."""
+        """Sort key of repeated passes: series, acquisition and instance number."""
         first = self.planes[0]
         return first.series_number, first.acquisition_number, first.instance_number
 
     @property
     def spacing_ms(self) -> float | None:
-        """Median time between frames, None where nothing tells."""
+        """Median time between frames, or None if it is unknown."""
         if not self.timed or len(self.planes) < 2:
             return None
         return float(np.median(np.diff([plane.trigger_ms or 0.0 for plane in self.planes])))
 
     @property
     def times_ms(self) -> tuple[float, ...]:
-        """Trigger time of each frame; empty where nothing tells."""
+        """Trigger time of each frame; empty if unknown."""
         return tuple(plane.trigger_ms or 0.0 for plane in self.planes) if self.timed else ()
 
     @property
     def oddity(self) -> str | None:
-        """Why this is no cine, None where it may be one."""
+        """Reason why this is not a cine, or None."""
         first = self.planes[0]
         spacing_ms = self.spacing_ms
         if len(self.planes) < 2:
             return "it has a single frame"
         if spacing_ms is not None and spacing_ms > _SLOWEST_MS:
-            return f"its frames lie {spacing_ms:.0f} ms apart, not those of one heart beat"
+            return f"its frames are {spacing_ms:.0f} ms apart, too far for one cardiac cycle"
         shares_time = not self.timed and not self.duplicates and bool(first.trigger_ms)
         if shares_time and first.n_cardiac != len(self.planes):
-            return "all its frames have one trigger time, as in perfusion or mapping"
+            return "all its frames have the same trigger time, as in perfusion or mapping"
         return None
 
 
 def passes_of(planes: Sequence[Plane]) -> list[Pass]:
-    """Sort the frames that one series has at one position; more than one pass where it was repeated."""
+    """Sort the frames of one series at one position into passes; several if the slice was repeated."""
     times = [plane.trigger_ms for plane in planes]
     if None not in times and len(set(times)) == len(times):
         return [_timed(planes)]
@@ -85,7 +85,7 @@ def _timed(planes: Sequence[Plane]) -> Pass:
 
 
 def _untimed(planes: Sequence[Plane]) -> Pass:
-    """Order frames that have one trigger time or none: by temporal position, else by instance number."""
+    """Order frames without distinct trigger times by temporal position, or else by instance number."""
     temporal = [plane.temporal for plane in planes]
     if None not in temporal and len(set(temporal)) == len(temporal):
         return Pass(tuple(sorted(planes, key=lambda plane: plane.temporal or 0)), False)
@@ -95,7 +95,7 @@ def _untimed(planes: Sequence[Plane]) -> Pass:
 
 
 def _by_acquisition(planes: Sequence[Plane]) -> list[list[Plane]]:
-    """Split frames by acquisition number where each number has a beat of its own; else nothing."""
+    """Split frames by acquisition number if each has a complete cardiac cycle; otherwise return nothing."""
     groups: dict[int, list[Plane]] = defaultdict(list)
     for plane in planes:
         groups[plane.acquisition_number].append(plane)

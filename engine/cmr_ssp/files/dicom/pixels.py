@@ -1,4 +1,4 @@
-"""Pixels of a frame table: every file is read and decoded once."""
+"""Load the pixels of a frame table, reading and decoding every file once."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from pydicom import FileDataset
 
 Uses = dict[FileRef, list[tuple[int, int, Plane, float]]]
-"""By file: slice, frame, plane and weight of everything that it gives."""
+"""For each file: slice, frame, plane and weight of each of its contributions."""
 
 
 @dataclass(frozen=True, slots=True)
 class RowLoader:
-    """Reads the pixels of a table; nothing of the files shows when it is printed.
+    """Callable that loads the pixels of a frame table; its repr shows nothing of the files.
 
     Attributes
     ----------
     rows : tuple of Row
-        The table.
+        The frame table.
     where : str
-        What errors call the exam.
+        Name of the exam in errors.
     """
 
     rows: tuple[Row, ...] = field(repr=False)
     where: str = field(repr=False)
 
     def __call__(self) -> NDArray[np.float32]:
-        """Read all pixels, rescaled, shape (frame, slice, row, column).
+        """Load all pixels, rescaled, shape (frame, slice, row, column).
 
         Raises
         ------
         ImageError
-            Where a file is gone, damaged or changed since it was listed, or a pixel is not a number.
+            If a file is missing, damaged or changed since it was listed, or a pixel is not finite.
         """
         try:
             return self._read()
         except MemoryError:
-            what = "reading its pixels needs more memory than there is"
-            raise ImageError.of(self.where, what, "Close other programs, or leave the exam out.") from None
+            what = "its pixels need more memory than is available"
+            raise ImageError.of(self.where, what, "Close other programs, or leave out the exam.") from None
 
     def _read(self) -> NDArray[np.float32]:
         first = self.rows[0][0][0][0]
@@ -60,10 +60,10 @@ class RowLoader:
             for ref, wanted in self._uses().items():
                 stored = _decode(reader, ref, self.where)
                 for k, t, plane, weight in wanted:
-                    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is refused below
+                    with np.errstate(over="ignore", invalid="ignore"):  # not finite: refused below
                         pixels[t, k] += _values(stored, plane, self.where) * np.float32(weight)
         if not np.isfinite(pixels).all():
-            what = "some of its pixels are not a number"
+            what = "some of its pixels are not finite numbers"
             raise ImageError.of(self.where, what, "Export the exam again.")
         return pixels
 
@@ -80,7 +80,7 @@ def _values(stored: NDArray[Any], plane: Plane, where: str) -> NDArray[np.float3
     stored = stored.reshape(-1, *stored.shape[-2:])
     index = plane.index or 0
     if index >= len(stored) or stored[index].shape != plane.shape:
-        what = f"an image of series {plane.series_number} has another size than its header said"
+        what = f"the size of an image of series {plane.series_number} differs from its header"
         raise ImageError.of(where, what, "Copy the exam again.")
     values: NDArray[np.float32] = stored[index].astype(np.float32)
     if (plane.slope, plane.intercept) != (1.0, 0.0):
@@ -102,16 +102,16 @@ def _decode(reader: Reader, ref: FileRef, where: str) -> NDArray[Any]:
     except MemoryError:
         raise
     except ChangedError:
-        what = "one of its files is not the one that was listed"
-        raise ImageError.of(where, what, "Open the exam again, when nothing writes to it.") from None
-    except Exception as error:  # pydicom and its decoders raise nearly everything on damaged files
+        what = "one of its files changed after it was listed"
+        raise ImageError.of(where, what, "Open the exam again when no program writes to it.") from None
+    except Exception as error:  # pydicom and its decoders raise many exception types
         what = f"the pixels of one of its images cannot be read ({type(error).__name__})"
         raise ImageError.of(where, what, "Copy or export the exam again.") from error
     return stored
 
 
 def _complete_encoding(image: FileDataset) -> None:
-    """Say how the pixels are stored where the file does not, as very old ones without a preamble."""
+    """Set a missing transfer syntax, as in very old files without preamble."""
     from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
     if "TransferSyntaxUID" not in image.file_meta:
@@ -121,20 +121,24 @@ def _complete_encoding(image: FileDataset) -> None:
 
 
 def decoder_problems(planes: Sequence[Plane], where: str) -> list[Problem]:
-    """Report compressions that nothing installed can undo, before anybody waits for pixels."""
+    """Report compressed pixels for which no decoder is installed, before they are loaded."""
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.uid import UID
 
     problems = []
     for uid in sorted({plane.transfer_syntax for plane in planes} - {""}):
         name = UID(uid).name
-        remedy = 'Install the decoders with pip install "napari-cmr-ssp[dicom]", or export uncompressed.'
+        remedy = (
+            'Install the decoders with pip install "napari-cmr-ssp[dicom]", or export the exam uncompressed.'
+        )
         try:
             if not UID(uid).is_compressed or get_decoder(UID(uid)).is_available:
                 continue
         except (ValueError, NotImplementedError):
             remedy = "Export the exam uncompressed."
         problems.append(
-            Problem(where, f"its pixels are compressed as {name}, which nothing here reads", remedy)
+            Problem(
+                where, f"its pixels are compressed with {name}, for which no decoder is installed", remedy
+            )
         )
     return problems

@@ -1,4 +1,4 @@
-"""One two-dimensional frame of a DICOM file: its geometry, its times, and nothing about the person."""
+"""One two-dimensional image of a DICOM file: geometry and timing, without identity."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True, eq=False)  # no slots: `cached_property` needs a __dict__
 class Plane:
-    """One frame at one slice position.
+    """One image at one slice position and time.
 
     Attributes
     ----------
     ref : FileRef
-        The file.
+        File of the image.
     index : int or None
         0-based frame of a multi-frame file.
     study, series, instance_uid : str
-        Unique identifiers, for telling files apart only; never shown.
+        Unique identifiers, only for comparison; never shown.
     person : str
-        A digest of what the header calls the person, for telling people apart; empty where it says nothing.
+        Digest of the person's id or name, only for comparison; empty if there is none.
     series_number, acquisition_number, instance_number : int
-        As the scanner counts, 0 where it does not.
+        DICOM numbers, 0 if missing.
     shape : tuple of int
         Rows and columns.
     spacing_mm : tuple of float
-        Between rows and between columns.
+        Distance between rows and between columns.
     position_mm : tuple of float
-        Centre of the first pixel, LPS.
+        Centre of the first pixel, in LPS coordinates.
     along_row, along_column : tuple of float
-        Unit vectors of growing column and of growing row index, LPS.
+        Unit vectors of increasing column and increasing row index, in LPS coordinates.
     thickness_mm : float
-        Of the slice, 0 where unknown.
+        Slice thickness, 0 if unknown.
     trigger_ms : float or None
         Time after the R wave.
     temporal : int or None
         Temporal position, counted from 1.
     rr_ms : float or None
-        Length of a heart beat.
+        Duration of the cardiac cycle (RR interval).
     n_cardiac : int or None
-        Frames a beat, where the file says so.
+        Number of frames per cardiac cycle, if known.
     slope, intercept : float
-        From stored numbers to values.
+        Rescale slope and intercept.
     oddity : str or None
-        Why the frame cannot belong to a cine of magnitude images.
+        Reason why the image cannot belong to a cine of magnitude images.
     transfer_syntax : str
-        How the pixels are stored.
+        UID of the transfer syntax.
     acquisition : Acquisition
         Scanner and heart rate.
     """
@@ -85,12 +85,12 @@ class Plane:
 
     @cached_property
     def axes(self) -> NDArray[np.float64]:
-        """Unit vectors along row, along column and across the slice as rows, shape (3, 3), LPS."""
+        """Unit vectors along the row, along the column and normal to the slice, shape (3, 3), LPS."""
         return np.array([self.along_row, self.along_column, np.cross(self.along_row, self.along_column)])
 
     @cached_property
     def centre_mm(self) -> NDArray[np.float64]:
-        """Middle of the plane, LPS."""
+        """Centre of the plane, in LPS coordinates."""
         (rows, columns), (row_mm, column_mm) = self.shape, self.spacing_mm
         half = np.array([(columns - 1) * column_mm / 2, (rows - 1) * row_mm / 2, 0.0])
         middle: NDArray[np.float64] = np.asarray(self.position_mm) + half @ self.axes

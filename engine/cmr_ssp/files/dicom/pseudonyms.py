@@ -1,4 +1,4 @@
-"""What exams and people are called: names that say nothing, and are the same on every machine."""
+"""Pseudonyms of exams and people: they reveal nothing and are the same on every machine."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ from cmr_ssp.files.formats.folders import is_folder, is_regular
 
 _DOMAIN = b"cmr-ssp exam id, version 1\0"
 _DIGITS = 8
-_KEPT = 1024  # exams whose ids are remembered
-_MOST_BYTES = 2**20  # of each of these files
-_MOST_FILES = 200  # looked at where no image says which one it is
+_KEPT = 1024  # cached ids
+_MOST_BYTES = 2**20  # read from each file
+_MOST_FILES = 200  # read if there is no image
 
 
 def exam_id(path: Path) -> str:
-    """Return what to call the exam in a folder, zip archive or DICOM file: ``exam-`` and eight digits.
+    """Return the id of the exam in a folder, zip archive or DICOM file: ``exam-`` and eight digits.
 
-    The digits come from a digest of the unique identifiers (study, series, instance) of all its images, or of
-    the content of those without identifiers. Names of files and folders do not enter it, and neither does
-    what the headers say of the person.
+    The digits are a digest of the unique identifiers (study, series, instance) of all images, or of the
+    content of images without identifiers. They do not depend on file names or on data about the person.
     """
     return _exam_id(path, stamps(path))
 
@@ -42,7 +41,7 @@ def _exam_id(path: Path, about: tuple[object, ...]) -> str:
 
 
 def pseudonym(parts: Iterable[str]) -> str:
-    """Return the name that belongs to some identifiers, whatever their order."""
+    """Return the pseudonym for a set of identifiers, independent of their order."""
     digest = hashlib.sha256(_DOMAIN)
     for part in sorted(set(parts)):
         digest.update(part.encode() + b"\0")
@@ -50,7 +49,7 @@ def pseudonym(parts: Iterable[str]) -> str:
 
 
 def identifiers(planes: Iterable[Plane]) -> Iterator[str]:
-    """Return what tells each image from all others in the world."""
+    """Yield a globally unique identifier of each image."""
     nameless = set()
     for plane in planes:
         if plane.instance_uid:
@@ -64,7 +63,7 @@ def identifiers(planes: Iterable[Plane]) -> Iterator[str]:
 
 
 def _contents(path: Path) -> Iterator[str]:
-    """Return a digest of the beginning of each file of what holds no image, or of a damaged archive."""
+    """Yield a digest of the first bytes of each file, for exams without readable images."""
     files = islice(files_below(path), _MOST_FILES) if is_folder(path) else [path]
     for file in filter(is_regular, files):
         try:

@@ -1,4 +1,4 @@
-"""Opens the files of an exam: regular ones alone, unchanged since they were listed, and within limits."""
+"""Open the files of an exam: only regular files, unchanged since they were listed, within size limits."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from cmr_ssp.files.formats.folders import is_folder, is_regular
 from cmr_ssp.files.formats.nifti import stamp_of
 
 MAX_HEADER_BYTES = 2**26
-"""Of one file up to its pixels; a multi-frame cine of 2000 frames has a tenth of it."""
+"""Largest header of a file; a multi-frame cine of 2000 frames uses a tenth of it."""
 MAX_HEADER_READS = 1_000_000
-"""Pieces that the header of a file is read in; a multi-frame cine of 2000 frames has half of them."""
+"""Largest number of reads per header; a multi-frame cine of 2000 frames uses half of it."""
 MAX_INFLATED_BYTES = 2**28
-"""Of a file that is compressed as a whole."""
+"""Largest inflated size of a deflated file."""
 
-_HEAD = 1024  # 128 bytes of anything, DICM, and how the rest is stored
-_FIRST_GROUP = b"\x08\x00"  # of a data set without preamble
+_HEAD = 1024  # preamble of 128 bytes, DICM, and the file meta information
+_FIRST_GROUP = b"\x08\x00"  # group of the first element of a file without preamble
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _EXPLICIT = b"1.2.840.10008.1.2.1\0\0\0"
-_META_AT = 144  # what follows the element that tells the length of the file's own header
-_PEEKED = 200  # files and folders looked at to tell whether there is any DICOM
+_META_AT = 144  # end of the element with the length of the file meta information
+_PEEKED = 200  # files and folders checked to find any DICOM file
 _DAMAGED = (
     OSError,
     EOFError,
@@ -46,11 +46,11 @@ _DAMAGED = (
 
 
 class ChangedError(OSError):
-    """A file is no longer the one that was listed."""
+    """A file changed since it was listed."""
 
 
 class Sparing:
-    """The header of a file: reads as a file does, up to a limit, and tells no name that could be quoted."""
+    """File-like object for reading a header: limited in size, and without a name to leak into messages."""
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
@@ -59,12 +59,12 @@ class Sparing:
         self._reads_left = MAX_HEADER_READS
 
     def read(self, size: int = -1) -> bytes:
-        """Read on.
+        """Read the next bytes.
 
         Raises
         ------
         ValueError
-            Where it has become more than any header has.
+            If the header exceeds the limits.
         """
         wanted = min(size, self.size) if size >= 0 else self.size
         self._bytes_left -= wanted
@@ -74,40 +74,40 @@ class Sparing:
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place."""
+        """Move to a position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """Return the place."""
+        """Return the current position."""
         return self._file.tell()
 
 
 class Reader:
-    """Opens the files of an exam one after the other; an archive stays open in between."""
+    """Opens the files of an exam one at a time; keeps archives open in between."""
 
     def __init__(self) -> None:
         self._archives: dict[Path, zipfile.ZipFile] = {}
 
     @contextmanager
     def header(self, ref: FileRef) -> Iterator[Sparing]:
-        """Open a file for reading its header.
+        """Open a file to read its header.
 
         Raises
         ------
         OSError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile
-            Where it is missing, no regular file, changed, damaged, encrypted or inflates to too much.
+            If the file is missing, not regular, changed, damaged, encrypted or too large when inflated.
         """
         with self._stream(ref) as file:
             yield Sparing(file, _size(file))
 
     @contextmanager
     def whole(self, ref: FileRef) -> Iterator[BinaryIO]:
-        """Open a file for reading all of it; what it is must not have changed meanwhile.
+        """Open a file to read all of it, and check afterwards that it did not change.
 
         Raises
         ------
         ChangedError
-            Where it is another file now than the one that was listed.
+            If the file changed since it was listed.
         OSError, ValueError, RuntimeError, zlib.error, zipfile.BadZipFile
             As for `header`.
         """
@@ -116,7 +116,7 @@ class Reader:
         _require(ref, ref.path.stat())
 
     def head(self, ref: FileRef) -> bytes | Fault:
-        """Return the first bytes of a file, or why it cannot be read."""
+        """Return the first bytes of a file, or the reason why it cannot be read."""
         try:
             with self._raw(ref) as file:
                 return file.read(_HEAD)
@@ -126,12 +126,12 @@ class Reader:
             return Fault.DAMAGED if is_regular(ref.path) else Fault.IRREGULAR
 
     def begins_as_dicom(self, ref: FileRef) -> bool:
-        """Tell whether a file has DICOM's preamble; False where it cannot be read."""
+        """Return whether a file has the DICOM preamble; False if it cannot be read."""
         head = self.head(ref)
         return isinstance(head, bytes) and begins_as_dicom(head)
 
     def looks_like_dicom(self, ref: FileRef) -> bool:
-        """Tell whether a file is DICOM, be it of the time before preambles; False where it cannot be read."""
+        """Return whether a file is DICOM, with or without preamble; False if it cannot be read."""
         head = self.head(ref)
         if not isinstance(head, bytes):
             return False
@@ -139,7 +139,7 @@ class Reader:
 
     @contextmanager
     def _stream(self, ref: FileRef) -> Iterator[BinaryIO]:
-        """Open a file; one that is compressed as a whole is inflated, as pydicom would without a limit."""
+        """Open a file; inflate a deflated one here, since pydicom would do so without a limit."""
         with self._raw(ref) as file:
             deflated = _DEFLATED in file.read(_HEAD)
             file.seek(0)
@@ -166,17 +166,17 @@ class Reader:
 
 
 def begins_as_dicom(head: bytes) -> bool:
-    """Tell whether the first bytes of a file are DICOM's preamble."""
+    """Return whether the first bytes of a file are the DICOM preamble."""
     return head[128:132] == b"DICM" and any(head[132:136])
 
 
 def is_named_as_dicom(ref: FileRef) -> bool:
-    """Tell whether a file's name says that it is DICOM; very old ones have no preamble that does."""
+    """Return whether a file has a DICOM extension; very old files have no preamble."""
     return (ref.member or ref.path.name).lower().endswith((".dcm", ".ima"))
 
 
 def _opened(ref: FileRef) -> BinaryIO:
-    """Open a regular file that is the one that was listed; without its name, which pydicom would quote."""
+    """Open a regular, unchanged file by descriptor, since pydicom would quote its name."""
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     file = os.fdopen(os.open(ref.path, flags), "rb")
     try:
@@ -202,7 +202,7 @@ def _size(file: BinaryIO) -> int:
 
 
 def _inflated(content: bytes) -> bytes:
-    """Inflate a file that is compressed as a whole, behind its own header, which then says so no longer."""
+    """Inflate a deflated file and set its transfer syntax to uncompressed."""
     start = _META_AT + int.from_bytes(content[_META_AT - 4 : _META_AT], "little")
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     body = inflater.decompress(content[start:], MAX_INFLATED_BYTES)
@@ -213,7 +213,7 @@ def _inflated(content: bytes) -> bytes:
 
 @contextmanager
 def reading() -> Iterator[Reader]:
-    """Yield a reader and close what it opened."""
+    """Yield a reader and close its archives afterwards."""
     reader = Reader()
     try:
         yield reader
@@ -222,12 +222,12 @@ def reading() -> Iterator[Reader]:
 
 
 def first_dicom(path: Path) -> FileRef | None:
-    """Return the first DICOM file in a folder or archive; only so many files are looked at.
+    """Return the first DICOM file among the first files of a folder or archive, or None.
 
     Raises
     ------
     ImageError
-        Where an archive is damaged, encrypted, or larger than any exam.
+        If an archive is damaged, encrypted, or exceeds the limits.
     """
     listing = None if is_folder(path) else list_files(path)
     below = (FileRef(file) for file in files_below(path, _PEEKED) if is_regular(file))

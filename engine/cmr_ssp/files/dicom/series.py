@@ -1,4 +1,4 @@
-"""What a listing of DICOM files says: series, their slices and why one is no short-axis cine."""
+"""Result of listing DICOM files: series, their slices, and why a series is not a short-axis cine."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from cmr_ssp.subjects import CineStack
 
 @dataclass(frozen=True, slots=True)
 class SliceTimes:
-    """One row of the slice x frame table.
+    """One slice of a series, as a row of the table of slices and frames.
 
     Attributes
     ----------
     position_mm : float
-        Along the normal of the slices.
+        Position along the slice normal.
     n_frames : int
-        Frames of the acquisition that counts.
+        Number of frames of the selected acquisition.
     trigger_ms : tuple of float
-        Their trigger times; empty where nothing tells.
+        Trigger times of the frames; empty if unknown.
     n_acquisitions : int
-        How often the slice was acquired.
+        Number of acquisitions of the slice.
     n_missing_before : int
-        Slices that are missing between the one before and this one.
+        Number of missing slices before this one.
     """
 
     position_mm: float
@@ -35,21 +35,21 @@ class SliceTimes:
 
 @dataclass(frozen=True, slots=True)
 class DicomSeries:
-    """Images of one geometry; they may come from several series of the scanner.
+    """Images with the same geometry; they may come from several DICOM series.
 
     Attributes
     ----------
     description : str
-        Made from scanner and geometry; free text of the header is left out, since it may name the person.
+        Series numbers and geometry; free text of the header is omitted, since it may name the person.
     n_slices, n_frames : int
-        Number of slices, and the largest number of frames of one.
+        Number of slices, and the largest number of frames of a slice.
     reason : str or None
-        Why it cannot be opened as a short-axis cine; None where it can.
+        Reason why it cannot be opened as a short-axis cine, or None.
     slices : tuple of SliceTimes
-        The slice x frame table.
+        Rows of the table of slices and frames.
     choices : frozenset of str
-        Fields of `SortOptions` that decide how it is opened, or whether. Empty where it opens in one way
-        only, or where no choice makes a cine of it.
+        Fields of `SortOptions` that decide whether and how it is opened. Empty if there is only one way, or
+        if it cannot be opened as a cine at all.
     """
 
     description: str
@@ -62,16 +62,16 @@ class DicomSeries:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DicomFolder:
-    """What was found in a folder or archive.
+    """The series of a DICOM folder or archive.
 
     Attributes
     ----------
     stacks : tuple of CineStack
-        One for each series without a reason against it, in the same order.
+        One for each series that can be opened, in the same order.
     series : tuple of DicomSeries
-        Everything with a geometry; `SortOptions.series` counts here, from 1.
+        All series with a geometry; `SortOptions.series` is the position in this list, counted from 1.
     problems : tuple of Problem
-        What was wrong with single files (warnings).
+        Warnings about individual files.
     """
 
     stacks: tuple[CineStack, ...]
@@ -79,7 +79,7 @@ class DicomFolder:
     problems: tuple[Problem, ...] = ()
 
     def stack(self, number: int) -> CineStack | None:
-        """Return the stack of a listed series, counted from 1; None where it cannot be opened."""
+        """Return the stack of a listed series, counted from 1, or None if it cannot be opened."""
         if self.series[number - 1].reason is not None:
             return None
         return self.stacks[sum(each.reason is None for each in self.series[: number - 1])]

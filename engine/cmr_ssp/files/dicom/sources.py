@@ -1,4 +1,4 @@
-"""The files of an exam, in a folder or in a zip archive; which of them may be opened at all."""
+"""List the files of an exam in a folder or zip archive that may be opened."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from cmr_ssp.files.formats.nifti import Stamp, stamp, stamp_of
 
 MAX_FILES = 50_000
 MAX_FILE_BYTES = 2**30
-"""Of one file; a multi-frame cine of 2000 frames has half of it."""
+"""Largest file; a multi-frame cine of 2000 frames has half of that."""
 MAX_ARCHIVE_BYTES = 4 * 2**30
-"""Uncompressed, as the archive's directory states it; no member is read beyond what that says of it."""
+"""Largest uncompressed size of an archive, as stated in its directory; zipfile reads no more than that."""
 
-_MAX_EXPANSION = 200  # images are compressed 2 to 10 times
-_EXPANDS_FREELY = 2**28  # what unpacks to less is harmless
+_MAX_EXPANSION = 200  # compressed images expand 2 to 10 times
+_EXPANDS_FREELY = 2**28  # smaller archives are harmless
 _OTHERS = re.compile(
     r".*\.(gz|nii|csv|txt|json|ya?ml|cfg|xml|png|jpe?g|pdf|py|md|html|zip|np[yz]|mat|cvi42wsx)", re.I
 )
@@ -37,11 +37,11 @@ class FileRef:
     Attributes
     ----------
     path : Path
-        The file, or the archive that it is in.
+        The file, or the archive that contains it.
     member : str or None
-        Its name in the archive.
+        Name in the archive.
     stamp : Stamp
-        Of the file or archive when it was listed.
+        Stamp of the file or archive when it was listed.
     """
 
     path: Path
@@ -50,35 +50,35 @@ class FileRef:
 
     @property
     def name(self) -> str:
-        """Its own name, which may be a person's."""
+        """Name of the file, which may identify a person."""
         return self.member or self.path.name
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What may be DICOM in an exam, and what is left out unread."""
+    """Files of an exam that may be DICOM, and files that are skipped."""
 
     refs: tuple[FileRef, ...]
     left_out: tuple[LeftOut, ...] = ()
 
 
 def is_zip(path: Path) -> bool:
-    """Tell by its name whether a file is a zip archive."""
+    """Return whether a path is a regular file with the extension of a zip archive."""
     return path.suffix.lower() == ".zip" and not path.name.startswith(".") and is_regular(path)
 
 
 def may_be_exam(path: Path) -> bool:
-    """Tell whether a path is read as DICOM: a folder, a zip archive, or a file that is named as such."""
+    """Return whether a path may be a DICOM exam: a folder, zip archive, or file with a DICOM extension."""
     return is_folder(path) or is_zip(path) or path.suffix.lower() in (".dcm", ".ima")
 
 
 def list_files(path: Path) -> Listing:
-    """List what may be DICOM in a folder or archive.
+    """List the files of a folder or archive that may be DICOM.
 
     Raises
     ------
     ImageError
-        Where it is missing, no folder nor archive, or larger than any exam.
+        If it is missing, no folder nor archive, or larger than any exam.
     """
     if is_folder(path):
         return _list_folder(path)
@@ -86,7 +86,7 @@ def list_files(path: Path) -> Listing:
         return _list_members(path)
     if is_regular(path):
         return Listing((FileRef(path, stamp=stamp(path)),))
-    raise ImageError.of(path, "it does not exist, or is no file", "Check the path.")
+    raise ImageError.of(path, "it does not exist, or is not a regular file", "Check the path.")
 
 
 def _list_folder(folder: Path) -> Listing:
@@ -108,7 +108,7 @@ def _list_folder(folder: Path) -> Listing:
 
 
 def _looked_at(file: Path) -> tuple[Stamp, Fault | None]:
-    """Return the stamp of a file, and why it is not opened; opening a pipe would wait for ever."""
+    """Return the stamp of a file, and the reason if it must not be opened; opening a pipe would block."""
     try:
         found = file.stat()
     except PermissionError:
@@ -123,9 +123,9 @@ def _looked_at(file: Path) -> tuple[Stamp, Fault | None]:
 def files_below(
     folder: Path, most_folders: int = MAX_FILES, forbidden: list[Path] | None = None
 ) -> Iterator[Path]:
-    """Go through the files below a folder in order; links to folders and hidden files are left out.
+    """Iterate over the files below a folder in sorted order, without hidden files and links to folders.
 
-    What is no regular file is among them. Folders that cannot be read are added to `forbidden`.
+    Files that are not regular are included. Unreadable folders are appended to `forbidden`.
     """
 
     def note(error: OSError) -> None:
@@ -166,7 +166,7 @@ def _may_be_image(member: zipfile.ZipInfo) -> bool:
 
 
 def _fault(member: zipfile.ZipInfo) -> Fault | None:
-    """Return why a member is not read."""
+    """Return the reason why a member is not read, or None."""
     if not _is_safe(member.filename):
         return Fault.UNSAFE
     if member.flag_bits & _ENCRYPTED:
@@ -175,34 +175,34 @@ def _fault(member: zipfile.ZipInfo) -> Fault | None:
 
 
 def _is_safe(name: str) -> bool:
-    """Tell whether a member's name stays where it is unpacked; nothing is, but such archives are odd."""
+    """Return whether a member's path stays inside the archive; members are never unpacked to disk."""
     parts = name.replace("\\", "/").split("/")
     return ".." not in parts and not name.startswith(("/", "\\")) and ":" not in parts[0]
 
 
 def _check_expansion(path: Path, members: Sequence[zipfile.ZipInfo]) -> None:
-    """Refuse, before anything is inflated, archives that unpack to more than any exam has."""
+    """Refuse archives with an excessive uncompressed size, before anything is inflated."""
     size = sum(member.file_size for member in members)
     if size > MAX_ARCHIVE_BYTES:
         what = f"it unpacks to more than {MAX_ARCHIVE_BYTES // 2**30} GiB"
-        raise ImageError.of(path, what, "Put one exam into one archive.")
+        raise ImageError.of(path, what, "Use one archive per exam.")
     times = size / max(1, stamp(path)[0])
     if size > _EXPANDS_FREELY and times > _MAX_EXPANSION:
-        what = f"it unpacks to {times:.0f} times its size, which images do not"
-        raise ImageError.of(path, what, "Ask where the archive comes from, and pack the exam again.")
+        what = f"it unpacks to {times:.0f} times its size, too much for images"
+        raise ImageError.of(path, what, "Check the source of the archive, and pack the exam again.")
 
 
 def _check_number(path: Path, n_files: int) -> None:
     if n_files > MAX_FILES:
-        raise ImageError.of(path, f"it holds more than {MAX_FILES} files", "Name one exam.")
+        raise ImageError.of(path, f"it contains more than {MAX_FILES} files", "Choose a single exam.")
 
 
 def stamps(path: Path) -> tuple[tuple[str, Stamp], ...]:
-    """Return name and stamp of every file of an exam; nothing where it is gone."""
+    """Return name and stamp of every file of an exam; empty if it is missing."""
     files = files_below(path) if is_folder(path) else iter([path] if is_regular(path) else [])
     return tuple((str(file), stamp(file)) for file in islice(files, MAX_FILES + 1))
 
 
 def signature(path: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return name, size and time of every file of an exam, which a copy of it keeps."""
+    """Return name, size and modification time of every file of an exam, which a copy can preserve."""
     return tuple((name, size, changed) for name, (size, changed, _) in stamps(path))

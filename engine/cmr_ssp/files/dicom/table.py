@@ -1,4 +1,4 @@
-"""The slice x frame table of a stack: which planes make which frame of which slice, and where it lies."""
+"""The table of slices and frames of a stack: the planes of each frame of each slice, and their geometry."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from cmr_ssp.subjects import Grid, SliceOrder
 from cmr_ssp.subjects.sorting import SortOptions
 
 Mix = tuple[tuple[Plane, float], ...]
-"""Planes and their weights, which sum to 1; a single plane where nothing is interpolated."""
+"""Planes with weights that sum to 1; a single plane without interpolation."""
 
 Row = tuple[Mix, ...]
 """All frames of one slice."""
@@ -39,20 +39,20 @@ Row = tuple[Mix, ...]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameTable:
-    """What a stack is made of.
+    """The planes and geometry of a stack.
 
     Attributes
     ----------
     rows : tuple of Row
-        By slice, base first where the order is known.
+        One per slice, base first if the order is known.
     grid : Grid
-        Where it lies.
+        Geometry of the stack.
     frame_spacing_s : float or None
         Median time between frames.
     problems : tuple of Problem
-        What was done to make it fit (warnings).
+        Warnings about slices that did not fit.
     alterations : tuple of str
-        What was computed or left out.
+        Descriptions of resampled, interpolated or left-out data.
     """
 
     rows: tuple[Row, ...]
@@ -63,12 +63,12 @@ class FrameTable:
 
 
 def make_table(candidate: Candidate, options: SortOptions, where: str) -> FrameTable:
-    """Arrange a candidate as slices and frames.
+    """Arrange the planes of a candidate in slices and frames.
 
     Raises
     ------
     ImageError
-        With every reason why its slices do not fit together.
+        If its slices do not fit together; the error has every reason.
     """
     chosen, notes = choose_passes(candidate.slices, options, where)
     problems = [
@@ -104,12 +104,12 @@ def _alterations(chosen: Sequence[Pass], multiples: Sequence[int], options: Sort
 
 
 def _resampled(each: Pass, n_frames: int) -> Row:
-    """Return `n_frames` frames of a slice, interpolated over the beat where it has another number."""
+    """Return `n_frames` frames of a slice; interpolate over the cardiac cycle if the number differs."""
     planes = each.planes
     if len(planes) == n_frames:
         return tuple(((plane, 1.0),) for plane in planes)
-    phases = _phases(each)
-    ends = np.append(phases, 1.0)  # the beat begins again
+    positions = _cycle_positions(each)
+    ends = np.append(positions, 1.0)  # the cycle starts again
     row: list[Mix] = []
     for wanted in np.arange(n_frames) / n_frames:
         before = int(np.searchsorted(ends, wanted, side="right")) - 1
@@ -122,8 +122,8 @@ def _resampled(each: Pass, n_frames: int) -> Row:
     return tuple(row)
 
 
-def _phases(each: Pass) -> NDArray[np.float64]:
-    """Return where in the beat each frame lies, 0 to 1, the first at 0."""
+def _cycle_positions(each: Pass) -> NDArray[np.float64]:
+    """Return the position of each frame in the cardiac cycle, 0 to 1, the first at 0."""
     n, spacing_ms = len(each.planes), each.spacing_ms
     if spacing_ms is None:
         return np.arange(n) / n
@@ -131,8 +131,8 @@ def _phases(each: Pass) -> NDArray[np.float64]:
     beat_ms = each.planes[0].rr_ms or 0.0
     if not times[-1] + spacing_ms / 2 < beat_ms < 2 * (times[-1] + spacing_ms):
         beat_ms = float(times[-1] + spacing_ms)
-    phases: NDArray[np.float64] = times / beat_ms
-    return phases
+    positions: NDArray[np.float64] = times / beat_ms
+    return positions
 
 
 def _mixed(parts: Sequence[tuple[Mix, float]]) -> Mix:
@@ -144,7 +144,7 @@ def _mixed(parts: Sequence[tuple[Mix, float]]) -> Mix:
 
 
 def _filled(rows: Sequence[Row], multiples: Sequence[int]) -> tuple[list[Row], list[int]]:
-    """Put interpolated slices where some are missing."""
+    """Insert interpolated slices for missing ones."""
     filled: list[Row] = [rows[0]]
     for row, low, high in zip(rows[1:], multiples, multiples[1:], strict=False):
         before = filled[-1]
@@ -158,7 +158,7 @@ def _filled(rows: Sequence[Row], multiples: Sequence[int]) -> tuple[list[Row], l
 
 
 def _placed(rows: Sequence[Row], multiples: Sequence[int]) -> tuple[list[Row], Grid]:
-    """Turn slices base first, and work out where they lie."""
+    """Order the slices base first and compute the grid."""
     first, last = rows[0][0][0][0], rows[-1][0][0][0]
     distance = float((last.centre_mm - first.centre_mm) @ first.axes[2]) / multiples[-1]
     order, is_reversed = slice_order(_affine(first, last, multiples[-1]))
@@ -181,7 +181,7 @@ def _number(plane: Plane) -> tuple[int, int]:
 
 
 def _affine(first: Plane, last: Plane, n_steps: int) -> NDArray[np.float64]:
-    """Return the voxel-to-world matrix of (column, row, slice); DICOM's LPS turned into RAS+."""
+    """Return the voxel-to-world matrix of (column, row, slice), converted from LPS to RAS+."""
     affine = np.eye(4)
     affine[:3, 0] = first.axes[0] * first.spacing_mm[1]
     affine[:3, 1] = first.axes[1] * first.spacing_mm[0]

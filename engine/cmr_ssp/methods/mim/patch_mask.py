@@ -1,4 +1,4 @@
-"""Which patches masked image modelling hides; True is hidden."""
+"""Random patch masks for masked image modelling; True is hidden."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cmr_ssp.methods.mim.recipe import PatchMask
 
 
 def draw_patch_mask(n: int, size_px: int, settings: PatchMask, generator: torch.Generator) -> Tensor:
-    """Hide exactly the same number of patches in every image.
+    """Draw random masks that hide the same number of patches in every image.
 
     Returns
     -------

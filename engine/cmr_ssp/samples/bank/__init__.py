@@ -1,1 +1,1 @@
-"""The slice bank: built once, stored on disk, mapped into memory."""
+"""The slice bank: standardised slices, cached on disk and memory-mapped."""

@@ -1,4 +1,4 @@
-"""Write a slice bank: read, standardise and locate the heart of every subject, several at a time."""
+"""Build a slice bank: read, standardise and locate the heart of every subject, in parallel threads."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.standardise import standardise
 from cmr_ssp.subjects import Frames, ResolvedSubject, Segmentation, Subject
 
-_FORMAT = 4  # raise when what is stored changes
+_FORMAT = 4  # increase when the stored content changes
 _LABEL_PADDING = 2  # float16 views need even offsets
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _PreparedSubject:
     levels: NDArray[np.float16]  # (frame, slice, row, column)
-    index: NDArray[np.void]  # offsets still missing
+    index: NDArray[np.void]  # without offsets yet
     segmentations: tuple[Segmentation, ...]  # cropped like the levels
     fingerprint: str
     content: SubjectContent
@@ -57,29 +57,29 @@ def slice_bank(
     cancel: Cancel | None = None,
     on_problem: OnProblem = ignore_problem,
 ) -> SliceBank:
-    """Return the bank of these subjects, building it where none fits what is on disk.
+    """Open the bank of these subjects; build it if there is none that matches their files.
 
     Parameters
     ----------
     subjects : sequence of Subject
-        Whose slices it holds.
+        Subjects in the bank.
     parent : Path, optional
-        Folder of banks, `default_bank_folder` unless given.
+        Folder of banks; by default `default_bank_folder`.
     on_progress : callable, optional
-        Called with the number of subjects done and of all.
+        Called with the number of finished subjects and the total.
     cancel : Cancel, optional
-        Looked at between the steps of each subject.
+        Checked between the steps of each subject.
     on_problem : callable, optional
-        Called with a warning where a damaged bank is built anew, or where the limit cannot be kept.
+        Called with a warning if a damaged bank is rebuilt, or if the size limit is exceeded.
 
     Raises
     ------
     CacheError
-        Where the bank cannot be written, or the limit is set to something impossible.
+        If the bank cannot be written, or the size limit is invalid.
     ImageError
-        Naming every file that cannot be used.
+        If files cannot be used; the error names all of them.
     Cancelled
-        Where somebody asked; nothing of the bank stays.
+        If a stop was requested; the unfinished bank is removed.
     """
     parent = parent or default_bank_folder()
     folder = parent / f"bank-{_content_key(subjects)}"
@@ -97,7 +97,7 @@ def slice_bank(
 
 
 def _usable(folder: Path, on_problem: OnProblem) -> SliceBank | None:
-    """Return the bank that lies in a folder, None where there is none; a damaged one is removed."""
+    """Open the bank in a folder; return None if there is none, and remove a damaged one."""
     if not folder.exists():
         return None
     try:
@@ -105,27 +105,27 @@ def _usable(folder: Path, on_problem: OnProblem) -> SliceBank | None:
     except CacheError as error:
         what = error.problems[0].what
     discard(folder)
-    on_problem(Problem(str(folder), what, "It is built again; nothing is lost.", Severity.WARNING))
+    on_problem(Problem(str(folder), what, "It is rebuilt; nothing is lost.", Severity.WARNING))
     return None
 
 
 def _content_key(subjects: Sequence[Subject]) -> str:
-    """Digest everything a bank depends on; a changed file shows in its size or time."""
+    """Compute a digest of everything the bank depends on; changed files differ in size or time."""
     digest = hashlib.blake2b(f"{_FORMAT}".encode(), digest_size=12)
     for subject in subjects:
         digest.update(repr((subject.id, subject.frames, subject.labels)).encode())
-        if subject.sorting is not None:  # else the key is that of banks made before there was a choice
+        if subject.sorting is not None:  # otherwise the key equals that of banks of earlier versions
             digest.update(repr(subject.sorting).encode())
         sources = {frame.path for frame in subject.frames}
         sources |= {path for label in subject.labels for path in label_files(label)}
         for path in sorted(sources):
-            for name, size, changed in signature(path):  # empty where it is gone: reading it says so
+            for name, size, changed in signature(path):  # empty for a missing file: reading reports it
                 digest.update(os.fsencode(f"{name}|{size}|{changed}"))
     return digest.hexdigest()
 
 
 def _rename(unfinished: Path, folder: Path) -> None:
-    """Give a finished bank its name, unless another process was faster."""
+    """Rename a finished bank to its final name, unless another process was faster."""
     with naming_faults(folder):
         try:
             unfinished.rename(folder)
@@ -136,7 +136,7 @@ def _rename(unfinished: Path, folder: Path) -> None:
 
 
 def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, cancel: Cancel) -> None:
-    records: list[NDArray[np.void]] = []
+    entries: list[NDArray[np.void]] = []
     fingerprints: list[str] = []
     contents: list[dict[str, Any]] = []
     problems: list[Problem] = []
@@ -148,11 +148,11 @@ def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, can
                 prepared.index["subject"] = number
                 make_room(folder.parent, file.tell() + prepared.n_bytes)
                 with naming_faults(folder.parent):
-                    records.append(_append(file, prepared))
+                    entries.append(_append(file, prepared))
                 fingerprints.append(prepared.fingerprint)
                 contents.append(prepared.content.as_dict())
             on_progress(number + 1, len(subjects))
-            cancel.check()  # the other subjects may be prepared already
+            cancel.check()  # the remaining subjects may be ready already
     if problems:
         raise ImageError(*problems)
     about = {
@@ -161,13 +161,13 @@ def _write(subjects: Sequence[Subject], folder: Path, on_progress: Progress, can
         "contents": contents,
     }
     with naming_faults(folder.parent):
-        np.save(folder / INDEX, np.concatenate(records) if records else np.empty(0, SLICE))
+        np.save(folder / INDEX, np.concatenate(entries) if entries else np.empty(0, SLICE))
         seal(folder, about)
 
 
 @contextmanager
 def _writable(path: Path) -> Iterator[BinaryIO]:
-    """Open a file of the bank; opening and closing fail by name, what happens in between has its own."""
+    """Open a file of the bank; failures to open and close become a `CacheError`."""
     with naming_faults(path.parent.parent):
         file = path.open("wb")
     try:
@@ -178,7 +178,7 @@ def _writable(path: Path) -> Iterator[BinaryIO]:
 
 
 def _append(file: BinaryIO, prepared: _PreparedSubject) -> NDArray[np.void]:
-    """Write one subject's pixels and return its records with their offsets."""
+    """Write the pixels and labels of one subject; return its index entries with their offsets."""
     index, (n_frames, n_slices, rows, columns) = prepared.index, prepared.levels.shape
     start = file.tell()
     file.write(prepared.levels.data)
@@ -194,10 +194,10 @@ def _append(file: BinaryIO, prepared: _PreparedSubject) -> NDArray[np.void]:
 
 
 def _prepared(subjects: Sequence[Subject], cancel: Cancel) -> Iterator[_PreparedSubject | CmrSspError]:
-    """Prepare subjects on all processors, in order, holding few of them in memory at a time."""
+    """Prepare subjects in order with one thread per processor, with only a few of them in memory."""
     workers = os.cpu_count() or 1
     waiting: deque[Future[_PreparedSubject | CmrSspError]] = deque()
-    # One subject a thread already fills the processors; BLAS and torch must not split each step again.
+    # One subject per thread already uses all processors; BLAS and torch must not start more threads.
     with (
         threadpool_limits(1),
         ThreadPoolExecutor(workers, initializer=threadpool_limits, initargs=(1,)) as pool,
@@ -230,7 +230,7 @@ def _prepare(listed: Subject, cancel: Cancel) -> _PreparedSubject | CmrSspError:
     cancel.check()
     index = _index(subject, cine.levels, cropped, in_plane_mm)
     index["mean"], index["highest"] = cine.mean, cine.highest
-    # Torch converts to half precision ten times as fast as numpy, to the same numbers.
+    # Torch converts to half precision ten times as fast as NumPy, with the same result.
     levels = torch.from_numpy(cine.levels).to(torch.float16).numpy()
     return _PreparedSubject(levels, index, cropped, fingerprint(pixels), content)
 
@@ -238,7 +238,7 @@ def _prepare(listed: Subject, cancel: Cancel) -> _PreparedSubject | CmrSspError:
 def _read(
     subject: ResolvedSubject,
 ) -> tuple[tuple[float, float], NDArray[np.float32], tuple[Segmentation, ...]]:
-    """Read in-plane spacing, pixels and labels of a subject before complaining about any of its files."""
+    """Read in-plane spacing, pixels and labels of a subject; report the problems of all files together."""
     stack = open_stack(subject)
     pixels = np.empty(0, np.float32)
     segmentations: list[Segmentation] = []
@@ -263,7 +263,7 @@ def _index(
     segmentations: Sequence[Segmentation],
     in_plane_mm: tuple[float, float],
 ) -> NDArray[np.void]:
-    """Return one record a slice, in the order of the levels, without offsets."""
+    """Return one index entry per slice, in the order of the levels, without offsets."""
     n_frames, n_slices, rows, columns = levels.shape
     index = np.zeros((n_frames, n_slices), SLICE)
     index["frame"], index["slice"] = np.indices(index.shape)
@@ -279,5 +279,5 @@ def _index(
 
 
 def fingerprint(pixels: Frames) -> str:
-    """Return a digest of a cine's first frame, which tells the same images under another name."""
+    """Return a digest of the first frame of a cine, which identifies the same images under another name."""
     return hashlib.blake2b(np.ascontiguousarray(pixels[0]).data, digest_size=8).hexdigest()

@@ -1,4 +1,4 @@
-"""Digests of what enters a training, by which a resumed run knows that nothing has changed."""
+"""Digests of training data, by which a resumed run checks that nothing changed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cmr_ssp.subjects import Segmentation
 
 @dataclass(frozen=True, slots=True)
 class SubjectContent:
-    """Digests of what a bank holds of one subject.
+    """Digests of the images and labels of one subject in a bank.
 
     Attributes
     ----------
     images : str
-        SHA-256 of all pixels of all frames, as they are read, and of their spacing.
+        SHA-256 of all pixels as read, and of their spacing.
     labels : Mapping of Phase to str
-        SHA-256 of each phase's labels in the engine's numbers, with their frame and what is drawn.
+        SHA-256 of the labels of each phase in `Structure` numbers, with frame and labelled structures.
     """
 
     images: str
@@ -38,21 +38,21 @@ class SubjectContent:
         in_plane_mm: tuple[float, float],
         drawings: Mapping[Phase, Segmentation],
     ) -> Self:
-        """Digest a cine, shape (frame, slice, row, column), and what was drawn on it."""
+        """Compute the digests of a cine, shape (frame, slice, row, column), and its labels."""
         images = _digest([cine_digest(pixels), [float(step) for step in in_plane_mm]])
         return cls(images, {phase: _drawn(drawing) for phase, drawing in drawings.items()})
 
     def of_phases(self, phases: Sequence[Phase]) -> str:
-        """Digest the labels of some phases."""
+        """Compute one digest of the labels of the given phases."""
         return _digest([[phase.value, self.labels.get(phase, "")] for phase in phases])
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
+        """Return the digests as plain JSON types."""
         return {"images": self.images, "labels": {phase.value: each for phase, each in self.labels.items()}}
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:
-        """Rebuild what `as_dict` returned."""
+        """Create the object from the result of `as_dict`."""
         return cls(str(tree["images"]), {Phase(phase): str(each) for phase, each in tree["labels"].items()})
 
 

@@ -1,4 +1,4 @@
-"""The files of a slice bank, and the digest that tells whether they are as they were written."""
+"""The files of a slice bank, and the digest that detects changes to them."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cmr_ssp.errors import CacheError
 PIXELS, INDEX, ABOUT = "slices.bin", "index.npy", "bank.json"
 BANK_FILES = frozenset({PIXELS, INDEX, ABOUT})
 _BLOCK = 2**20
-_MOST_BLOCKS = 256  # all of a bank up to 256 MiB; reading more would delay every start on a slow disk
+_MOST_BLOCKS = 256  # the whole bank up to 256 MiB; more would delay every start on a slow disk
 
 
 def seal(folder: Path, about: dict[str, Any]) -> None:
-    """Write what is known about a bank, with the digest of everything, and flush all to disk."""
+    """Write the metadata of a bank with the digest of all files, and flush everything to disk."""
     _flush(folder / INDEX)
     _flush(folder / PIXELS)
     about = about | {"digest": _digest(folder, about)}
@@ -28,29 +28,29 @@ def seal(folder: Path, about: dict[str, Any]) -> None:
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """Return what is known about a bank.
+    """Read the metadata of a bank.
 
     Raises
     ------
     CacheError
-        Where the file is missing, torn or not ours.
+        If the file is missing or invalid.
     """
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise damaged(folder, f"{ABOUT} cannot be read") from error
     if not isinstance(about, dict):
-        raise damaged(folder, f"{ABOUT} is torn")
+        raise damaged(folder, f"{ABOUT} is invalid")
     return about
 
 
 def check(folder: Path, about: dict[str, Any]) -> None:
-    """Compare a bank with its digest.
+    """Check that the files of a bank match its digest.
 
     Raises
     ------
     CacheError
-        Where they differ.
+        If the files differ from the digest.
     """
     about = dict(about)
     expected = about.pop("digest", None)
@@ -59,18 +59,18 @@ def check(folder: Path, about: dict[str, Any]) -> None:
     except OSError as error:
         raise damaged(folder, f"it cannot be read ({error.strerror})") from error
     if found != expected:
-        raise damaged(folder, "its files are not as they were written")
+        raise damaged(folder, "its files changed after they were written")
 
 
 def damaged(folder: Path, what: str) -> CacheError:
-    """Return the error of a bank that cannot be used."""
-    remedy = "Remove it with `cmr-ssp cache clear`; it is built again when it is needed."
+    """Return the error for a damaged bank."""
+    remedy = "Remove it with `cmr-ssp cache clear`; it is rebuilt when needed."
     return CacheError.of(folder, f"the slice bank is damaged: {what}", remedy)
 
 
 def flush_folder(folder: Path) -> None:
-    """Let the names in a folder outlast a loss of power, where the system can."""
-    with suppress(OSError):  # Windows opens no folders
+    """Flush the directory entries of a folder to disk, where the system supports it."""
+    with suppress(OSError):  # Windows cannot open folders
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -84,7 +84,7 @@ def _flush(path: Path) -> None:
 
 
 def _digest(folder: Path, about: dict[str, Any]) -> str:
-    """Return the SHA-256 of metadata and index, and of the size and evenly spread blocks of the pixels."""
+    """Return the SHA-256 of metadata, index, and size and evenly spaced blocks of the pixels."""
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     digest.update((folder / INDEX).read_bytes())
     with (folder / PIXELS).open("rb", buffering=0) as file:
@@ -97,7 +97,7 @@ def _digest(folder: Path, about: dict[str, Any]) -> str:
 
 
 def _block_starts(size: int) -> list[int]:
-    """Return where the blocks begin: one after the other, or spread from the first to the last byte."""
+    """Return the offsets of the blocks: all of a small file, or evenly spaced from start to end."""
     if size <= _BLOCK * _MOST_BLOCKS:
         return list(range(0, size, _BLOCK))
     return [(size - _BLOCK) * number // (_MOST_BLOCKS - 1) for number in range(_MOST_BLOCKS)]

@@ -1,4 +1,4 @@
-"""A slice of a bank as other libraries take it: a dictionary of tensors."""
+"""A slice of a bank as a dictionary of tensors, as PyTorch data loaders expect."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class SliceItem(TypedDict):
     image : Tensor of float32, shape (1, row, column)
         Standardised with the mean and standard deviation of the whole cine.
     labels : Tensor of uint8, shape (1, row, column)
-        0 or a `Structure` number; all 0 where nobody drew.
+        0 or a `Structure` number; all 0 if the slice is not labelled.
     drawn : Tensor of bool, shape (structure,)
-        Which structures somebody drew, in the order of `Structure`.
+        Structures that are labelled, in the order of `Structure`.
     spacing_mm, heart_px : Tensor of float32, shape (2,)
         Pixel spacing and heart centre, both (row, column).
     subject : str
-        The subject's id.
+        Subject id.
     frame, slice : int
         Counted from 0.
     """
@@ -44,26 +44,26 @@ class SliceItem(TypedDict):
 
 
 def slice_item(bank: SliceBank, sample: int) -> SliceItem:
-    """Return a slice sample of a bank."""
-    record, drawing = bank.index[sample], bank.labels(sample)
-    image = torch.from_numpy(bank.image(sample)).float() - float(record["mean"])
+    """Return one slice of a bank as tensors."""
+    entry, drawing = bank.index[sample], bank.labels(sample)
+    image = torch.from_numpy(bank.image(sample)).float() - float(entry["mean"])
     labels = torch.zeros(image.shape, dtype=torch.uint8) if drawing is None else torch.tensor(drawing)
     return SliceItem(
         image=image[None],
         labels=labels[None],
         drawn=torch.from_numpy(bank.drawn(np.array([sample]))[0]),
-        spacing_mm=torch.tensor(record["spacing_mm"], dtype=torch.float32),
-        heart_px=torch.tensor(record["heart_px"], dtype=torch.float32),
-        subject=bank.subject_ids[record["subject"]],
-        frame=int(record["frame"]),
-        slice=int(record["slice"]),
+        spacing_mm=torch.tensor(entry["spacing_mm"], dtype=torch.float32),
+        heart_px=torch.tensor(entry["heart_px"], dtype=torch.float32),
+        subject=bank.subject_ids[entry["subject"]],
+        frame=int(entry["frame"]),
+        slice=int(entry["slice"]),
     )
 
 
 def equally_large(items: Sequence[SliceItem]) -> list[SliceItem]:
-    """Return items that can be stacked: slices grow to the largest, below and to the right.
+    """Pad items to a common size, at the bottom and right, so that they can be stacked.
 
-    Images continue with the darkest value of their slice, labels with background.
+    Images are padded with the lowest value of their slice, labels with background.
     """
     rows, columns = (max(item["image"].shape[axis] for item in items) for axis in (1, 2))
     grown = []

@@ -1,4 +1,4 @@
-"""How much slice banks take together: what lies there, what makes room for a new one, and clearing up."""
+"""Cache management of slice banks: listing, the size limit, and clearing."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from cmr_ssp.samples.bank.use import alone_with
 
 
 class BankState(StrEnum):
-    """Who needs a bank now."""
+    """State of a bank in the cache."""
 
     UNUSED = "unused"
-    OPEN = "open"  # in some process
+    OPEN = "open"  # by a process
     BEING_BUILT = "being built"
-    LEFT = "left half built"  # by a process that was killed
+    LEFT = "incomplete"  # its process was killed
 
 
 @dataclass(frozen=True, slots=True)
 class StoredBank:
-    """A bank on disk, opened by nobody for that.
+    """A bank in the cache, described without opening it.
 
     Attributes
     ----------
     folder : Path
-        Where it lies; its name says nothing about subjects.
+        Folder of the bank; its name contains no subject id.
     n_bytes : int
-        Of all its files.
+        Size of all files.
     last_used : datetime
-        When a training opened it last, in UTC.
+        Time of the last use by a training, in UTC.
     state : BankState
-        Whether it may be removed.
+        State, which decides whether it may be removed.
     """
 
     folder: Path
@@ -53,31 +53,31 @@ class StoredBank:
 
 
 def stored_banks(parent: Path) -> tuple[StoredBank, ...]:
-    """Return the banks in a folder, the least recently used first, then the unfinished ones."""
+    """List the banks in a folder, least recently used first, followed by unfinished ones."""
     finished = [_stored(path, _state(path)) for path in finished_banks(parent)]
     unfinished = [_stored(path, _state_of_unfinished(path)) for path in unfinished_banks(parent)]
     return (*sorted(finished, key=lambda bank: bank.last_used), *unfinished)
 
 
 def make_room(parent: Path, n_bytes: int = 0) -> Problem | None:
-    """Remove the least recently used banks until others and `n_bytes` stay within the limit.
+    """Remove the least recently used banks until the others and `n_bytes` fit the size limit.
 
     Parameters
     ----------
     parent : Path
         Folder of banks.
     n_bytes : int
-        What a bank that is being built will take.
+        Expected size of a bank that is being built.
 
     Returns
     -------
     Problem or None
-        A warning where the limit cannot be kept: banks that a process has open stay.
+        A warning if the limit is exceeded; open banks are never removed.
 
     Raises
     ------
     CacheError
-        Where the limit is set to something impossible.
+        If the size limit is invalid.
     """
     limit = cache_limit_bytes()
     banks = [(path, _bytes(path)) for path in sorted(finished_banks(parent), key=_used)]
@@ -87,13 +87,13 @@ def make_room(parent: Path, n_bytes: int = 0) -> Problem | None:
             total -= size
     if total <= limit:
         return None
-    what = f"the slice banks in use take {gib(total)}, which is more than the {gib(limit)} allowed"
-    remedy = "Raise CMR_SSP_CACHE_GIB, or allow for it."
+    what = f"the slice banks in use take {gib(total)}, more than the limit of {gib(limit)}"
+    remedy = "Raise CMR_SSP_CACHE_GIB if the disk has space."
     return Problem(str(parent), what, remedy, Severity.WARNING)
 
 
 def clear_banks(parent: Path) -> tuple[tuple[StoredBank, ...], tuple[Problem, ...]]:
-    """Remove every bank that nobody has open; return those that are gone, and why others stay."""
+    """Remove every bank that is not open; return the removed banks, and why others remain."""
     banks = stored_banks(parent)
     sweep(parent)
     removed: list[StoredBank] = []
@@ -108,23 +108,23 @@ def clear_banks(parent: Path) -> tuple[tuple[StoredBank, ...], tuple[Problem, ..
 
 
 def gib(n_bytes: int) -> str:
-    """Return a size for people."""
+    """Format a size in GiB or MiB."""
     return f"{n_bytes / 2**30:.2f} GiB" if n_bytes >= 2**30 / 10 else f"{n_bytes / 2**20:.1f} MiB"
 
 
 def _why_kept(bank: StoredBank) -> Problem | None:
-    """Remove a bank; return why it stays, None where it is gone."""
+    """Remove a bank; return the reason if it cannot be removed, otherwise None."""
     try:
         if bank.state is not BankState.BEING_BUILT and _removed_if_unused(bank.folder):
             return None
     except CacheError as error:
         return error.problems[0]
-    what = "a process builds it" if bank.state is BankState.BEING_BUILT else "a process has it open"
-    return Problem(str(bank.folder), what, "Clear again when it has ended.", Severity.WARNING)
+    what = "a process is building it" if bank.state is BankState.BEING_BUILT else "a process has it open"
+    return Problem(str(bank.folder), what, "Try again when that process has ended.", Severity.WARNING)
 
 
 def _removed(folder: Path) -> bool:
-    """Remove a bank where that is possible."""
+    """Remove a bank if possible; return whether it was removed."""
     try:
         return _removed_if_unused(folder)
     except CacheError:
@@ -133,7 +133,7 @@ def _removed(folder: Path) -> bool:
 
 def _removed_if_unused(folder: Path) -> bool:
     with alone_with(folder) as alone:
-        if alone and folder.exists():  # else another process was faster
+        if alone and folder.exists():  # otherwise another process was faster
             discard(folder)
     return alone
 
@@ -152,7 +152,7 @@ def _stored(folder: Path, state: BankState) -> StoredBank:
 
 
 def _bytes(folder: Path) -> int:
-    """Return what a bank takes; nothing where it vanishes meanwhile."""
+    """Return the size of a bank; 0 if it is removed meanwhile."""
     try:
         return sum(path.stat().st_size for path in folder.iterdir())
     except OSError:
@@ -160,7 +160,7 @@ def _bytes(folder: Path) -> int:
 
 
 def _used(folder: Path) -> float:
-    """Return when a bank was used last, in seconds since 1970; one that is not whole was made then."""
+    """Return the time of last use in seconds since 1970; for an incomplete bank, of its creation."""
     for path in (folder / ABOUT, folder):
         with suppress(OSError):
             return path.stat().st_mtime

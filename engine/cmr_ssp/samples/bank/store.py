@@ -1,4 +1,4 @@
-"""The folder of slice banks: building places, and what may be removed."""
+"""The folder of slice banks: creating, finding and removing banks."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _PATIENCE_S = 10.0
 
 
 def default_bank_folder() -> Path:
-    """Return where banks are kept: ``CMR_SSP_CACHE`` or the user's cache folder."""
+    """Return the default folder of banks, in ``CMR_SSP_CACHE`` or the user's cache folder."""
     return cache_folder() / "banks"
 
 
 @contextmanager
 def building(folder: Path) -> Iterator[Path]:
-    """Yield a hidden folder beside a bank's to build it in; it is gone afterwards, unless renamed.
+    """Yield a hidden folder in which to build a bank; remove it afterwards unless it was renamed.
 
     Raises
     ------
     CacheError
-        Where it cannot be made.
+        If the folder cannot be created.
     """
     unfinished = _hidden(folder)
     with naming_faults(folder.parent):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        unfinished.mkdir()  # the lock's own errors speak of no cache
+        unfinished.mkdir()  # to raise a `CacheError` before locking
         unfinished.rmdir()
     sweep(folder.parent)
-    busy = CacheError.of(folder, "another process builds it under the same name", "Try again.")
+    busy = CacheError.of(folder, "another process is building it under the same name", "Try again.")
     with holding(_lock(unfinished), busy, _PATIENCE_S):
         with naming_faults(folder.parent):
             unfinished.mkdir()
@@ -51,50 +51,52 @@ def building(folder: Path) -> Iterator[Path]:
 
 
 def sweep(parent: Path) -> None:
-    """Remove what killed processes left half built; what a living one builds is locked."""
+    """Remove unfinished banks of killed processes; those of running processes are locked."""
     for path in unfinished_banks(parent):
         if not is_being_built(path):
             shutil.rmtree(path, ignore_errors=True)
 
 
 def is_being_built(unfinished: Path) -> bool:
-    """Tell whether a living process builds in this folder."""
+    """Return whether a running process is building in this folder."""
     return is_held(_lock(unfinished))
 
 
 def discard(folder: Path) -> None:
-    """Remove a bank; who has it open keeps what it mapped.
+    """Remove a bank; processes that have it open keep their memory maps.
 
     Raises
     ------
     CacheError
-        Where it cannot be removed, or where something else lies there.
+        If it cannot be removed, or the folder holds other files.
     """
     if folder.is_symlink() or not folder.is_dir():
-        raise CacheError.of(folder, "a file is in the way", "Move it away, or set CMR_SSP_CACHE elsewhere.")
+        raise CacheError.of(
+            folder, "a file is in the way", "Move it away, or set CMR_SSP_CACHE to another folder."
+        )
     with naming_faults(folder):
         foreign = sorted(set(os.listdir(folder)) - BANK_FILES)  # noqa: PTH208 - names, not paths
         if foreign:
-            what = f"it holds what is no part of a slice bank: {', '.join(foreign[:3])}"
-            raise CacheError.of(folder, what, "Move that away, then try again.")
-        aside = _hidden(folder)  # from here on nobody opens it; a sweep removes what is left
+            what = f"it contains files that are not part of a slice bank: {', '.join(foreign[:3])}"
+            raise CacheError.of(folder, what, "Move these files away and try again.")
+        aside = _hidden(folder)  # nobody can open it now; `sweep` removes the rest
         folder.rename(aside)
     shutil.rmtree(aside, ignore_errors=True)
 
 
 def mark_used(folder: Path) -> None:
-    """Let a bank count as used now."""
-    with suppress(OSError):  # a cache that may only be read
+    """Set the time of last use of a bank to now."""
+    with suppress(OSError):  # a read-only cache
         os.utime(folder / ABOUT)
 
 
 def finished_banks(parent: Path) -> list[Path]:
-    """Return the folders that are named as banks, damaged ones included."""
+    """Return the folders of all finished banks, including damaged ones."""
     return _entries(parent, _BANK)
 
 
 def unfinished_banks(parent: Path) -> list[Path]:
-    """Return the folders in which banks are built, or were when the process was killed."""
+    """Return the folders of banks that are being built or were left by a killed process."""
     return _entries(parent, _UNFINISHED)
 
 

@@ -1,4 +1,4 @@
-"""Who has a slice bank open: a shared lock on it, which ends with the process."""
+"""Shared file locks that mark a slice bank as open; they end with the process."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if sys.platform != "win32":
 
 
 class InUse:
-    """Keeps a bank from being evicted, for as long as this object lives.
+    """Protects a bank from removal during the lifetime of the object.
 
-    Windows needs no lock: a folder whose files are mapped cannot be renamed there.
+    Windows needs no lock: it cannot rename a folder with memory-mapped files.
 
     Parameters
     ----------
     folder : Path
-        The bank.
+        Folder of the bank.
 
     Raises
     ------
     CacheError
-        Where there is no bank, or not any more.
+        If there is no bank, or it was removed meanwhile.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -36,13 +36,13 @@ class InUse:
             return
         try:
             self._descriptor = os.open(folder / ABOUT, os.O_RDONLY)
-            with suppress(OSError):  # some network file systems know no locks
+            with suppress(OSError):  # some network file systems do not support locks
                 fcntl.flock(self._descriptor, fcntl.LOCK_SH)
             still_there = os.path.samestat(os.fstat(self._descriptor), (folder / ABOUT).stat())
         except OSError as error:
             raise damaged(folder, f"{ABOUT} cannot be opened ({error.strerror})") from error
         if not still_there:
-            raise damaged(folder, "it was replaced in this moment")
+            raise damaged(folder, "it was replaced while it was opened")
 
     def __del__(self) -> None:
         if self._descriptor >= 0:
@@ -51,13 +51,13 @@ class InUse:
 
 @contextmanager
 def alone_with(folder: Path) -> Iterator[bool]:
-    """Yield whether nobody has a bank open; nobody can open it meanwhile."""
+    """Hold an exclusive lock on a bank; yield False if another process has it open."""
     if sys.platform == "win32" or not (folder / ABOUT).is_file():
         yield True
         return
     try:
         descriptor = _opened(folder / ABOUT)
-    except OSError:  # not ours to read, or gone
+    except OSError:  # not readable, or removed
         yield False
         return
     try:
@@ -67,7 +67,7 @@ def alone_with(folder: Path) -> Iterator[bool]:
 
 
 def _opened(path: Path) -> int:
-    """Open a file for writing, which network disks want for an exclusive lock, else for reading."""
+    """Open a file for writing, which network disks need for an exclusive lock, or else for reading."""
     with suppress(PermissionError):
         return os.open(path, os.O_RDWR)
     return os.open(path, os.O_RDONLY)
