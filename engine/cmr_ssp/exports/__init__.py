@@ -7,7 +7,8 @@ from cmr_ssp.exports.dicom_seg import MadeBy, write_dicom_seg
 from cmr_ssp.exports.dicom_seg_cine import SourceImages, write_dicom_seg_cine
 from cmr_ssp.exports.instances import phase_instances
 from cmr_ssp.exports.moments import Moment, find_moments
-from cmr_ssp.exports.nnunet import CaseNames, NnunetExport, export_nnunet
+from cmr_ssp.exports.nnunet import NnunetExport, export_nnunet
+from cmr_ssp.exports.nnunet_cases import CaseNames
 from cmr_ssp.exports.phases import write_itksnap_labels, write_phases
 from cmr_ssp.exports.slicer import write_slicer
 

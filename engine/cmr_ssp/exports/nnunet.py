@@ -14,23 +14,19 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import CmrSspError, OutputError, Problem, Severity
 from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.exports.corrections import Corrections
+from cmr_ssp.exports.nnunet_cases import Case, CaseNames, cases_of, dataset_json, folds
 from cmr_ssp.files import open_stack, read_segmentation, resolve_subject, write_segmentation
 from cmr_ssp.files.labels.writing import write_image
 from cmr_ssp.made_folder import MadeFolder
-from cmr_ssp.subjects import Cohort, ResolvedSubject, Role, Segmentation, Split, Subject
+from cmr_ssp.subjects import Cohort, ResolvedSubject, Segmentation, Split, Subject
 
-_FOLDS = 5
 _KEY_COLUMNS = ("case", "subject", "phase")
 KEY_BEGINS = ",".join(_KEY_COLUMNS) + "\n"
 """How every table of `NnunetExport.key_csv` begins."""
@@ -42,23 +38,6 @@ _EXPORT = MadeFolder(
     "export",
     "Choose another folder, number or name, or remove the files yourself.",
 )
-
-
-class CaseNames(StrEnum):
-    """How cases are named."""
-
-    PSEUDONYMS = "pseudonyms"
-    IDS = "ids"
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One labelled phase, and its case name in the data set."""
-
-    name: str
-    subject: str
-    phase: Phase
-    is_test: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +107,7 @@ def export_nnunet(
     subjects, problems = _resolved(cohort.subjects)
     complete, structures, wrong = _complete(subjects, corrections)
     problems += wrong
-    cases = _cases(complete, split, case_names)
+    cases = cases_of(complete, split, case_names)
     if all(case.is_test for case in cases):
         what = "no labelled phase is left to train on"
         raise OutputError.of(target, what, "Label some, or change the split.")
@@ -137,8 +116,8 @@ def export_nnunet(
             mine = [case for case in cases if case.subject == subject.id]
             _write_subject(staging, subject, mine, corrections, structures)
             on_progress(done, len(subjects))
-        write_text(staging / "dataset.json", _dataset(name, structures, cases) + "\n")
-        write_text(staging / "splits_final.json", json.dumps(_folds(cases), indent=1) + "\n")
+        write_text(staging / "dataset.json", dataset_json(name, structures, cases) + "\n")
+        write_text(staging / "splits_final.json", json.dumps(folds(cases), indent=1) + "\n")
     return NnunetExport(target, cases, tuple(problems))
 
 
@@ -241,47 +220,6 @@ def _left_out(
     lacking = ", ".join(structure.name for structure in structures if structure not in drawn)
     what = f"{lacking} is not labelled at {key[1]}; the phase is left out"
     return Problem(f"subject {key[0]}", what, "Label it, or remove it from all subjects.", Severity.WARNING)
-
-
-def _cases(keys: set[tuple[str, Phase]], split: Split | None, case_names: CaseNames) -> tuple[Case, ...]:
-    ids = sorted({subject_id for subject_id, _ in keys})
-    digits = max(3, len(str(len(ids))))
-    called = {
-        subject_id: subject_id if case_names is CaseNames.IDS else f"subject{place:0{digits}d}"
-        for place, subject_id in enumerate(ids, start=1)
-    }
-    test = set(split.ids(Role.TEST)) if split else set()
-    order = list(Phase)
-    keyed = sorted(keys, key=lambda key: (key[0], order.index(key[1])))
-    return tuple(Case(f"{called[i]}_{phase}", i, phase, i in test) for i, phase in keyed)
-
-
-def _dataset(name: str, structures: Sequence[Structure], cases: Sequence[Case]) -> str:
-    labels = {"background": 0} | {s.name: place for place, s in enumerate(structures, start=1)}
-    tree: dict[str, Any] = {
-        "channel_names": {"0": "cine MRI"},
-        "labels": labels,
-        "numTraining": sum(not case.is_test for case in cases),
-        "file_ending": _ENDING,
-        "name": name,
-    }
-    return json.dumps(tree, indent=1)
-
-
-def _folds(cases: Sequence[Case]) -> list[dict[str, list[str]]]:
-    """Assign subjects to folds; all phases of a subject are in the same fold."""
-    train = [case for case in cases if not case.is_test]
-    ids = np.random.default_rng(0).permutation(sorted({case.subject for case in train})).tolist()
-    folds = []
-    for fold in range(min(_FOLDS, len(ids))):
-        held = set(ids[fold::_FOLDS])
-        folds.append(
-            {
-                "train": [case.name for case in train if case.subject not in held],
-                "val": [case.name for case in train if case.subject in held],
-            }
-        )
-    return folds
 
 
 def _files(target: Path, case: Case) -> tuple[Path, Path]:
