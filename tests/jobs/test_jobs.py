@@ -172,7 +172,7 @@ def test_evaluation_tells_what_the_run_knew_of_each_subject(story: Story, cohort
     assert heard.end.outcome is found.outcome is Outcome.FINISHED
     trained = set(load_checkpoint(story.finetuned.last).provenance.training)
     roles = {score.subject: score.role for score in found.scores}
-    assert roles == dict.fromkeys("abcde", SubjectRole.SEEN_IN_method_names()) | {
+    assert roles == dict.fromkeys("abcde", SubjectRole.SEEN_IN_PRETRAINING) | {
         "f": SubjectRole.TEST,
         "g": SubjectRole.TEST,
     } | dict.fromkeys(trained, SubjectRole.TRAINED_ON)
@@ -240,7 +240,7 @@ def test_the_same_pixels_under_another_id_are_recognised(
     found = jobs.evaluate(story.finetuned, renamed, device="cpu")
     assert {score.subject: score.role for score in found.scores} == {
         "x": SubjectRole.TRAINED_ON,
-        "y": SubjectRole.SEEN_IN_method_names(),
+        "y": SubjectRole.SEEN_IN_PRETRAINING,
         "z": SubjectRole.TEST,
     }
     assert found.foreign
@@ -268,10 +268,10 @@ KNOWN = Provenance(
         ("v", "2", SubjectRole.VALIDATION),
         ("v", "9", SubjectRole.TEST),
         ("v", "1", SubjectRole.TRAINED_ON),
-        ("p", "3", SubjectRole.SEEN_IN_method_names()),
+        ("p", "3", SubjectRole.SEEN_IN_PRETRAINING),
         ("p", "2", SubjectRole.VALIDATION),
         ("p", "9", SubjectRole.TEST),
-        ("unknown", "9", SubjectRole.SEEN_IN_method_names()),
+        ("unknown", "9", SubjectRole.SEEN_IN_PRETRAINING),
         ("pool", "9", SubjectRole.POOL),
         ("spare", "9", SubjectRole.POOL),
         ("test", "9", SubjectRole.TEST),
@@ -306,7 +306,7 @@ def test_training_on_after_a_training_forgets_nobody(
             settings=banks,
         )
     roles = {score.subject: score.role for score in jobs.evaluate(second, cohort, device="cpu").scores}
-    assert roles["a"] is SubjectRole.SEEN_IN_method_names()
+    assert roles["a"] is SubjectRole.SEEN_IN_PRETRAINING
     assert roles["b"] is SubjectRole.TRAINED_ON
     assert roles["c"] is SubjectRole.POOL
 

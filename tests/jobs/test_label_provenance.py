@@ -185,7 +185,7 @@ def test_training_on_a_test_subject_needs_a_yes_and_voids_its_test(
     assert {subject for (subject, _), role in found.items() if role is SubjectRole.TEST} == {"d"}
     child = trained(tmp_path / "child", cohort, "b", source=run)
     assert child.split().role("c") is Role.TRAIN
-    assert roles(child, cohort)["c", Phase.ED] is SubjectRole.SEEN_IN_method_names()
+    assert roles(child, cohort)["c", Phase.ED] is SubjectRole.SEEN_IN_PRETRAINING
     assert roles(first, cohort)["c", Phase.ED] is SubjectRole.TEST
 
 

@@ -14,7 +14,7 @@ import torch
 from cmr_ssp import jobs
 from cmr_ssp.errors import DeviceError, RecipeError
 from cmr_ssp.files import open_cohort
-from cmr_ssp.jobs import preparing
+from cmr_ssp.jobs import partners
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort
 from cmr_ssp.team import Team, process_number
@@ -134,9 +134,9 @@ def test_only_the_first_process_may_be_late(tmp_path: Path, late: tuple[int, int
     ],
 )
 def test_a_lost_partner_is_known_by_any_of_its_messages(text: str) -> None:
-    assert preparing._is_lost(RuntimeError(text))
-    assert not preparing._is_lost(OSError(text)), "a full disk is none"
-    assert not preparing._is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert partners._is_lost(RuntimeError(text))
+    assert not partners._is_lost(OSError(text)), "a full disk is none"
+    assert not partners._is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 # ---- what is refused ----------------------------------------------------------------------------
