@@ -23,7 +23,7 @@ from cmr_ssp.errors import OutputError
 from cmr_ssp.exports.dicom_parts import MANUFACTURER, MODEL, load_highdicom, software_version
 from cmr_ssp.exports.instances import instance_pixels, read_instances
 from cmr_ssp.exports.moments import check_targets
-from cmr_ssp.subjects import Grid
+from cmr_ssp.subjects import Grid, structures_in
 
 _CODES = {
     Structure.LV: ("87878005", "Left ventricle"),
@@ -105,7 +105,7 @@ def _segmentation(
     highdicom: Any, sources: Sequence[Any], planes: NDArray[np.uint8], made_by: MadeBy, description: str
 ) -> Any:
     """Create the object; `planes` are the labels on the pixels of each source, shape (slice, row, column)."""
-    present = [structure for structure in Structure if (planes == structure).any()]
+    present = sorted(structures_in(planes))
     segments = [_segment(highdicom, n, structure, made_by) for n, structure in enumerate(present, start=1)]
     with warnings.catch_warnings():
         # anonymisers write names with a single component
