@@ -274,7 +274,7 @@ def test_an_archive_without_dicom_is_no_cohort(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.bin").write_bytes(bytes(400))
     archive = Path(shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "a"))
-    with pytest.raises(CohortError, match="contains no DICOM image"):
+    with pytest.raises(CohortError, match="holds no DICOM image"):
         open_cohort(archive)
 
 

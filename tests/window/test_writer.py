@@ -191,9 +191,9 @@ def test_our_own_file_is_replaced_unless_the_layer_comes_from_it(tmp_path: Path)
     ("labels", "what"),
     [
         (np.full((2, 4, 5, 6), 4), "it contains 4, but the structures are"),
-        (np.full((4, 5, 6), -1), "it holds -1, which"),
-        (np.full((4, 5, 6), 257), "it holds 257, which"),
-        (np.arange(120).reshape(4, 5, 6), "it holds 4, 5, 6, 7, 8, 9, 10, 11, ..., which"),
+        (np.full((4, 5, 6), -1), "it contains -1, but"),
+        (np.full((4, 5, 6), 257), "it contains 257, but"),
+        (np.arange(120).reshape(4, 5, 6), "it contains 4, 5, 6, 7, 8, 9, 10, 11, ..., but"),
         (np.full((4, 5, 6), 0.5), "it contains fractions"),
         (np.zeros((5, 6), int), "it has 2 axes"),
         (np.zeros((2, 2, 4, 5, 6), int), "it has 5 axes"),
