@@ -9,8 +9,9 @@ import pytest
 import torch
 from cmr_ssp import jobs
 from cmr_ssp.files import open_cohort
-from cmr_ssp.runs import Run, load_checkpoint
+from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort
+from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import mim, segmentation, write_beating_cohort
 
 
