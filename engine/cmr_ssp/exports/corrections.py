@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import LabelError
-from cmr_ssp.files import import_labels
+from cmr_ssp.files import import_labels, resolve_subject
 from cmr_ssp.subjects import Cohort, Segmentation
 
 Corrections = Mapping[tuple[str, Phase], Segmentation]
@@ -24,11 +24,12 @@ def read_corrections(cohort: Cohort, folder: Path) -> Corrections:
     """
     found: dict[tuple[str, Phase], Segmentation] = {}
     for subject in cohort.subjects:
-        for label in subject.labels:
-            path = folder / f"{subject.id}_{label.phase}.nii.gz"
-            if path.is_file():
-                for segmentation in import_labels(path, subject, frame=label.frame):
-                    found[subject.id, label.phase] = segmentation
+        files = {phase: folder / f"{subject.id}_{phase}.nii.gz" for phase in subject.phases}
+        if any(path.is_file() for path in files.values()):
+            for label in resolve_subject(subject).labels:
+                if files[label.phase].is_file():
+                    for segmentation in import_labels(files[label.phase], subject, frame=label.frame):
+                        found[subject.id, label.phase] = segmentation
     if not found:
         what = "it holds no corrected label of a labelled phase of this cohort"
         raise LabelError.of(folder, what, "Call the files ID_ED.nii.gz and ID_ES.nii.gz.")
