@@ -74,6 +74,7 @@ def test_it_is_listed_and_neither_list_loads_torch(installed: Path) -> None:
     assert "'rotation'" in listed and "'rotation/cpu-small'" in listed
 
 
+@pytest.mark.slow
 def test_it_pretrains_resumes_and_hands_its_encoder_on(installed: Path, tmp_path: Path) -> None:
     cohort = write_beating_cohort(tmp_path / "cohort", "abcd")
     runs = tmp_path / "runs"
