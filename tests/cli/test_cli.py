@@ -501,8 +501,8 @@ BAD: dict[str, tuple[list[str], str]] = {
     "table over a source": (["evaluate", "TRAINED", "DATA", "--csv", "DATA/subjects.csv"], "another name"),
     "table over an image": (["evaluate", "TRAINED", "DATA", "--csv", "DATA/a.nii.gz"], "another name"),
     "table is a folder": (["evaluate", "TRAINED", "DATA", "--csv", "DATA"], "another name"),
-    "demo over work": (["demo", "--headless", "--out", "DATA"], "no earlier demo"),
-    "demo in a file": (["demo", "--headless", "--out", "MIM"], "no earlier demo"),
+    "demo over work": (["demo", "--headless", "--out", "DATA"], "not hold an earlier demo"),
+    "demo in a file": (["demo", "--headless", "--out", "MIM"], "not hold an earlier demo"),
 }
 
 
