@@ -21,14 +21,11 @@ FILES = dict(
     )
 )
 WINDOW = """
-from pathlib import Path
 from qtpy.QtWidgets import QApplication
-from napari_cmr_ssp.panels.train.panel import TrainPanel
-from napari_cmr_ssp.preferences import Preferences
-from napari_cmr_ssp.session import Session
+from napari_cmr_ssp.panels.train.view import TrainView
 app = QApplication([])
-panel = TrainPanel(Session(), lambda: Preferences("cpu", 1, Path("workspace")))
-print([panel.method.itemText(place) for place in range(panel.method.count())])
+view = TrainView()
+print([view.method.itemText(place) for place in range(view.method.count())])
 """
 LIGHT = """
 import sys
