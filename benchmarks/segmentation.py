@@ -28,7 +28,7 @@ import torch
 from cmr_ssp.anatomy import BACKGROUND, N_CLASSES, Phase
 from cmr_ssp.evaluation import SubjectRole, mean_dice, score_segmentation
 from cmr_ssp.files import open_cohort, open_stack, read_segmentation
-from cmr_ssp.jobs import Settings, finetune
+from cmr_ssp.jobs import JobSettings, finetune
 from cmr_ssp.networks import UNet, fold_norms
 from cmr_ssp.phantoms import write_phantom_cohort
 from cmr_ssp.prediction import Segmenter, load_segmenter, segment_stack
@@ -166,7 +166,7 @@ def trained(folder: Path, quick: bool) -> Run:
         recipe.model_copy(update={"updates": 100}) if quick else recipe,
         run,
         split=Split(dict.fromkeys((subject.id for subject in cohort.subjects), Role.TRAIN)),
-        settings=Settings("cpu", bank_folder=folder / "banks"),
+        settings=JobSettings("cpu", bank_folder=folder / "banks"),
     )
     return run
 

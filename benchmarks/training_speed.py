@@ -19,7 +19,7 @@ from cmr_ssp.devices import autocast, choose_precision
 from cmr_ssp.evaluation import mean_dice
 from cmr_ssp.files import open_cohort
 from cmr_ssp.finetuning import SegmentationCriterion
-from cmr_ssp.jobs import Settings, evaluate, finetune
+from cmr_ssp.jobs import JobSettings, evaluate, finetune
 from cmr_ssp.networks import UNet
 from cmr_ssp.phantoms import write_phantom_cohort
 from cmr_ssp.recipes import SegmentationRecipe, load_recipe
@@ -64,7 +64,7 @@ def dice_on_phantoms(precision: str, folder: Path, updates: int) -> float:
     )
     run = Run(folder / precision)
     split = draw_split(cohort.subjects, test=0.5, seed=0)
-    finetune(cohort, recipe, run, split=split, settings=Settings("cpu", bank_folder=folder / "banks"))
+    finetune(cohort, recipe, run, split=split, settings=JobSettings("cpu", bank_folder=folder / "banks"))
     found = mean_dice(evaluate(run, cohort, device="cpu").reported)
     assert found is not None
     return found

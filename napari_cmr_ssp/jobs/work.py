@@ -136,7 +136,7 @@ def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -
         run, recipe = Run(plan.run_folder), plan.recipe
         alike: dict[str, Any] = {
             "split": plan.split,
-            "settings": jobs.Settings(preferences.device, plan.max_minutes, threads=preferences.threads),
+            "settings": jobs.JobSettings(preferences.device, plan.max_minutes, threads=preferences.threads),
             "resume": plan.resumes,
             "on_event": on_event,
             "cancel": cancel,

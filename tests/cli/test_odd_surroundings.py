@@ -17,7 +17,7 @@ import psutil
 import pytest
 from cmr_ssp.errors import CohortError, RecipeError
 from cmr_ssp.files import open_cohort, open_stack
-from cmr_ssp.jobs import Settings
+from cmr_ssp.jobs import JobSettings
 from cmr_ssp.plain_yaml import load_yaml
 from cmr_ssp.recipes import recipe_yaml
 from cmr_ssp.subjects.split import draw_split, draw_subjects
@@ -287,7 +287,7 @@ def test_a_time_limit_that_never_comes_is_refused(
     assert minutes in done.stderr
     assert "Traceback" not in done.stderr
     with pytest.raises(RecipeError, match="no time limit"):
-        Settings(max_minutes=float(minutes))
+        JobSettings(max_minutes=float(minutes))
 
 
 @pytest.mark.parametrize("number", [".inf", "-.inf", ".nan", "1e400"])

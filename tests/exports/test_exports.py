@@ -34,7 +34,7 @@ from cmr_ssp.files import (
     write_segmentation,
 )
 from cmr_ssp.files.formats.geometry import placed_affine
-from cmr_ssp.files.labels.importing import read_label_volumes, stated_numbering
+from cmr_ssp.files.labels.importing import numbering_in_header, read_label_volumes
 from cmr_ssp.subjects import Grid, Role, Segmentation, Split
 from cohort_helpers import write_beating_cohort
 from export_helpers import dicom_stack, parse_nrrd
@@ -196,7 +196,7 @@ def test_labels_without_our_note_are_told_by_the_description_beside_them(
     stack = open_cine(save(tmp_path / "cine.nii.gz", pixels(*SHAPE, 3), OBLIQUE))
     (path,) = write_phases(tmp_path / "out", "cine", labels, stack, [Moment(2, Phase.ES)])
     resave(path)
-    assert stated_numbering(path) is None
+    assert numbering_in_header(path) is None
     with pytest.raises(LabelError, match="which structures"):
         import_labels(path, stack)
     write_itksnap_labels(path.parent / "labels.txt")
@@ -209,7 +209,7 @@ def test_the_header_says_what_numbers_mean(tmp_path: Path, labels: np.ndarray) -
     same(import_labels(tmp_path / "seg.nii.gz", stack), labels, 0)
     only_myo = np.where(labels[0] == 2, 2, 0).astype(np.uint8)
     write_segmentation(tmp_path / "myo.nii.gz", only_myo, stack, {1: Structure.MYO})
-    assert stated_numbering(tmp_path / "myo.nii.gz") == {1: Structure.MYO}
+    assert numbering_in_header(tmp_path / "myo.nii.gz") == {1: Structure.MYO}
     (found,) = import_labels(tmp_path / "myo.nii.gz", stack)
     assert found.drawn == {Structure.MYO}
     assert np.array_equal(found.labels, only_myo)
@@ -455,11 +455,11 @@ def test_captures_show_each_structure_in_its_colour(tmp_path: Path, labels: np.n
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_dicom_segmentation(tmp_path: Path, labels: np.ndarray, mirrored: bool) -> None:
     highdicom = pytest.importorskip("highdicom")
-    from cmr_ssp.exports import phase_instances
+    from cmr_ssp.exports import frame_instances
 
     stack, made = dicom_stack(tmp_path / "dicom", 3, mirrored=mirrored)
     before = fingerprint(tmp_path / "dicom")
-    instances = phase_instances(tmp_path / "dicom", stack.grid, 2)
+    instances = frame_instances(tmp_path / "dicom", stack.grid, 2)
     path = tmp_path / "seg.dcm"
     write_dicom_seg(path, labels[2], stack.grid, instances[::-1], with_identity=True)
     found = highdicom.seg.segread(path)
@@ -528,7 +528,7 @@ def test_a_date_that_is_none_is_left_out(tmp_path: Path, labels: np.ndarray) -> 
 
 def test_dicom_segmentation_refusals(tmp_path: Path, labels: np.ndarray) -> None:
     pytest.importorskip("highdicom")
-    from cmr_ssp.exports import phase_instances
+    from cmr_ssp.exports import frame_instances
 
     stack, made = dicom_stack(tmp_path / "dicom", 2)
     path = tmp_path / "seg.dcm"
@@ -544,7 +544,7 @@ def test_dicom_segmentation_refusals(tmp_path: Path, labels: np.ndarray) -> None
     with pytest.raises(OutputError, match=r"0 of \d+ source images match the grid"):
         write_dicom_seg(path, labels[0], grid, made[0], with_identity=True)
     with pytest.raises(OutputError, match="frame 2 of every slice"):
-        phase_instances(tmp_path / "dicom", stack.grid, 2)
+        frame_instances(tmp_path / "dicom", stack.grid, 2)
     pydicom = pytest.importorskip("pydicom")
     images = [pydicom.dcmread(source) for source in made[0]]
     images[1].FrameOfReferenceUID = "1.2.3"

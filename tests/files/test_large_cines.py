@@ -226,7 +226,7 @@ def test_segmenting_out_of_memory_does_not_advise_on_training(
     cohort = open_cohort(write_beating_cohort(tmp_path / "cohort", "ab"))
     run, split = Run(tmp_path / "run"), Split({"a": Role.TRAIN, "b": Role.TEST})
     trained = segmentation(method="scratch")
-    jobs.finetune(cohort, trained, run, split=split, settings=jobs.Settings("cpu"))
+    jobs.finetune(cohort, trained, run, split=split, settings=jobs.JobSettings("cpu"))
 
     def exhausted(*_: object, **__: object) -> None:
         raise MemoryError

@@ -57,7 +57,7 @@ def train_all(cohort: Path, folder: Path, devices: int | None = None) -> None:
 
     The folder holds the slice banks too.
     """
-    settings = jobs.Settings("cpu", bank_folder=folder / "banks", devices=devices, from_command_line=True)
+    settings = jobs.JobSettings("cpu", bank_folder=folder / "banks", devices=devices, from_command_line=True)
     limited = replace(settings, max_minutes=0.05)
     listed = open_cohort(cohort)
     for method in RECIPES:

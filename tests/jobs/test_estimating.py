@@ -87,7 +87,13 @@ def exhausted(*_: object, **__: object) -> None:
 
 def train(cohort: Cohort, recipe: Recipe, folder: Path, told: list[Any], **settings: Any) -> None:
     work: Callable[..., Any] = jobs.finetune if isinstance(recipe, SegmentationRecipe) else jobs.pretrain
-    work(cohort, recipe, Run(folder / "run"), settings=jobs.Settings("cpu", **settings), on_event=told.append)
+    work(
+        cohort,
+        recipe,
+        Run(folder / "run"),
+        settings=jobs.JobSettings("cpu", **settings),
+        on_event=told.append,
+    )
 
 
 @pytest.mark.parametrize(

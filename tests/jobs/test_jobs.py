@@ -78,8 +78,8 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cohort]:
 
 
 @pytest.fixture(scope="module")
-def banks(tmp_path_factory: pytest.TempPathFactory) -> jobs.Settings:
-    return jobs.Settings("cpu", bank_folder=tmp_path_factory.mktemp("banks"))
+def banks(tmp_path_factory: pytest.TempPathFactory) -> jobs.JobSettings:
+    return jobs.JobSettings("cpu", bank_folder=tmp_path_factory.mktemp("banks"))
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story(cohort: Cohort, banks: jobs.Settings, tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(cohort: Cohort, banks: jobs.JobSettings, tmp_path_factory: pytest.TempPathFactory) -> Story:
     folder = tmp_path_factory.mktemp("runs")
     first, second = Run(folder / "mim"), Run(folder / "new" / "finetuned")
     told = Listener(), Listener()
@@ -184,7 +184,7 @@ def test_evaluation_tells_what_the_run_knew_of_each_subject(story: Story, cohort
 
 
 def test_subjects_that_nobody_saw_but_may_be_trained_on_are_no_test_set(
-    cohort: Cohort, banks: jobs.Settings, tmp_path: Path
+    cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     run = Run(tmp_path / "scratch")
     budget = jobs.LabelBudget(["c"], phases=[Phase.ED])
@@ -292,7 +292,7 @@ def test_all_of_a_foreign_cohort_is_reported(story: Story, tmp_path: Path) -> No
 
 
 def test_training_on_after_a_training_forgets_nobody(
-    story: Story, cohort: Cohort, banks: jobs.Settings, tmp_path: Path
+    story: Story, cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     first, second = Run(tmp_path / "first"), Run(tmp_path / "second")
     for run, name, source in ((first, "a", None), (second, "b", first)):
@@ -311,7 +311,7 @@ def test_training_on_after_a_training_forgets_nobody(
     assert roles["c"] is SubjectRole.POOL
 
 
-def test_pretraining_never_reads_a_test_subject(banks: jobs.Settings, tmp_path: Path) -> None:
+def test_pretraining_never_reads_a_test_subject(banks: jobs.JobSettings, tmp_path: Path) -> None:
     folder = write_beating_cohort(tmp_path / "cohort", "abc")
     listed = open_cohort(folder)
     for path in folder.glob("c*.nii.gz"):
@@ -329,7 +329,7 @@ def test_pretraining_never_reads_a_test_subject(banks: jobs.Settings, tmp_path: 
 
 
 def test_a_split_that_is_drawn_is_stored_and_inherited(
-    cohort: Cohort, banks: jobs.Settings, tmp_path: Path
+    cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     first, second = Run(tmp_path / "first"), Run(tmp_path / "second")
     jobs.pretrain(cohort, mim(), first, settings=banks)
@@ -341,7 +341,7 @@ def test_a_split_that_is_drawn_is_stored_and_inherited(
     assert set(load_checkpoint(second.last).provenance.training) == set(drawn.ids(Role.TRAIN)) - {UNLABELLED}
 
 
-def test_a_cohort_without_any_label_can_be_pretrained_on(banks: jobs.Settings, tmp_path: Path) -> None:
+def test_a_cohort_without_any_label_can_be_pretrained_on(banks: jobs.JobSettings, tmp_path: Path) -> None:
     unlabelled = open_cohort(write_beating_cohort(tmp_path / "cohort", "ab", labelled=()))
     run = Run(tmp_path / "run")
     assert jobs.pretrain(unlabelled, mim(), run, settings=banks) is Outcome.FINISHED
@@ -353,7 +353,7 @@ def test_a_cohort_without_any_label_can_be_pretrained_on(banks: jobs.Settings, t
 
 
 def test_validation_subjects_choose_the_best_checkpoint_of_larger_budgets(
-    cohort: Cohort, banks: jobs.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules["cmr_ssp.jobs.budget"]
     monkeypatch.setattr(module, "VALIDATION_FROM", 3)
@@ -441,7 +441,7 @@ def test_a_phase_that_is_not_labelled_cannot_be_trained_on(tmp_path: Path) -> No
         names(open_cohort(folder), jobs.LabelBudget(phases=[Phase.ES]), split)
 
 
-def test_labels_in_which_nothing_is_drawn_are_none(banks: jobs.Settings, tmp_path: Path) -> None:
+def test_labels_in_which_nothing_is_drawn_are_none(banks: jobs.JobSettings, tmp_path: Path) -> None:
     """All frames of a 4D label file are zero, though the table names ED and ES."""
     folder = write_beating_cohort(tmp_path / "cohort", "ab", labelled="b")
     save(folder / "a_gt.nii.gz", np.zeros((COLUMNS, ROWS, SLICES, FRAMES), np.uint8))
@@ -471,7 +471,7 @@ def test_a_structure_that_nobody_drew_has_no_score(story: Story, tmp_path: Path)
 
 
 def test_the_bank_is_built_once(cohort: Cohort, tmp_path: Path) -> None:
-    settings = jobs.Settings("cpu", bank_folder=tmp_path / "banks")
+    settings = jobs.JobSettings("cpu", bank_folder=tmp_path / "banks")
     steps = []
     for name in ("one", "two"):
         heard = Listener()
@@ -484,9 +484,9 @@ def test_the_bank_is_built_once(cohort: Cohort, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("stage", ["pretrain", "finetune"])
 def test_a_time_limit_sets_the_number_of_updates(
-    cohort: Cohort, banks: jobs.Settings, tmp_path: Path, stage: str
+    cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, stage: str
 ) -> None:
-    settings = jobs.Settings("cpu", 0.005, banks.bank_folder)
+    settings = jobs.JobSettings("cpu", 0.005, banks.bank_folder)
     run = Run(tmp_path / "run")
     if stage == "pretrain":
         jobs.pretrain(cohort, mim(updates=12345), run, split=SPLIT, settings=settings)
@@ -513,7 +513,7 @@ def test_a_time_limit_sets_the_number_of_updates(
 )
 def test_every_failure_is_reported_once_and_recorded(
     cohort: Cohort,
-    banks: jobs.Settings,
+    banks: jobs.JobSettings,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     failure: BaseException,
@@ -537,10 +537,10 @@ def test_every_failure_is_reported_once_and_recorded(
 
 
 def test_a_job_that_cannot_even_begin_ends_too(
-    cohort: Cohort, banks: jobs.Settings, story: Story, tmp_path: Path
+    cohort: Cohort, banks: jobs.JobSettings, story: Story, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
-    missing = jobs.Settings("cuda" if not torch.cuda.is_available() else "mps")
+    missing = jobs.JobSettings("cuda" if not torch.cuda.is_available() else "mps")
     empty = Run(tmp_path / "none")
     attempts: dict[str, Any] = {
         "device": lambda on: jobs.pretrain(cohort, mim(), Run(tmp_path / "1"), settings=missing, on_event=on),
@@ -565,7 +565,7 @@ def test_a_job_that_cannot_even_begin_ends_too(
 
 
 def test_a_full_disk_hides_neither_the_error_nor_the_end(
-    cohort: Cohort, banks: jobs.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: object) -> None:
         (tmp_path / "run" / "state.json").unlink()
@@ -596,7 +596,7 @@ class StopAfter(Listener):
 
 
 def train_stage(
-    stage: str, cohort: Cohort, run: Run, source: Run, settings: jobs.Settings, **more: Any
+    stage: str, cohort: Cohort, run: Run, source: Run, settings: jobs.JobSettings, **more: Any
 ) -> Outcome:
     changes = {"updates": 5, "checkpoint_every": 2, "optimiser": {"name": "adamw", "learning_rate": 0.01}}
     if stage == "pretrain":
@@ -609,7 +609,7 @@ def train_stage(
 
 @pytest.mark.parametrize("stage", ["pretrain", "finetune"])
 def test_a_stopped_job_is_continued_bit_for_bit(
-    cohort: Cohort, banks: jobs.Settings, story: Story, tmp_path: Path, stage: str
+    cohort: Cohort, banks: jobs.JobSettings, story: Story, tmp_path: Path, stage: str
 ) -> None:
     whole, parts = Run(tmp_path / "whole"), Run(tmp_path / "parts")
     train_stage(stage, cohort, whole, story.pretrained, banks)
@@ -630,7 +630,7 @@ def test_a_job_that_is_stopped_while_it_prepares_can_be_started_again(
     cohort: Cohort, story: Story, tmp_path: Path, stage: str
 ) -> None:
     run, cancel, heard = Run(tmp_path / "run"), Cancel(), Listener()
-    settings = jobs.Settings("cpu", bank_folder=tmp_path / "banks")
+    settings = jobs.JobSettings("cpu", bank_folder=tmp_path / "banks")
 
     def stop(event: Any) -> None:
         heard(event)
@@ -647,7 +647,7 @@ def test_a_job_that_is_stopped_while_it_prepares_can_be_started_again(
 
 
 def test_a_run_is_not_overwritten_and_strangers_are_left_alone(
-    cohort: Cohort, banks: jobs.Settings, story: Story, tmp_path: Path
+    cohort: Cohort, banks: jobs.JobSettings, story: Story, tmp_path: Path
 ) -> None:
     before = fingerprint(story.finetuned.folder)
     with pytest.raises(RunError, match="holds a run already"):
@@ -662,7 +662,7 @@ def test_a_run_is_not_overwritten_and_strangers_are_left_alone(
 
 
 def test_what_failed_before_its_first_checkpoint_may_be_tried_again(
-    cohort: Cohort, banks: jobs.Settings, tmp_path: Path
+    cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     run = Run(tmp_path / "run")
     with pytest.raises(CohortError):
@@ -672,7 +672,7 @@ def test_what_failed_before_its_first_checkpoint_may_be_tried_again(
 
 
 def test_what_a_killed_process_left_half_written_is_cleared_away(
-    cohort: Cohort, banks: jobs.Settings, tmp_path: Path
+    cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     run, half = Run(tmp_path), tmp_path / ".last.safetensors.0a1b2c3d.tmp"
     half.write_bytes(b"half a checkpoint")
@@ -686,7 +686,7 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(
 
 
 def test_a_run_is_resumed_as_it_was_started(
-    cohort: Cohort, banks: jobs.Settings, tmp_path: Path, story: Story
+    cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, story: Story
 ) -> None:
     folder = write_beating_cohort(tmp_path / "cohort", "ab")
     listed, split = open_cohort(folder), Split(dict.fromkeys("ab", Role.TRAIN))
@@ -719,7 +719,7 @@ def test_a_cancelled_evaluation_says_so(story: Story, cohort: Cohort) -> None:
 
 
 def test_a_network_of_another_size_is_refused(
-    cohort: Cohort, banks: jobs.Settings, story: Story, tmp_path: Path
+    cohort: Cohort, banks: jobs.JobSettings, story: Story, tmp_path: Path
 ) -> None:
     other = segmentation(network={"channels": (3, 5)})
     run = Run(tmp_path / "run")

@@ -47,7 +47,7 @@ def trained(folder: Path, cohort: Cohort, *ids: str, source: Run | None = None, 
         pretrained=source,
         budget=jobs.LabelBudget(list(ids), allow_test=more.pop("allow_test", False)),
         split=None if source else SPLIT,
-        settings=jobs.Settings("cpu"),
+        settings=jobs.JobSettings("cpu"),
         **more,
     )
     return run
@@ -143,7 +143,7 @@ def test_a_run_that_was_continued_knows_its_earlier_state(cohort: Cohort, tmp_pa
     subject, early = cohort.subject("c"), file_digest(run.last)
     edited = read_segmentation(resolve_subject(subject), Phase.ED)
     jobs.add_correction(tmp_path / "labels", subject, Phase.ED, edited, run, prediction=edited)
-    settings = jobs.Settings("cpu")
+    settings = jobs.JobSettings("cpu")
     assert jobs.finetune(cohort, None, run, settings=settings, resume=True) is Outcome.FINISHED
     assert file_digest(run.last) != early
     with_edits = with_label_versions(cohort, tmp_path / "labels")

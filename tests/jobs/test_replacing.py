@@ -34,7 +34,7 @@ def run(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Run:
     made = Run(tmp_path_factory.mktemp("runs") / "scratch")
     split = Split({"a": Role.TRAIN, "b": Role.TEST, "c": Role.TEST})
     recipe, budget = segmentation(method="scratch"), jobs.LabelBudget(["a"])
-    jobs.finetune(cohort, recipe, made, budget=budget, split=split, settings=jobs.Settings("cpu"))
+    jobs.finetune(cohort, recipe, made, budget=budget, split=split, settings=jobs.JobSettings("cpu"))
     return made
 
 

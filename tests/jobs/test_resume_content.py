@@ -40,7 +40,7 @@ class StopAfterOne(Listener):
 def go(stage: str, folder: Path, *, resume: bool) -> tuple[Outcome, Listener]:
     """Start a run beside a cohort and stop it after an update, or resume it."""
     cohort, run = open_cohort(folder), Run(folder.parent / "run")
-    settings = jobs.Settings("cpu", bank_folder=folder.parent / "banks")
+    settings = jobs.JobSettings("cpu", bank_folder=folder.parent / "banks")
     heard = Listener() if resume else StopAfterOne()
     more = {"settings": settings, "resume": resume, "on_event": heard}
     more |= {} if isinstance(heard, StopAfterOne) is False else {"cancel": heard.cancel}

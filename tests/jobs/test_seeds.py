@@ -28,12 +28,12 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 
 @pytest.fixture(scope="module")
-def banks(tmp_path_factory: pytest.TempPathFactory) -> jobs.Settings:
-    return jobs.Settings("cpu", bank_folder=tmp_path_factory.mktemp("banks"))
+def banks(tmp_path_factory: pytest.TempPathFactory) -> jobs.JobSettings:
+    return jobs.JobSettings("cpu", bank_folder=tmp_path_factory.mktemp("banks"))
 
 
 def train(
-    cohort: Cohort, banks: jobs.Settings, folder: Path, budget: jobs.LabelBudget, **changes: Any
+    cohort: Cohort, banks: jobs.JobSettings, folder: Path, budget: jobs.LabelBudget, **changes: Any
 ) -> tuple[set[str], torch.Tensor, SegmentationRecipe]:
     """Train at no rate to speak of; return subjects, first weights and the recipe that the run keeps."""
     made = segmentation(method="scratch", updates=1, optimiser=STILL, **changes)
@@ -53,7 +53,7 @@ def test_one_seed_sets_all() -> None:
 
 
 def test_subset_and_weights_are_drawn_with_their_own_seeds(
-    cohort: Cohort, banks: jobs.Settings, tmp_path: Path
+    cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     budget = jobs.LabelBudget(3)
     plain = train(cohort, banks, tmp_path / "0", budget, seed=0)
@@ -65,7 +65,9 @@ def test_subset_and_weights_are_drawn_with_their_own_seeds(
     assert weights[0] == plain[0] and torch.allclose(weights[1], other[1])
 
 
-def test_a_budget_s_own_seed_stands_in_the_run(cohort: Cohort, banks: jobs.Settings, tmp_path: Path) -> None:
+def test_a_budget_s_own_seed_stands_in_the_run(
+    cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
+) -> None:
     found, _, kept = train(cohort, banks, tmp_path / "run", jobs.LabelBudget(3, seed=5), seed=1)
     assert found == set(jobs.LabelBudget(3, seed=5).choose(cohort, Run(tmp_path / "run").split()).training)
     assert (kept.subset_seed, kept.weights_seed, kept.order_seed) == (5, 1, 1)

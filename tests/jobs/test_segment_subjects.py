@@ -40,7 +40,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 def run(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Run:
     made = Run(tmp_path_factory.mktemp("runs") / "scratch")
     budget = jobs.LabelBudget(["a"])
-    settings = jobs.Settings("cpu")
+    settings = jobs.JobSettings("cpu")
     # Short, yet long enough to draw something: scores of empty predictions are all alike.
     recipe = segmentation(method="scratch", updates=30, checkpoint_every=30)
     jobs.finetune(cohort, recipe, made, budget=budget, split=SPLIT, settings=settings)
@@ -105,7 +105,7 @@ def test_each_subject_is_given_away_as_soon_as_it_is_done(run: Run, cohort: Coho
 def test_progress_inside_a_cine_counts_both_passes_of_recentring(cohort: Cohort, tmp_path: Path) -> None:
     made = Run(tmp_path / "run")
     recipe = segmentation(method="scratch", prediction={"recentre": True, "flips": True})
-    settings = jobs.Settings("cpu")
+    settings = jobs.JobSettings("cpu")
     jobs.finetune(cohort, recipe, made, budget=jobs.LabelBudget(["a"]), split=SPLIT, settings=settings)
     _, heard = segmented(made, cohort.subjects[:1])
     done = [one.done for one in heard.of(Preparing) if one.what == "frames segmented"]
@@ -195,6 +195,6 @@ def test_a_strangers_file_stays_and_the_new_one_lies_beside(run: Run, cohort: Co
 
 def test_a_pretrained_network_does_not_segment_subjects(cohort: Cohort, tmp_path: Path) -> None:
     made = Run(tmp_path / "mim")
-    jobs.pretrain(cohort, mim(), made, split=SPLIT, settings=jobs.Settings("cpu"))
+    jobs.pretrain(cohort, mim(), made, split=SPLIT, settings=jobs.JobSettings("cpu"))
     with pytest.raises(CheckpointError, match="does not segment"):
         segmented(made, cohort.subjects)

@@ -30,15 +30,15 @@ def cohort(tmp_path: Path) -> Cohort:
 
 def test_a_new_run_takes_what_the_job_says_and_a_resumed_one_its_own(cohort: Cohort, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    jobs.pretrain(cohort, mim(threads=1), run, settings=jobs.Settings("cpu", threads=2))
+    jobs.pretrain(cohort, mim(threads=1), run, settings=jobs.JobSettings("cpu", threads=2))
     assert torch.get_num_threads() == load_checkpoint(run.last).recipe.threads == 2
-    jobs.pretrain(cohort, None, run, settings=jobs.Settings("cpu", threads=3), resume=True)
+    jobs.pretrain(cohort, None, run, settings=jobs.JobSettings("cpu", threads=3), resume=True)
     assert torch.get_num_threads() == load_checkpoint(run.last).recipe.threads == 2
 
 
 def test_without_a_number_in_the_settings_the_recipe_decides(cohort: Cohort, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
-    jobs.pretrain(cohort, mim(threads=2), run, settings=jobs.Settings("cpu"))
+    jobs.pretrain(cohort, mim(threads=2), run, settings=jobs.JobSettings("cpu"))
     assert torch.get_num_threads() == load_checkpoint(run.last).recipe.threads == 2
 
 

@@ -12,7 +12,7 @@ import torch
 from cmr_ssp.files import open_cohort
 from cmr_ssp.methods.dino.loss import dino_loss, teacher_temperature
 from cmr_ssp.methods.dino.objective import DinoObjective
-from cmr_ssp.methods.dino.recipe import Teacher
+from cmr_ssp.methods.dino.recipe import TeacherSettings
 from cmr_ssp.methods.objective import make_objective
 from cmr_ssp.recipes import load_recipe, method
 from cmr_ssp.runs import Run
@@ -176,7 +176,7 @@ def test_the_paper_s_temperature_climbs_every_epoch_as_the_authors_does() -> Non
 @pytest.mark.parametrize("per", ["epoch", "update"])
 @pytest.mark.parametrize("updates", [1, 2, 3])
 def test_the_temperature_of_a_short_training(per: Literal["epoch", "update"], updates: int) -> None:
-    teacher, length = Teacher(warmup_per=per), TrainingLength(updates_per_epoch=2, updates=updates)
+    teacher, length = TeacherSettings(warmup_per=per), TrainingLength(updates_per_epoch=2, updates=updates)
     found = [teacher_temperature(teacher, update, length) for update in range(updates)]
     assert found == sorted(found) and set(found) <= {0.02, 0.04}
     assert updates == 1 or found[-1] == 0.04

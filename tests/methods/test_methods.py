@@ -29,12 +29,12 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 
 @pytest.fixture(scope="module")
-def banks(tmp_path_factory: pytest.TempPathFactory) -> jobs.Settings:
-    return jobs.Settings("cpu", bank_folder=tmp_path_factory.mktemp("banks"))
+def banks(tmp_path_factory: pytest.TempPathFactory) -> jobs.JobSettings:
+    return jobs.JobSettings("cpu", bank_folder=tmp_path_factory.mktemp("banks"))
 
 
 @pytest.fixture(scope="module")
-def runs(cohort: Cohort, banks: jobs.Settings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
+def runs(cohort: Cohort, banks: jobs.JobSettings, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Run]:
     """Pretrain with every method."""
     folder = tmp_path_factory.mktemp("runs")
     made = {method: Run(folder / method) for method in method_names()}
@@ -57,7 +57,7 @@ def test_history_and_checkpoint_are_complete(runs: dict[str, Run], method: str) 
 @pytest.mark.parametrize("method", method_names())
 @pytest.mark.parametrize("stop", [1, 3])
 def test_a_stopped_run_resumes_to_the_same_bits(
-    runs: dict[str, Run], cohort: Cohort, banks: jobs.Settings, tmp_path: Path, method: str, stop: int
+    runs: dict[str, Run], cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, method: str, stop: int
 ) -> None:
     run, cancel = Run(tmp_path / "run"), Cancel()
 
@@ -79,7 +79,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(
 
 @pytest.mark.parametrize("method", method_names())
 def test_fine_tuning_starts_from_what_the_method_hands_on(
-    runs: dict[str, Run], cohort: Cohort, banks: jobs.Settings, tmp_path: Path, method: str
+    runs: dict[str, Run], cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, method: str
 ) -> None:
     heard, first = Listener(), dict[str, torch.Tensor]()
     run, recipe = Run(tmp_path / "run"), segmentation(updates=1)
@@ -104,7 +104,7 @@ def test_fine_tuning_starts_from_what_the_method_hands_on(
 
 @pytest.mark.parametrize("method", method_names())
 def test_another_network_is_refused_in_words(
-    runs: dict[str, Run], cohort: Cohort, banks: jobs.Settings, tmp_path: Path, method: str
+    runs: dict[str, Run], cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, method: str
 ) -> None:
     recipe = segmentation(network={"channels": (3, 5)})
     with pytest.raises(CmrSspError, match="other sizes") as caught:
@@ -113,7 +113,7 @@ def test_another_network_is_refused_in_words(
 
 
 def test_a_run_is_not_resumed_as_another_method(
-    runs: dict[str, Run], cohort: Cohort, banks: jobs.Settings
+    runs: dict[str, Run], cohort: Cohort, banks: jobs.JobSettings
 ) -> None:
     with pytest.raises(CmrSspError, match="method"):
         jobs.pretrain(cohort, pretraining("pcl"), runs["simclr"], settings=banks, resume=True)

@@ -218,7 +218,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 def run(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("made")
     pretrained = Run(folder / "mim")
-    jobs.pretrain(cohort, mim(), pretrained, settings=jobs.Settings("cpu", bank_folder=folder / "banks"))
+    jobs.pretrain(cohort, mim(), pretrained, settings=jobs.JobSettings("cpu", bank_folder=folder / "banks"))
     return pretrained
 
 

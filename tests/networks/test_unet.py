@@ -9,10 +9,10 @@ import pytest
 import torch
 from cmr_ssp.networks import Decoder, Encoder, UNet, fold_norms
 from cmr_ssp.networks.unet import Upsampling
-from cmr_ssp.recipes import Network
+from cmr_ssp.recipes import NetworkSettings
 from torch import nn
 
-PAPER = Network().channels
+PAPER = NetworkSettings().channels
 
 
 def parameters(module: nn.Module) -> int:

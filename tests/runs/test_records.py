@@ -35,7 +35,7 @@ def pretrain(
     cohort: Cohort, folder: Path, recipe: MimRecipe | None, roles: dict[str, Role] = ROLES, **more: Any
 ) -> Run:
     run = Run(folder)
-    jobs.pretrain(cohort, recipe, run, split=Split(roles), settings=jobs.Settings("cpu"), **more)
+    jobs.pretrain(cohort, recipe, run, split=Split(roles), settings=jobs.JobSettings("cpu"), **more)
     return run
 
 

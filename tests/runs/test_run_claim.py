@@ -20,7 +20,7 @@ from cohort_helpers import Listener, mim, segmentation, write_beating_cohort
 from files_helpers import fingerprint
 
 SPLIT = Split({"a": Role.TRAIN, "b": Role.TRAIN, "c": Role.TEST})
-CPU = jobs.Settings("cpu")
+CPU = jobs.JobSettings("cpu")
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from cmr_ssp.subjects import Cohort, Role, Split
 from cohort_helpers import mim, segmentation, write_beating_cohort
 
 SPLIT = Split({"a": Role.TRAIN, "b": Role.TRAIN, "c": Role.TEST})
-CPU = jobs.Settings("cpu")
+CPU = jobs.JobSettings("cpu")
 
 
 @pytest.fixture(scope="module")

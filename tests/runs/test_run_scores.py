@@ -119,7 +119,7 @@ def test_scores_alone_are_no_run(tmp_path: Path) -> None:
     cohort = open_cohort(write_beating_cohort(tmp_path / "cohort", "abc"))
     recipe = segmentation(method="scratch")
     with pytest.raises(RunError, match="not empty"):  # else another run's scores would pass as its own
-        jobs.finetune(cohort, recipe, run, split=SPLIT, settings=jobs.Settings("cpu"))
+        jobs.finetune(cohort, recipe, run, split=SPLIT, settings=jobs.JobSettings("cpu"))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def trained(
 ) -> Run:
     run = Run(folder)
     recipe = segmentation(method="scratch", updates=20, checkpoint_every=20, seed=seed)
-    settings = jobs.Settings("cpu")
+    settings = jobs.JobSettings("cpu")
     jobs.finetune(cohort, recipe, run, split=SPLIT, settings=settings, on_event=listener, cancel=cancel)
     return run
 
@@ -237,7 +237,7 @@ def test_training_on_forgets_the_scores_of_earlier_weights(cohort: Cohort, tmp_p
                 cancel.request()
 
     run = trained(tmp_path / "run", cohort, Stop(), cancel)
-    settings = jobs.Settings("cpu")
+    settings = jobs.JobSettings("cpu")
     for kept in (False, True):  # the second time it has finished, and nothing changes
         jobs.evaluate(run, cohort, device="cpu")
         assert run.scores.exists()

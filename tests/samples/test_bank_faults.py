@@ -240,7 +240,7 @@ def test_a_bank_that_is_open_survives_its_removal(cohort: Cohort, banks: Path) -
 
 def test_a_training_tells_of_a_damaged_bank_and_goes_on(tmp_path: Path, banks: Path) -> None:
     cohort = open_cohort(write_beating_cohort(tmp_path / "beating", "abcd"))
-    settings, heard = jobs.Settings(device="cpu", bank_folder=banks), Listener()
+    settings, heard = jobs.JobSettings(device="cpu", bank_folder=banks), Listener()
     jobs.pretrain(cohort, mim(), Run(tmp_path / "first"), settings=settings)
     (folder,) = banks.iterdir()
     zeroed(folder)
@@ -255,7 +255,7 @@ def test_a_training_without_a_place_for_its_bank_ends_in_a_named_error(tmp_path:
     cohort = open_cohort(write_beating_cohort(tmp_path / "beating", "abcd"))
     banks.write_text("mine")
     heard = Listener()
-    settings = jobs.Settings(device="cpu", bank_folder=banks)
+    settings = jobs.JobSettings(device="cpu", bank_folder=banks)
     with pytest.raises(CacheError):
         jobs.pretrain(cohort, mim(), Run(tmp_path / "run"), settings=settings, on_event=heard)
     assert heard.end.outcome is Outcome.FAILED

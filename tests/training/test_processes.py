@@ -148,7 +148,7 @@ def listed(cohort: Path) -> Cohort:
 
 
 def test_only_the_command_line_starts_processes(listed: Cohort, tmp_path: Path) -> None:
-    settings = jobs.Settings("cpu", bank_folder=tmp_path / "banks", devices=2)
+    settings = jobs.JobSettings("cpu", bank_folder=tmp_path / "banks", devices=2)
     with pytest.raises(DeviceError, match="command line"):
         jobs.pretrain(listed, recipe_of("mim"), Run(tmp_path / "run"), split=SPLIT, settings=settings)
     assert not (tmp_path / "banks").exists()
@@ -161,7 +161,7 @@ def test_only_the_command_line_starts_processes(listed: Cohort, tmp_path: Path) 
 def test_a_batch_that_cannot_be_divided_is_refused(
     listed: Cohort, tmp_path: Path, changes: dict[str, int], name: str
 ) -> None:
-    settings = jobs.Settings("cpu", devices=3, from_command_line=True)
+    settings = jobs.JobSettings("cpu", devices=3, from_command_line=True)
     recipe = recipe_of("mim", **{"micro_batch": None} | changes)
     with pytest.raises(RecipeError, match=rf"{name}.*3 processes"):
         jobs.pretrain(listed, recipe, Run(tmp_path / "run"), split=SPLIT, settings=settings)

@@ -415,7 +415,7 @@ def test_demo_result_opens_segmented(
     from napari_cmr_ssp.__main__ import open_workbench
 
     monkeypatch.setattr("napari_cmr_ssp.__main__.read_preferences", lambda: Preferences("cpu", 1, tmp_path))
-    settings = jobs.Settings("cpu", bank_folder=tmp_path / "banks")
+    settings = jobs.JobSettings("cpu", bank_folder=tmp_path / "banks")
     run = Run(tmp_path / "runs" / "after-MIM")
     recipe = segmentation(method="scratch")
     jobs.finetune(open_cohort(folder), recipe, run, budget=jobs.LabelBudget(2), settings=settings)

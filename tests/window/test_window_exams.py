@@ -34,7 +34,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a workspace with a trained run."""
     workspace = tmp_path_factory.mktemp("workspace")
     cohort = open_cohort(write_beating_cohort(workspace / "cohort", "abcd"))
-    settings = jobs.Settings("cpu", bank_folder=workspace / "banks")
+    settings = jobs.JobSettings("cpu", bank_folder=workspace / "banks")
     recipe, run = segmentation(method="scratch"), Run(workspace / "runs" / RUN)
     jobs.finetune(cohort, recipe, run, budget=jobs.LabelBudget(2), settings=settings)
     return workspace

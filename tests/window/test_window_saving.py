@@ -33,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
     cohort = open_cohort(write_beating_cohort(folder / "cohort", "abcd"))
     save_exam(folder / "exam", siemens())
-    settings = jobs.Settings("cpu", bank_folder=folder / "banks")
+    settings = jobs.JobSettings("cpu", bank_folder=folder / "banks")
     recipe, run = segmentation(method="scratch"), Run(folder / "runs" / RUN)
     jobs.finetune(cohort, recipe, run, budget=jobs.LabelBudget(2), settings=settings)
     return folder

@@ -74,7 +74,7 @@ def pretrain(
         wanted,
         made,
         split=split,
-        settings=jobs.Settings(device, max_minutes),
+        settings=jobs.JobSettings(device, max_minutes),
         on_event=on_event,
         cancel=cancel,
     )
@@ -161,7 +161,7 @@ def finetune(
         pretrained=None if pretrained is None else as_run(pretrained),
         budget=jobs.LabelBudget(as_subjects(subjects), seed, as_phases(phases)),
         split=split,
-        settings=jobs.Settings(device, max_minutes),
+        settings=jobs.JobSettings(device, max_minutes),
         on_event=on_event,
         cancel=cancel,
     )

@@ -99,7 +99,7 @@ def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: 
 
     pretraining = Run(out / "runs" / "mim")
     recipe = load_recipe("mim/demo", kind=PretrainRecipe)
-    settings = jobs.Settings("cpu", bank_folder=out / "banks")
+    settings = jobs.JobSettings("cpu", bank_folder=out / "banks")
     jobs.pretrain(cohort, recipe, pretraining, settings=settings, on_event=report, cancel=cancel)
     results: Results = {}
     for name, preset, source in (

@@ -23,7 +23,7 @@ Folder = Annotated[Path, Parameter(help="Folder of subjects; the layout is detec
 RunFolder = Annotated[Path, Parameter(name="--run", help="New folder for the run.")]
 Preset = Annotated[str | None, Parameter(help="Name of a preset, see `cmr-ssp recipe list`.")]
 RecipeFile = Annotated[Path | None, Parameter(name="--recipe", help="Your own recipe (YAML file).")]
-Settings = Annotated[
+SetOptions = Annotated[
     list[str] | None,
     Parameter(
         name="--set",

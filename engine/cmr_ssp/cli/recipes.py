@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from cmr_ssp.cli.options import Settings, Shown
+from cmr_ssp.cli.options import SetOptions, Shown
 from cmr_ssp.cli.terminal import make_table
 
 
@@ -24,7 +24,7 @@ def list_presets(*, terminal: Shown) -> None:
 def show(
     preset: Annotated[str, Parameter(help="One that `cmr-ssp recipe list` names.")],
     *,
-    settings: Settings = None,
+    settings: SetOptions = None,
     terminal: Shown,
 ) -> None:
     """Print a preset with every setting as YAML, ready to be changed and given back with --recipe."""

@@ -24,7 +24,7 @@ from cmr_ssp.cli.options import (
     RecipeFile,
     Resume,
     RunFolder,
-    Settings,
+    SetOptions,
     Shown,
     SplitFile,
     WeightsSeed,
@@ -46,7 +46,7 @@ def pretrain(
     run: RunFolder,
     preset: Preset = None,
     recipe: RecipeFile = None,
-    settings: Settings = None,
+    settings: SetOptions = None,
     split: SplitFile = None,
     seed: Annotated[int | None, Parameter(help="Of all that is drawn: weights and order.")] = None,
     weights_seed: WeightsSeed = None,
@@ -80,7 +80,7 @@ def pretrain(
             asked,
             Run(run),
             split=_split(split),
-            settings=jobs.Settings(
+            settings=jobs.JobSettings(
                 device, max_minutes, devices=devices, from_command_line=True, started=started
             ),
             resume=resume,
@@ -119,7 +119,7 @@ def finetune(
     ] = None,
     preset: Preset = None,
     recipe: RecipeFile = None,
-    settings: Settings = None,
+    settings: SetOptions = None,
     split: SplitFile = None,
     labels: LabelFolder = None,
     train_on_test: Annotated[
@@ -171,7 +171,7 @@ def finetune(
             pretrained=source,
             budget=budget,
             split=_split(split),
-            settings=jobs.Settings(
+            settings=jobs.JobSettings(
                 device, max_minutes, devices=devices, from_command_line=True, started=started
             ),
             resume=resume,

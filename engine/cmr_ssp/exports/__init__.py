@@ -5,7 +5,7 @@ from cmr_ssp.exports.corrections import Corrections, read_corrections
 from cmr_ssp.exports.dicom_parts import has_highdicom
 from cmr_ssp.exports.dicom_seg import MadeBy, write_dicom_seg
 from cmr_ssp.exports.dicom_seg_cine import SourceImages, write_dicom_seg_cine
-from cmr_ssp.exports.instances import phase_instances
+from cmr_ssp.exports.instances import frame_instances
 from cmr_ssp.exports.moments import Moment, find_moments
 from cmr_ssp.exports.nnunet import NnunetExport, export_nnunet
 from cmr_ssp.exports.nnunet_cases import CaseNames
@@ -21,8 +21,8 @@ __all__ = [
     "SourceImages",
     "export_nnunet",
     "find_moments",
+    "frame_instances",
     "has_highdicom",
-    "phase_instances",
     "read_corrections",
     "write_captures",
     "write_dicom_seg",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.errors import OutputError
 from cmr_ssp.exports.dicom_seg import MadeBy, write_dicom_seg
-from cmr_ssp.exports.instances import phase_instances
+from cmr_ssp.exports.instances import frame_instances
 from cmr_ssp.exports.moments import Moment, check_targets
 from cmr_ssp.subjects import CineStack
 
@@ -78,7 +78,7 @@ def write_dicom_seg_cine(
             path,
             labels[moment.frame],
             stack.grid,
-            phase_instances(source, stack.grid, moment.frame) if images.with_identity else [],
+            frame_instances(source, stack.grid, moment.frame) if images.with_identity else [],
             with_identity=images.with_identity,
             made_by=images.made_by,
             replace=replace,

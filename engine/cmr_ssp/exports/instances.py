@@ -83,7 +83,7 @@ def instance_pixels(instance: Any, grid: Grid) -> InstancePixels | None:
     return InstancePixels(int(start[2]), rows=j, columns=i)
 
 
-def phase_instances(folder: Path, grid: Grid, frame: int) -> list[Any]:
+def frame_instances(folder: Path, grid: Grid, frame: int) -> list[Any]:
     """Find the DICOM images of one frame of a cine in a folder of them.
 
     Images on the grid are sorted, slice by slice, by trigger time, temporal position and instance number.

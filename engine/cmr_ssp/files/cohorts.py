@@ -13,7 +13,7 @@ from cmr_ssp.files.dicom.sources import is_zip
 from cmr_ssp.files.formats.folders import entries, is_folder, unreadable_problems
 from cmr_ssp.files.formats.nifti import is_nifti, read_header
 from cmr_ssp.files.labels.reading import label_header_problems
-from cmr_ssp.files.layouts.numbering import stated_numbering
+from cmr_ssp.files.layouts.numbering import numbering_in_yaml
 from cmr_ssp.files.layouts.personal_names import personal_problems
 from cmr_ssp.files.layouts.registry import ARCHIVES, LAYOUTS, OF_DICOM, TOGETHER, Layout
 from cmr_ssp.files.stacks import open_stack
@@ -54,7 +54,7 @@ def open_cohort(folder: Path) -> Cohort:
     problems: list[Problem] = []
     for layout, place in ((layout, place) for layout, places in layouts for place in places):
         found, wrong = layout.list_subjects(place)
-        stated = stated_numbering(place)
+        stated = numbering_in_yaml(place)
         subjects += [_renumbered(subject, stated) for subject in found if _lies_in(subject, folder)]
         problems += [problem for problem in wrong if place != folder.parent or str(folder) in problem.where]
     problems += unreadable_problems(place for _, places in layouts for place in places)

@@ -9,14 +9,14 @@ from cmr_ssp.jobs.reconstruct import reconstruct
 from cmr_ssp.jobs.segment import SegmentedFiles, segment
 from cmr_ssp.jobs.segment_in_memory import segment_in_memory
 from cmr_ssp.jobs.segment_subjects import SegmentedSubject, segment_subjects
-from cmr_ssp.jobs.settings import Settings
+from cmr_ssp.jobs.settings import JobSettings
 
 __all__ = [
     "Evaluation",
+    "JobSettings",
     "LabelBudget",
     "SegmentedFiles",
     "SegmentedSubject",
-    "Settings",
     "add_correction",
     "evaluate",
     "finetune",

@@ -14,7 +14,7 @@ from cmr_ssp.jobs.budget import LabelBudget, Labelled, run_split
 from cmr_ssp.jobs.notices import tell, trained_on_test
 from cmr_ssp.jobs.partners import training_job
 from cmr_ssp.jobs.preparing import Workplace
-from cmr_ssp.jobs.settings import Settings
+from cmr_ssp.jobs.settings import JobSettings
 from cmr_ssp.jobs.unchanged import images_of, labels_of, require_unchanged, seen
 from cmr_ssp.recipes import SegmentationRecipe, is_pretraining, method
 from cmr_ssp.runs import Provenance, Run, leave_behind, lineage
@@ -30,7 +30,7 @@ def finetune(
     pretrained: Run | None = None,
     budget: LabelBudget | None = None,
     split: Split | None = None,
-    settings: Settings | None = None,
+    settings: JobSettings | None = None,
     resume: bool = False,
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,

@@ -11,7 +11,7 @@ from cmr_ssp.errors import DeviceError
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.jobs.lifecycle import guarded
 from cmr_ssp.jobs.preparing import Workplace
-from cmr_ssp.jobs.settings import Settings
+from cmr_ssp.jobs.settings import JobSettings
 from cmr_ssp.runs import Run
 from cmr_ssp.team import process_number
 
@@ -19,7 +19,7 @@ from cmr_ssp.team import process_number
 def training_job(
     body: Callable[[Workplace], Outcome],
     run: Run,
-    settings: Settings | None,
+    settings: JobSettings | None,
     on_event: OnEvent,
     cancel: Cancel | None,
     *,

@@ -21,7 +21,7 @@ from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, Preparing, RunStar
 from cmr_ssp.jobs.estimating import at_once, estimate_memory, estimate_seconds, may_not_fit, out_of_memory
 from cmr_ssp.jobs.lifecycle import is_exhausted, release_memory
 from cmr_ssp.jobs.notices import single_precision, unsure_of_heart
-from cmr_ssp.jobs.settings import Settings
+from cmr_ssp.jobs.settings import JobSettings
 from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.bank.building import slice_bank
@@ -60,7 +60,7 @@ def resolved(recipe: _R, device: torch.device, team: Team | None = None, threads
 class Workplace:
     """Device, voice and ear of one training job."""
 
-    settings: Settings
+    settings: JobSettings
     on_event: OnEvent
     cancel: Cancel
     device: torch.device
@@ -69,9 +69,9 @@ class Workplace:
     processes: Processes
 
     @classmethod
-    def of(cls, settings: Settings | None, on_event: OnEvent, cancel: Cancel | None) -> Workplace:
+    def of(cls, settings: JobSettings | None, on_event: OnEvent, cancel: Cancel | None) -> Workplace:
         """Choose the device; the clock of `max_minutes` starts here."""
-        settings = settings or Settings()
+        settings = settings or JobSettings()
         device = choose_device(settings.device)
         team = Team.of(settings.devices)
         if team.number:

@@ -8,7 +8,7 @@ from cmr_ssp.jobs.notices import tell
 from cmr_ssp.jobs.partners import training_job
 from cmr_ssp.jobs.preparing import Workplace
 from cmr_ssp.jobs.roles import require, split_for, with_role
-from cmr_ssp.jobs.settings import Settings
+from cmr_ssp.jobs.settings import JobSettings
 from cmr_ssp.jobs.unchanged import images_of, require_unchanged, seen
 from cmr_ssp.methods.objective import make_objective
 from cmr_ssp.recipes import PretrainRecipe
@@ -23,7 +23,7 @@ def pretrain(
     run: Run,
     *,
     split: Split | None = None,
-    settings: Settings | None = None,
+    settings: JobSettings | None = None,
     resume: bool = False,
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
@@ -40,7 +40,7 @@ def pretrain(
         A new directory, or with `resume` the one to continue.
     split : Split, optional
         Drawn where there is none: a quarter of the labelled subjects becomes the test set.
-    settings : Settings, optional
+    settings : JobSettings, optional
         Device, time limit and place of the slice bank.
     resume : bool
         Continue the run from its last checkpoint.

@@ -10,7 +10,7 @@ from cmr_ssp.errors import RecipeError
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class JobSettings:
     """How a training job is carried out, apart from its recipe.
 
     Attributes

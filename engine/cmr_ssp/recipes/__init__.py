@@ -13,13 +13,13 @@ from cmr_ssp.recipes.models import (
     Count,
     Crop,
     Fraction,
-    Network,
+    NetworkSettings,
     Optimiser,
     Positive,
     Recipe,
+    RecipeModel,
     Schedule,
     Seeds,
-    Settings,
     blur_radius_px,
 )
 from cmr_ssp.recipes.pretraining import PretrainRecipe
@@ -31,7 +31,12 @@ from cmr_ssp.recipes.registry import (
     method_problems,
     methods,
 )
-from cmr_ssp.recipes.segmentation import Prediction, SegmentationLoss, SegmentationRecipe, SegmentationSeeds
+from cmr_ssp.recipes.segmentation import (
+    PredictionSettings,
+    SegmentationLoss,
+    SegmentationRecipe,
+    SegmentationSeeds,
+)
 
 __all__ = [
     "Augmentation",
@@ -39,18 +44,18 @@ __all__ = [
     "Crop",
     "Fraction",
     "Method",
-    "Network",
+    "NetworkSettings",
     "Optimiser",
     "Positive",
-    "Prediction",
+    "PredictionSettings",
     "PretrainRecipe",
     "Recipe",
+    "RecipeModel",
     "Schedule",
     "Seeds",
     "SegmentationLoss",
     "SegmentationRecipe",
     "SegmentationSeeds",
-    "Settings",
     "blur_radius_px",
     "is_pretraining",
     "load_recipe",

@@ -15,7 +15,7 @@ LARGEST_SEED = 2**63 - 1
 """What torch takes."""
 
 
-class Settings(BaseModel):
+class RecipeModel(BaseModel):
     """Frozen settings; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -29,7 +29,7 @@ class ContradictionError(ValueError):
         super().__init__("; ".join(faults))
 
 
-class Network(Settings):
+class NetworkSettings(RecipeModel):
     """Sizes of the U-Net."""
 
     channels: tuple[Count, ...] = Field(
@@ -45,7 +45,7 @@ class Network(Settings):
         return 1 << (len(self.channels) - 1)
 
 
-class Crop(Settings):
+class Crop(RecipeModel):
     """The square that the network sees."""
 
     size_px: Count = Field(
@@ -64,7 +64,7 @@ class Crop(Settings):
     )
 
 
-class Augmentation(Settings):
+class Augmentation(RecipeModel):
     """Random changes of a view; ranges are (low, high), probabilities 0 to 1."""
 
     translation_px: Annotated[float, Field(ge=0)] = Field(
@@ -128,14 +128,14 @@ def seed_apart(title: str, description: str) -> Any:
     return Field(None, ge=0, le=LARGEST_SEED, title=title, description=description, json_schema_extra=extra)
 
 
-class Seeds(Settings):
+class Seeds(RecipeModel):
     """Seeds set apart from the recipe's own, so that one source of chance varies while the others stay."""
 
     weights: int | None = seed_apart("Weights", "Of the network's first weights")
     order: int | None = seed_apart("Order", "Of batches, augmentation and what is hidden")
 
 
-class Optimiser(Settings):
+class Optimiser(RecipeModel):
     """What turns gradients into updates."""
 
     name: Literal["sgd", "adamw"] = Field("sgd", title="Kind")
@@ -156,7 +156,7 @@ class Optimiser(Settings):
     )
 
 
-class Schedule(Settings):
+class Schedule(RecipeModel):
     """How the learning rate falls."""
 
     name: Literal["cosine", "polynomial", "constant"] = Field("polynomial", title="Shape")
@@ -178,7 +178,7 @@ def blur_radius_px(sigma_px: float) -> int:
     return math.ceil(4 * sigma_px)
 
 
-class Recipe(Settings):
+class Recipe(RecipeModel):
     """All settings of a run: what every method shares."""
 
     compares_batch: ClassVar[bool] = False
@@ -216,7 +216,7 @@ class Recipe(Settings):
         title="Validate at",
         description="When validation subjects are measured: every checkpoint, the end of every epoch, never",
     )
-    network: Network = Field(Network(), title="Network")
+    network: NetworkSettings = Field(NetworkSettings(), title="Network")
     crop: Crop = Field(Crop(), title="Crop")
     augmentation: Augmentation = Field(Augmentation(), title="Augmentation")
     optimiser: Optimiser = Field(Optimiser(), title="Optimiser")

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cmr_ssp.recipes.models import Fraction, Positive, Recipe, Seeds, Settings, seed_apart
+from cmr_ssp.recipes.models import Fraction, Positive, Recipe, RecipeModel, Seeds, seed_apart
 
 
-class SegmentationLoss(Settings):
+class SegmentationLoss(RecipeModel):
     """Cross-entropy plus soft Dice, at every resolution but the lowest."""
 
     cross_entropy: Annotated[float, Field(ge=0)] = Field(0.5, title="Weight of cross-entropy")
@@ -22,7 +22,7 @@ class SegmentationLoss(Settings):
     )
 
 
-class Prediction(Settings):
+class PredictionSettings(RecipeModel):
     """How a stack is segmented."""
 
     flips: bool = Field(
@@ -54,7 +54,7 @@ class SegmentationRecipe(Recipe):
         description="First part of the training with the encoder frozen",
         json_schema_extra={"unit": "share"},
     )
-    prediction: Prediction = Field(Prediction(), title="Prediction")
+    prediction: PredictionSettings = Field(PredictionSettings(), title="Prediction")
 
     @property
     def subset_seed(self) -> int:

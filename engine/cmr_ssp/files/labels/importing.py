@@ -84,7 +84,7 @@ def import_labels(
     return tuple(segmentation for segmentation in found if segmentation.drawn)
 
 
-def stated_numbering(path: Path) -> Numbering | None:
+def numbering_in_header(path: Path) -> Numbering | None:
     """Return what a label file's numbers mean, by its header or the ITK-SNAP labels beside it."""
     numbering = written_numbering(path)
     if numbering is not None:
@@ -120,7 +120,7 @@ def _nifti(path: Path, stack: CineStack, numbering: Numbering | None) -> NDArray
         raise
     except CmrSspError as error:
         raise LabelError(*error.problems) from error
-    meaning = numbering or stated_numbering(path)
+    meaning = numbering or numbering_in_header(path)
     if meaning is None:
         what = "nothing says which structures its numbers are"
         raise LabelError.of(path, what, f"State the numbering, or keep {_SNAP_LABELS} beside it.")

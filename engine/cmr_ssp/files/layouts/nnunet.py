@@ -19,7 +19,7 @@ from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
 from cmr_ssp.files.formats.folders import entries, is_folder, read_text
 from cmr_ssp.files.formats.nifti import is_nifti, stem_of
 from cmr_ssp.files.labels.phases import in_phase_order, phases_by_size, structure_voxels
-from cmr_ssp.files.layouts.numbering import SETTINGS, stated_numbering
+from cmr_ssp.files.layouts.numbering import SETTINGS, numbering_in_yaml
 from cmr_ssp.subjects import LabelSource, Subject, VolumeSource
 
 NAME = "nnU-Net raw"
@@ -59,7 +59,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     """
     cases, problems = _cases(folder)
     labelled = any(label for group in cases.values() for _, _, label in group)
-    numbering = stated_numbering(folder) or (_numbering(folder / _DESCRIPTION) if labelled else {})
+    numbering = numbering_in_yaml(folder) or (_numbering(folder / _DESCRIPTION) if labelled else {})
     subjects: list[Subject] = []
     n_unnamed = 0
     for (_, name), group in sorted(cases.items()):

@@ -23,7 +23,7 @@ _REMEDY = (
 )
 
 
-def stated_numbering(folder: Path) -> Numbering | None:
+def numbering_in_yaml(folder: Path) -> Numbering | None:
     """Read the nearest ``cohort.yaml``, in `folder` or up to three folders above; None where there is none.
 
     It holds one of ``numbering: acdc`` (or ``mnms``), ``numbering: {3: LV, 2: MYO, 1: RV}`` and

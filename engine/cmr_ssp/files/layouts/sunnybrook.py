@@ -14,7 +14,7 @@ from cmr_ssp.errors import CmrSspError, Problem, Severity
 from cmr_ssp.files.formats.folders import entries
 from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.labels.phases import phases_by_size, structure_voxels
-from cmr_ssp.files.layouts.numbering import stated_numbering
+from cmr_ssp.files.layouts.numbering import numbering_in_yaml
 from cmr_ssp.subjects import LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "Sunnybrook"
@@ -34,7 +34,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     subjects: list[Subject] = []
     problems: list[Problem] = []
     paths = [entry for entry in entries(folder) if is_nifti(entry)]
-    numbering = stated_numbering(folder) or NUMBERINGS["acdc"]
+    numbering = numbering_in_yaml(folder) or NUMBERINGS["acdc"]
     for path in paths:
         match = _CINE.fullmatch(stem_of(path))
         if not match:

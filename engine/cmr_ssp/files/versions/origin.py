@@ -64,12 +64,12 @@ def name_of(number: int) -> str:
     return f"v{number:03d}"
 
 
-def record_path(labels: Path) -> Path:
+def metadata_path(labels: Path) -> Path:
     """Return where the record of a label file lies."""
     return labels.with_name(labels.name.removesuffix(".nii.gz") + ".json")
 
 
-def record_text(version: LabelVersion) -> str:
+def metadata_text(version: LabelVersion) -> str:
     """Return a version's record; subject, phase and number are told by its place."""
     tree = {
         "format": _FORMAT,
@@ -83,7 +83,7 @@ def record_text(version: LabelVersion) -> str:
     return json.dumps(tree, indent=1) + "\n"
 
 
-def read_record(subject: str, phase: Phase, number: int, labels: Path) -> LabelVersion:
+def read_metadata(subject: str, phase: Phase, number: int, labels: Path) -> LabelVersion:
     """Read the record of a version.
 
     Raises
@@ -91,7 +91,7 @@ def read_record(subject: str, phase: Phase, number: int, labels: Path) -> LabelV
     LabelError
         Where it is damaged, or its label file is missing.
     """
-    path = record_path(labels)
+    path = metadata_path(labels)
     remedy = "Put both files of this version back, or move both away."
     if not labels.is_file():
         raise LabelError.of(labels, "it is missing, but its record is there", remedy)

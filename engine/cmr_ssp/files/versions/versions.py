@@ -24,7 +24,7 @@ from cmr_ssp.files.labels.phases import in_phase_order
 from cmr_ssp.files.labels.resolving import resolve_subject
 from cmr_ssp.files.labels.writing import write_segmentation, written_numbering
 from cmr_ssp.files.stacks import open_stack
-from cmr_ssp.files.versions.origin import LabelVersion, name_of, read_record, record_path, record_text
+from cmr_ssp.files.versions.origin import LabelVersion, metadata_path, metadata_text, name_of, read_metadata
 from cmr_ssp.locking import holding
 from cmr_ssp.subjects import Cohort, LabelSource, Origin, Segmentation, Subject, VolumeSource, same_affine
 
@@ -218,7 +218,7 @@ def _versions_of(place: Path, subject: str, phase: Phase) -> tuple[list[LabelVer
     matches = [_FILE.fullmatch(path.name) for path in folder.glob("*.json")]
     for number in sorted({int(match[1]) for match in matches if match}):
         try:
-            versions.append(read_record(subject, phase, number, folder / f"{name_of(number)}.nii.gz"))
+            versions.append(read_metadata(subject, phase, number, folder / f"{name_of(number)}.nii.gz"))
         except LabelError as error:
             problems += error.problems
     return versions, problems
@@ -250,7 +250,7 @@ def _write(
             datetime.now(UTC).isoformat(timespec="seconds"),
         )
         write_segmentation(path, labels.labels, open_stack(subject))
-        write_text(record_path(path), record_text(version))
+        write_text(metadata_path(path), metadata_text(version))
     return version
 
 

@@ -6,10 +6,10 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from cmr_ssp.recipes import Count, Positive, PretrainRecipe, Settings
+from cmr_ssp.recipes import Count, Positive, PretrainRecipe, RecipeModel
 
 
-class Projection(Settings):
+class Projection(RecipeModel):
     """The multi-layer perceptron behind the pooled features, which pretraining alone needs."""
 
     hidden: Count = Field(512, title="Hidden width")

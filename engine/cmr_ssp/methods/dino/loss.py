@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from cmr_ssp.methods.dino.recipe import Teacher
+from cmr_ssp.methods.dino.recipe import TeacherSettings
 from cmr_ssp.training import TrainingLength
 
 
@@ -37,12 +37,12 @@ def teacher_word(teacher: Tensor, centre: Tensor, temperature: float) -> Tensor:
     return functional.softmax((teacher.float() - centre) / temperature, dim=-1)
 
 
-def teacher_temperature(settings: Teacher, update: int, length: TrainingLength) -> float:
+def teacher_temperature(settings: TeacherSettings, update: int, length: TrainingLength) -> float:
     """Return the temperature at a 0-based update: it climbs evenly until the warm-up's last step.
 
     Parameters
     ----------
-    settings : Teacher
+    settings : TeacherSettings
         The temperatures, how long the warm-up is, and whether its steps are epochs or updates.
     update : int
         Counts from 0.

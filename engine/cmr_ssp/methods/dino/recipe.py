@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cmr_ssp.recipes import Count, Fraction, Positive, PretrainRecipe, Settings, blur_radius_px
+from cmr_ssp.recipes import Count, Fraction, Positive, PretrainRecipe, RecipeModel, blur_radius_px
 
 
-class DinoHead(Settings):
+class DinoHead(RecipeModel):
     """The head of DINO."""
 
     hidden: Count = Field(2048, title="Hidden width")
@@ -19,7 +19,7 @@ class DinoHead(Settings):
     )
 
 
-class DinoViews(Settings):
+class DinoViews(RecipeModel):
     """How DINO's views differ from one another."""
 
     n_local: Annotated[int, Field(ge=0)] = Field(6, title="Local views")
@@ -39,7 +39,7 @@ class DinoViews(Settings):
     )
 
 
-class Teacher(Settings):
+class TeacherSettings(RecipeModel):
     """DINO's teacher, which follows the student."""
 
     temperature: Positive = Field(0.04, title="Temperature")
@@ -69,7 +69,7 @@ class DinoRecipe(PretrainRecipe):
     head: DinoHead = Field(DinoHead(), title="Head")
     views: DinoViews = Field(DinoViews(), title="Views")
     temperature: Positive = Field(0.1, title="Temperature", description="Of the student")
-    teacher: Teacher = Field(Teacher(), title="Teacher")
+    teacher: TeacherSettings = Field(TeacherSettings(), title="Teacher")
     freeze_last_layer: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.01,
         title="Last layer frozen",

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from cmr_ssp.recipes import Count, Fraction, PretrainRecipe, Settings
+from cmr_ssp.recipes import Count, Fraction, PretrainRecipe, RecipeModel
 
 
-class PatchMask(Settings):
+class PatchMask(RecipeModel):
     """The patches that masked image modelling hides."""
 
     patch_px: Count = Field(
