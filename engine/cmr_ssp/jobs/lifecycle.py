@@ -10,7 +10,7 @@ import torch
 
 from cmr_ssp.errors import CmrSspError, DeviceError, Problem
 from cmr_ssp.events import Cancelled, JobEnded, OnEvent, Outcome
-from cmr_ssp.runs import Record, Run, claimed, no_record
+from cmr_ssp.runs import Run, WriteState, claimed, write_no_state
 
 _WHERE_TRAINING_DOES_NOT_FIT = "Use a smaller batch_size or preset, or --device cpu."
 
@@ -33,8 +33,8 @@ def guarded(
         What went wrong, after it was reported; running out of memory becomes a `DeviceError`.
     """
     try:
-        with nullcontext(no_record) if run is None else claimed(run, resume=resume) as record:
-            outcome = _recorded(body, record, out_of_memory)
+        with nullcontext(write_no_state) if run is None else claimed(run, resume=resume) as write_state:
+            outcome = _do(body, write_state, out_of_memory)
     except BaseException as error:
         named = _named(error, out_of_memory)
         on_event(JobEnded(Outcome.FAILED, _problems(named)))
@@ -45,17 +45,17 @@ def guarded(
     return outcome
 
 
-def _recorded(body: Callable[[], Outcome], record: Record, out_of_memory: str) -> Outcome:
-    """Do the work and note how it ended; being cancelled is one way to end."""
+def _do(body: Callable[[], Outcome], write_state: WriteState, out_of_memory: str) -> Outcome:
+    """Do the work and write how it ended; being cancelled is one way to end."""
     try:
         try:
             outcome = body()
         except Cancelled:
             outcome = Outcome.STOPPED
-        record(outcome, ())
+        write_state(outcome, ())
     except BaseException as error:
         with suppress(CmrSspError):  # a full disk must not hide what went wrong
-            record(Outcome.FAILED, _problems(_named(error, out_of_memory)))
+            write_state(Outcome.FAILED, _problems(_named(error, out_of_memory)))
         raise
     return outcome
 

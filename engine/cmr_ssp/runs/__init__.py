@@ -3,7 +3,7 @@
 What needs their tensors is in `cmr_ssp.weights`.
 """
 
-from cmr_ssp.runs.claim import Record, claimed, is_claimed, no_record
+from cmr_ssp.runs.claim import WriteState, claimed, is_claimed, write_no_state
 from cmr_ssp.runs.header import CheckpointHeader, file_digest, read_checkpoint_header
 from cmr_ssp.runs.identity import data_id, run_id
 from cmr_ssp.runs.lineage import leave_behind, lineage
@@ -16,12 +16,12 @@ from cmr_ssp.runs.scores import store_scores, stored_scores
 __all__ = [
     "CheckpointHeader",
     "Provenance",
-    "Record",
     "Records",
     "Run",
     "RunState",
     "RunSummary",
     "SeenSubjects",
+    "WriteState",
     "claimed",
     "data_id",
     "file_digest",
@@ -30,10 +30,10 @@ __all__ = [
     "leave_behind",
     "lineage",
     "list_runs",
-    "no_record",
     "read_checkpoint_header",
     "read_records",
     "run_id",
     "store_scores",
     "stored_scores",
+    "write_no_state",
 ]

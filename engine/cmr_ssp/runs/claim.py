@@ -12,17 +12,17 @@ from cmr_ssp.runs.run import LOCK, Run
 
 _PATIENCE_S = 0.5  # somebody may be looking whether it is free
 
-Record = Callable[[Outcome, Sequence[Problem]], None]
-"""Notes in a run how its job ended."""
+WriteState = Callable[[Outcome, Sequence[Problem]], None]
+"""Writes to a run how its job ended."""
 
 
-def no_record(outcome: Outcome, problems: Sequence[Problem]) -> None:
-    """Note nothing."""
+def write_no_state(outcome: Outcome, problems: Sequence[Problem]) -> None:
+    """Write nothing."""
     del outcome, problems
 
 
 @contextmanager
-def claimed(run: Run, *, resume: bool) -> Iterator[Record]:
+def claimed(run: Run, *, resume: bool) -> Iterator[WriteState]:
     """Make the directory of a run, or with `resume` take up the run in it, and keep other jobs out.
 
     What a job left behind that failed before its first checkpoint is no obstacle. A finished run stays
@@ -41,7 +41,7 @@ def claimed(run: Run, *, resume: bool) -> Iterator[Record]:
         run.require_free(resume=resume)
         run.clear_leftovers()
         if resume and _is_finished(run):
-            yield no_record
+            yield write_no_state
         else:
             run.write_state(None)
             yield run.write_state
