@@ -21,6 +21,8 @@ from cmr_ssp.recipes import (
 from places import ROOT
 from pydantic import ValidationError
 
+OF_THE_PAPER = ("mim", "simclr", "pcl", "dino")
+
 
 def faults(tree: dict[str, Any]) -> list[str]:
     with pytest.raises(RecipeError) as caught:
@@ -44,8 +46,10 @@ def test_every_preset_loads_and_survives_yaml(name: str, tmp_path: Path) -> None
 
 
 def test_the_presets_exist_for_every_method() -> None:
-    methods, sizes = (*method_names(), "finetune", "scratch"), ("paper", "corrected", "cpu-small")
-    assert {f"{method}/{size}" for method in methods for size in sizes} <= set(preset_names())
+    both = ("finetune", "scratch")
+    wanted = {f"{method}/cpu-small" for method in (*method_names(), *both)}
+    wanted |= {f"{method}/{size}" for method in (*OF_THE_PAPER, *both) for size in ("paper", "corrected")}
+    assert wanted <= set(preset_names())
 
 
 @pytest.mark.parametrize("size", sorted({name.split("/")[1] for name in preset_names()}))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cmr_ssp.events import Outcome
-from cmr_ssp.recipes import recipe_yaml
+from cmr_ssp.recipes import method_names, recipe_yaml
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects.split_file import write_split
 from cmr_ssp.weights import load_checkpoint
@@ -18,7 +18,7 @@ from two_processes import RECIPES, SPLIT, recipe_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL and no fork")
 
-EPOCHS = {"mim": 8, "simclr": 8, "pcl": 8, "dino": 8, "finetune": 24}
+EPOCHS = dict.fromkeys(method_names(), 8) | {"finetune": 24}
 """Of three updates in pretraining and one in fine-tuning."""
 
 

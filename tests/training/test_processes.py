@@ -15,6 +15,7 @@ from cmr_ssp import jobs
 from cmr_ssp.errors import DeviceError, RecipeError
 from cmr_ssp.files import open_cohort
 from cmr_ssp.jobs import partners
+from cmr_ssp.recipes import method_names
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort
 from cmr_ssp.team import Team, process_number
@@ -65,6 +66,10 @@ def two(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the launcher was tried on Linux alone")
+def test_every_method_is_trained_by_two_processes() -> None:
+    assert set(method_names()) <= set(RECIPES)
+
+
 @pytest.mark.parametrize("method", RECIPES)
 def test_two_processes_end_with_the_weights_of_one(one: Path, two: Path, method: str) -> None:
     ours, theirs = (load_checkpoint(Run(folder / method).last) for folder in (one, two))
