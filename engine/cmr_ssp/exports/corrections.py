@@ -24,12 +24,13 @@ def read_corrections(cohort: Cohort, folder: Path) -> Corrections:
     """
     found: dict[tuple[str, Phase], Segmentation] = {}
     for subject in cohort.subjects:
-        files = {phase: folder / f"{subject.id}_{phase}.nii.gz" for phase in subject.phases}
-        if any(path.is_file() for path in files.values()):
-            for label in resolve_subject(subject).labels:
-                if files[label.phase].is_file():
-                    for segmentation in import_labels(files[label.phase], subject, frame=label.frame):
-                        found[subject.id, label.phase] = segmentation
+        named = {phase: folder / f"{subject.id}_{phase}.nii.gz" for phase in subject.phases}
+        files = {phase: path for phase, path in named.items() if path.is_file()}
+        labels = resolve_subject(subject).labels if files else ()  # which reads pixels
+        for label in labels:
+            if label.phase in files:
+                for segmentation in import_labels(files[label.phase], subject, frame=label.frame):
+                    found[subject.id, label.phase] = segmentation
     if not found:
         what = "it holds no corrected label of a labelled phase of this cohort"
         raise LabelError.of(folder, what, "Call the files ID_ED.nii.gz and ID_ES.nii.gz.")

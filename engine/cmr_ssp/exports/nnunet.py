@@ -18,7 +18,7 @@ from pathlib import Path
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
-from cmr_ssp.errors import CmrSspError, OutputError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, OutputError, Problem
 from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.exports.corrections import Corrections
 from cmr_ssp.exports.nnunet_cases import Case, CaseNames, cases_of, dataset_json, folds
@@ -219,7 +219,7 @@ def _left_out(
 ) -> Problem:
     lacking = ", ".join(structure.name for structure in structures if structure not in drawn)
     what = f"{lacking} is not labelled at {key[1]}; the phase is left out"
-    return Problem(f"subject {key[0]}", what, "Label it, or remove it from all subjects.", Severity.WARNING)
+    return Problem.warning(f"subject {key[0]}", what, "Label it, or remove it from all subjects.")
 
 
 def _files(target: Path, case: Case) -> tuple[Path, Path]:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from cmr_ssp.devices import free_memory
-from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.errors import Problem
 from cmr_ssp.events import Noticed, OnEvent
 from cmr_ssp.subjects import LARGE_BYTES, CineStack
 
@@ -25,7 +25,7 @@ def unsure_of_heart(where: object) -> Problem:
     """Say that motion did not tell where the heart is."""
     what = "motion did not show where the heart is"
     remedy = "Check the result, or use a recipe with crop.centre=image if the heart is in the middle."
-    return Problem(str(where), what, remedy, Severity.WARNING)
+    return Problem.warning(where, what, remedy)
 
 
 def single_precision(device: object) -> Problem:
@@ -35,7 +35,7 @@ def single_precision(device: object) -> Problem:
         "(1.7 to 2 times as measured), which the estimated time includes"
     )
     remedy = "Allow for it, set a time limit, or train on a GPU or on a processor with bfloat16."
-    return Problem(str(device), what, remedy, Severity.WARNING)
+    return Problem.warning(device, what, remedy)
 
 
 def large_cine(where: object, stack: CineStack) -> Problem | None:
@@ -44,7 +44,7 @@ def large_cine(where: object, stack: CineStack) -> Problem | None:
     if free is None or needed <= free:
         return None
     what = f"segmenting it may need {needed / 2**30:.1f} GiB of memory, {free / 2**30:.1f} GiB are free"
-    return Problem(str(where), what, WHERE_SEGMENTING_DOES_NOT_FIT, Severity.WARNING)
+    return Problem.warning(where, what, WHERE_SEGMENTING_DOES_NOT_FIT)
 
 
 def bytes_to_segment(stack: CineStack) -> int:
@@ -60,4 +60,4 @@ def trained_on_test(ids: Sequence[str]) -> Problem:
         f"trains on {', '.join(ids)}, of the test set: this run, and all from it, has no test score of them"
     )
     remedy = "Compare it with other runs on the remaining test subjects only."
-    return Problem("split", what, remedy, Severity.WARNING)
+    return Problem.warning("split", what, remedy)

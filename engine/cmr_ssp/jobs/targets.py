@@ -8,7 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from cmr_ssp.atomic import keep_copy
-from cmr_ssp.errors import OutputError, Problem, Severity
+from cmr_ssp.errors import OutputError, Problem
 from cmr_ssp.files import exam_id
 from cmr_ssp.files.dicom import may_be_exam
 from cmr_ssp.files.formats.nifti import SUFFIXES, stem_of
@@ -62,9 +62,7 @@ def beside(folder: Path, name: str, stack: CineStack, digest: str) -> tuple[Path
             break
         in_the_way.append((path, kept))
     remedy = f"The new one is {path.name}."
-    return path, tuple(
-        Problem(str(old), f"{why}, so it stays", remedy, Severity.WARNING) for old, why in in_the_way
-    )
+    return path, tuple(Problem.warning(old, f"{why}, so it stays", remedy) for old, why in in_the_way)
 
 
 def set_aside(path: Path, stack: CineStack, digest: str) -> tuple[Problem, ...]:
@@ -73,7 +71,7 @@ def set_aside(path: Path, stack: CineStack, digest: str) -> tuple[Problem, ...]:
     if kept is None or kept is Kept.FOREIGN:
         return ()
     copy = keep_copy(path)
-    return (Problem(str(path), f"{kept}; it is replaced", f"The old file is {copy.name}.", Severity.WARNING),)
+    return (Problem.warning(path, f"{kept}; it is replaced", f"The old file is {copy.name}."),)
 
 
 def _target(

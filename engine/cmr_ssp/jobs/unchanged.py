@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.errors import Problem, RunError, Severity
+from cmr_ssp.errors import Problem, RunError
 from cmr_ssp.events import Noticed, OnEvent
 from cmr_ssp.runs import Provenance, Run, SeenSubjects
 from cmr_ssp.samples.bank.slices import SliceBank
@@ -50,7 +50,7 @@ def require_unchanged(run: Run, before: Provenance, now: Provenance, on_event: O
     if not complete:
         what = "was started by an earlier version: only the first frame of each subject could be compared"
         remedy = "Make sure that images and labels are as they were."
-        on_event(Noticed(Problem(str(run.folder), what, remedy, Severity.WARNING)))
+        on_event(Noticed(Problem.warning(run.folder, what, remedy)))
 
 
 def _changed(before: SeenSubjects, now: SeenSubjects) -> set[str]:

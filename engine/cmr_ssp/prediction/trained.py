@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.networks import Encoder, UNet
 from cmr_ssp.prediction.segmenter import trained_unet
-from cmr_ssp.recipes import Crop
+from cmr_ssp.recipes import Recipe
 from cmr_ssp.weights import load_checkpoint, transfer_weights
 
 NORMALISATION = (
@@ -110,8 +110,7 @@ def load_network(path: Path) -> SegmentationNetwork:
         Where the file is no checkpoint of a network that segments.
     """
     network, recipe, _ = trained_unet(path)
-    description = _describe(recipe.method, recipe.crop, recipe.network.channels, CLASSES)
-    return SegmentationNetwork(network, description).eval()
+    return SegmentationNetwork(network, _describe(recipe, CLASSES)).eval()
 
 
 def load_encoder(path: Path) -> PretrainedEncoder:
@@ -123,22 +122,20 @@ def load_encoder(path: Path) -> PretrainedEncoder:
         Where the file is no checkpoint of ours.
     """
     checkpoint = load_checkpoint(path)
-    recipe = checkpoint.recipe
-    encoder = PretrainedEncoder(_describe(recipe.method, recipe.crop, recipe.network.channels))
+    encoder = PretrainedEncoder(_describe(checkpoint.recipe))
     transfer_weights(checkpoint.network, nn.ModuleDict({"encoder": encoder}), ("encoder",), str(path))
     return encoder.eval()
 
 
-def _describe(
-    method: str, crop: Crop, channels: tuple[int, ...], classes: tuple[str, ...] = ()
-) -> NetworkDescription:
+def _describe(recipe: Recipe, classes: tuple[str, ...] = ()) -> NetworkDescription:
+    crop, network = recipe.crop, recipe.network
     return NetworkDescription(
-        method,
+        recipe.method,
         NORMALISATION,
         crop.spacing_mm,
         crop.size_px,
         crop.centre,
-        2 ** (len(channels) - 1),
-        channels,
+        network.divisor,
+        network.channels,
         classes,
     )

@@ -10,7 +10,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.resources.abc import Traversable
 from typing import Any
 
-from cmr_ssp.errors import Problem, RecipeError, Severity
+from cmr_ssp.errors import Problem, RecipeError
 from cmr_ssp.recipes.pretraining import PretrainRecipe
 
 ENTRY_POINTS = "cmr_ssp.methods"
@@ -138,10 +138,10 @@ def _loaded(point: EntryPoint, found: Mapping[str, Method]) -> Method | Problem:
         loaded = point.load()
     except Exception as error:
         what = f"{point.value} cannot be imported ({type(error).__name__}: {error})"
-        return Problem(where, what, _REMEDY, Severity.WARNING)
+        return Problem.warning(where, what, _REMEDY)
     if not isinstance(loaded, Method):
-        return Problem(where, f"{point.value} is no cmr_ssp.recipes.Method", _REMEDY, Severity.WARNING)
+        return Problem.warning(where, f"{point.value} is no cmr_ssp.recipes.Method", _REMEDY)
     if loaded.name in (*found, "finetune", "scratch"):
         what = f"another method is called '{loaded.name}' already"
-        return Problem(where, what, _REMEDY, Severity.WARNING)
+        return Problem.warning(where, what, _REMEDY)
     return loaded

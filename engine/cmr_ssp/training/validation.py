@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.errors import Problem
 from cmr_ssp.events import Cancel, Cancelled
 from cmr_ssp.training.pacing import TimeLimit
 from cmr_ssp.training.processes import Processes
@@ -55,7 +55,7 @@ class Validation:
         what = (
             "validation takes too long for the time limit, so the training loss chooses the best checkpoint"
         )
-        self.notice(Problem("validation", what, remedy, Severity.WARNING))
+        self.notice(Problem.warning("validation", what, remedy))
         return {}
 
     def _measured(self, cancel: Cancel) -> dict[str, float]:

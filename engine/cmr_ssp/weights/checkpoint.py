@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cmr_ssp.atomic import replacing
-from cmr_ssp.errors import CheckpointError, Problem, Severity
+from cmr_ssp.errors import CheckpointError, Problem
 from cmr_ssp.recipes import Recipe, parse_recipe
 from cmr_ssp.runs import Provenance
 from cmr_ssp.runs.header import FORMAT, HEADER_KEY, opened_checkpoint
@@ -124,7 +124,7 @@ def _checked(path: Path, about: dict[str, Any], tensors: Mapping[str, Tensor]) -
     if stored is not None:
         return ()
     what = "was written by an earlier version, without a digest that would show damage"
-    return (Problem(str(path), what, "Resume or repeat the run to get one.", Severity.WARNING),)
+    return (Problem.warning(path, what, "Resume or repeat the run to get one."),)
 
 
 def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:

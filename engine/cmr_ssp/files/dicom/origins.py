@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.errors import Problem
 from cmr_ssp.files.dicom.planes import Plane
 from cmr_ssp.files.dicom.pseudonyms import identifiers, pseudonym
 
@@ -27,7 +27,7 @@ def mixed_exam_problems(planes: Sequence[Plane], where: str) -> list[Problem]:
         return []
     what = f"it contains images of {_several(planes)}"
     remedy = "Put the images of each person into a separate folder."
-    return [Problem(where, what, remedy, Severity.WARNING)]
+    return [Problem.warning(where, what, remedy)]
 
 
 def _several(planes: Sequence[Plane]) -> str:

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.errors import Problem
 
 
 def is_folder(path: Path) -> bool:
@@ -61,7 +61,7 @@ def unreadable_problems(places: Iterable[Path]) -> list[Problem]:
         n = sum(not _may_be_read(entry) for entry in entries(place) if is_folder(entry))
         if n:
             what = f"{n} of its folders may not be read and are left out"
-            problems.append(Problem(str(place), what, remedy, Severity.WARNING))
+            problems.append(Problem.warning(place, what, remedy))
     return problems
 
 

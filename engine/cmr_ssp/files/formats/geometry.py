@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.errors import ImageError, Problem, Severity
+from cmr_ssp.errors import ImageError, Problem
 from cmr_ssp.files.formats.nifti import NiftiHeader
 from cmr_ssp.subjects import Grid, SliceOrder
 
@@ -108,18 +108,14 @@ def _warn(
     other_name: str,
 ) -> Problem:
     what = f"{other_name} says voxels of {_mm(other)}, {used_name} {_mm(used)}; {used_name} is used"
-    return Problem(
-        str(header.path), what, "Check the voxel size: all volumes in mL depend on it.", Severity.WARNING
-    )
+    return Problem.warning(header.path, what, "Check the voxel size: all volumes in mL depend on it.")
 
 
 def _unit_size(header: NiftiHeader, size: NDArray[np.float64]) -> tuple[Problem, ...]:
     if not np.allclose(size, 1.0):
         return ()
     what = "its voxels are 1 x 1 x 1 mm, which usually means that nobody wrote the voxel size"
-    return (
-        Problem(str(header.path), what, "Check the voxel size before you trust a volume.", Severity.WARNING),
-    )
+    return (Problem.warning(header.path, what, "Check the voxel size before you trust a volume."),)
 
 
 def _mm(size: NDArray[np.float64]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.errors import Problem
 from cmr_ssp.files.formats.nifti import Stamp, read_header, stamp
 from cmr_ssp.files.formats.pixels import read_stored, scale
 from cmr_ssp.subjects import LabelSource, Subject
@@ -84,4 +84,4 @@ def _unplaced(label: LabelSource, cine: Path, frame: int | None) -> Problem:
     if frame is not None:
         what = f"its image {image} is frame {frame}, which another phase has; the label is not used"
     remedy = "Check whether the image belongs to this cine and was not resampled."
-    return Problem(str(label.source.path), what, remedy, Severity.WARNING)
+    return Problem.warning(label.source.path, what, remedy)

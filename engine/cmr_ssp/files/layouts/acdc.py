@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
-from cmr_ssp.errors import CmrSspError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.files.formats.folders import entries, is_folder, matching, read_text
 from cmr_ssp.files.formats.nifti import read_header
 from cmr_ssp.subjects import ImageSource, LabelSource, Subject, VolumeSource, file_frames
@@ -100,7 +100,7 @@ def _labels(
         elif number not in phase_of:
             what = f"Info.cfg does not say which phase frame {number} is; the label is not used"
             remedy = "Write ED and ES (counted from 1) into Info.cfg."
-            problems.append(Problem(str(path), what, remedy, Severity.WARNING))
+            problems.append(Problem.warning(path, what, remedy))
         else:
             source = LabelSource(phase_of[number], positions[number], VolumeSource(path), NUMBERINGS["acdc"])
             sources.append(source)
@@ -113,6 +113,6 @@ def _read_info(folder: Path) -> tuple[dict[str, str], list[Problem]]:
         lines = read_text(path).splitlines()
     except OSError:
         what = "it is missing or unreadable: group and phases of this subject are unknown"
-        return {}, [Problem(str(path), what, "Copy Info.cfg from the data set.", Severity.WARNING)]
+        return {}, [Problem.warning(path, what, "Copy Info.cfg from the data set.")]
     pairs = (line.split(":", 1) for line in lines if ":" in line)
     return {key.strip(): value.strip() for key, value in pairs}, []

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.files.dicom import DicomFolder, exam_id, list_dicom, open_dicom
 from cmr_ssp.files.dicom.headers import read_study
 from cmr_ssp.files.dicom.reader import first_dicom, reading
@@ -162,7 +162,7 @@ def _ids(exams: Sequence[_Exam]) -> tuple[dict[str, _Exam], list[Problem]]:
         named[exam_id(exam.path)].append(exam)
     what = "this exam is there {} times; the first one is used"
     copies = [
-        Problem(f"subject {subject_id}", what.format(len(same)), "Remove the copies.", Severity.WARNING)
+        Problem.warning(f"subject {subject_id}", what.format(len(same)), "Remove the copies.")
         for subject_id, same in named.items()
         if len(same) > 1
     ]
@@ -178,7 +178,7 @@ def _of_one_person(exams: Mapping[str, _Exam]) -> list[Problem]:
             of_person[exam.person].append(f"subject {subject_id}")
     remedy = "Give them one role in the split, unless the headers call everybody alike."
     return [
-        Problem(", ".join(ids), f"{len(ids)} exams are of one person", remedy, Severity.WARNING)
+        Problem.warning(", ".join(ids), f"{len(ids)} exams are of one person", remedy)
         for ids in of_person.values()
         if len(ids) > 1
     ]

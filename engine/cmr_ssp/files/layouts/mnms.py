@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
-from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.errors import Problem
 from cmr_ssp.files.formats.folders import entries, is_folder, is_regular
 from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.formats.tables import Row, nearest_table, whole_number
@@ -54,7 +54,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     files = _files(folder)
     if not rows and any("_gt" in parts for parts in files.values()):
         what = f"no CSV with a column '{KEY}' lies here or above: vendors unknown, phases told by the labels"
-        problems.append(Problem(str(folder), what, "Copy the data set's CSV here.", Severity.WARNING))
+        problems.append(Problem.warning(folder, what, "Copy the data set's CSV here."))
     subjects, found = subjects_of(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
     return subjects, problems + found
 

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
-from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.errors import Problem
 from cmr_ssp.files.formats.folders import entries, matching
 from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.formats.tables import Row, nearest_table
@@ -48,7 +48,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     rows = {code.zfill(3): row for code, row in table.items()}
     if not rows:
         what = f"no CSV with a column '{KEY}' lies here or above: vendors and diseases unknown"
-        problems.append(Problem(str(folder), what, "Copy dataset_information.csv here.", Severity.WARNING))
+        problems.append(Problem.warning(folder, what, "Copy dataset_information.csv here."))
     subjects, found = subjects_of(
         _files(folder), lambda name, parts: _subject(name, parts, rows.get(name, {}))
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cmr_ssp.anatomy import OTHER_STRUCTURES, Numbering, Phase, Structure
-from cmr_ssp.errors import CmrSspError, CohortError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, CohortError, Problem
 from cmr_ssp.files.formats.folders import entries, is_folder, read_text
 from cmr_ssp.files.formats.nifti import is_nifti, stem_of
 from cmr_ssp.files.labels.phases import in_phase_order, phases_by_size, structure_voxels
@@ -74,7 +74,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
             f"the names of {n_unnamed} labelled cases do not say which phase they are; they are taken as ED"
         )
         remedy = "Call them SUBJECT_ED and SUBJECT_ES if there are both."
-        problems.append(Problem(str(folder), what, remedy, Severity.WARNING))
+        problems.append(Problem.warning(folder, what, remedy))
     return subjects, problems
 
 
@@ -99,9 +99,7 @@ def _cases(folder: Path) -> tuple[dict[tuple[str, str], list[Case]], list[Proble
         n_others = len(channels) - len(found)
         if n_others:
             what = f"{n_others} of its files are no first channel (_0000) and are not read"
-            problems.append(
-                Problem(str(folder / images), what, "Nothing, if that is right.", Severity.WARNING)
-            )
+            problems.append(Problem.warning(folder / images, what, "Nothing, if that is right."))
     return cases, problems
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from cmr_ssp.errors import Problem, Severity
+from cmr_ssp.errors import Problem
 
 _DAY, _MONTH, _YEAR = "(0[1-9]|[12][0-9]|3[01])", "(0[1-9]|1[0-2])", "(19|20)[0-9]{2}"
 _GAP = "[-_. ]?"
@@ -36,4 +36,4 @@ def personal_problems(folder: Path, ids: Iterable[str]) -> list[Problem]:
     n = sum(map(may_name_a_person, ids))
     what = f"{n} ids look like names or dates of people; they are kept in splits, runs and names of results"
     remedy = "Rename the files to codes, unless they are codes."
-    return [Problem(str(folder), what, remedy, Severity.WARNING)] if n else []
+    return [Problem.warning(folder, what, remedy)] if n else []

@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Phase
-from cmr_ssp.errors import CohortError, Problem, Severity
+from cmr_ssp.errors import CohortError, Problem
 from cmr_ssp.files.formats.folders import entries, is_regular
 from cmr_ssp.files.formats.nifti import is_nifti, read_header
 from cmr_ssp.files.formats.tables import Row, folder_and_above, read_rows, whole_number
@@ -114,7 +114,7 @@ def _unplaced(path: Path, phase: Phase, name: str, *, has_image: bool) -> Proble
         return Problem(str(path), what, f"Add {name}.nii.gz or {name}_{phase}.nii.gz.")
     what = f"nothing says which frame of the cine of {name} is {phase}; the label is not used"
     remedy = f"Give {phase.lower()}_frame (counted from 0) in {TABLE}."
-    return Problem(str(path), what, remedy, Severity.WARNING)
+    return Problem.warning(path, what, remedy)
 
 
 def _rows(folder: Path) -> dict[str, Row]:
@@ -134,4 +134,4 @@ def _rows_without_files(folder: Path, rows: dict[str, Row], files: dict[str, Par
     what = "it names '{}', of which there is no image here"
     remedy = "Correct the id, or remove the row."
     lost = sorted(set(rows) - set(files))
-    return [Problem(str(folder / TABLE), what.format(name), remedy, Severity.WARNING) for name in lost]
+    return [Problem.warning(folder / TABLE, what.format(name), remedy) for name in lost]

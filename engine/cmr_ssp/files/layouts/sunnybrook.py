@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS, Numbering
-from cmr_ssp.errors import CmrSspError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.files.formats.folders import entries
 from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.labels.phases import phases_by_size, structure_voxels
@@ -59,5 +59,5 @@ def _subject(name: str, cine: Path, paths: list[Path], numbering: Numbering) -> 
     )
     unused = [path for frame, path in drawn.items() if frame not in phases.values()]
     what = "it is neither the largest nor the smallest LV of its cine; the label is not used"
-    problems = [Problem(str(path), what, "Nothing, if that is right.", Severity.WARNING) for path in unused]
+    problems = [Problem.warning(path, what, "Nothing, if that is right.") for path in unused]
     return Subject(name, frames, labels, vendor="GE"), problems

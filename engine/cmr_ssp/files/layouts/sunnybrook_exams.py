@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from cmr_ssp.errors import CmrSspError, ImageError, Problem, Severity
+from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.files.dicom import exam_id, open_dicom
 from cmr_ssp.files.dicom.reader import first_dicom
 from cmr_ssp.files.formats.folders import entries, is_folder, matching
@@ -50,7 +50,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     for key in sorted(set(contours) - set(images)):
         what = "there is no folder of DICOM images of this patient"
         remedy = "Name the folder above images and contours, or add the table of PatientID and OriginalID."
-        problems.append(Problem(str(contours[key]), what, remedy, Severity.WARNING))
+        problems.append(Problem.warning(contours[key], what, remedy))
     return subjects, problems
 
 

@@ -160,7 +160,7 @@ def with_label_versions(cohort: Cohort, folder: Path) -> Cohort:
     if strangers:
         listed = ", ".join(strangers[:5]) + " ..." * (len(strangers) > 5)
         what = f"it holds labels of subjects that are not in this cohort ({listed})"
-        problems.append(Problem(str(folder), what, "Nothing, if that is right.", Severity.WARNING))
+        problems.append(Problem.warning(folder, what, "Nothing, if that is right."))
     every = tuple(dict.fromkeys((*cohort.problems, *problems)))
     return replace(cohort, subjects=tuple(subjects), problems=every, refused=tuple(refused))
 

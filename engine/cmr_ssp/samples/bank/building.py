@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.cache import naming_faults
-from cmr_ssp.errors import CacheError, CmrSspError, ImageError, Problem, Severity
+from cmr_ssp.errors import CacheError, CmrSspError, ImageError, Problem
 from cmr_ssp.events import Cancel, OnProblem, Progress, ignore_problem, ignore_progress
 from cmr_ssp.files import open_stack, read_segmentation, resolve_subject
 from cmr_ssp.files.dicom import signature
@@ -105,7 +105,7 @@ def _usable(folder: Path, on_problem: OnProblem) -> SliceBank | None:
     except CacheError as error:
         what = error.problems[0].what
     discard(folder)
-    on_problem(Problem(str(folder), what, "It is rebuilt; nothing is lost.", Severity.WARNING))
+    on_problem(Problem.warning(folder, what, "It is rebuilt; nothing is lost."))
     return None
 
 

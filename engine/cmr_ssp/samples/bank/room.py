@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from cmr_ssp.cache import cache_limit_bytes
-from cmr_ssp.errors import CacheError, Problem, Severity
+from cmr_ssp.errors import CacheError, Problem
 from cmr_ssp.samples.bank.files import ABOUT
 from cmr_ssp.samples.bank.store import (
     discard,
@@ -89,7 +89,7 @@ def make_room(parent: Path, n_bytes: int = 0) -> Problem | None:
         return None
     what = f"the slice banks in use take {gib(total)}, more than the limit of {gib(limit)}"
     remedy = "Raise CMR_SSP_CACHE_GIB if the disk has space."
-    return Problem(str(parent), what, remedy, Severity.WARNING)
+    return Problem.warning(parent, what, remedy)
 
 
 def clear_banks(parent: Path) -> tuple[tuple[StoredBank, ...], tuple[Problem, ...]]:
@@ -120,7 +120,7 @@ def _why_kept(bank: StoredBank) -> Problem | None:
     except CacheError as error:
         return error.problems[0]
     what = "a process is building it" if bank.state is BankState.BEING_BUILT else "a process has it open"
-    return Problem(str(bank.folder), what, "Try again when that process has ended.", Severity.WARNING)
+    return Problem.warning(bank.folder, what, "Try again when that process has ended.")
 
 
 def _removed(folder: Path) -> bool:
