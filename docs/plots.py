@@ -1,6 +1,6 @@
 """Draw the plots in ``docs/images`` from the tables in ``docs/results``: ``python docs/plots.py``.
 
-They are small SVG files, written by hand so that no plotting library is needed.
+The SVG files are generated without a plotting library.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ COLOURS = {
     "PCL": "#009E73",
     "DINO": "#CC79A7",
 }
-"""Of Okabe and Ito's palette, which can be told apart with any kind of colour vision."""
+"""From the colour-blind safe palette of Okabe and Ito."""
 NAMES = {"scratch": "scratch", "mim": "MIM", "simclr": "SimCLR", "pcl": "PCL", "dino": "DINO"}
 
 Series = Mapping[str, Mapping[str, Sequence[float]]]
-"""By name and label of the x axis: one value for each repetition."""
+"""Values of all repetitions, by name of the series and label of the x axis."""
 
 
 def text(
@@ -47,7 +47,7 @@ def line(x1: float, y1: float, x2: float, y2: float, colour: str, width: float =
 
 
 def height_of(value: float, lowest: float, highest: float) -> float:
-    """Return where a value lies between the lowest and the highest tick."""
+    """Return the y coordinate of a value between the lowest and the highest tick."""
     return round(BOTTOM - (value - lowest) / (highest - lowest) * (BOTTOM - TOP), 1)
 
 
@@ -68,13 +68,13 @@ def axes(title: str, x_title: str, labels: Sequence[str], ticks: Sequence[float]
 
 
 def places(n: int) -> list[float]:
-    """Return the middle of `n` columns."""
+    """Return the x coordinates of the centres of `n` columns."""
     step = (RIGHT - LEFT) / n
     return [round(LEFT + step * (column + 0.5), 1) for column in range(n)]
 
 
 def legend(names: Sequence[str], colours: Mapping[str, str]) -> list[str]:
-    """Return the names of the series beside their colours."""
+    """Return the legend: colours and names of the series."""
     parts = []
     for name, x in zip(names, (LEFT + 10 + 110 * place for place in range(len(names))), strict=True):
         parts += [line(x, 46, x + 18, 46, colours[name], 3), text(x + 24, 50, name, anchor="start")]
@@ -129,8 +129,8 @@ def plots() -> dict[str, str]:
     settings = {"corrected": "#0072B2", "as the paper": "#E69F00"}
     return {
         "labelled-subjects.svg": chart(
-            "Dice on 20 unseen ACDC subjects against labelled subjects (small network)",
-            "labelled subjects that training sees",
+            "Dice on 20 ACDC test subjects against labelled subjects (small network)",
+            "labelled training subjects",
             read("labelled_subjects.csv", "start", "labelled_subjects"),
             (0.60, 0.65, 0.70, 0.75, 0.80, 0.85),
         ),
@@ -141,8 +141,8 @@ def plots() -> dict[str, str]:
             (0.80, 0.82, 0.84, 0.86, 0.88, 0.90),
         ),
         "methods.svg": chart(
-            "The four methods at five labelled subjects, 300 updates on labels",
-            "start of the training on labels",
+            "Pretraining methods at five labelled subjects, 300 updates on labels",
+            "pretraining",
             methods,
             (0.78, 0.80, 0.82, 0.84),
             colours=settings,
@@ -152,7 +152,7 @@ def plots() -> dict[str, str]:
 
 
 def main() -> None:
-    """Write them all."""
+    """Write all plots."""
     parser = argparse.ArgumentParser(description=__doc__.partition(":")[0])
     parser.add_argument("--out", type=Path, default=HERE / "images")
     out = parser.parse_args().out

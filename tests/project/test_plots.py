@@ -1,4 +1,4 @@
-"""The plots of the documentation are those of the committed numbers, which stand in its text too."""
+"""The plots of the documentation show the committed numbers, which are also in its text."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_numbers_are_those_of_the_text() -> None:
         name = row["start"] + (", as the paper" if row["settings"] == "as the paper" else "")
         cells = " | ".join((name, row["dice"], row["LV"], row["MYO"], row["RV"]))
         assert f"| {cells} |" in text
-    tables = text.partition("| on the labels |")[2].partition("\n\n")[0]
+    tables = text.partition("| training on labels |")[2].partition("\n\n")[0]
     assert all(row["dice"] in tables for row in rows("training_length.csv"))
     tables = text.partition("## Measured: Dice against labelled subjects")[2].partition("## ")[0]
     assert all(f"{float(row['dice']):.3f}" in tables for row in rows("labelled_subjects.csv"))
