@@ -1,4 +1,4 @@
-"""A fifth method, exactly as the documentation writes it, in a package outside ours."""
+"""A method in a separate package, exactly as in the documentation."""
 
 from __future__ import annotations
 
