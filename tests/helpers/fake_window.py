@@ -34,7 +34,7 @@ class Calls:
 class FakeDesk(Calls):
     """Reads at once; what is to be computed waits in `computed` until `finish` gives its result."""
 
-    run_told = Signal(object)
+    run_event = Signal(object)
     run_ended = Signal(Path)
 
     def __init__(self) -> None:
@@ -58,16 +58,16 @@ class FakeDesk(Calls):
         if then is not None:
             then(value)
 
-    def refuse(self, problems: Iterable[Problem]) -> None:
+    def show_problems(self, problems: Iterable[Problem]) -> None:
         self.problems += problems
 
 
 class FakeScene(Calls):
     """A viewer in which nothing is drawn."""
 
-    moved = Signal(str)
-    put_away = Signal(str)
-    emptied = Signal()
+    place_changed = Signal(str)
+    layer_stored = Signal(str)
+    cleared = Signal()
     dropped = Signal(object)
     frame = 1
 
@@ -77,8 +77,8 @@ class FakeScene(Calls):
     def is_edited(self, *_: object) -> bool:
         return False
 
-    def take_dropped(self, *arguments: object) -> bool:
-        self.calls.append(("take_dropped", arguments))
+    def replace_dropped(self, *arguments: object) -> bool:
+        self.calls.append(("replace_dropped", arguments))
         return True
 
 

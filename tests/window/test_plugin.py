@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,6 @@ from napari_cmr_ssp.scene import layers
 
 NAME = "napari-cmr-ssp"
 AXES = ("frame", "slice", "row", "column")
-
-
-@pytest.fixture
-def viewer(npe2pm: Any, make_napari_viewer: Callable[[], Any]) -> Iterator[Any]:
-    """Return a viewer with this plugin: tests see no installed one."""
-    with npe2pm.tmp_plugin(package=NAME):
-        yield make_napari_viewer()
 
 
 def only(found: list[layers.LayerData]) -> layers.LayerData:

@@ -209,7 +209,7 @@ def test_changes_are_counted_where_they_are(make_form: MakeForm, qtbot: Any) -> 
     assert fields(form).sections["Crop"].text().endswith("1 changed")
     assert "changed" not in fields(form).sections["Training"].text()
     form.set_preset(form.preset)
-    assert form._state.text() == "as shipped"
+    assert form._state.text() == "no changes"
 
 
 def test_edits_are_told_once_when_typing_pauses(make_form: MakeForm, qtbot: Any) -> None:

@@ -65,9 +65,9 @@ def test_curves_stand_on_the_ground_of_the_theme(qtbot: Any) -> None:
     curves = Curves()
     QVBoxLayout(around).addWidget(curves)
     around.show()
-    curves.take(UpdateFinished(1, 2, 1.0, None))
-    curves.take(EpochFinished(1, 1, {"teacher_information": 0.5, "teacher_entropy": 2.0}))
-    curves.take(EpochFinished(1, 2, {"teacher_information": float("nan")}))
+    curves.add_event(UpdateFinished(1, 2, 1.0, None))
+    curves.add_event(EpochFinished(1, 1, {"teacher_information": 0.5, "teacher_entropy": 2.0}))
+    curves.add_event(EpochFinished(1, 2, {"teacher_information": float("nan")}))
     curves.redraw()
     assert curves.scores == [0.5]
     for plot in curves._plots:

@@ -17,27 +17,20 @@ from cohort_helpers import mim, write_beating_cohort
 from places import HELPERS
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox
-from window_helpers import Wait, ask, idle, runs_view, show, state, train_view
+from window_helpers import ENDLESS, PLUGIN, Wait, ask, idle, open_folder, runs_view, show, state, train_view
 
 from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.io.writer import write_labels
-from napari_cmr_ssp.panels import DataController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene import edits
 from napari_cmr_ssp.workbench import Workbench
 
-ENDLESS = 100_000
 NAME = "Cardiac MR workbench (napari-cmr-ssp)"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_beating_cohort(tmp_path_factory.mktemp("cohort"), "abcd")
-
-
-@pytest.fixture
-def wait(qtbot: Any) -> Wait:
-    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)
 
 
 @pytest.fixture
@@ -52,11 +45,10 @@ def opened(
         workspace = tmp_path / f"workspace-{len(benches)}"
         bench = dock_workbench(viewer, Preferences("cpu", 1, workspace))
         benches.append(bench)
-        bench.panel(DataController).open_cohort(folder)
-        wait(lambda: bench.session.cohort is not None and idle(bench))
+        open_folder(bench, folder, wait)
         return viewer, bench
 
-    with npe2pm.tmp_plugin(package="napari-cmr-ssp"):
+    with npe2pm.tmp_plugin(package=PLUGIN):
         yield opened
         for bench in benches:
             bench.close_down()

@@ -28,13 +28,10 @@ from dicom_helpers import (
     stored,
     values,
 )
-from files_helpers import fingerprint
 from qtpy.QtCore import Qt
-from window_helpers import data_view
+from window_helpers import Wait, data_view, docked, idle, open_folder
 
-from napari_cmr_ssp.panels import DataController
 from napari_cmr_ssp.panels.data.sorting_dialog import SortingDialog
-from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.widgets.text_table import TONE_ROLE, Tone
 from napari_cmr_ssp.workbench import Workbench
 
@@ -67,30 +64,16 @@ def write_exams(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = write_exams(tmp_path_factory.mktemp("exams"))
-    before = fingerprint(folder)
-    yield folder
-    assert fingerprint(folder) == before, "a source file changed"
-
-
-@pytest.fixture
-def wait(qtbot: Any) -> Wait:
-    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)
+    with unchanged(write_exams(tmp_path_factory.mktemp("exams"))) as folder:
+        yield folder
 
 
 @pytest.fixture
 def bench(make_napari_viewer: Any, tmp_path: Path, folder: Path, wait: Wait) -> Iterator[Workbench]:
-    viewer = make_napari_viewer(show=True)
-    bench = Workbench(viewer, Preferences("cpu", 1, tmp_path / "workspace"))
-    viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
-    bench.panel(DataController).open_cohort(folder)
-    wait(lambda: bench.session.cohort is not None and idle(bench))
+    bench = docked(make_napari_viewer(show=True), tmp_path / "workspace")
+    open_folder(bench, folder, wait)
     yield bench
     bench.close_down()
-
-
-def idle(bench: Workbench) -> bool:
-    return bench.desk.is_idle
 
 
 def id_of(bench: Workbench, name: str) -> str:
@@ -303,12 +286,12 @@ def test_the_first_of_two_acquisitions_is_taken_if_chosen(qtbot: Any, tmp_path: 
     dialog = SortingDialog(subject)
     qtbot.addWidget(dialog)
     asked: list[SortOptions] = []
-    dialog.preview_asked.connect(lambda _, options: asked.append(options))
+    dialog.preview_requested.connect(lambda _, options: asked.append(options))
 
     def answer(options: SortOptions) -> None:
         folder = list_series(subject, options)
         assert folder is not None
-        dialog.take(options, folder)
+        dialog.show_preview(options, folder)
 
     answer(dialog.options)
     answer(asked.pop())
@@ -320,6 +303,6 @@ def test_the_first_of_two_acquisitions_is_taken_if_chosen(qtbot: Any, tmp_path: 
     assert not dialog.open_button.isEnabled(), "the answer was to an earlier question"
     answer(asked.pop())
     assert "the first one is used" in dialog.verdict.text()
-    with qtbot.waitSignal(dialog.open_asked) as opened:
+    with qtbot.waitSignal(dialog.open_requested) as opened:
         dialog.open_button.click()
     assert np.array_equal(sort_anew(*opened.args)[1].load(), stored([0, 1, 2, 3]))

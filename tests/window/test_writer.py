@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +23,6 @@ APEX_FIRST = OBLIQUE @ np.diag([1.0, 1, -1, 1])
 FLIPPED = DIAGONAL @ np.diag([-1.0, 1, -1, 1])
 UNIT = {"srow_x": [-1, 0, 0, 0], "srow_y": [0, -1, 0, 0], "srow_z": [0, 0, 1, 0]}
 FRAMES = 3
-
-
-@pytest.fixture
-def viewer(npe2pm: Any, make_napari_viewer: Callable[[], Any]) -> Iterator[Any]:
-    with npe2pm.tmp_plugin(package=NAME):
-        yield make_napari_viewer()
 
 
 @pytest.fixture
