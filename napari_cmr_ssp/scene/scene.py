@@ -48,7 +48,7 @@ class Scene:
 
     Signals: `place_changed` has a text with subject, frame, phase and slice, which is not shown on the canvas
     because that would slow down playback. `layer_stored` has the name of an edited layer that was removed
-    with its exam and returns with it. `cleared` is emitted when the layers of the exam or records are removed.
+    with its exam and returns with it. `cleared` is emitted when the layers of exam or records are removed.
     `dropped` has the layer of a cine that napari opened, for example from a dropped file.
 
     Parameters

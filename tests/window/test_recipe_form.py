@@ -66,8 +66,11 @@ def test_every_setting_has_a_title_of_its_own_and_a_unit_where_its_key_has_one(m
 
 def test_limits_and_choices_come_from_the_model() -> None:
     found = {setting.key: setting for setting in settings_of(MimRecipe)}
-    assert (found["augmentation.rotation_deg"].least, found["augmentation.rotation_deg"].most) == (0, 180)
-    assert found["micro_batch"].least == 1 and found["micro_batch"].if_empty == "whole batch"
+    assert (found["augmentation.rotation_deg"].minimum, found["augmentation.rotation_deg"].maximum) == (
+        0,
+        180,
+    )
+    assert found["micro_batch"].minimum == 1 and found["micro_batch"].if_empty == "whole batch"
     assert found["schedule.per"].choices == ("epoch", "update")
     assert "Above 0" in found["optimiser.learning_rate"].about
     assert "method" not in found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from dicom_helpers import (
     stored,
     values,
 )
+from files_helpers import unchanged
 from qtpy.QtCore import Qt
 from window_helpers import Wait, data_view, docked, idle, open_folder
 
@@ -37,8 +38,6 @@ from napari_cmr_ssp.workbench import Workbench
 
 GOOD, TWO, UNEQUAL, GAP, SHIFTED = "e1", "e2", "e3", "e4", "e5"
 TIP = Qt.ItemDataRole.ToolTipRole
-
-Wait = Callable[[Callable[[], object]], None]
 
 
 def write_exams(folder: Path) -> Path:

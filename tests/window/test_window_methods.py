@@ -13,7 +13,20 @@ from cmr_ssp.recipes import load_recipe, method_names, methods
 from cohort_helpers import mim, pretraining, segmentation, write_beating_cohort
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from window_helpers import Wait, ask, idle, reconstruction_view, runs_view, show, state, train, train_view
+from window_helpers import (
+    ENDLESS,
+    Wait,
+    ask,
+    docked,
+    idle,
+    open_folder,
+    reconstruction_view,
+    runs_view,
+    show,
+    state,
+    train,
+    train_view,
+)
 
 from napari_cmr_ssp.panels import DataController, TrainController
 from napari_cmr_ssp.panels.train.setting_fields import SettingFields
