@@ -114,8 +114,8 @@ class JobBar(QWidget):
         if result.outcome is Outcome.STOPPED and job.run_folder is not None:
             has_network = Run(job.run_folder).last.exists()
             kept = ", kept: resume it under Runs" if has_network else ", discarded" * job.discarded
-        found = f" ({job.result})" if job.result and result.outcome is Outcome.FINISHED else ""
-        self.title.setText(f"{_OUTCOMES[result.outcome]}: {job.title}{found}{kept}")
+        where = f" ({job.result})" if job.result and result.outcome is Outcome.FINISHED else ""
+        self.title.setText(f"{_OUTCOMES[result.outcome]}: {job.title}{where}{kept}")
         self.title.setToolTip(str(job.result_folder or ""))
         if result.problems or self._notices:
             self.show_problems([*result.problems, *self._notices])

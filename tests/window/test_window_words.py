@@ -26,6 +26,7 @@ from napari_cmr_ssp.jobs.job import Job, JobResult
 from napari_cmr_ssp.panels.data import view as data_panel
 from napari_cmr_ssp.panels.data.view import DataView
 from napari_cmr_ssp.panels.runs.view import RunsView
+from napari_cmr_ssp.panels.train import view as train_panel
 from napari_cmr_ssp.panels.train.controller import TrainController
 from napari_cmr_ssp.panels.train.view import TrainView
 from napari_cmr_ssp.preferences import runs_folder
@@ -129,6 +130,19 @@ def test_the_pretraining_that_just_ended_is_offered(qapp: Any, session: Session,
     panel.release(first.folder)
     panel.set_sources((second, first))
     assert source.currentData() is None
+
+
+def test_methods_that_cannot_be_used_are_named_where_methods_are_picked(
+    qapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what = "someones:METHOD cannot be imported"
+    problem = Problem.warning("entry point 'theirs' of cmr_ssp.methods", what, "Uninstall the package.")
+    assert not (usual := TrainView()).method_problems.isVisibleTo(usual)
+    monkeypatch.setattr(train_panel, "method_problems", lambda: (problem,))
+    view = TrainView()
+    assert view.method_problems.isVisibleTo(view) and what in view.method_problems.text()
+    view.stage.setCurrentIndex(1)
+    assert not view.method_problems.isVisibleTo(view)
 
 
 def test_whatever_folder_of_runs_is_named_the_runs_are_found(tmp_path: Path) -> None:

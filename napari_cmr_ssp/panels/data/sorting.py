@@ -41,7 +41,7 @@ class Sorting:
     def list_series(self, subject: Subject) -> None:
         """List the series of a DICOM exam in the background."""
         job = Job(f"Series of {subject.id}", work.listing_series(subject), is_silent=True)
-        self._desk.read(job, lambda found: self._on_series_read(subject, found))
+        self._desk.read(job, lambda series: self._on_series_read(subject, series))
 
     def ask_how_to_open(self, subject: Subject) -> None:
         """Open the dialog for sorting a DICOM exam."""
@@ -55,19 +55,19 @@ class Sorting:
         """Open a DICOM exam with chosen options, and show it."""
         self._desk.clear()
         sorting = work.sorting_exam(subject, options)
-        self._desk.read(Job(f"Open {subject.id}", sorting), lambda found: self._on_exam_sorted(*found))
+        self._desk.read(Job(f"Open {subject.id}", sorting), lambda result: self._on_exam_sorted(*result))
 
-    def _on_series_read(self, subject: Subject, found: DicomFolder | None) -> None:
+    def _on_series_read(self, subject: Subject, folder: DicomFolder | None) -> None:
         if subject in (*self._session.subjects, *self._session.refused):
-            self._view.show_series(subject, found)
+            self._view.show_series(subject, folder)
 
     def _preview(self, dialog: SortingDialog, subject: Subject, options: SortOptions) -> None:
-        def take(found: DicomFolder) -> None:
+        def on_listed(folder: DicomFolder) -> None:
             with suppress(RuntimeError):  # the dialog was closed
-                dialog.show_preview(options, found)
+                dialog.show_preview(options, folder)
 
         job = Job(f"Sort {subject.id}", work.listing_series(subject, options), is_silent=True)
-        self._desk.read(job, take)
+        self._desk.read(job, on_listed)
 
     def _on_exam_sorted(self, subject: Subject, stack: CineStack) -> None:
         places = [each.place for each in (*self._session.subjects, *self._session.refused)]

@@ -51,7 +51,7 @@ class RunsController:
     def refresh(self, choose: Path | None = None, then: Callable[[], None] | None = None) -> None:
         """List the runs of the workspace in the background, select one and call `then`."""
 
-        def take(runs: tuple[RunSummary, ...]) -> None:
+        def on_listed(runs: tuple[RunSummary, ...]) -> None:
             self._session.runs = runs
             if choose is not None:
                 self.view.choose(choose)
@@ -60,7 +60,7 @@ class RunsController:
 
         folder = self._preferences.now.runs
         self.view.show_folder(folder)
-        self._desk.read(Job("List runs", work.listing_runs(folder), is_silent=True), take)
+        self._desk.read(Job("List runs", work.listing_runs(folder), is_silent=True), on_listed)
 
     def choose_workspace(self) -> None:
         """Ask the user for the workspace."""

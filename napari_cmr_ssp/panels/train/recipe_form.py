@@ -96,7 +96,7 @@ class RecipeForm(QWidget):
         """
         alike = [name for name, preset in self._presets.items() if preset.method == recipe.method]
         if not alike:
-            remedy = f"Use a recipe with the method {' or '.join(self._methods)}."
+            remedy = f"Use a recipe whose method is {' or '.join(self._methods)}."
             raise RecipeError.of("recipe", f"the method {recipe.method!r} does not fit here", remedy)
         alike.sort(key=lambda name: (len(differences(recipe, self._presets[name])), name != self.preset))
         self._show(alike[0], recipe)
