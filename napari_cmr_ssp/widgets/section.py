@@ -30,7 +30,7 @@ class Section(QCollapsible):
         self.content().setParent(None)
         self.setContent(content)
         layout = self.layout()
-        assert layout is not None  # QCollapsible made it
+        assert layout is not None  # created by QCollapsible
         layout.setContentsMargins(0, 0, 0, 0)
         self.toggleButton().setStyleSheet(_LOOK)
         self.setDuration(0)

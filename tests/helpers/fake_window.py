@@ -1,4 +1,4 @@
-"""A window without Qt and napari, for the controllers of panels: jobs are done at once, calls are kept."""
+"""A window without Qt and napari for controllers: jobs run immediately, and calls are recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_cmr_ssp.session import Session
 
 
 class Calls:
-    """Keeps every call of a method that the class lacks, as (name, arguments)."""
+    """Records calls of undefined methods as (name, arguments)."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -32,7 +32,7 @@ class Calls:
 
 
 class FakeDesk(Calls):
-    """Reads at once; what is to be computed waits in `computed` until `finish` gives its result."""
+    """Runs jobs that read immediately; jobs that compute wait until `finish` passes their result."""
 
     run_event = Signal(object)
     run_ended = Signal(Path)
@@ -63,7 +63,7 @@ class FakeDesk(Calls):
 
 
 class FakeScene(Calls):
-    """A viewer in which nothing is drawn."""
+    """A scene without a viewer."""
 
     place_changed = Signal(str)
     layer_stored = Signal(str)

@@ -1,4 +1,4 @@
-"""What the job bar tells while a job runs."""
+"""The job bar while a job is running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Controllers without Qt, with a view that only keeps what it is told; and a panel that somebody adds."""
+"""Controllers without Qt, with fake panel views that record calls; and an additional panel."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def context(tmp_path: Path) -> Context:
 
 
 _KEPT: list[object] = []
-"""Nobody else holds the controllers here: signals do not."""
+"""References to the controllers; signals keep none."""
 
 
 def made(controller: _C) -> _C:
@@ -130,7 +130,7 @@ def test_a_folder_becomes_the_cohort_and_a_subject_the_shown_exam(context: Conte
 def test_an_exam_of_another_cohort_is_not_shown(context: Context, cohort: Cohort) -> None:
     view = FakeDataView()
     made(DataController(context, view))
-    view.exam_requested.emit(cohort.subject("b"))  # none is open by now
+    view.exam_requested.emit(cohort.subject("b"))  # its cohort is no longer open
     assert context.session.exam is None
     assert scene_of(context).called("show_exam") == []
 
@@ -262,7 +262,7 @@ def test_a_training_is_queued_under_a_name_that_is_given_once(context: Context, 
         view.start_requested.emit()
     assert [job.title for job, _ in desk_of(context).computed] == ["Pretrain mim-1", "Pretrain mim-2"]
     assert view.name.text() == "mim-3"
-    context.desk.run_ended.emit(context.preferences.now.runs / "mim-1")  # which left nothing behind
+    context.desk.run_ended.emit(context.preferences.now.runs / "mim-1")  # without a folder
     assert view.name.text() == "mim-1"
 
 
@@ -283,7 +283,7 @@ def test_labels_have_to_be_ticked_before_they_are_trained_on(context: Context, c
 
 
 class ExampleController:
-    """A panel that somebody adds."""
+    """An additional panel."""
 
     title: ClassVar[str] = "Example"
 

@@ -1,4 +1,4 @@
-"""The phantom cohort of the sample data: made once, whole, and shown in the viewer."""
+"""The phantom cohort of the sample data: created once, complete, and shown in the viewer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Session and tables: what may be ticked, drawn and scored, without a window."""
+"""Session and tables without a window: ticks, draws and scores."""
 
 from __future__ import annotations
 

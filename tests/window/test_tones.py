@@ -1,4 +1,4 @@
-"""Colours that mean something can be read in both of napari's themes, and follow a change of theme."""
+"""Tones are readable in both themes of napari, and follow changes of the theme."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_cmr_ssp.widgets.tones import ToneLabel
 
 
 class Toned(TextTable):
-    """A row of every tone."""
+    """A row for every tone."""
 
     def data(self, index: Any, role: int = 0) -> Any:
         return tuple(Tone)[index.row()] if role == TONE_ROLE else super().data(index, role)

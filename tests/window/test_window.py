@@ -1,4 +1,4 @@
-"""The real dock widget in a real viewer: pick, pretrain, fine-tune, look, stop, fail, resume, close."""
+"""The workbench in a real viewer: from a cohort to scores, with stops, failures and resumed runs."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_exam_starts_at_end_diastole_with_all_layers_on_one_grid(bench: Workbenc
     viewer.dims.set_current_step(0, 1)
     assert bench.place.text() == "a: frame 1, slice 1"
     slider = viewer.window._qt_viewer.dims.slider_widgets[0]
-    assert (slider.axis, slider.fps) == (0, 5)  # four frames a beat of a second, but not slower than that
+    assert (slider.axis, slider.fps) == (0, 5)  # four frames per heartbeat of 1 s, but at least 5 fps
     own = viewer.add_points([[0, 0, 0, 0]], name="mine")
     show(bench, "b", wait)
     assert own in viewer.layers, "the user's own layer is gone"
@@ -316,7 +316,7 @@ def test_closing_the_window_during_a_job_keeps_what_it_did(bench: Workbench, wai
 
 
 def test_what_was_shown_goes_with_its_cohort(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
-    """Ids such as 001 recur: nothing of one person may lie over another's images."""
+    """Ids such as 001 occur in several cohorts: layers of one person must not cover images of another."""
     show(bench, "a", wait)
     first = bench.session.exam
     other = write_beating_cohort(tmp_path / "other", "abcd", seed=50)
@@ -400,7 +400,7 @@ def test_good_scores_are_shown_though_a_file_is_bad(bench: Workbench, wait: Wait
 
 def test_opening_takes_less_than_a_second(make_napari_viewer: Any, tmp_path: Path) -> None:
     viewer = make_napari_viewer()
-    began = time.thread_time()  # on the clock, it would be what else the machine does
+    began = time.thread_time()  # wall-clock time would include other processes
     bench = Workbench(viewer, Preferences("cpu", 1, tmp_path))
     viewer.window.add_dock_widget(bench)
     seconds = time.thread_time() - began

@@ -1,4 +1,4 @@
-"""Closing the dock, a window of two, and the program: nothing is stopped or lost without a word."""
+"""Closing the dock, one of two windows, and the program: no job or edit is lost without a question."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ def opened(
 
 
 def cross(viewer: Any) -> None:
-    """Press the cross of the dock."""
+    """Click the close button of the dock."""
     viewer.window._wrapped_dock_widgets[NAME].title.close_button.click()
 
 
 def close(viewer: Any) -> bool:
-    """Close the window as a person does, and say whether it closed."""
+    """Close the window as a user does, and return whether it closed."""
     closed = bool(viewer.window._qt_window.close())
     if closed:
         viewer.close()  # before Qt deletes what the fixture would close
@@ -78,7 +78,7 @@ def questions() -> list[QMessageBox]:
 
 
 def answer(text: str, wait: Wait) -> str:
-    """Press a button of the question that is open, and return the question."""
+    """Click a button of the open message box, and return its text."""
     wait(questions)
     (box,) = questions()
     asked = box.text()
@@ -88,7 +88,7 @@ def answer(text: str, wait: Wait) -> str:
 
 
 def answer_soon(text: str, asked: list[str]) -> None:
-    """Press a button of the question that is about to open and to block."""
+    """Click a button of the modal message box that opens next."""
 
     def press() -> None:
         for box in questions():

@@ -1,4 +1,4 @@
-"""DICOM exams in the real dock widget: series with reasons, choices, and what is open afterwards."""
+"""DICOM exams in the workbench: series with reasons, and opening with options."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ TIP = Qt.ItemDataRole.ToolTipRole
 
 
 def write_exams(folder: Path) -> Path:
-    """Write one exam that opens at once, and four that do not."""
+    """Write an exam that opens without options, and four that do not."""
 
     def of(name: str) -> dict[str, Any]:
         return {"study_seed": name, "PatientID": f"MRN{name}77"}
@@ -76,7 +76,7 @@ def bench(make_napari_viewer: Any, tmp_path: Path, folder: Path, wait: Wait) -> 
 
 
 def id_of(bench: Workbench, name: str) -> str:
-    """Return the id of the exam in a folder of the cohort, or of the one that was opened alone."""
+    """Return the id of an exam in a folder of the cohort, or of a single exam."""
     assert bench.session.cohort is not None
     root = bench.session.cohort.root
     return exam_id(root / name if root.is_dir() else root)
@@ -95,13 +95,13 @@ def shown(bench: Workbench) -> str | None:
 
 
 def look_into(bench: Workbench, name: str, wait: Wait) -> None:
-    """Select a row and let its series be listed."""
+    """Select a row and wait until its series are listed."""
     data_view(bench).table.selectRow(row_of(bench, name))
     wait(lambda: shown(bench) == name and idle(bench))
 
 
 def ask(bench: Workbench, name: str, wait: Wait) -> SortingDialog:
-    """Press the button that asks how to open an exam."""
+    """Open the dialog for sorting an exam."""
     look_into(bench, name, wait)
     assert data_view(bench).series.choose.isVisible()
     data_view(bench).series.choose.click()

@@ -1,4 +1,4 @@
-"""Layers and results stay with their exam, whatever it is called and whichever exam is on screen."""
+"""Layers and results stay with their exam, whatever its name and whichever exam is displayed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def exams(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write two exams of two people, one with more frames, under names that may be a person's."""
+    """Write exams of two people, one with more frames, in folders with names of people."""
     folder = tmp_path_factory.mktemp("exams")
     for number, (name, n_frames) in enumerate(N_FRAMES.items()):
         parts = (
@@ -77,7 +77,7 @@ def bench(make_napari_viewer: Any, workspace: Path, wait: Wait) -> Iterator[Work
 
 @pytest.fixture
 def files(workspace: Path) -> Iterator[Callable[[], list[Path]]]:
-    """Return what lists the written segmentations; there are none at first."""
+    """Delete all segmentations, and return a function that lists new ones."""
     folder = workspace / "runs" / RUN / "segmentations"
     for path in folder.glob("*"):
         path.unlink()
@@ -179,7 +179,7 @@ def test_a_file_that_is_another_exams_by_now_is_not_shown(
     assert names(bench) == [first]
 
 
-# files that napari opened by itself
+# dropped files
 
 
 def dropped(bench: Workbench, paths: list[Path], wait: Wait) -> None:
@@ -248,7 +248,7 @@ def test_enter_opens_a_row_and_tab_leaves_the_table(
     table = data_view(bench).table
     window.activateWindow()
     table.setFocus()
-    table.setCurrentIndex(table.model().index(1, 4))  # where a box is ticked
+    table.setCurrentIndex(table.model().index(1, 4))  # a column of check boxes
     qtbot.keyClick(table, key)
     wait(lambda: bench.session.exam is not None)
     assert bench.session.exam is not None

@@ -1,4 +1,4 @@
-"""Pretraining by every method in the real dock widget, and what follows from the method."""
+"""Pretraining with every method in the workbench."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bench(
     make_napari_viewer: Any, tmp_path: Path, folder: Path, wait: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Workbench]:
-    """Return the workbench in a viewer, with the cohort open, and preferences that a test may change."""
+    """Return the workbench in a viewer, with the cohort open and the Train panel shown."""
     monkeypatch.setenv("CMR_SSP_CACHE", str(tmp_path / "cache"))
     bench = docked(make_napari_viewer(), tmp_path / "workspace")
     bench.tabs.setCurrentWidget(train_view(bench))

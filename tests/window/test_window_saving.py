@@ -1,4 +1,4 @@
-"""Saving labels from the dock and from napari's own dialog: geometry, time, descent, and what is refused."""
+"""Saving labels from the workbench and from napari's dialog: geometry, time, lineage and refusals."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def open_exam(bench: Workbench, folder: Path, wait: Wait, name: str | None = Non
 
 
 def choose(bench: Workbench, start: str) -> None:
-    """Choose from the button's menu."""
+    """Trigger an action of the menu."""
     bench.panel(SaveController).update_menu()
     (action,) = [
         each for each in bench.panel(SaveController).view.choices.actions() if each.text().startswith(start)

@@ -1,4 +1,4 @@
-"""What the window says and offers, and where it keeps runs; no network is trained here."""
+"""Texts and choices of the window, and its folders of runs; without training."""
 
 from __future__ import annotations
 

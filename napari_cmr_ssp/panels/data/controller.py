@@ -61,7 +61,7 @@ class DataController:
 
     def _on_exam_read(self, exam: Exam) -> None:
         if not any(exam.belongs_to(subject) for subject in self._session.subjects):
-            return  # another cohort was opened meanwhile
+            return  # another cohort is open
         self._scene.show_exam(exam)
         self._session.exam = exam
 

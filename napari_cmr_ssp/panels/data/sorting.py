@@ -72,7 +72,7 @@ class Sorting:
     def _on_exam_sorted(self, subject: Subject, stack: CineStack) -> None:
         places = [each.place for each in (*self._session.subjects, *self._session.refused)]
         if subject.place not in places:
-            return  # another cohort was opened meanwhile
+            return  # another cohort is open
         try:
             self._session.add_sorted(subject, stack.problems)
         except CmrSspError as error:
