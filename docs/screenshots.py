@@ -81,7 +81,7 @@ def phantom(studio: Studio) -> None:
     """The way of a new user on synthetic hearts."""
     bench = studio.bench
     data, train = bench.panel(DataController).view, bench.panel(TrainController).view
-    runs, rebuilding = bench.panel(RunsController).view, bench.panel(ReconstructionController).view
+    runs, reconstructions = bench.panel(RunsController).view, bench.panel(ReconstructionController).view
     studio.wait_for_jobs()
     studio.shoot("empty")
     data.phantom_button.click()
@@ -120,7 +120,7 @@ def phantom(studio: Studio) -> None:
     studio.viewer.theme = "dark"
     studio.viewer.window.resize(*LARGE)
     studio.turn_to(3)
-    rebuilding.rebuild.click()
+    reconstructions.reconstruct.click()
     studio.wait_for_jobs()
     studio.shoot("reconstruction")
     studio.turn_to(1)

@@ -1,4 +1,4 @@
-"""``python -m napari_cmr_ssp [COHORT [WORKSPACE [RUN]]]``: napari with the workbench, showing a result."""
+"""``python -m napari_cmr_ssp [COHORT [WORKSPACE [RUN]]]``: start napari with the workbench."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def open_workbench(viewer: Any, cohort: Path | None, workspace: Path | None, run
     Parameters
     ----------
     viewer : napari.Viewer
-        Where to.
+        Viewer that the workbench is docked in.
     cohort, workspace : Path, optional
-        Folder of subjects, and the one that holds ``runs``.
+        Folder of the cohort, and folder that contains ``runs``.
     run : str, optional
         Name of a run in the workspace.
     """
@@ -38,14 +38,14 @@ def open_workbench(viewer: Any, cohort: Path | None, workspace: Path | None, run
         preferences = replace(preferences, workspace=workspace)
     bench = dock_workbench(viewer, None if workspace is None else preferences)
     if run is not None:
-        _show_when_read(bench, preferences.runs / run)
+        _show_when_listed(bench, preferences.runs / run)
     if cohort is not None:
         bench.panel(DataController).open_cohort(cohort)
     return bench
 
 
-def _show_when_read(bench: Workbench, run: Path) -> None:
-    """Show a test subject of the run as soon as the cohort is listed, and its segmentation thereafter."""
+def _show_when_listed(bench: Workbench, run: Path) -> None:
+    """Show a test subject of the run once the cohort is listed, then its segmentation."""
     runs = bench.panel(RunsController)
 
     def show(cohort: Cohort) -> None:
@@ -60,15 +60,15 @@ def _show_when_read(bench: Workbench, run: Path) -> None:
         runs.refresh(run, segment_shown)
 
     def segment_shown() -> None:
-        if runs.view.chosen is not None:
-            runs.segmenting.segment_shown(runs.view.chosen)
+        if runs.view.selected_run is not None:
+            runs.segmenting.segment_shown(runs.view.selected_run)
 
     bench.session.events.cohort.connect(show)
     bench.session.events.exam.connect(segment)
 
 
 def main() -> None:
-    """Read the command line and run napari."""
+    """Parse the command line and run napari."""
     import napari
 
     cohort, workspace, run, *_ = [*sys.argv[1:], None, None, None]

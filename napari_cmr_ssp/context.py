@@ -1,4 +1,4 @@
-"""What every panel is given: all that panels share goes through it, since no panel knows another."""
+"""The context that all panels share, and the protocol of a panel."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
     from napari_cmr_ssp.scene.scene import Scene
     from napari_cmr_ssp.session import Session
 
-NO_EXAM = Problem("exam", "none is shown", "Double click a subject under Data, or drop a file on the canvas.")
+NO_EXAM = Problem("exam", "none is open", "Double click a subject under Data, or drop a file on the canvas.")
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where a panel finds what the others do.
+    """State and services that panels share; panels do not refer to each other.
 
     Attributes
     ----------
     session : Session
-        Cohort, split, ticks, selected subjects, shown exam and runs; tells of changes.
+        Cohort, split, ticks, selected subjects, displayed exam and runs, with signals for changes.
     scene : Scene
-        The layers in the viewer.
+        Layers in the viewer.
     desk : JobDesk
-        Takes jobs, and gives what they return to who asked.
+        Runs jobs in the background and passes their results to callbacks.
     preferences : CurrentPreferences
-        Device, threads and workspace as they are set now.
+        Current device, threads and workspace.
     """
 
     session: Session
@@ -41,22 +41,22 @@ class Context:
 
 
 class Panel(Protocol):
-    """A part of the workbench: a view, which shows and asks, and this controller, which acts.
+    """Controller of a panel of the workbench; its panel view is the Qt widget of the panel.
 
     Attributes
     ----------
     title : str
-        Of its tab. A panel without one stands below the tabs, at the right.
+        Title of its tab; a panel with an empty title is placed below the tabs, at the right.
     view : QWidget
-        Knows no job and no file.
+        Panel view; accesses no jobs and no files.
     """
 
     title: ClassVar[str]
 
     @classmethod
     def make(cls, context: Context) -> Self:
-        """Make the view, and the controller that acts on it."""
+        """Create the panel view and its controller."""
 
     @property
     def view(self) -> QWidget:
-        """What is shown."""
+        """The panel view."""

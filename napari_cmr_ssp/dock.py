@@ -70,7 +70,7 @@ class WorkbenchDock(QWidget):
         if kind in (QEvent.Type.Show, QEvent.Type.ParentAboutToChange):
             window = _window_of(self)
             if window is not None:
-                _Guard.of(window, self.bench, self._viewer)
+                _Guard.install(window, self.bench, self._viewer)
             if window is not None and kind == QEvent.Type.ParentAboutToChange:
                 self._leave(window)
         return bool(super().event(event))
@@ -93,8 +93,8 @@ class _Guard(QObject):
         window.installEventFilter(self)
 
     @classmethod
-    def of(cls, window: QMainWindow, bench: Workbench, viewer: Viewer) -> None:
-        """Install the guard of a window, once."""
+    def install(cls, window: QMainWindow, bench: Workbench, viewer: Viewer) -> None:
+        """Install the guard of a window, unless it has one."""
         if window.findChild(cls) is None:
             cls(window, bench, viewer)
 
@@ -103,14 +103,14 @@ class _Guard(QObject):
         # Check the type first: PySide6 sends other events after it has removed the attributes.
         if event is None or event.type() != QEvent.Type.Close or watched is not self._window:
             return False
-        if self._is_seen and not may_close(self._window, self._bench.desk.titles, self._edits):
+        if self._is_visible and not may_close(self._window, self._bench.desk.titles, self._edits):
             event.ignore()
             return True
         self._bench.close_down()
         return False
 
     @property
-    def _is_seen(self) -> bool:
+    def _is_visible(self) -> bool:
         """Whether the user closes the window; `Viewer.close` in a script hides the canvas first."""
         centre = self._window.centralWidget()
         direct = Qt.FindChildOption.FindDirectChildrenOnly

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QMessageBox, QWidget
 
 _ROLE = QMessageBox.ButtonRole
-_MOST_NAMED = 8
+_MAX_NAMED = 8
 
 
 class Leaving(Enum):
@@ -20,7 +20,7 @@ class Leaving(Enum):
     CANCEL = "Cancel"
 
 
-def at_stake(jobs: Sequence[str], edits: Sequence[str]) -> str:
+def describe_losses(jobs: Sequence[str], edits: Sequence[str]) -> str:
     """Describe what closing the window would stop and lose; empty if nothing.
 
     Parameters
@@ -40,14 +40,14 @@ def at_stake(jobs: Sequence[str], edits: Sequence[str]) -> str:
 
 
 def _listed(title: str, names: Sequence[str]) -> str:
-    shown = [f"  • {name}" for name in names[:_MOST_NAMED]]
+    shown = [f"  • {name}" for name in names[:_MAX_NAMED]]
     more = len(names) - len(shown)
     return "\n".join([title, *shown, *([f"  • and {more} more"] if more else [])])
 
 
 def may_close(parent: QWidget, jobs: Sequence[str], edits: Sequence[str]) -> bool:
     """Return whether the window may close; ask the user if jobs or edits would be lost."""
-    text = at_stake(jobs, edits)
+    text = describe_losses(jobs, edits)
     if not text:
         return True
     box = _box(parent, "Close the window?", text)

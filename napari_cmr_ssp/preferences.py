@@ -40,39 +40,39 @@ class Preferences:
 
 
 class CurrentPreferences:
-    """The preferences as they are now; `changed` tells of another setting.
+    """The current preferences; `changed` is emitted when a setting changes.
 
     Parameters
     ----------
     fixed : Preferences, optional
-        What holds instead of napari's settings.
+        Preferences that replace napari's settings.
     """
 
     changed = Signal()
 
     def __init__(self, fixed: Preferences | None = None) -> None:
         self._fixed = fixed
-        self._stop_following = None if fixed else when_changed(self.changed.emit)
+        self._stop_following = None if fixed else on_change(self.changed.emit)
 
     @property
     def now(self) -> Preferences:
-        """Device, threads and workspace."""
+        """Current device, threads and workspace."""
         return self._fixed or read_preferences()
 
-    def fix(self, preferences: Preferences) -> None:
-        """Let these hold from now on, whatever napari's settings are."""
+    def override(self, preferences: Preferences) -> None:
+        """Use these preferences instead of napari's settings from now on."""
         self._fixed = preferences
 
     def choose_workspace(self, folder: Path) -> None:
-        """Take another folder for the runs."""
+        """Change the workspace."""
         if self._fixed is None:
-            store_workspace(folder)  # which tells of the change
+            store_workspace(folder)  # emits `changed`
         else:
             self._fixed = replace(self._fixed, workspace=folder)
             self.changed.emit()
 
     def close(self) -> None:
-        """Follow napari's settings no longer."""
+        """Stop following napari's settings."""
         if self._stop_following is not None:
             self._stop_following()
             self._stop_following = None
@@ -94,12 +94,12 @@ def store_workspace(folder: Path) -> None:
     get_plugin_settings(_PLUGIN).jobs.workspace = str(folder)
 
 
-def when_changed(act: Callable[[], None]) -> Callable[[], None]:
-    """Call `act` whenever a setting changes; return a function that disconnects it."""
+def on_change(callback: Callable[[], None]) -> Callable[[], None]:
+    """Call `callback` whenever a setting changes; return a function that disconnects it."""
     from napari.settings import get_plugin_settings
 
     def changed(_: object) -> None:
-        act()
+        callback()
 
     events = get_plugin_settings(_PLUGIN).events.changed
     events.connect(changed)

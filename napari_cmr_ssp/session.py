@@ -1,4 +1,4 @@
-"""What the window is about: cohort, split, ticked labels and the shown exam. Knows no Qt and no viewer."""
+"""State of the window: cohort, split, ticked labels and displayed exam. Independent of Qt and viewer."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Session:
     cohort : Cohort or None
         The open cohort.
     split : Split
-        Role of each of its subjects.
+        Role of every subject.
     ticks : Mapping
         Labels to train on.
     exam : Exam or None
-        What the viewer shows.
+        The exam in the viewer.
     selected : tuple of str
-        Ids of the subjects that are selected in the table.
+        Ids of the subjects selected in the table.
     runs : tuple of RunSummary or None
-        The runs of the workspace, newest first; None until they were listed.
+        Runs of the workspace, newest first; None until they are listed.
     """
 
     cohort: Cohort | None = None
@@ -50,11 +50,11 @@ class Session:
     _drawn: Ticks = field(default_factory=dict)
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
         warn_on_no_fields=False,
-        equality_operators={"runs": operator.is_},  # a list that was read again is news
+        equality_operators={"runs": operator.is_},  # a new list is a change
     )
 
     def open(self, cohort: Cohort) -> None:
-        """Take a cohort, with a fresh split and nothing ticked."""
+        """Set the cohort, with a new split and no ticks."""
         self.ticks, self._drawn = {}, {}
         self.exam = None
         self.split = draw_split(cohort.subjects, test=DEFAULT_TEST_FRACTION)
@@ -67,21 +67,21 @@ class Session:
 
     @property
     def refused(self) -> tuple[Subject, ...]:
-        """What lies in the cohort and cannot be used as it is."""
+        """Subjects of the cohort that cannot be used with their current options."""
         return self.cohort.refused if self.cohort is not None else ()
 
     @property
     def holds_exams(self) -> bool:
-        """Whether the cohort is one of DICOM exams, which may be sorted in another way."""
+        """Whether the cohort consists of DICOM exams, which can be sorted with other options."""
         return self.cohort is not None and self.cohort.layout == dicom_exams.NAME
 
-    def take_sorted(self, subject: Subject, problems: Iterable[Problem]) -> None:
-        """Take an exam that was opened with chosen options; one that was refused before may train.
+    def add_sorted(self, subject: Subject, problems: Iterable[Problem]) -> None:
+        """Add or replace an exam that was opened with chosen options; one that was refused gets a role.
 
         Raises
         ------
         CohortError
-            Where its id is taken.
+            If its id is already used.
         """
         if self.cohort is None:
             return
@@ -91,26 +91,26 @@ class Session:
         self.cohort = cohort
 
     def may_train(self, subject: Subject, phase: Phase | None = None) -> bool:
-        """Whether a subject has labels (of a phase) that training may see."""
+        """Whether a subject has labels (of a phase) that training may use."""
         labelled = phase in subject.phases if phase is not None else bool(subject.phases)
         return labelled and self.split.role(subject.id) is Role.TRAIN
 
     def tick(self, subject_id: str, phase: Phase, *, on: bool) -> None:
-        """Add a labelled phase to those to train on, or take it away."""
+        """Tick or untick a labelled phase."""
         phases = self.ticks.get(subject_id, frozenset())
         self._set_ticks({**self.ticks, subject_id: phases | {phase} if on else phases - {phase}})
 
     @property
     def is_ticked_by_hand(self) -> bool:
-        """Whether any tick is not one of the last draw."""
+        """Whether there are ticks that do not come from the last draw."""
         return any(phases - self._drawn.get(name, frozenset()) for name, phases in self.ticks.items())
 
     def tick_drawn(
         self, n: int, seed: int, phases: Iterable[Phase] = tuple(Phase), *, keep: bool = False
     ) -> None:
-        """Tick the labels of `n` training subjects drawn with `seed`, as the command line draws them.
+        """Tick the labels of `n` training subjects drawn with `seed`, as on the command line.
 
-        They replace what was ticked, or with `keep` join it.
+        They replace earlier ticks, or are added to them if `keep` is set.
         """
         wanted = frozenset(phases)
         pool = [s for s in self.subjects if self.may_train(s) and wanted & set(s.phases)]
@@ -125,19 +125,19 @@ class Session:
         self._set_ticks(both)
 
     def clear_ticks(self) -> None:
-        """Tick nothing."""
+        """Remove all ticks."""
         self.ticks = {}
 
     def draw_split(self, test_percent: int, seed: int) -> None:
-        """Draw the test subjects anew."""
+        """Draw new test subjects."""
         self.use_split(draw_split(self.subjects, test=test_percent / 100, seed=seed))
 
     def set_role(self, ids: Iterable[str], role: Role) -> None:
-        """Give subjects a role by hand."""
+        """Set the role of subjects."""
         self.use_split(Split({**self.split.roles, **dict.fromkeys(ids, role)}))
 
     def use_split(self, split: Split) -> None:
-        """Take a split; labels of subjects that may no longer train are no longer ticked."""
+        """Set the split, and remove ticks of subjects that are no longer for training."""
         self.split = split
         self._set_ticks(self.ticks)
 

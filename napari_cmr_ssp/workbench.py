@@ -1,4 +1,4 @@
-"""The workbench: makes session, scene, desk and panels, and lays the panels out."""
+"""The workbench: creates session, scene, desk and panels, and arranges the panels."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ _P = TypeVar("_P", bound=Panel)
 
 
 class Workbench(QWidget):
-    """Pick subjects and phases, pretrain and fine-tune in the background, see the overlay and its Dice.
+    """Main widget of the plugin: tabs with panels, a status line and the job bar.
 
     Parameters
     ----------
     napari_viewer : Viewer
-        Where exams are shown; napari passes it.
+        Viewer that displays exams; passed by napari.
     preferences : Preferences, optional
-        Read from napari's settings, whenever a job starts, unless given.
+        By default napari's settings, read whenever a job starts.
 
     Attributes
     ----------
     session : Session
-        What the window is about.
+        State that panels share.
     scene : Scene
-        What the viewer shows of it.
+        Layers in the viewer.
     desk : JobDesk
-        What is being done.
+        Jobs in the background.
     tabs : QTabWidget
-        A tab for every panel with a title.
+        One tab for each panel with a title.
     """
 
     def __init__(self, napari_viewer: Viewer, preferences: Preferences | None = None) -> None:
@@ -51,8 +51,8 @@ class Workbench(QWidget):
         self.place, self.job_bar = StatusLine(), JobBar()
         self.desk = JobDesk(self.job_bar, self)
         self._preferences = CurrentPreferences(preferences)
-        self.scene.moved.connect(self.place.setText)
-        self.desk.reading.connect(self._show_reading)
+        self.scene.place_changed.connect(self.place.setText)
+        self.desk.reading_changed.connect(self._show_reading)
         context = Context(self.session, self.scene, self.desk, self._preferences)
         self._panels = [kind.make(context) for kind in panels.PANELS]
         self._lay_out()
@@ -64,12 +64,12 @@ class Workbench(QWidget):
 
     @property
     def preferences(self) -> Preferences:
-        """Device, threads and workspace as they are set now."""
+        """Current device, threads and workspace."""
         return self._preferences.now
 
     @preferences.setter
     def preferences(self, preferences: Preferences) -> None:
-        self._preferences.fix(preferences)
+        self._preferences.override(preferences)
 
     def panel(self, kind: type[_P]) -> _P:
         """Return a panel by its class.
@@ -77,7 +77,7 @@ class Workbench(QWidget):
         Raises
         ------
         KeyError
-            Where the workbench has no such panel.
+            If the workbench has no such panel.
         """
         for each in self._panels:
             if isinstance(each, kind):
@@ -85,7 +85,7 @@ class Workbench(QWidget):
         raise KeyError(kind.__name__)
 
     def close_down(self) -> None:
-        """Stop jobs and wait a little; what they did so far is on disk."""
+        """Stop jobs and wait briefly; their progress is saved."""
         if self._is_open:
             self._is_open = False
             self._preferences.close()
@@ -109,8 +109,8 @@ class Workbench(QWidget):
         layout.addWidget(self.job_bar)
 
     def _show_reading(self, text: str) -> None:
-        """Say what is being read, else what is shown."""
+        """Show what is being read, otherwise the displayed place."""
         if text:
             self.place.setText(text)
         else:
-            self.scene.tell_place()
+            self.scene.emit_place()

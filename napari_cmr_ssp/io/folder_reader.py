@@ -28,8 +28,8 @@ def get_folder_reader(path: PathOrPaths | None = None) -> Reader | None:
     if not isinstance(path, str):
         return None
     source = Path(path)
-    mine = may_be_exam(source) and (_cohort(source) is not None or _is_dicom(source))
-    return read_folder if mine else None
+    is_readable = may_be_exam(source) and (_cohort(source) is not None or _is_dicom(source))
+    return read_folder if is_readable else None
 
 
 def read_folder(path: PathOrPaths) -> list[LayerData]:

@@ -22,7 +22,7 @@ _LABEL_ENDINGS = ("_gt", "_seg")
 
 
 def is_label_file(path: Path) -> bool:
-    """Return whether a file holds labels: by its name, or because this program wrote it."""
+    """Return whether a file contains labels, by its name or because this program wrote it."""
     return stem_of(path).lower().endswith(_LABEL_ENDINGS) or written_numbering(path) is not None
 
 

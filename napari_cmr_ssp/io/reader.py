@@ -17,8 +17,8 @@ from napari_cmr_ssp.scene.layers import LayerData, image_layer, source_metadata
 PathOrPaths = str | Sequence[str]
 Reader = Callable[[PathOrPaths], list[LayerData]]
 
-_MOST_SLICES = 40
-_LEAST_ANISOTROPY = 2.0
+_MAX_SLICES = 40
+_MIN_ANISOTROPY = 2.0
 """Smallest ratio of slice to pixel distance of a short-axis stack."""
 
 
@@ -40,12 +40,12 @@ def get_reader(path: PathOrPaths | None = None) -> Reader | None:
     if not is_nifti(file) or not file.is_file():
         return None
     try:
-        mine = is_label_file(file) or _may_be_short_axis(open_cine(file))
+        is_readable = is_label_file(file) or _may_be_short_axis(open_cine(file))
     except VoxelSizeError:
-        mine = read_header(file).shape[0] > 1  # a 3D volume may show anything else
+        is_readable = read_header(file).shape[0] > 1  # a 3D volume may show anything else
     except CmrSspError:
-        mine = True
-    return read if mine else None
+        is_readable = True
+    return read if is_readable else None
 
 
 def read(path: PathOrPaths) -> list[LayerData]:
@@ -65,8 +65,8 @@ def read(path: PathOrPaths) -> list[LayerData]:
 
 def _may_be_short_axis(stack: CineStack) -> bool:
     slices, row, column = stack.grid.spacing_mm
-    is_thick = slices >= _LEAST_ANISOTROPY * max(row, column)
-    return stack.n_frames > 1 or (is_thick and stack.grid.shape[0] <= _MOST_SLICES)
+    is_thick = slices >= _MIN_ANISOTROPY * max(row, column)
+    return stack.n_frames > 1 or (is_thick and stack.grid.shape[0] <= _MAX_SLICES)
 
 
 def _cine_layer(path: Path) -> LayerData:

@@ -17,8 +17,8 @@ from napari_cmr_ssp.scene.exams import Exam
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FoundLabels:
-    """Predicted labels, shape (frame, slice, row, column), and the SHA-256 of their checkpoint."""
+class StoredLabels:
+    """Stored segmentation, shape (frame, slice, row, column), and the SHA-256 of their checkpoint."""
 
     labels: NDArray[np.uint8]
     checkpoint: str
@@ -42,12 +42,12 @@ class Result:
     run: str
     file: Path
 
-    def read(self, exam: Exam) -> FoundLabels | None:
+    def read(self, exam: Exam) -> StoredLabels | None:
         """Read the file; return None if it now belongs to another exam."""
-        return read_found(self.file, exam)
+        return read_stored(self.file, exam)
 
 
-def read_found(file: Path, exam: Exam) -> FoundLabels | None:
+def read_stored(file: Path, exam: Exam) -> StoredLabels | None:
     """Read a segmentation of an exam that this program wrote; return None for any other file.
 
     Raises
@@ -58,7 +58,7 @@ def read_found(file: Path, exam: Exam) -> FoundLabels | None:
     mark, numbering = read_mark(file), written_numbering(file)
     if mark is None or mark.cine != exam.fingerprint or numbering is None:
         return None
-    return FoundLabels(to_structures(open_cine(file).load(), numbering, str(file)), mark.checkpoint)
+    return StoredLabels(to_structures(open_cine(file).load(), numbering, str(file)), mark.checkpoint)
 
 
 class Results:
@@ -69,9 +69,9 @@ class Results:
 
     def add(self, result: Result) -> None:
         """Add a file, replacing an earlier one of the same exam and run."""
-        of = (result.subject, result.file.parent)
-        self._results = [each for each in self._results if (each.subject, each.file.parent) != of] + [result]
+        key = (result.subject, result.file.parent)
+        self._results = [each for each in self._results if (each.subject, each.file.parent) != key] + [result]
 
-    def of(self, exam: Exam) -> list[Result]:
+    def for_exam(self, exam: Exam) -> list[Result]:
         """Return the segmentations of an exam, oldest first."""
-        return [result for result in self._results if exam.is_of(result.subject)]
+        return [result for result in self._results if exam.belongs_to(result.subject)]

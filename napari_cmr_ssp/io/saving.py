@@ -16,7 +16,7 @@ from cmr_ssp.files.versions.versions import require_apart
 from cmr_ssp.subjects import Cohort, Origin, Segmentation
 from numpy.typing import NDArray
 
-from napari_cmr_ssp.io.results import read_found
+from napari_cmr_ssp.io.results import read_stored
 from napari_cmr_ssp.scene import edits
 from napari_cmr_ssp.scene.exams import Exam
 
@@ -39,7 +39,7 @@ class Drawing:
     attributes: Mapping[str, Any]
 
     @classmethod
-    def of(cls, layer: Any) -> Drawing:
+    def from_layer(cls, layer: Any) -> Drawing:
         """Copy a layer."""
         data, attributes, _ = layer.as_layer_data_tuple()
         return cls(np.array(data), attributes)
@@ -52,8 +52,8 @@ class Drawing:
     @property
     def about(self) -> Mapping[str, Any]:
         """Metadata of the layer about its exam."""
-        found: Mapping[str, Any] = self.attributes.get("metadata") or {}
-        return found
+        metadata: Mapping[str, Any] = self.attributes.get("metadata") or {}
+        return metadata
 
 
 def add_versions(
@@ -121,10 +121,10 @@ def _segmentation(numbers: NDArray[Any], frame: int) -> Segmentation:
 
 def _prediction(exam: Exam, drawing: Drawing, frame: int) -> Segmentation | None:
     """Return the original prediction of a frame, if its file is unchanged."""
-    found = read_found(Path(drawing.about["file"]), exam)
-    if found is None or found.checkpoint != drawing.about["checkpoint"]:
+    stored = read_stored(Path(drawing.about["file"]), exam)
+    if stored is None or stored.checkpoint != drawing.about["checkpoint"]:
         return None
-    return _segmentation(found.labels[frame], frame)
+    return _segmentation(stored.labels[frame], frame)
 
 
 def offer_nifti_first() -> None:

@@ -18,7 +18,7 @@ from napari_cmr_ssp.scene import edits
 from napari_cmr_ssp.scene.layers import UNKNOWN
 
 _MEANING = ", ".join(f"{structure.name} {structure.value}" for structure in Structure)
-_MOST_LISTED = 8
+_MAX_LISTED = 8
 
 
 def write_labels(
@@ -118,8 +118,8 @@ def _structures(name: str, data: Any) -> NDArray[np.uint8]:
     numbers = np.asarray(data)
     strange = np.unique(numbers[(numbers < 0) | (numbers > max(Structure))])
     if strange.size:
-        listed = ", ".join(f"{number:g}" for number in strange[:_MOST_LISTED])
-        more = ", ..." if strange.size > _MOST_LISTED else ""
+        listed = ", ".join(f"{number:g}" for number in strange[:_MAX_LISTED])
+        more = ", ..." if strange.size > _MAX_LISTED else ""
         what = f"it contains {listed}{more}, but the structures are {_MEANING}"
         raise OutputError.of(name, what, "Use only the numbers of the structures.")
     labels = numbers.astype(np.uint8)

@@ -27,17 +27,17 @@ from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
 _IDLE = "No job is running."
-_ENDINGS = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.FAILED: "Failed"}
+_OUTCOMES = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.FAILED: "Failed"}
 
 
 class JobBar(QWidget):
     """Shows title, progress and remaining time of a job, and its outcome and problems after the end.
 
-    The signal `stop_asked` has the job, and whether to discard its run. Problems have a separate line and
+    The signal `stop_requested` has the job and whether to discard its run. Problems have a separate line and
     remain until the user starts something else.
     """
 
-    stop_asked = Signal(Job, bool)
+    stop_requested = Signal(Job, bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -87,8 +87,8 @@ class JobBar(QWidget):
         self.progress.setRange(0, 0)
         self._show_running(True)
 
-    def take(self, event: Event) -> None:
-        """Show the progress of the job."""
+    def show_event(self, event: Event) -> None:
+        """Show an event of the job."""
         match event:
             case Preparing(what, done, total):
                 self._advance(done, total, f"{done} of {total} {what}")
@@ -101,9 +101,8 @@ class JobBar(QWidget):
                 self._show_weights(event)
             case Noticed(problem):
                 self._notices.append(problem)
-                if (
-                    self._shows_notices or self.problems.isHidden()
-                ):  # otherwise the problems of an earlier job remain
+                # keep the problems of an earlier job
+                if self._shows_notices or self.problems.isHidden():
                     self._shows_notices = True
                     self.show_problems(self._notices)
 
@@ -115,8 +114,8 @@ class JobBar(QWidget):
         if result.outcome is Outcome.STOPPED and job.run_folder is not None:
             has_network = Run(job.run_folder).last.exists()
             kept = ", kept: resume it under Runs" if has_network else ", discarded" * job.discarded
-        found = f" ({job.result})" if job.result and result.outcome is Outcome.FINISHED else ""
-        self.title.setText(f"{_ENDINGS[result.outcome]}: {job.title}{found}{kept}")
+        where = f" ({job.result})" if job.result and result.outcome is Outcome.FINISHED else ""
+        self.title.setText(f"{_OUTCOMES[result.outcome]}: {job.title}{where}{kept}")
         self.title.setToolTip(str(job.result_folder or ""))
         if result.problems or self._notices:
             self.show_problems([*result.problems, *self._notices])
@@ -127,7 +126,7 @@ class JobBar(QWidget):
         self.problems.setText(text)
         self.problems.setVisible(bool(text))
 
-    def tell_saved(self, files: Sequence[Path], *, n_unseen: int) -> None:
+    def show_saved(self, files: Sequence[Path], *, n_unseen: int) -> None:
         """Show where segmentations were saved, and whether some are not displayed yet."""
         if not files or self._job is not None:
             return
@@ -184,7 +183,7 @@ class JobBar(QWidget):
         self.discard.setEnabled(False)
         self.note.setText("Stopping after the current step ...")
         if self._job is not None:
-            self.stop_asked.emit(self._job, discard)
+            self.stop_requested.emit(self._job, discard)
 
     def _confirm_discard(self) -> None:
         job = self._job

@@ -1,4 +1,4 @@
-"""Between the panels, the two workers and the job bar: who asked for a job gets what it returns."""
+"""Runs jobs for the panels in two workers, and shows them in the job bar."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from napari_cmr_ssp.jobs.job import Job, JobResult
 from napari_cmr_ssp.jobs.worker import JobWorker
 
 Then = Callable[[Any], None]
-"""Takes what a job's work returned, in the GUI thread; only called where it did not fail, or in part."""
+"""Called in the GUI thread with the result of a job, unless the job failed."""
 
 
 class JobDesk(QObject):
-    """Takes jobs, and shows on the bar how they are doing.
+    """Runs jobs in the background and shows their progress in the job bar.
 
-    Reading must not wait for a training, so it has a thread of its own.
+    Jobs that read files have a separate thread, so that they do not wait for training.
 
     Parameters
     ----------
     bar : JobBar
-        Shows what trains or computes, and what went wrong; its buttons stop it.
+        Job bar; shows computing jobs and problems, and has buttons to stop the job.
     parent : QObject, optional
-        Of the desk.
+        Parent object.
 
     Attributes
     ----------
-    run_told : Signal
-        An event of a job that makes a run.
+    run_event : Signal
+        Event of a job that writes a run.
     run_ended : Signal
-        The folder of a run, after its job.
-    reading : Signal
-        What is being read, in words; nothing once it is read.
+        Folder of a run whose job has ended.
+    reading_changed : Signal
+        Text about the files being read; empty after reading.
     """
 
-    run_told = Signal(signature(ignore_events))  # which takes any `Event`
+    run_event = Signal(signature(ignore_events))  # any `Event`
     run_ended = Signal(Path)
-    reading = Signal(str)
+    reading_changed = Signal(str)
 
     def __init__(self, bar: JobBar, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -52,50 +52,50 @@ class JobDesk(QObject):
         self.trainer, self.reader = JobWorker("jobs"), JobWorker("reading")
         self._then: dict[Job, Then] = {}
         self._then_anyway: set[Job] = set()
-        bar.stop_asked.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
-        self.trainer.started.connect(self._started)
-        self.trainer.told.connect(self._told)
-        self.trainer.ended.connect(self._ended)
-        self.reader.started.connect(self._reading)
-        self.reader.told.connect(self._read_so_far)
-        self.reader.ended.connect(self._read)
+        bar.stop_requested.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
+        self.trainer.started.connect(self._on_started)
+        self.trainer.event_received.connect(self._on_event)
+        self.trainer.ended.connect(self._on_ended)
+        self.reader.started.connect(self._on_reading_started)
+        self.reader.event_received.connect(self._on_reading_event)
+        self.reader.ended.connect(self._on_reading_ended)
 
     @property
     def is_idle(self) -> bool:
-        """Whether no job runs or waits, and whatever was to follow has followed."""
+        """Whether no job is running or waiting, and all callbacks were called."""
         return not self.trainer.is_busy and not self.reader.is_busy and not self._then
 
     @property
     def titles(self) -> list[str]:
-        """What was asked for and runs or waits, in words; reading stops without loss."""
+        """Titles of running and waiting jobs, without those that read: stopping them loses nothing."""
         return [job.title for job in self.trainer.unfinished if not job.is_silent]
 
     def compute(self, job: Job, then: Then | None = None, *, even_if_failed: bool = False) -> None:
-        """Train, segment, score or rebuild, after those that wait; `even_if_failed` goes on in any case."""
+        """Queue a job that computes; with `even_if_failed`, call `then` after a failure, too."""
         if even_if_failed:
             self._then_anyway.add(job)
         self._submit(self.trainer, job, then)
 
     def read(self, job: Job, then: Then | None = None) -> None:
-        """List or read something."""
+        """Queue a job that lists or reads files."""
         self._submit(self.reader, job, then)
 
     def clear(self) -> None:
-        """Forget what went wrong before: the user asks for something else."""
+        """Clear the problems of earlier jobs."""
         self._bar.clear()
 
-    def refuse(self, problems: Iterable[Problem]) -> None:
-        """Say why something cannot be done, and what to do."""
+    def show_problems(self, problems: Iterable[Problem]) -> None:
+        """Show problems in the job bar."""
         self._bar.show_problems(problems)
 
-    def tell_saved(self, files: Sequence[Path], *, n_unseen: int) -> None:
-        """Say where segmentations were written, and how many of them are not on screen."""
-        self._bar.tell_saved(files, n_unseen=n_unseen)
+    def show_saved(self, files: Sequence[Path], *, n_unseen: int) -> None:
+        """Show where segmentations were saved; `n_unseen` of them are not displayed."""
+        self._bar.show_saved(files, n_unseen=n_unseen)
 
     def close(self) -> None:
-        """Stop jobs and wait a little; what they did so far is on disk."""
+        """Stop jobs and wait briefly; their progress is saved."""
         workers = (self.reader, self.trainer)
-        for worker in workers:  # all are asked before one is waited for
+        for worker in workers:  # request all stops before waiting
             worker.stop_all()
         for worker in workers:
             worker.close()
@@ -106,43 +106,43 @@ class JobDesk(QObject):
         worker.submit(job)
         self._bar.show_waiting(self.trainer.n_waiting)
 
-    def _started(self, job: Job) -> None:
+    def _on_started(self, job: Job) -> None:
         if not job.is_silent:
             self._bar.start(job)
             self._bar.show_waiting(self.trainer.n_waiting)
 
-    def _told(self, job: Job, event: Event) -> None:
+    def _on_event(self, job: Job, event: Event) -> None:
         if not job.is_silent:
-            self._bar.take(event)
+            self._bar.show_event(event)
         if job.run_folder is not None:
-            self.run_told.emit(event)
+            self.run_event.emit(event)
 
-    def _ended(self, job: Job, result: JobResult) -> None:
+    def _on_ended(self, job: Job, result: JobResult) -> None:
         if not job.is_silent:
             self._bar.end(job, result)
-            self._tell_if_unseen()
+            self._notify_if_hidden()
         if job.run_folder is not None:
             self.run_ended.emit(job.run_folder)
         self._finish(job, result)
 
-    def _tell_if_unseen(self) -> None:
-        """Tell how a job ended where the dock of the job bar was closed."""
+    def _notify_if_hidden(self) -> None:
+        """Show the outcome of a job as a notification if the job bar is hidden."""
         if not self._bar.isVisible():
             from napari.utils.notifications import show_info
 
             show_info(self._bar.title.text())
 
-    def _reading(self, job: Job) -> None:
+    def _on_reading_started(self, job: Job) -> None:
         if not job.is_silent:
-            self.reading.emit(f"{job.title} ...")
+            self.reading_changed.emit(f"{job.title} ...")
 
-    def _read_so_far(self, job: Job, event: Event) -> None:
+    def _on_reading_event(self, job: Job, event: Event) -> None:
         if isinstance(event, Preparing):
-            self.reading.emit(f"{job.title}: {event.done} of {event.total} {event.what}")
+            self.reading_changed.emit(f"{job.title}: {event.done} of {event.total} {event.what}")
 
-    def _read(self, job: Job, result: JobResult) -> None:
+    def _on_reading_ended(self, job: Job, result: JobResult) -> None:
         if not job.is_silent:
-            self.reading.emit("")
+            self.reading_changed.emit("")
         if result.outcome is Outcome.FAILED:
             self._bar.show_problems(result.problems)
         self._finish(job, result)

@@ -1,4 +1,4 @@
-"""Something to do in the background, and what came of it; knows no thread and no Qt."""
+"""Jobs and their results; independent of threads and Qt."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from cmr_ssp.errors import Problem
 from cmr_ssp.events import Cancel, OnEvent, Outcome
 
 Work = Callable[[OnEvent, Cancel], object]
-"""Does a job: tells events, looks at the cancel, returns a result. May import torch, which takes seconds."""
+"""The work of a job: reports events, checks the cancel and returns a result; may import torch."""
 
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """Something to do in the background.
+    """A task to run in the background.
 
     Attributes
     ----------
     title : str
-        What the user reads.
+        Title for the user.
     work : callable
-        The work itself.
+        Work of the job.
     run_folder : Path or None
-        The run that it makes.
+        Folder of the run that it writes.
     resumes : bool
-        It continues a run, which therefore cannot be discarded as a whole.
+        Whether it continues a run, which therefore cannot be discarded.
     is_silent : bool
-        Nobody asked for it: it is spoken of only where it fails.
+        Whether to show it only if it fails.
     result : str
-        Where its result is found, in words.
+        Text that says where the result is.
     result_folder : Path or None
-        The folder of its result.
+        Folder of the result.
     """
 
     title: str
@@ -47,18 +47,18 @@ class Job:
 
     @property
     def can_be_kept(self) -> bool:
-        """Whether stopping it early leaves something of use."""
+        """Whether a part of its result remains if it is stopped."""
         return self.run_folder is not None
 
     @property
     def can_be_discarded(self) -> bool:
-        """Whether it makes a run of its own."""
+        """Whether it creates a run."""
         return self.run_folder is not None and not self.resumes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobResult:
-    """How a job ended, and what its work returned."""
+    """Outcome of a job, and the return value of its work."""
 
     outcome: Outcome
     problems: tuple[Problem, ...] = ()

@@ -1,11 +1,11 @@
-"""What the panels ask the job workers to do; what is heavy is imported in the worker's thread."""
+"""Work of the jobs that panels start; slow imports happen in the worker's thread."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CmrSspError
@@ -27,34 +27,31 @@ if TYPE_CHECKING:
     from cmr_ssp.jobs import SegmentedSubject
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingPlan:
-    """A training that the user asked for.
+_RecipeT = TypeVar("_RecipeT", bound=Recipe)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan(Generic[_RecipeT]):
+    """A planned training.
 
     Attributes
     ----------
     cohort : Cohort
-        Where the subjects are.
+        The cohort.
     split : Split
-        What the table says.
+        Role of each subject.
     recipe : Recipe or None
-        All settings; None to resume a run as it was started.
+        All settings; None to resume a run with its own recipe.
     run_folder : Path
         The new run, or the one to resume.
-    ticks : Mapping
-        Labelled phases by subject id; for pretraining of no matter.
-    pretrained : Path or None
-        The run to start from.
     max_minutes : float or None
         Time limit.
     """
 
     cohort: Cohort
     split: Split
-    recipe: Recipe | None
+    recipe: _RecipeT | None
     run_folder: Path
-    ticks: Mapping[str, frozenset[Phase]]
-    pretrained: Path | None = None
     max_minutes: float | None = None
 
     @property
@@ -63,13 +60,37 @@ class TrainingPlan:
         return self.recipe is None
 
 
-def opening(folder: Path) -> Work:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PretrainingPlan(_Plan[PretrainRecipe]):
+    """A planned pretraining."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuningPlan(_Plan[SegmentationRecipe]):
+    """A planned training on labels.
+
+    Attributes
+    ----------
+    ticks : Mapping
+        Labelled phases by subject id; empty to resume a run.
+    pretrained : Path or None
+        The run to start from.
+    """
+
+    ticks: Mapping[str, frozenset[Phase]] = field(default_factory=dict)
+    pretrained: Path | None = None
+
+
+TrainingPlan = PretrainingPlan | FinetuningPlan
+
+
+def opening_cohort(folder: Path) -> Work:
     """List a cohort."""
     return lambda *_: open_cohort(folder)
 
 
 def opening_phantoms() -> Work:
-    """Make the phantom cohort, unless it is there, and list it."""
+    """List the phantom cohort; create it if needed."""
 
     def work(on_event: OnEvent, _: Cancel) -> Cohort:
         def report(done: int, total: int) -> None:
@@ -80,13 +101,13 @@ def opening_phantoms() -> Work:
     return work
 
 
-def reading(subject: Subject) -> Work:
+def reading_exam(subject: Subject) -> Work:
     """Read an exam."""
     return lambda *_: read_exam(subject)
 
 
 def reading_dropped(place: Path) -> Work:
-    """Read the exam of a file, folder or archive that was opened in napari itself."""
+    """Read the exam of a file, folder or archive that was dropped on the canvas."""
     return lambda *_: read_exam(subject_at(place))
 
 
@@ -96,7 +117,7 @@ def reading_result(result: Result, exam: Exam) -> Work:
 
 
 def listing_series(subject: Subject, options: SortOptions | None = None) -> Work:
-    """List the series of a subject's exam, as if sorted with `options`; problems alone where it fails."""
+    """List the series of a DICOM exam, sorted with `options`; the result has only problems if this fails."""
 
     def work(*_: object) -> DicomFolder | None:
         try:
@@ -107,66 +128,64 @@ def listing_series(subject: Subject, options: SortOptions | None = None) -> Work
     return work
 
 
-def sorting(subject: Subject, options: SortOptions) -> Work:
+def sorting_exam(subject: Subject, options: SortOptions) -> Work:
     """Open the exam of a subject with chosen options."""
     return lambda *_: sort_anew(subject, options)
 
 
-def listing(folder: Path) -> Work:
+def listing_runs(folder: Path) -> Work:
     """List the runs in a folder."""
     return lambda *_: list_runs(folder)
 
 
-def scores_of(run: Path) -> Work:
-    """Read what a run scored so far, nothing where it was not scored."""
+def reading_scores(run: Path) -> Work:
+    """Read the scores of a run; none if it was not scored."""
     return lambda *_: stored_scores(Run(run))
 
 
-def records_of(run: Path) -> Work:
-    """Read what a run rebuilt over its training."""
+def reading_records(run: Path) -> Work:
+    """Read the records of a run."""
     return lambda *_: read_records(Run(run))
 
 
-def training(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -> Work:
-    """Pretrain or train on the ticked labels, or resume either."""
+def training(plan: TrainingPlan, preferences: Preferences) -> Work:
+    """Pretrain, train on the ticked labels, or resume either."""
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
 
-        run, recipe = Run(plan.run_folder), plan.recipe
-        alike: dict[str, Any] = {
+        run = Run(plan.run_folder)
+        options: dict[str, Any] = {
             "split": plan.split,
             "settings": jobs.JobSettings(preferences.device, plan.max_minutes, threads=preferences.threads),
             "resume": plan.resumes,
             "on_event": on_event,
             "cancel": cancel,
         }
-        if pretrains:
-            assert recipe is None or isinstance(recipe, PretrainRecipe)
-            return jobs.pretrain(plan.cohort, recipe, run, **alike)
-        assert recipe is None or isinstance(recipe, SegmentationRecipe)
+        if isinstance(plan, PretrainingPlan):
+            return jobs.pretrain(plan.cohort, plan.recipe, run, **options)
         pretrained = Run(plan.pretrained) if plan.pretrained is not None else None
         budget = jobs.LabelBudget({name: sorted(phases) for name, phases in plan.ticks.items()})
-        return jobs.finetune(plan.cohort, recipe, run, pretrained=pretrained, budget=budget, **alike)
+        return jobs.finetune(plan.cohort, plan.recipe, run, pretrained=pretrained, budget=budget, **options)
 
     return work
 
 
-def training_job(plan: TrainingPlan, preferences: Preferences, *, pretrains: bool) -> Job:
-    """Return a training, or going on with one, as a job."""
-    verb = "Pretrain" if pretrains else "Train"
+def training_job(plan: TrainingPlan, preferences: Preferences) -> Job:
+    """Return a training, or its continuation, as a job."""
+    verb = "Pretrain" if isinstance(plan, PretrainingPlan) else "Train"
     title = f"{'Resume' if plan.resumes else verb} {plan.run_folder.name}"
-    return Job(title, training(plan, preferences, pretrains=pretrains), plan.run_folder, plan.resumes)
+    return Job(title, training(plan, preferences), plan.run_folder, plan.resumes)
 
 
 def segmenting(
     run: Path,
     subjects: Sequence[Subject],
     preferences: Preferences,
-    on_found: Callable[[SegmentedSubject], None],
+    on_segmented: Callable[[SegmentedSubject], None],
     output: Path | None = None,
 ) -> Work:
-    """Segment all frames of subjects; `on_found` is called in the worker's thread."""
+    """Segment all frames of subjects; `on_segmented` is called in the worker's thread."""
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
@@ -177,7 +196,7 @@ def segmenting(
             subjects,
             device=preferences.device,
             output=output,
-            on_found=on_found,
+            on_found=on_segmented,
             on_event=on_event,
             cancel=cancel,
         )
@@ -197,7 +216,7 @@ def scoring(run: Path, cohort: Cohort, preferences: Preferences) -> Work:
     return work
 
 
-def rebuilding(
+def reconstructing(
     run: Path,
     subject: Subject,
     frame: int,
@@ -205,7 +224,7 @@ def rebuilding(
     hidden: float,
     preferences: Preferences,
 ) -> Work:
-    """Hide patches of one frame and let a pretrained network rebuild them."""
+    """Hide patches of one frame and reconstruct them with a pretrained network."""
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
@@ -226,15 +245,15 @@ def rebuilding(
 
 
 def use_threads(preferences: Preferences) -> None:
-    """Leave a processor to the window."""
+    """Set the number of CPU threads."""
     import torch
 
     torch.set_num_threads(preferences.threads)
 
 
-def new_run_folder(runs: Path, method: str, promised: Collection[Path] = ()) -> Path:
-    """Return the first of ``method-1``, ``method-2`` ... that neither exists nor is promised to a job."""
+def new_run_folder(runs: Path, method: str, reserved: Collection[Path] = ()) -> Path:
+    """Return the first of ``method-1``, ``method-2`` ... that neither exists nor is reserved by a job."""
     number = 1
-    while (runs / f"{method}-{number}").exists() or runs / f"{method}-{number}" in promised:
+    while (runs / f"{method}-{number}").exists() or runs / f"{method}-{number}" in reserved:
         number += 1
     return runs / f"{method}-{number}"

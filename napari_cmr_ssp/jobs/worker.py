@@ -37,12 +37,12 @@ _WORKERS: WeakSet[JobWorker] = WeakSet()
 class JobWorker(QObject):
     """Runs jobs one after the other in a daemon thread.
 
-    Signals arrive in the thread of this object: `started` (job), `told` (job, event) and `ended` (job,
-    result). `ended` is emitted for every job, whatever happens.
+    Signals arrive in the thread of this object: `started` (job), `event_received` (job, event) and `ended`
+    (job, result). `ended` is emitted for every job.
     """
 
     started = Signal(Job)
-    told = Signal(Job, object)  # an `Event`: Qt takes no union of types
+    event_received = Signal(Job, object)  # an `Event`; Qt has no unions
     ended = Signal(Job, JobResult)
 
     def __init__(self, name: str, parent: QObject | None = None) -> None:
@@ -112,41 +112,41 @@ class JobWorker(QObject):
 
     def _do(self, job: Job) -> JobResult:
         reported: list[JobEnded] = []
-        was_there = job.run_folder is not None and job.run_folder.exists()
+        existed = job.run_folder is not None and job.run_folder.exists()
 
-        def tell(event: Event) -> None:
+        def on_event(event: Event) -> None:
             if isinstance(event, JobEnded):
                 reported.append(event)
-            self._emit("told", job, event)
+            self._emit("event_received", job, event)
 
         try:
             if job.cancel.requested:
                 return JobResult(Outcome.STOPPED)
-            value = job.work(tell, job.cancel)
+            value = job.work(on_event, job.cancel)
             outcome = reported[-1].outcome if reported else Outcome.FINISHED
             result = JobResult(outcome, value=value)
         except BaseException as error:
             if not isinstance(error, CmrSspError) and not self._closed:
                 _LOG.exception("%s failed", job.title)
             result = JobResult(Outcome.FAILED, _problems(error, reported))
-        if job.discarded and not was_there and result.outcome is not Outcome.FINISHED:
+        if job.discarded and not existed and result.outcome is not Outcome.FINISHED:
             result = replace(result, problems=(*result.problems, *_remove(job.run_folder)))
         return result
 
     def _emit(self, signal: str, *arguments: object) -> None:
         if not self._closed:
-            with suppress(RuntimeError):  # the window was deleted meanwhile
+            with suppress(RuntimeError):  # the window was deleted
                 getattr(self, signal).emit(*arguments)
 
 
 @atexit.register
-def _end() -> None:
+def _stop_workers() -> None:
     """Stop all jobs before the interpreter exits, which aborts if a thread is still computing."""
-    workers, until = list(_WORKERS), time.monotonic() + SECONDS_AT_EXIT
+    workers, deadline = list(_WORKERS), time.monotonic() + SECONDS_AT_EXIT
     for worker in workers:
         worker.close(0)
     for worker in workers:
-        if not worker.close(max(0.0, until - time.monotonic())):
+        if not worker.close(max(0.0, deadline - time.monotonic())):
             _LOG.warning("a job did not stop in %g seconds", SECONDS_AT_EXIT)
 
 

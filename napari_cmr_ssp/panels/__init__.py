@@ -1,8 +1,8 @@
 """The panels of the workbench, one folder each.
 
-A panel is a controller, plain Python that is given the `Context` (session, scene, desk, preferences), and a
-view, which is Qt and knows no job and no file. Panels do not import each other. A new one is a folder like
-these, and its controller in `PANELS`.
+A panel consists of a controller, without Qt, and a panel view, which is its Qt widget and accesses no jobs
+and no files. Controllers receive the `Context`: session, scene, desk and preferences. Panels do not import
+each other. To add one, create a folder and add its controller to `PANELS`.
 """
 
 from napari_cmr_ssp.context import Panel
@@ -19,7 +19,7 @@ PANELS: tuple[type[Panel], ...] = (
     ReconstructionController,
     SaveController,
 )
-"""In the order of their tabs."""
+"""Controllers in the order of their tabs."""
 
 __all__ = [
     "PANELS",

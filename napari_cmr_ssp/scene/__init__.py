@@ -1,1 +1,1 @@
-"""What is shown in the viewer: layers, and which of them were edited."""
+"""Layers in the viewer, and their edits."""

@@ -1,4 +1,4 @@
-"""Layers that somebody edited or copied, out of the viewer until their exam is shown again."""
+"""Edited and copied layers of exams that are not displayed."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from napari_cmr_ssp.scene.layers import EXAM
 
 
 class EditedLayers:
-    """Keeps layers by the key of their exam: over another patient's images they would mislead."""
+    """Stores layers by the key of their exam, since they must not cover images of another exam."""
 
     def __init__(self) -> None:
-        self._of_exam: defaultdict[str, list[Any]] = defaultdict(list)
+        self._by_exam: defaultdict[str, list[Any]] = defaultdict(list)
 
-    def keep(self, layer: Any) -> None:
-        """Keep a layer for its exam, which its metadata names."""
-        self._of_exam[layer.metadata[EXAM]].append(layer)
+    def add(self, layer: Any) -> None:
+        """Store a layer under the exam in its metadata."""
+        self._by_exam[layer.metadata[EXAM]].append(layer)
 
-    def give_back(self, exam: str) -> list[Any]:
-        """Return the layers that were kept for an exam, in their order; they are no longer kept here."""
-        return self._of_exam.pop(exam, [])
+    def pop(self, exam: str) -> list[Any]:
+        """Remove and return the layers of an exam in order."""
+        return self._by_exam.pop(exam, [])
 
     def __iter__(self) -> Iterator[Any]:
-        return (layer for layers in self._of_exam.values() for layer in layers)
+        return (layer for layers in self._by_exam.values() for layer in layers)

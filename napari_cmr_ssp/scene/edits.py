@@ -1,4 +1,4 @@
-"""Which labels layers were edited and not saved since."""
+"""Labels layers with unsaved edits."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ _WATCHED: WeakSet[Any] = WeakSet()
 
 
 def watch(layer: Any) -> None:
-    """Notice from now on when a labels layer is edited; other layers are left alone."""
+    """Record edits of a labels layer from now on; ignore other layers."""
     if layer not in _WATCHED and hasattr(layer.events, "paint"):
         _WATCHED.add(layer)
         layer.events.paint.connect(lambda: _UNSAVED.add(layer))
 
 
 def forget(data: Any) -> None:
-    """Take note that these labels, the array of a layer, were written to a file."""
+    """Mark the layer with this array as saved."""
     for layer in list(_UNSAVED):
         if layer.data is data:
             _UNSAVED.discard(layer)
 
 
 def unsaved(layers: Any) -> list[Any]:
-    """Return those of the layers that were edited and not saved since."""
+    """Return the layers with unsaved edits."""
     return [layer for layer in layers if layer in _UNSAVED]

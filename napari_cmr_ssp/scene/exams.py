@@ -1,4 +1,4 @@
-"""One examination read from disk, ready to be shown."""
+"""An exam that was read from disk, for display."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from napari_cmr_ssp.scene.layers import EXAM, source_metadata
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exam:
-    """A cine with what was drawn on it.
+    """A cine with its labels.
 
     Attributes
     ----------
     subject : ResolvedSubject
-        Whose.
+        Subject of the exam.
     stack : CineStack
-        Its grid and sources.
+        Stack with grid and sources.
     pixels : ndarray of float32, shape (frame, slice, row, column)
-        All of it.
+        The cine.
     references : Mapping of Phase to Segmentation
-        The labelled phases.
+        Labels of the labelled phases.
     fingerprint : str
-        `cine_digest` of the pixels: says whose a file is, whatever it is called.
+        `cine_digest` of the pixels, which identifies the exam of a segmentation file.
     """
 
     subject: ResolvedSubject
@@ -46,14 +46,14 @@ class Exam:
     references: Mapping[Phase, Segmentation]
     fingerprint: str
 
-    def is_of(self, subject: Subject) -> bool:
-        """Whether these are a subject's images; ids such as 001 recur in other cohorts."""
+    def belongs_to(self, subject: Subject) -> bool:
+        """Return whether the images are those of a subject; ids such as 001 occur in several cohorts."""
         same_files = self.subject.frames == subject.frames
         return same_files and self.subject.sorting == subject.sorting
 
     @property
     def reference_labels(self) -> NDArray[np.uint8]:
-        """The references at their frames, shape (frame, slice, row, column); zero where nobody drew."""
+        """The references at their frames, shape (frame, slice, row, column); 0 in frames without labels."""
         labels = np.zeros(self.pixels.shape, np.uint8)
         for reference in self.references.values():
             labels[reference.frame] = reference.labels
@@ -61,12 +61,12 @@ class Exam:
 
     @property
     def key(self) -> str:
-        """What tells this exam from all others: two may share an id, and copies of one its pixels."""
+        """Unique key of the exam; neither the id nor the pixels alone are unique."""
         return f"{self.subject.id} {self.fingerprint}"
 
     @property
     def metadata(self) -> dict[str, object]:
-        """What a layer of this exam carries: whose it is, and what is needed to write it to a file."""
+        """Metadata of layers of this exam: the exam, and what is needed to write them to a file."""
         source = source_metadata(self.stack.grid, self.stack.sources)
         about = {"subject": self.subject.id, EXAM: self.key, "cine": self.fingerprint}
         return source | about | {"frame_spacing_s": self.stack.frame_spacing_s}
@@ -78,14 +78,14 @@ class Exam:
 
 
 def subject_at(place: Path) -> Subject:
-    """Return whose images a file, folder or archive holds: the cohort's subject, where it lies in a cohort.
+    """Return the subject of a file, folder or archive: that of its cohort, if it is in one.
 
     Raises
     ------
     CmrSspError
-        Where it is no usable image.
+        If it is not a usable image.
     """
-    place = Path(os.path.abspath(place))  # noqa: PTH100 - as `open_cohort` does: links stay what they are
+    place = Path(os.path.abspath(place))  # noqa: PTH100 - keeps links, as `open_cohort` does
     with suppress(CmrSspError):
         cohort = open_cohort(place if may_be_exam(place) else place.parent)
         for subject in cohort.subjects:
@@ -102,7 +102,7 @@ def read_exam(listed: Subject) -> Exam:
     Raises
     ------
     CmrSspError
-        Naming the files that cannot be used.
+        If files cannot be used; the error names them.
     """
     subject = resolve_subject(listed)
     stack = open_stack(subject)

@@ -1,7 +1,7 @@
-"""The only place that builds napari layers: axes, scale, units, names, colours.
+"""Layer data for napari: axes, scale, units, names and colours.
 
-Every layer has the same four axes, one frame a step in time, and millimetres in space. Layers that
-differed in any of these would not lie over each other, or would multiply the slider's steps.
+All layers have the same four axes, with frames as steps and space in mm. Otherwise they would not be aligned,
+or the slider would have extra steps.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from cmr_ssp.runs import Records
 
 LayerData = tuple[Any, dict[str, Any], str]
-"""Pixels, keyword arguments and kind of a layer, as napari takes them from readers."""
+"""Data, keyword arguments and type of a layer, as returned by napari readers."""
 
 AXES = ("frame", "slice", "row", "column")
 UNITS = ("pixel", "mm", "mm", "mm")
-"""Frames are counted, not timed: napari has no unit for a count, and files often have no frame duration."""
+"""Frames are counted, since files often have no frame duration; napari has no unit for counts."""
 
 UNKNOWN = "unknown"
-"""The ``numbering`` in the metadata of a layer whose numbers nobody explains."""
+"""Value of ``numbering`` in the metadata of a layer with unknown numbering."""
 
 EXAM = "exam"
-"""In the metadata of a layer: the key of the exam that it belongs to."""
+"""Name of the exam key in the metadata of a layer."""
 
 INPUT, MASKED, REBUILT, ERROR = (
     f"MIM {part}" for part in ("input", "masked input", "reconstruction", "error")
@@ -52,21 +52,21 @@ def image_layer(pixels: NDArray[np.float32], grid: Grid, name: str, **metadata: 
     grid : Grid
         Its voxel grid.
     name : str
-        Of the layer.
+        Name of the layer.
     **metadata
-        What else the layer shall carry.
+        Metadata of the layer.
     """
     look = {"colormap": "gray", "contrast_limits": _contrast_limits(pixels)}
     return pixels, _placed(grid, name, metadata) | look, "image"
 
 
 def segmentation_layer(labels: NDArray[np.uint8], grid: Grid, name: str, **metadata: object) -> LayerData:
-    """Return structures as a labels layer, in their colours and with their names.
+    """Return structures as a labels layer with their colours and names.
 
     Parameters
     ----------
     labels : ndarray of uint8, shape (frame, slice, row, column)
-        0 or a `Structure` number. Always with frames: a 3D layer would show at every frame.
+        0 or a `Structure` number; a 3D layer would be shown at every frame.
     grid, name, **metadata
         As for `image_layer`.
     """
@@ -79,45 +79,50 @@ def segmentation_layer(labels: NDArray[np.uint8], grid: Grid, name: str, **metad
 
 
 def numbers_layer(numbers: NDArray[np.uint8], grid: Grid, name: str, **metadata: object) -> LayerData:
-    """Return the numbers of a label file as they are: without names, for nobody says what they mean."""
+    """Return the numbers of a label file with unknown numbering as a labels layer without names."""
     return numbers, _placed(grid, name, metadata) | {"opacity": _OPACITY}, "labels"
 
 
-def rebuilt_layers(found: Reconstruction, slice_mm: float) -> list[LayerData]:
-    """Return what masked image modelling saw, rebuilt and missed of one frame, as layers over the cine.
+def reconstruction_layers(reconstruction: Reconstruction, slice_mm: float) -> list[LayerData]:
+    """Return input, masked input, reconstruction and error of one frame as layers over the cine.
 
     Parameters
     ----------
-    found : Reconstruction
-        Of chosen slices, on the network's own crop.
+    reconstruction : Reconstruction
+        Reconstructed slices on the crop of the network.
     slice_mm : float
         Distance between slices of the cine.
     """
-    slices, spacing = found.slices, found.spacing_mm
-    shape = (1, slices[-1] - slices[0] + 1, *found.image.shape[1:])
+    slices, spacing = reconstruction.slices, reconstruction.spacing_mm
+    shape = (1, slices[-1] - slices[0] + 1, *reconstruction.image.shape[1:])
     place = {
         "axis_labels": AXES,
         "units": UNITS,
         "scale": (1.0, slice_mm, spacing, spacing),
-        "translate": (float(found.frame), slices[0] * slice_mm, *found.origin_mm),
+        "translate": (float(reconstruction.frame), slices[0] * slice_mm, *reconstruction.origin_mm),
     }
 
-    def whole(planes: NDArray[np.float32]) -> NDArray[np.float32]:
+    def on_grid(planes: NDArray[np.float32]) -> NDArray[np.float32]:
         pixels = np.full(shape, np.nan, np.float32)
         pixels[0, np.subtract(slices, slices[0])] = planes
         return pixels
 
-    planes = {ERROR: found.error, REBUILT: found.composed, MASKED: found.masked, INPUT: found.image}
-    return _looks({name: whole(part) for name, part in planes.items()}, place, MASKED)
+    planes = {
+        ERROR: reconstruction.error,
+        REBUILT: reconstruction.composed,
+        MASKED: reconstruction.masked,
+        INPUT: reconstruction.image,
+    }
+    return _styled({name: on_grid(part) for name, part in planes.items()}, place, MASKED)
 
 
 def record_layers(records: Records) -> list[LayerData]:
-    """Return what masked image modelling made of the same slices over a training.
+    """Return the records of a run as layers.
 
     Parameters
     ----------
     records : Records
-        Of a run; the first axis of the layers counts them, the second one their slices.
+        Records of a run; the first axis of the layers counts records, the second slices.
     """
     slices = records.slices
     image, rebuilt = slices.images.astype(np.float32), records.rebuilt.astype(np.float32)
@@ -135,20 +140,20 @@ def record_layers(records: Records) -> list[LayerData]:
         MASKED: np.where(mask, np.float32(0), image),
         INPUT: image,
     }
-    return _looks(parts, place, REBUILT)
+    return _styled(parts, place, REBUILT)
 
 
-def _looks(
-    parts: Mapping[str, NDArray[np.float32]], place: Mapping[str, object], first: str
+def _styled(
+    parts: Mapping[str, NDArray[np.float32]], place: Mapping[str, object], visible: str
 ) -> list[LayerData]:
-    """Return the parts of a reconstruction as layers of one look, of which the first is seen."""
+    """Return the parts of a reconstruction as layers with a common style; only `visible` is shown."""
     limits = _contrast_limits(parts[INPUT][np.isfinite(parts[INPUT])])
     grey: dict[str, object] = {"colormap": "gray", "contrast_limits": limits}
     highest = max(1e-6, float(np.nanpercentile(parts[ERROR], 99.5)))
     error: dict[str, object] = {"colormap": "inferno", "contrast_limits": (0.0, highest)}
 
     def about(name: str) -> dict[str, object]:
-        return {"name": name, "metadata": {"part": name}, "visible": name == first}
+        return {"name": name, "metadata": {"part": name}, "visible": name == visible}
 
     return [
         (pixels, about(name) | dict(place) | (error if name == ERROR else grey), "image")
@@ -157,7 +162,7 @@ def _looks(
 
 
 def source_metadata(grid: Grid, sources: Iterable[Path]) -> dict[str, object]:
-    """Return what is needed to write a layer back onto its source's grid."""
+    """Return the metadata that is needed to write a layer on the grid of its source."""
     return {
         "affine": grid.affine,
         "slices_reversed": grid.slices_reversed,
@@ -167,7 +172,7 @@ def source_metadata(grid: Grid, sources: Iterable[Path]) -> dict[str, object]:
 
 
 def _placed(grid: Grid, name: str, metadata: Mapping[str, object]) -> dict[str, Any]:
-    """Return the arguments that all layers share."""
+    """Return the arguments that all layers of a cine share."""
     return {
         "name": name,
         "axis_labels": AXES,
@@ -180,13 +185,13 @@ def _placed(grid: Grid, name: str, metadata: Mapping[str, object]) -> dict[str, 
 def _structure_colours() -> Any:
     from napari.utils.colormaps import DirectLabelColormap
 
-    # napari demands an entry for every number that is not named: None
+    # napari requires an entry for all other numbers: None
     named: dict[int | None, str] = {None: "transparent", 0: "transparent"}
     return DirectLabelColormap(color_dict=named | {int(s): colour for s, colour in COLOURS.items()})
 
 
 def _contrast_limits(pixels: NDArray[np.float32]) -> tuple[float, float]:
-    """Return limits that spend no grey on the few brightest pixels; estimated on some of them."""
-    step = max(1, pixels.size // _CONTRAST_SAMPLE) | 1  # odd, so that it visits all columns
+    """Return percentiles of the pixels, estimated on a sample, so that few pixels are saturated."""
+    step = max(1, pixels.size // _CONTRAST_SAMPLE) | 1  # odd, to sample all columns
     dark, bright = (float(v) for v in np.percentile(pixels.ravel()[::step], _CONTRAST_PERCENTILES))
     return (dark, bright) if dark < bright else (dark, dark + 1.0)

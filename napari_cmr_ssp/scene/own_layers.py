@@ -1,4 +1,4 @@
-"""The layers of ours in a viewer, and which part of an exam each shows."""
+"""Layers that the plugin added to a viewer, each with the part of the exam that it shows."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from napari_cmr_ssp.scene.layers import LayerData
 
 
 class OwnLayers:
-    """Adds layers, and takes away those that are still ours: one that the user paints in is the user's.
+    """Adds and removes layers of the plugin; a layer that the user edits is no longer one of them.
 
     Parameters
     ----------
     viewer : Viewer
-        Its other layers are left alone, copies of ours among them.
+        A napari viewer; its other layers, including copies, are not changed.
     """
 
     def __init__(self, viewer: Any) -> None:
@@ -31,24 +31,24 @@ class OwnLayers:
         layer = Layer.create(*data)
         self._parts[layer] = part
         if hasattr(layer.events, "paint"):
-            layer.events.paint.connect(lambda: self._leave_to_user(layer))
+            layer.events.paint.connect(lambda: self._on_edited(layer))
         self._viewer.add_layer(layer)
 
-    def of(self, *parts: str) -> list[Any]:
-        """Return the layers of some parts that lie in the viewer."""
+    def find(self, *parts: str) -> list[Any]:
+        """Return the layers of these parts in the viewer."""
         return [layer for layer in self._viewer.layers if self._parts.get(layer) in parts]
 
-    def take_away(self, *parts: str) -> None:
-        """Take the layers of some parts out of the viewer."""
-        for layer in self.of(*parts):
+    def remove(self, *parts: str) -> None:
+        """Remove the layers of these parts from the viewer."""
+        for layer in self.find(*parts):
             self._viewer.layers.remove(layer)
 
     def hide(self, *parts: str) -> None:
-        """Hide the layers of some parts."""
-        for layer in self.of(*parts):
+        """Hide the layers of these parts."""
+        for layer in self.find(*parts):
             layer.visible = False
 
-    def _leave_to_user(self, layer: Any) -> None:
-        """Note that somebody painted in a layer of ours, which is no longer ours to take away."""
+    def _on_edited(self, layer: Any) -> None:
+        """Rename a layer that the user edited, and keep it when parts are removed."""
         if self._parts.pop(layer, None) is not None:
             layer.name = f"{layer.name} (edited)"

@@ -1,4 +1,4 @@
-"""The only place that touches the viewer: which layers lie in it, and what of the exam is shown."""
+"""The layers in the viewer, and the displayed place of the exam."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_cmr_ssp.scene.exams import Exam
 from napari_cmr_ssp.scene.layers import (
     EXAM,
     image_layer,
-    rebuilt_layers,
+    reconstruction_layers,
     record_layers,
     segmentation_layer,
 )
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Viewer(Protocol):
-    """What we use of a napari viewer."""
+    """The parts of a napari viewer that the plugin uses."""
 
     layers: Any
     dims: Any
@@ -44,22 +44,22 @@ class Viewer(Protocol):
 
 
 class Scene:
-    """Shows one exam at a time, with what was found in it.
+    """Shows one exam at a time, with segmentations and reconstructions.
 
-    `moved` tells which subject, frame, phase and slice is shown. Not as text over the canvas: that costs more
-    than drawing the image, at every frame that plays. `put_away` names an edited layer that leaves the viewer
-    with its exam; it comes back with it. `emptied` tells that nothing of an exam or of records is shown any
-    longer. `dropped` carries a cine's layer that napari opened by itself.
+    Signals: `place_changed` has a text with subject, frame, phase and slice, which is not shown on the canvas
+    because that would slow down playback. `layer_stored` has the name of an edited layer that was removed
+    with its exam and returns with it. `cleared` is emitted when the layers of exam or records are removed.
+    `dropped` has the layer of a cine that napari opened, for example from a dropped file.
 
     Parameters
     ----------
     viewer : Viewer
-        A napari viewer; layers that are not ours are left alone.
+        A napari viewer; layers of other origin are not changed.
     """
 
-    moved = Signal(str)
-    put_away = Signal(str)
-    emptied = Signal()
+    place_changed = Signal(str)
+    layer_stored = Signal(str)
+    cleared = Signal()
     dropped = Signal(object)  # a napari layer: importing its type takes a second
 
     def __init__(self, viewer: Viewer) -> None:
@@ -68,44 +68,44 @@ class Scene:
         self._edited = EditedLayers()
         self._phases: Mapping[int, Phase] = {}
         self._subject = ""
-        self._altered = ""
+        self._alterations = ""
         self._records: Records | None = None
-        viewer.dims.events.current_step.connect(self.tell_place)
-        viewer.layers.events.inserted.connect(self._notice_dropped)
+        viewer.dims.events.current_step.connect(self.emit_place)
+        viewer.layers.events.inserted.connect(self._on_inserted)
 
     def close(self) -> None:
         """Stop listening to the viewer."""
         with suppress(ValueError, TypeError):
-            self._viewer.dims.events.current_step.disconnect(self.tell_place)
-            self._viewer.layers.events.inserted.disconnect(self._notice_dropped)
+            self._viewer.dims.events.current_step.disconnect(self.emit_place)
+            self._viewer.layers.events.inserted.disconnect(self._on_inserted)
 
     @property
     def layers(self) -> list[Any]:
-        """All layers: those in the viewer, and edited ones that wait for their exam."""
+        """All layers: those in the viewer, and edited ones of other exams."""
         return [*self._viewer.layers, *self._edited]
 
     @property
     def frame(self) -> int:
-        """The frame of the exam that is shown."""
+        """The displayed frame of the exam."""
         return self._place[0]
 
     @property
     def slice(self) -> int:
-        """The slice of the exam that is shown."""
+        """The displayed slice of the exam."""
         return self._place[1]
 
     @property
     def _place(self) -> tuple[int, int]:
-        (image,) = self._own.of("image")
+        (image,) = self._own.find("image")
         return self._sliders.place_in(image)
 
     def _go_to(self, frame: int, slice_: int) -> None:
-        (image,) = self._own.of("image")
+        (image,) = self._own.find("image")
         self._sliders.go_to(image, frame, slice_)
 
     def show_exam(self, exam: Exam) -> None:
-        """Replace what is shown of the last exam; start at end-diastole in the middle of the stack."""
-        self._empty(exam)
+        """Replace the layers of the last exam; start at end diastole in the middle of the stack."""
+        self._remove_exam(exam)
         subject, grid = exam.subject, exam.stack.grid
         about = exam.metadata
         image = image_layer(exam.pixels, grid, subject.id, **about)
@@ -113,18 +113,18 @@ class Scene:
         if exam.references:
             labels = exam.reference_labels
             self._own.add(segmentation_layer(labels, grid, f"{subject.id} reference", **about), "reference")
-        for layer in self._edited.give_back(exam.key):
+        for layer in self._edited.pop(exam.key):
             self._viewer.add_layer(layer)
         self._subject, self._phases = subject.id, exam.phase_frames
-        self._altered = "".join(f" · {each}" for each in exam.stack.alterations)
+        self._alterations = "".join(f" · {each}" for each in exam.stack.alterations)
         first = next((frame for frame, phase in self._phases.items() if phase is Phase.ED), 0)
         self._go_to(first, exam.pixels.shape[1] // 2)
         self._viewer.reset_view()
-        self._sliders.set_pace(exam)
-        self.tell_place()
+        self._sliders.set_speed(exam)
+        self.emit_place()
 
-    def take_dropped(self, exam: Exam, layer: Any) -> bool:
-        """Show an exam in place of the layer that napari made of it; False where that layer is gone."""
+    def replace_dropped(self, exam: Exam, layer: Any) -> bool:
+        """Replace a layer that napari opened by its exam; return False if the layer was removed."""
         if layer not in self._viewer.layers:
             return False
         sources = {str(source) for source in exam.stack.sources}
@@ -137,68 +137,68 @@ class Scene:
         return True
 
     def find_dropped(self) -> None:
-        """Tell of the newest cine that was opened before this."""
+        """Emit `dropped` for the newest cine that is already in the viewer."""
         found = [layer for layer in self._viewer.layers if self._is_dropped(layer)]
         if found:
             self.dropped.emit(found[-1])
 
-    def _notice_dropped(self, event: Any) -> None:
+    def _on_inserted(self, event: Any) -> None:
         if self._is_dropped(event.value):
             self.dropped.emit(event.value)
         elif event.value._type_string == "labels":
-            self._give_to_exam(event.value)
+            self._assign_to_exam(event.value)
 
-    def _give_to_exam(self, layer: Any) -> None:
-        """Let labels that are opened or begun over the shown exam belong to it, if they lie on its grid."""
-        for image in self._own.of("image"):
+    def _assign_to_exam(self, layer: Any) -> None:
+        """Assign a new labels layer to the displayed exam if it is on the same grid."""
+        for image in self._own.find("image"):
             affine = image.metadata["affine"]
             same = same_affine(layer.metadata.get("affine", affine), affine)
             if same and EXAM not in layer.metadata and layer.data.shape == image.data.shape:
                 layer.metadata = {**image.metadata, **layer.metadata}
 
     def _is_dropped(self, layer: Any) -> bool:
-        """Whether a layer is a cine from a file, and neither ours nor a copy of one of ours."""
+        """Whether a layer is a cine from a file that napari opened, and not a copy of the exam."""
         is_cine = layer._type_string == "image" and bool(layer.metadata.get("sources"))
-        shown = [each.metadata.get(EXAM) for each in self._own.of("image")]
+        shown = [each.metadata.get(EXAM) for each in self._own.find("image")]
         return is_cine and layer not in self._own and layer.metadata.get(EXAM, "") not in shown
 
     def clear(self) -> None:
-        """Take our layers away; those that somebody edited or copied are kept for their exam."""
-        self._empty()
-        self.tell_place()
+        """Remove the layers of the exam; edited and copied ones are stored for it."""
+        self._remove_exam()
+        self.emit_place()
 
-    def _empty(self, coming: Exam | None = None) -> None:
-        """Take away what belongs to an exam; tell of edited layers that are not of the next one."""
+    def _remove_exam(self, following: Exam | None = None) -> None:
+        """Remove the layers of the exam, and emit `layer_stored` for edited ones not of the next exam."""
         self._records = None
-        self._own.take_away("image", "reference", "prediction", "reconstruction")
+        self._own.remove("image", "reference", "prediction", "reconstruction")
         for layer in [each for each in self._viewer.layers if EXAM in each.metadata]:
             self._viewer.layers.remove(layer)
-            self._edited.keep(layer)
-            if coming is None or layer.metadata[EXAM] != coming.key:
-                self.put_away.emit(layer.name)
-        self.emptied.emit()
+            self._edited.add(layer)
+            if following is None or layer.metadata[EXAM] != following.key:
+                self.layer_stored.emit(layer.name)
+        self.cleared.emit()
 
     def is_edited(self, exam: Exam, run: str) -> bool:
-        """Whether an edited segmentation of an exam by a run lies in the viewer."""
-        ours = self._own.of("prediction")
+        """Return whether the viewer has an edited segmentation of an exam by a run."""
+        ours = self._own.find("prediction")
         about = [each.metadata for each in self._viewer.layers if each not in ours]
         return any(each.get(EXAM) == exam.key and each.get("run") == run for each in about)
 
     def show_prediction(self, exam: Exam, labels: NDArray[np.uint8], run: str, **about: str) -> None:
-        """Lay a segmentation of all frames over the exam; the reference is hidden but stays.
+        """Show a segmentation of all frames over the exam, and hide the reference.
 
         Parameters
         ----------
         exam : Exam
-            The one that is shown.
+            The displayed exam.
         labels : ndarray of uint8, shape (frame, slice, row, column)
             0 or a `Structure` number.
         run : str
-            Who found it.
+            Name of the run.
         **about
-            What else the layer shall carry.
+            Further metadata of the layer.
         """
-        for layer in self._own.of("prediction"):
+        for layer in self._own.find("prediction"):
             if layer.metadata.get("run") == run:
                 self._viewer.layers.remove(layer)
         grid = exam.stack.grid
@@ -209,53 +209,53 @@ class Scene:
         )
 
     def labels_to_save(self) -> Any | None:
-        """Return the labels layer that is chosen in the layer list, else the top visible one, or None."""
+        """Return the labels layer selected in the layer list, otherwise the top visible one, or None."""
         from napari.layers import Labels
 
         layers = [each for each in self._viewer.layers if isinstance(each, Labels)]
-        chosen = self._viewer.layers.selection.active
-        seen = [each for each in layers if each.visible]
-        return chosen if chosen in layers else seen[-1] if seen else None
+        selected = self._viewer.layers.selection.active
+        visible = [each for each in layers if each.visible]
+        return selected if selected in layers else visible[-1] if visible else None
 
-    def show_reconstruction(self, exam: Exam, found: Reconstruction) -> None:
-        """Show what pretraining saw and rebuilt of one frame, at its place over the cine."""
-        self._own.take_away("reconstruction")
+    def show_reconstruction(self, exam: Exam, reconstruction: Reconstruction) -> None:
+        """Show the reconstruction of one frame over the cine."""
+        self._own.remove("reconstruction")
         slice_mm = exam.stack.grid.spacing_mm[0]
-        for layer in rebuilt_layers(found, slice_mm):
+        for layer in reconstruction_layers(reconstruction, slice_mm):
             self._own.add(layer, "reconstruction")
         self._own.hide("prediction", "reference")
-        self._go_to(found.frame, self.slice)
+        self._go_to(reconstruction.frame, self.slice)
 
     def show_records(self, records: Records) -> None:
-        """Show the same slices rebuilt over a training, in place of the exam; start at the last record."""
+        """Show the records of a run instead of the exam, starting at the last record."""
         self.clear()
         for layer in record_layers(records):
             self._own.add(layer, "reconstruction")
         self._records = records
         self._sliders.go_to_step(len(records.updates) - 1)
         self._viewer.reset_view()
-        self.tell_place()
+        self.emit_place()
 
-    def _recorded_place(self, records: Records) -> str:
-        step, number = self._sliders.place_in(self._own.of("reconstruction")[0])
+    def _record_text(self, records: Records) -> str:
+        step, number = self._sliders.place_in(self._own.find("reconstruction")[0])
         subject, frame, slice_ = records.slices.places[number]
         error = records.mean_error[step, number]
         return f"Update {records.updates[step]}: {subject}, frame {frame}, slice {slice_} · error {error:.3f}"
 
     def show_part(self, name: str) -> None:
-        """Show one of the layers of a reconstruction and hide the others."""
-        for layer in self._own.of("reconstruction"):
+        """Show one layer of a reconstruction and hide the others."""
+        for layer in self._own.find("reconstruction"):
             layer.visible = layer.metadata["part"] == name
 
-    def tell_place(self) -> None:
-        """Say which subject, frame, phase and slice is shown, or nothing."""
-        if self._records is not None and self._own.of("reconstruction"):
-            self.moved.emit(self._recorded_place(self._records))
+    def emit_place(self) -> None:
+        """Emit `place_changed` with subject, frame, phase and slice, or an empty text."""
+        if self._records is not None and self._own.find("reconstruction"):
+            self.place_changed.emit(self._record_text(self._records))
             return
-        if not self._own.of("image"):
-            self.moved.emit("")
+        if not self._own.find("image"):
+            self.place_changed.emit("")
             return
-        frame, slice_ = self._place  # once: this happens at every frame that plays
+        frame, slice_ = self._place  # read once: this runs at every frame of playback
         phase = self._phases.get(frame)
         mark = f" {phase}" if phase is not None else ""
-        self.moved.emit(f"{self._subject}: frame {frame}{mark}, slice {slice_}{self._altered}")
+        self.place_changed.emit(f"{self._subject}: frame {frame}{mark}, slice {slice_}{self._alterations}")

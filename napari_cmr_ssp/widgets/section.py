@@ -23,33 +23,33 @@ class Section(QCollapsible):
         self.toggleButton().setIconSize(QSize(0, 0))
         self.form = form
         self._title = title
-        self._news = ""
+        self._state = ""
         content = QWidget()
         form.setContentsMargins(INDENT_PX, 0, 0, 6)
         content.setLayout(form)
         self.content().setParent(None)
         self.setContent(content)
         layout = self.layout()
-        assert layout is not None  # QCollapsible made it
+        assert layout is not None  # created by QCollapsible
         layout.setContentsMargins(0, 0, 0, 0)
         self.toggleButton().setStyleSheet(_LOOK)
         self.setDuration(0)
-        self.toggled.connect(self._adapt)
+        self.toggled.connect(self._update)
         self.collapse(animate=False)
 
-    def tell(self, n_changed: int, *, is_wrong: bool) -> None:
+    def show_state(self, n_changed: int, *, is_wrong: bool) -> None:
         """Show the number of changed settings in the title; expand if a setting is invalid."""
-        self._news = f"{n_changed} changed" if n_changed else ""
+        self._state = f"{n_changed} changed" if n_changed else ""
         if is_wrong and not self.isExpanded():
             self.expand(animate=False)
-        self._adapt(self.isExpanded())
+        self._update(self.isExpanded())
 
-    def _adapt(self, is_open: bool) -> None:
+    def _update(self, is_open: bool) -> None:
         if is_open:  # problem messages increase the height
             self.content().setMaximumHeight(_NO_LIMIT)
         # a text arrow follows the theme; an icon keeps the colour of the first theme
-        news = f"  ·  {self._news}" if self._news else ""
-        self.setText(f"{'▾' if is_open else '▸'}  {self._title}{news}")
+        state = f"  ·  {self._state}" if self._state else ""
+        self.setText(f"{'▾' if is_open else '▸'}  {self._title}{state}")
 
 
 def _no_icon() -> QIcon:

@@ -14,15 +14,15 @@ _SHOWN = 6
 _PLACES = 3
 
 
-def problem_html(problems: Iterable[Problem], most: int = _SHOWN) -> str:
+def problem_html(problems: Iterable[Problem], limit: int = _SHOWN) -> str:
     """Format the first problems, errors before warnings, with place, cause and remedy; merge equal ones."""
     ordered = sorted(problems, key=lambda problem: problem.severity is not Severity.ERROR)
     alike: dict[tuple[str, str, Severity], list[Problem]] = {}
     for problem in ordered:
         alike.setdefault((problem.what, problem.remedy, problem.severity), []).append(problem)
-    lines = [_line(same) for same in list(alike.values())[:most]]
-    if len(alike) > most:
-        lines.append(f"... and {len(alike) - most} more")
+    lines = [_line(same) for same in list(alike.values())[:limit]]
+    if len(alike) > limit:
+        lines.append(f"... and {len(alike) - limit} more")
     return "<br>".join(lines)
 
 

@@ -33,12 +33,12 @@ def style_of(severity: Severity) -> str:
 
 if TYPE_CHECKING:
     _Widget = QWidget
-else:  # the widget's own class brings Qt's
+else:  # the other base class is the Qt widget
     _Widget = object
 
 
 class FollowsTheme(_Widget):
-    """A first base class of widgets: calls `follow_theme` whenever their palette may be another."""
+    """First base class of widgets; calls `follow_theme` whenever the palette may have changed."""
 
     def follow_theme(self) -> None:
         """Apply the colours of the widget's palette."""
@@ -51,7 +51,7 @@ class FollowsTheme(_Widget):
             self.follow_theme()
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Take the theme of the window that it was put into."""
+        """Follow the theme of the window."""
         super().showEvent(event)
         self.follow_theme()
 

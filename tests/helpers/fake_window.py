@@ -1,4 +1,4 @@
-"""A window without Qt and napari, for the controllers of panels: jobs are done at once, calls are kept."""
+"""A window without Qt and napari for controllers: jobs run immediately, and calls are recorded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from napari_cmr_ssp.session import Session
 
 
 class Calls:
-    """Keeps every call of a method that the class lacks, as (name, arguments)."""
+    """Records calls of undefined methods as (name, arguments)."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
@@ -32,9 +32,9 @@ class Calls:
 
 
 class FakeDesk(Calls):
-    """Reads at once; what is to be computed waits in `computed` until `finish` gives its result."""
+    """Runs jobs that read immediately; jobs that compute wait until `finish` passes their result."""
 
-    run_told = Signal(object)
+    run_event = Signal(object)
     run_ended = Signal(Path)
 
     def __init__(self) -> None:
@@ -58,16 +58,16 @@ class FakeDesk(Calls):
         if then is not None:
             then(value)
 
-    def refuse(self, problems: Iterable[Problem]) -> None:
+    def show_problems(self, problems: Iterable[Problem]) -> None:
         self.problems += problems
 
 
 class FakeScene(Calls):
-    """A viewer in which nothing is drawn."""
+    """A scene without a viewer."""
 
-    moved = Signal(str)
-    put_away = Signal(str)
-    emptied = Signal()
+    place_changed = Signal(str)
+    layer_stored = Signal(str)
+    cleared = Signal()
     dropped = Signal(object)
     frame = 1
 
@@ -77,8 +77,8 @@ class FakeScene(Calls):
     def is_edited(self, *_: object) -> bool:
         return False
 
-    def take_dropped(self, *arguments: object) -> bool:
-        self.calls.append(("take_dropped", arguments))
+    def replace_dropped(self, *arguments: object) -> bool:
+        self.calls.append(("replace_dropped", arguments))
         return True
 
 

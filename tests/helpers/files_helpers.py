@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import nibabel as nib
@@ -69,3 +71,11 @@ def fingerprint(folder: Path) -> dict[str, str]:
     """Hash every file below a folder."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@contextmanager
+def unchanged(folder: Path) -> Iterator[Path]:
+    """Check at the end that no file of a folder changed."""
+    before = fingerprint(folder)
+    yield folder
+    assert fingerprint(folder) == before, "a source file changed"

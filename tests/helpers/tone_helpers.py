@@ -1,9 +1,9 @@
-"""Can a colour be read on its ground?"""
+"""Contrast of colours to the background."""
 
 from __future__ import annotations
 
 GROUNDS = [("#262930", "#f0f1f2"), ("#2e333e", "#f0f1f2"), ("#ebe7e6", "#1e1e21"), ("#dddad8", "#1e1e21")]
-"""Grounds and texts of napari's two themes."""
+"""Background and text colours of the two themes of napari."""
 
 
 def components(colour: str) -> tuple[float, ...]:

@@ -1,21 +1,44 @@
-"""What the tests do to the real dock widget."""
+"""Operations of the tests on the real dock widget."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from cmr_ssp import jobs
+from cmr_ssp.files import open_cohort
 from cmr_ssp.recipes import Recipe, method_names
+from cmr_ssp.runs import Run
+from cohort_helpers import segmentation, write_beating_cohort
 
 from napari_cmr_ssp.panels import DataController, ReconstructionController, RunsController, TrainController
 from napari_cmr_ssp.panels.data.view import DataView
 from napari_cmr_ssp.panels.reconstructions.view import ReconstructionView
 from napari_cmr_ssp.panels.runs.view import RunsView
 from napari_cmr_ssp.panels.train.view import TrainView
+from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.workbench import Workbench
 
 Wait = Callable[[Callable[[], object]], None]
+
+PLUGIN = "napari-cmr-ssp"
+ENDLESS = 100_000
+"""Number of updates of a training that tests stop."""
+
+
+def docked(viewer: Any, workspace: Path) -> Workbench:
+    """Add a new workbench to a viewer."""
+    bench = Workbench(viewer, Preferences("cpu", 1, workspace))
+    viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
+    return bench
+
+
+def open_folder(bench: Workbench, folder: Path, wait: Wait) -> None:
+    """Open a cohort or an exam and wait for it."""
+    bench.panel(DataController).open_cohort(folder)
+    wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == folder and idle(bench))
 
 
 def data_view(bench: Workbench) -> DataView:
@@ -30,7 +53,7 @@ def runs_view(bench: Workbench) -> RunsView:
     return bench.panel(RunsController).view
 
 
-def rebuild_view(bench: Workbench) -> ReconstructionView:
+def reconstruction_view(bench: Workbench) -> ReconstructionView:
     return bench.panel(ReconstructionController).view
 
 
@@ -61,6 +84,22 @@ def show(bench: Workbench, subject: str, wait: Wait) -> None:
     assert bench.session.cohort is not None
     bench.panel(DataController).show_exam(bench.session.cohort.subject(subject))
     wait(lambda: bench.session.exam is not None and bench.session.exam.subject.id == subject)
+
+
+def segment_shown(bench: Workbench, wait: Wait) -> Any:
+    """Segment the displayed exam with the selected run and return the layer."""
+    runs_view(bench).segment_shown.click()
+    wait(lambda: idle(bench))
+    assert bench.job_bar.title.text().startswith("Finished"), bench.job_bar.problems.text()
+    return bench.scene._viewer.layers[-1]
+
+
+def train_from_scratch(workspace: Path, name: str) -> None:
+    """Write a cohort to ``cohort`` of a workspace and train a run from scratch."""
+    cohort = open_cohort(write_beating_cohort(workspace / "cohort", "abcd"))
+    settings = jobs.JobSettings("cpu", bank_folder=workspace / "banks")
+    recipe, run = segmentation(method="scratch"), Run(workspace / "runs" / name)
+    jobs.finetune(cohort, recipe, run, budget=jobs.LabelBudget(2), settings=settings)
 
 
 def state(run: Path) -> str:

@@ -1,4 +1,4 @@
-"""The tests of the window run with the Qt binding that was asked for, and load no other."""
+"""Window tests load only the requested Qt binding."""
 
 from __future__ import annotations
 

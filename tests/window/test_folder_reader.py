@@ -1,4 +1,4 @@
-"""Cohort folders and DICOM exams opened by napari: what is ours, and what is left to others."""
+"""Cohort folders and DICOM exams opened by napari, and folders that are left to other plugins."""
 
 from __future__ import annotations
 

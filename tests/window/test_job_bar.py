@@ -1,4 +1,4 @@
-"""What the job bar tells while a job runs."""
+"""The job bar while a job is running."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def test_notices_are_shown_while_the_job_runs(qapp: QApplication) -> None:
     bar = JobBar()
     bar.start(Job("Train", lambda *_: None))
     assert bar.problems.isHidden()
-    bar.take(notice("slow arithmetic"))
-    bar.take(notice("unsure heart"))
+    bar.show_event(notice("slow arithmetic"))
+    bar.show_event(notice("unsure heart"))
     assert not bar.problems.isHidden()
     assert "slow arithmetic" in bar.problems.text() and "unsure heart" in bar.problems.text()
 
@@ -31,5 +31,5 @@ def test_the_problems_of_an_earlier_job_stay(qapp: QApplication, n_notices: int)
     bar.show_problems([Problem("b.nii.gz", "is damaged", "Copy it again.")])
     bar.start(Job("Train", lambda *_: None))
     for _ in range(n_notices):
-        bar.take(notice("slow arithmetic"))
+        bar.show_event(notice("slow arithmetic"))
     assert "is damaged" in bar.problems.text()

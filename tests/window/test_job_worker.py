@@ -48,7 +48,7 @@ def test_work_happens_elsewhere_and_is_told_of_here(worker: JobWorker, qtbot: An
         on_event(Preparing("things", 1, 2))
         return "done"
 
-    worker.told.connect(lambda job, event: told.append((threading.get_ident(), event)))
+    worker.event_received.connect(lambda job, event: told.append((threading.get_ident(), event)))
     result = result_of(worker, qtbot, Job("a job", work))
     assert (result.outcome, result.value) == (Outcome.FINISHED, "done")
     assert threads != [threading.get_ident()]

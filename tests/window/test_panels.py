@@ -1,4 +1,4 @@
-"""Controllers without Qt, with a view that only keeps what it is told; and a panel that somebody adds."""
+"""Controllers without Qt, with fake panel views that record calls; and an additional panel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from psygnal import Signal
 
 from napari_cmr_ssp import panels
 from napari_cmr_ssp.context import Context
-from napari_cmr_ssp.io.results import FoundLabels, Result
+from napari_cmr_ssp.io.results import Result, StoredLabels
 from napari_cmr_ssp.panels import (
     DataController,
     ReconstructionController,
@@ -35,23 +35,23 @@ _C = TypeVar("_C")
 
 class FakeDataView(Calls):
     folder_chosen = Signal(Path)
-    phantoms_asked = Signal()
-    exam_asked = Signal(Subject)
-    series_asked = Signal(Subject)
-    choice_asked = Signal(Subject)
+    phantoms_requested = Signal()
+    exam_requested = Signal(Subject)
+    series_requested = Signal(Subject)
+    choice_requested = Signal(Subject)
 
-    def tell_put_away(self, layer: str) -> None:
-        self.calls.append(("tell_put_away", (layer,)))
+    def notify_layer_stored(self, layer: str) -> None:
+        self.calls.append(("notify_layer_stored", (layer,)))
 
 
 class FakeRunsView(Calls):
-    refresh_asked = Signal()
-    workspace_asked = Signal()
+    refresh_requested = Signal()
+    workspace_requested = Signal()
     run_chosen = Signal(RunSummary)
-    segment_shown_asked = Signal(RunSummary)
-    segment_selected_asked = Signal(RunSummary)
-    score_asked = Signal(RunSummary)
-    resume_asked = Signal(RunSummary)
+    segment_shown_requested = Signal(RunSummary)
+    segment_selected_requested = Signal(RunSummary)
+    score_requested = Signal(RunSummary)
+    resume_requested = Signal(RunSummary)
     workspace: Path | None = None
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
@@ -62,9 +62,9 @@ class FakeRunsView(Calls):
         return self.workspace
 
 
-class FakeRebuildView(Calls):
-    rebuild_asked = Signal(Path, int, float)
-    records_asked = Signal(Path)
+class FakeReconstructionView(Calls):
+    reconstruction_requested = Signal(Path, int, float)
+    records_requested = Signal(Path)
     part_chosen = Signal(str)
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
@@ -89,7 +89,7 @@ def context(tmp_path: Path) -> Context:
 
 
 _KEPT: list[object] = []
-"""Nobody else holds the controllers here: signals do not."""
+"""References to the controllers; signals keep none."""
 
 
 def made(controller: _C) -> _C:
@@ -121,8 +121,8 @@ def test_a_folder_becomes_the_cohort_and_a_subject_the_shown_exam(context: Conte
     made(DataController(context, view))
     view.folder_chosen.emit(cohort.root)
     assert context.session.cohort == cohort
-    view.exam_asked.emit(cohort.subject("b"))
-    assert context.session.exam is not None and context.session.exam.is_of(cohort.subject("b"))
+    view.exam_requested.emit(cohort.subject("b"))
+    assert context.session.exam is not None and context.session.exam.belongs_to(cohort.subject("b"))
     assert [arguments[0] for arguments in scene_of(context).called("show_exam")] == [context.session.exam]
     assert desk_of(context).titles == [f"Open {cohort.root.name}", "Read b"]
 
@@ -130,7 +130,7 @@ def test_a_folder_becomes_the_cohort_and_a_subject_the_shown_exam(context: Conte
 def test_an_exam_of_another_cohort_is_not_shown(context: Context, cohort: Cohort) -> None:
     view = FakeDataView()
     made(DataController(context, view))
-    view.exam_asked.emit(cohort.subject("b"))  # none is open by now
+    view.exam_requested.emit(cohort.subject("b"))  # its cohort is no longer open
     assert context.session.exam is None
     assert scene_of(context).called("show_exam") == []
 
@@ -138,8 +138,8 @@ def test_an_exam_of_another_cohort_is_not_shown(context: Context, cohort: Cohort
 def test_what_leaves_the_viewer_is_told(context: Context) -> None:
     view = FakeDataView()
     made(DataController(context, view))
-    context.scene.put_away.emit("a reference (edited)")
-    assert view.called("tell_put_away") == [("a reference (edited)",)]
+    context.scene.layer_stored.emit("a reference (edited)")
+    assert view.called("notify_layer_stored") == [("a reference (edited)",)]
 
 
 def test_runs_are_listed_at_once_and_after_each_job(context: Context, run: RunSummary) -> None:
@@ -154,16 +154,16 @@ def test_runs_are_listed_at_once_and_after_each_job(context: Context, run: RunSu
 def test_another_workspace_is_asked_for_and_listed(context: Context, run: RunSummary, tmp_path: Path) -> None:
     view = FakeRunsView()
     made(RunsController(context, view))
-    view.workspace_asked.emit()  # and cancelled
+    view.workspace_requested.emit()  # and cancelled
     assert context.session.runs == (run,)
     view.workspace = tmp_path / "elsewhere"
-    view.workspace_asked.emit()
+    view.workspace_requested.emit()
     assert context.session.runs == ()
     assert context.preferences.now.workspace == tmp_path / "elsewhere"
 
 
 @pytest.mark.parametrize(
-    "asked", ["resume_asked", "score_asked", "segment_shown_asked", "segment_selected_asked"]
+    "asked", ["resume_requested", "score_requested", "segment_shown_requested", "segment_selected_requested"]
 )
 def test_what_is_missing_for_a_run_is_said(context: Context, run: RunSummary, asked: str) -> None:
     view = FakeRunsView()
@@ -181,13 +181,13 @@ def test_the_selected_subjects_are_segmented_and_what_was_found_is_shown_with_it
     panel = made(RunsController(context, view))
     context.session.open(cohort)
     context.session.selected = ("a", "c")
-    view.segment_selected_asked.emit(run)
+    view.segment_selected_requested.emit(run)
     job, _ = desk_of(context).computed[0]
     assert job.title == "Segment 2 subjects by tuned"
     desk_of(context).finish()
-    assert desk_of(context).called("tell_saved") == [([],)]
+    assert desk_of(context).called("show_saved") == [([],)]
     exam = read_exam(cohort.subject("c"))
-    found = FoundLabels(np.zeros(exam.pixels.shape, np.uint8), "digest")
+    found = StoredLabels(np.zeros(exam.pixels.shape, np.uint8), "digest")
     monkeypatch.setattr(Result, "read", lambda *_: found)
     panel.segmenting.results.add(Result(cohort.subject("c"), "tuned", Path("c_seg.nii.gz")))
     context.session.exam = exam
@@ -195,11 +195,11 @@ def test_the_selected_subjects_are_segmented_and_what_was_found_is_shown_with_it
 
 
 def test_an_emptied_scene_takes_the_reconstruction_away(context: Context) -> None:
-    view = FakeRebuildView()
+    view = FakeReconstructionView()
     made(ReconstructionController(context, view))
-    context.scene.emptied.emit()
+    context.scene.cleared.emit()
     assert view.called("clear") == [()]
-    view.rebuild_asked.emit(Path("mim"), 0, 0.6)
+    view.reconstruction_requested.emit(Path("mim"), 0, 0.6)
     assert [problem.where for problem in desk_of(context).problems] == ["exam"]
 
 
@@ -207,7 +207,7 @@ def test_without_a_labels_layer_there_is_nothing_to_save(context: Context) -> No
     view = FakeSaveView()
     made(SaveController(context, view))
     view.opened.emit()
-    assert view.called("show_choices") == [([("There is no labels layer", None)],)]
+    assert view.called("show_choices") == [([("No labels layer", None)],)]
 
 
 class FakeForm:
@@ -218,7 +218,8 @@ class FakeForm:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
 
-    def value(self) -> Recipe:
+    def value(self, kind: type[Recipe] = Recipe) -> Recipe:
+        assert isinstance(self.recipe, kind)
         return self.recipe
 
     def set_value(self, recipe: Recipe) -> None:
@@ -239,11 +240,11 @@ class FakeName:
 class FakeTrainView(Calls):
     source_changed = Signal()
     source_chosen = Signal()
-    name_typed = Signal()
+    name_edited = Signal()
     form_changed = Signal()
-    start_asked = Signal()
-    copy_asked = Signal()
-    pretrains, method_asked, pretrained, listed_source, max_minutes = True, "mim", None, None, None
+    start_requested = Signal()
+    copy_requested = Signal()
+    pretrains, recipe_method, pretrained, selected_source, max_minutes = True, "mim", None, None, None
 
     def __init__(self) -> None:
         super().__init__()
@@ -253,22 +254,22 @@ class FakeTrainView(Calls):
 def test_a_training_is_queued_under_a_name_that_is_given_once(context: Context, cohort: Cohort) -> None:
     view = FakeTrainView()
     made(TrainController(context, view))
-    view.start_asked.emit()
+    view.start_requested.emit()
     ((problems,),) = view.called("show_problems")
     assert [problem.where for problem in problems] == ["cohort"]
     context.session.open(cohort)
     for _ in range(2):
-        view.start_asked.emit()
+        view.start_requested.emit()
     assert [job.title for job, _ in desk_of(context).computed] == ["Pretrain mim-1", "Pretrain mim-2"]
     assert view.name.text() == "mim-3"
-    context.desk.run_ended.emit(context.preferences.now.runs / "mim-1")  # which left nothing behind
+    context.desk.run_ended.emit(context.preferences.now.runs / "mim-1")  # without a folder
     assert view.name.text() == "mim-1"
 
 
 def test_labels_have_to_be_ticked_before_they_are_trained_on(context: Context, cohort: Cohort) -> None:
     view = FakeTrainView()
     panel = made(TrainController(context, view))
-    view.pretrains, view.method_asked = False, "scratch"
+    view.pretrains, view.recipe_method = False, "scratch"
     view.form.recipe = segmentation(method="scratch")
     context.session.open(cohort)
     with pytest.raises(CmrSspError, match="none is ticked"):
@@ -277,12 +278,12 @@ def test_labels_have_to_be_ticked_before_they_are_trained_on(context: Context, c
     context.session.tick("a", Phase.ED, on=True)
     assert panel.plan().ticks == {"a": frozenset({Phase.ED})}
     view.name.setText("../elsewhere")
-    with pytest.raises(CmrSspError, match="no name for a folder"):
+    with pytest.raises(CmrSspError, match="not a valid folder name"):
         panel.plan()
 
 
 class ExampleController:
-    """A panel that somebody adds."""
+    """An additional panel."""
 
     title: ClassVar[str] = "Example"
 

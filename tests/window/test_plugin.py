@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,6 @@ from napari_cmr_ssp.scene import layers
 
 NAME = "napari-cmr-ssp"
 AXES = ("frame", "slice", "row", "column")
-
-
-@pytest.fixture
-def viewer(npe2pm: Any, make_napari_viewer: Callable[[], Any]) -> Iterator[Any]:
-    """Return a viewer with this plugin: tests see no installed one."""
-    with npe2pm.tmp_plugin(package=NAME):
-        yield make_napari_viewer()
 
 
 def only(found: list[layers.LayerData]) -> layers.LayerData:
@@ -265,7 +258,7 @@ def test_sample_data_in_the_viewer(viewer: Any) -> None:
 
 @pytest.fixture
 def commands(viewer: Any) -> Callable[[str], Any]:
-    """Return what executes a command of the plugin as napari's palette does."""
+    """Return a function that executes a command of the plugin as napari's palette does."""
     from napari._app_model import get_app_model
     from napari.plugins._npe2 import _npe2_manifest_to_actions
 
@@ -318,7 +311,7 @@ def test_palette_saves_the_chosen_labels(
 # colours
 
 
-# Viénot, Brettel and Mollon (1999): what red-blind and green-blind people see, in linear RGB.
+# Viénot, Brettel and Mollon (1999): colours as seen with red and green blindness, in linear RGB.
 RED_BLIND = np.array([[0.11238, 0.88762, 0.0], [0.11238, 0.88762, 0.0], [0.00401, -0.00401, 1.0]])
 GREEN_BLIND = np.array([[0.29275, 0.70725, 0.0], [0.29275, 0.70725, 0.0], [-0.02234, 0.02234, 1.0]])
 

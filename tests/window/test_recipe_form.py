@@ -1,4 +1,4 @@
-"""The form of the recipe models: what it shows, what it makes of it, and what it says is wrong."""
+"""The recipe form: fields, values and problems."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def fields(form: RecipeForm) -> SettingFields:
 
 
 def write(form: RecipeForm, key: str, value: object) -> None:
-    """Do what a user does in a field."""
+    """Enter a value as a user does."""
     fields(form).rows[key].field.value = value
 
 
@@ -50,7 +50,7 @@ def said(form: RecipeForm, key: str) -> str:
     return label.text()
 
 
-# what the models declare
+# settings of the models
 
 
 @pytest.mark.parametrize("model", [MimRecipe, SimclrRecipe, PclRecipe, DinoRecipe, SegmentationRecipe])
@@ -66,8 +66,11 @@ def test_every_setting_has_a_title_of_its_own_and_a_unit_where_its_key_has_one(m
 
 def test_limits_and_choices_come_from_the_model() -> None:
     found = {setting.key: setting for setting in settings_of(MimRecipe)}
-    assert (found["augmentation.rotation_deg"].least, found["augmentation.rotation_deg"].most) == (0, 180)
-    assert found["micro_batch"].least == 1 and found["micro_batch"].if_empty == "whole batch"
+    assert (found["augmentation.rotation_deg"].minimum, found["augmentation.rotation_deg"].maximum) == (
+        0,
+        180,
+    )
+    assert found["micro_batch"].minimum == 1 and found["micro_batch"].if_empty == "whole batch"
     assert found["schedule.per"].choices == ("epoch", "update")
     assert "Above 0" in found["optimiser.learning_rate"].about
     assert "method" not in found
@@ -170,7 +173,7 @@ def test_the_fields_follow_the_model_where_methods_differ_in_it(make_form: MakeF
     assert form.value() == load_recipe("scratch/paper")
 
 
-# what is shown
+# fields
 
 
 def is_shown(form: RecipeForm, key: str) -> bool:
@@ -209,7 +212,7 @@ def test_changes_are_counted_where_they_are(make_form: MakeForm, qtbot: Any) -> 
     assert fields(form).sections["Crop"].text().endswith("1 changed")
     assert "changed" not in fields(form).sections["Training"].text()
     form.set_preset(form.preset)
-    assert form._state.text() == "as shipped"
+    assert form._state.text() == "no changes"
 
 
 def test_edits_are_told_once_when_typing_pauses(make_form: MakeForm, qtbot: Any) -> None:
@@ -231,7 +234,7 @@ def test_the_form_fits_a_narrow_dock(make_form: MakeForm) -> None:
             section.expand(animate=False)
         form.show()
         form.resize(380, 1200)
-        patience = time.monotonic() + 5  # on a busy machine the window system answers late
+        patience = time.monotonic() + 5  # the window system is slow on a busy machine
         while form.width() != 380 and time.monotonic() < patience:
             QApplication.processEvents()
         assert form.width() == 380
@@ -254,7 +257,7 @@ def test_the_wheel_scrolls_the_dock_and_changes_no_field(make_form: MakeForm) ->
     assert form.changes() == {} and not event.isAccepted()
 
 
-# what is wrong
+# problems
 
 
 def test_all_that_is_wrong_is_raised_at_once_and_said_under_its_field(make_form: MakeForm) -> None:

@@ -1,8 +1,7 @@
-"""The phantom cohort of the sample data: made once, whole, and shown in the viewer."""
+"""The phantom cohort of the sample data: created once, complete, and shown in the viewer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from napari_cmr_ssp.io import sample_data
 
 NAME = "napari-cmr-ssp"
 SUBJECTS = 2
-
-
-@pytest.fixture
-def viewer(npe2pm: Any, make_napari_viewer: Callable[[], Any]) -> Iterator[Any]:
-    with npe2pm.tmp_plugin(package=NAME):
-        yield make_napari_viewer()
 
 
 @pytest.fixture(autouse=True)

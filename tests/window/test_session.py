@@ -1,4 +1,4 @@
-"""Session and tables: what may be ticked, drawn and scored, without a window."""
+"""Session and tables without a window: ticks, draws and scores."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_table_shows_test_subjects_and_missing_labels_as_such(session: Session, 
     assert test.siblingAtColumn(3).data() == "test"
     assert not test.flags() & Qt.ItemFlag.ItemIsEnabled
     assert not table.setData(test, Qt.CheckState.Checked.value, CHECK)
-    assert "test subject" in test.data(Qt.ItemDataRole.ToolTipRole)
+    assert "Test subject" in test.data(Qt.ItemDataRole.ToolTipRole)
     assert unlabelled.data(CHECK) is None
     assert unlabelled.data() == "–"
 

@@ -1,4 +1,4 @@
-"""The line that changes at every frame that plays lays nothing out again, unlike a label."""
+"""The status line triggers no new layout during playback, unlike a label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours that mean something can be read in both of napari's themes, and follow a change of theme."""
+"""Tones are readable in both themes of napari, and follow changes of the theme."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from napari_cmr_ssp.widgets.tones import ToneLabel
 
 
 class Toned(TextTable):
-    """A row of every tone."""
+    """A row for every tone."""
 
     def data(self, index: Any, role: int = 0) -> Any:
         return tuple(Tone)[index.row()] if role == TONE_ROLE else super().data(index, role)
@@ -65,9 +65,9 @@ def test_curves_stand_on_the_ground_of_the_theme(qtbot: Any) -> None:
     curves = Curves()
     QVBoxLayout(around).addWidget(curves)
     around.show()
-    curves.take(UpdateFinished(1, 2, 1.0, None))
-    curves.take(EpochFinished(1, 1, {"teacher_information": 0.5, "teacher_entropy": 2.0}))
-    curves.take(EpochFinished(1, 2, {"teacher_information": float("nan")}))
+    curves.add_event(UpdateFinished(1, 2, 1.0, None))
+    curves.add_event(EpochFinished(1, 1, {"teacher_information": 0.5, "teacher_entropy": 2.0}))
+    curves.add_event(EpochFinished(1, 2, {"teacher_information": float("nan")}))
     curves.redraw()
     assert curves.scores == [0.5]
     for plot in curves._plots:

@@ -1,4 +1,4 @@
-"""The real dock widget in a real viewer: pick, pretrain, fine-tune, look, stop, fail, resume, close."""
+"""The workbench in a real viewer: from a cohort to scores, with stops, failures and resumed runs."""
 
 from __future__ import annotations
 
@@ -14,28 +14,38 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.evaluation import read_scores
 from cmr_ssp.subjects import Role, Split
 from cohort_helpers import FRAMES, mim, segmentation, write_beating_cohort
-from files_helpers import fingerprint
+from files_helpers import unchanged
 from npe2 import PluginManifest
 from qtpy.QtCore import QCoreApplication, Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QMessageBox
-from window_helpers import Wait, ask, data_view, idle, rebuild_view, runs_view, show, state, train, train_view
+from window_helpers import (
+    ENDLESS,
+    Wait,
+    ask,
+    data_view,
+    docked,
+    idle,
+    open_folder,
+    reconstruction_view,
+    runs_view,
+    show,
+    state,
+    train,
+    train_view,
+)
 
 from napari_cmr_ssp.panels import DataController, RunsController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.workbench import Workbench
 
 IDS = "abcdefgh"
-PATIENCE_MS = 60_000
-ENDLESS = 100_000
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = write_beating_cohort(tmp_path_factory.mktemp("cohort"), IDS)
-    before = fingerprint(folder)
-    yield folder
-    assert fingerprint(folder) == before, "a source file changed"
+    with unchanged(write_beating_cohort(tmp_path_factory.mktemp("cohort"), IDS)) as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -45,17 +55,10 @@ def bench(
     """Return the workbench in a viewer, with the cohort open."""
     monkeypatch.setenv("CMR_SSP_CACHE", str(tmp_path / "cache"))
     viewer = make_napari_viewer()
-    bench = Workbench(viewer, Preferences("cpu", 1, tmp_path / "workspace"))
-    viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
-    bench.panel(DataController).open_cohort(folder)
-    wait(lambda: bench.session.cohort is not None and idle(bench))
+    bench = docked(viewer, tmp_path / "workspace")
+    open_folder(bench, folder, wait)
     yield bench
     bench.close_down()
-
-
-@pytest.fixture
-def wait(qtbot: Any) -> Wait:
-    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=PATIENCE_MS)
 
 
 def layer(bench: Workbench, name: str) -> Any:
@@ -108,7 +111,7 @@ def test_exam_starts_at_end_diastole_with_all_layers_on_one_grid(bench: Workbenc
     viewer.dims.set_current_step(0, 1)
     assert bench.place.text() == "a: frame 1, slice 1"
     slider = viewer.window._qt_viewer.dims.slider_widgets[0]
-    assert (slider.axis, slider.fps) == (0, 5)  # four frames a beat of a second, but not slower than that
+    assert (slider.axis, slider.fps) == (0, 5)  # four frames per heartbeat of 1 s, but at least 5 fps
     own = viewer.add_points([[0, 0, 0, 0]], name="mine")
     show(bench, "b", wait)
     assert own in viewer.layers, "the user's own layer is gone"
@@ -141,8 +144,8 @@ def test_stop_and_keep_then_resume(bench: Workbench, wait: Wait) -> None:
     assert state(run) == "stopped"
     assert "kept" in bench.job_bar.title.text()
     runs_view(bench).choose(run)
-    assert runs_view(bench).chosen is not None
-    before = runs_view(bench).chosen.update
+    assert runs_view(bench).selected_run is not None
+    before = runs_view(bench).selected_run.update
     runs_view(bench).resume.click()
     wait(lambda: train_view(bench).curves.updates and train_view(bench).curves.updates[-1] > before)
     assert train_view(bench).curves.updates[0] == before + 1
@@ -259,16 +262,16 @@ def test_reconstructions_lie_over_the_frame_that_was_asked_for(bench: Workbench,
     train(bench, mim(), wait, pretrains=True)
     show(bench, "c", wait)
     bench.scene._viewer.dims.set_current_step(0, 2)
-    rebuild_view(bench).rebuild.click()
+    reconstruction_view(bench).reconstruct.click()
     wait(lambda: "MIM masked input" in bench.scene._viewer.layers)
     names = {f"MIM {part}" for part in ("input", "masked input", "reconstruction", "error")}
     assert names <= {each.name for each in bench.scene._viewer.layers}
     assert layer(bench, "MIM input").translate[0] == 2
     assert bench.scene._viewer.dims.nsteps[0] == FRAMES
-    assert "mean squared error" in rebuild_view(bench).result.text()
+    assert "mean squared error" in reconstruction_view(bench).result.text()
     shown = [each.name for each in bench.scene._viewer.layers if each.visible]
     assert shown == ["c", "MIM masked input"]
-    rebuild_view(bench).parts["MIM error"].click()
+    reconstruction_view(bench).parts["MIM error"].click()
     assert layer(bench, "MIM error").visible
     assert not layer(bench, "MIM masked input").visible
 
@@ -276,7 +279,7 @@ def test_reconstructions_lie_over_the_frame_that_was_asked_for(bench: Workbench,
 def test_records_of_a_training_stand_in_for_the_exam(bench: Workbench, wait: Wait) -> None:
     train(bench, mim(records_every=2), wait, pretrains=True)
     show(bench, "c", wait)
-    rebuild_view(bench).over.click()
+    reconstruction_view(bench).records.click()
     wait(lambda: "MIM reconstruction" in bench.scene._viewer.layers and idle(bench))
     viewer = bench.scene._viewer
     assert {each.name for each in viewer.layers} == {
@@ -284,7 +287,7 @@ def test_records_of_a_training_stand_in_for_the_exam(bench: Workbench, wait: Wai
     }
     from cmr_ssp.runs import Run, read_records
 
-    records = read_records(Run(Path(rebuild_view(bench).run.currentData())))
+    records = read_records(Run(Path(reconstruction_view(bench).run.currentData())))
     rebuilt, mask = layer(bench, "MIM reconstruction").data, records.slices.masks
     assert viewer.dims.nsteps[:2] == rebuilt.shape[:2] == (len(records.updates), len(mask))
     np.testing.assert_array_equal(rebuilt[1][mask], records.rebuilt[1][mask])
@@ -293,7 +296,7 @@ def test_records_of_a_training_stand_in_for_the_exam(bench: Workbench, wait: Wai
     subject, frame, slice_ = records.slices.places[2]
     place = f"Update {records.updates[1]}: {subject}, frame {frame}, slice {slice_} · error"
     assert bench.place.text().startswith(place)
-    rebuild_view(bench).parts["MIM masked input"].click()
+    reconstruction_view(bench).parts["MIM masked input"].click()
     assert [each.name for each in viewer.layers if each.visible] == ["MIM masked input"]
     show(bench, "c", wait)
     assert {each.name for each in viewer.layers} <= {"c", "c reference"}
@@ -313,7 +316,7 @@ def test_closing_the_window_during_a_job_keeps_what_it_did(bench: Workbench, wai
 
 
 def test_what_was_shown_goes_with_its_cohort(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
-    """Ids such as 001 recur: nothing of one person may lie over another's images."""
+    """Ids such as 001 occur in several cohorts: layers of one person must not cover images of another."""
     show(bench, "a", wait)
     first = bench.session.exam
     other = write_beating_cohort(tmp_path / "other", "abcd", seed=50)
@@ -322,11 +325,11 @@ def test_what_was_shown_goes_with_its_cohort(bench: Workbench, wait: Wait, tmp_p
     assert list(bench.scene._viewer.layers) == []
     assert bench.place.text() == ""
     assert first is not None
-    bench.panel(DataController)._take_exam(first)  # was read while the other cohort was listed
+    bench.panel(DataController)._on_exam_read(first)  # was read while the other cohort was listed
     assert bench.session.exam is None
     show(bench, "a", wait)
     assert bench.session.exam is not None
-    assert not first.is_of(bench.session.exam.subject)
+    assert not first.belongs_to(bench.session.exam.subject)
 
 
 def test_a_corrected_or_copied_layer_comes_back_with_its_exam(bench: Workbench, wait: Wait) -> None:
@@ -373,9 +376,9 @@ def test_a_typed_name_stays_and_a_taken_one_is_refused(bench: Workbench, wait: W
     assert train_view(bench).name.text() == "mine"
     train_view(bench).name.setText(run.name)
     train_view(bench).start.click()
-    assert "is taken" in train_view(bench).about.text()
-    assert runs_view(bench).chosen is not None
-    assert runs_view(bench).chosen.folder == run, "the finished run is not chosen"
+    assert "already exists" in train_view(bench).about.text()
+    assert runs_view(bench).selected_run is not None
+    assert runs_view(bench).selected_run.folder == run, "the finished run is not chosen"
 
 
 def test_good_scores_are_shown_though_a_file_is_bad(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
@@ -397,7 +400,7 @@ def test_good_scores_are_shown_though_a_file_is_bad(bench: Workbench, wait: Wait
 
 def test_opening_takes_less_than_a_second(make_napari_viewer: Any, tmp_path: Path) -> None:
     viewer = make_napari_viewer()
-    began = time.thread_time()  # on the clock, it would be what else the machine does
+    began = time.thread_time()  # wall-clock time would include other processes
     bench = Workbench(viewer, Preferences("cpu", 1, tmp_path))
     viewer.window.add_dock_widget(bench)
     seconds = time.thread_time() - began

@@ -1,4 +1,4 @@
-"""Closing the dock, a window of two, and the program: nothing is stopped or lost without a word."""
+"""Closing the dock, one of two windows, and the program: no job or edit is lost without a question."""
 
 from __future__ import annotations
 
@@ -17,27 +17,20 @@ from cohort_helpers import mim, write_beating_cohort
 from places import HELPERS
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMessageBox
-from window_helpers import Wait, ask, idle, runs_view, show, state, train_view
+from window_helpers import ENDLESS, PLUGIN, Wait, ask, idle, open_folder, runs_view, show, state, train_view
 
 from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.io.writer import write_labels
-from napari_cmr_ssp.panels import DataController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene import edits
 from napari_cmr_ssp.workbench import Workbench
 
-ENDLESS = 100_000
 NAME = "Cardiac MR workbench (napari-cmr-ssp)"
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_beating_cohort(tmp_path_factory.mktemp("cohort"), "abcd")
-
-
-@pytest.fixture
-def wait(qtbot: Any) -> Wait:
-    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)
 
 
 @pytest.fixture
@@ -52,23 +45,22 @@ def opened(
         workspace = tmp_path / f"workspace-{len(benches)}"
         bench = dock_workbench(viewer, Preferences("cpu", 1, workspace))
         benches.append(bench)
-        bench.panel(DataController).open_cohort(folder)
-        wait(lambda: bench.session.cohort is not None and idle(bench))
+        open_folder(bench, folder, wait)
         return viewer, bench
 
-    with npe2pm.tmp_plugin(package="napari-cmr-ssp"):
+    with npe2pm.tmp_plugin(package=PLUGIN):
         yield opened
         for bench in benches:
             bench.close_down()
 
 
 def cross(viewer: Any) -> None:
-    """Press the cross of the dock."""
+    """Click the close button of the dock."""
     viewer.window._wrapped_dock_widgets[NAME].title.close_button.click()
 
 
 def close(viewer: Any) -> bool:
-    """Close the window as a person does, and say whether it closed."""
+    """Close the window as a user does, and return whether it closed."""
     closed = bool(viewer.window._qt_window.close())
     if closed:
         viewer.close()  # before Qt deletes what the fixture would close
@@ -86,7 +78,7 @@ def questions() -> list[QMessageBox]:
 
 
 def answer(text: str, wait: Wait) -> str:
-    """Press a button of the question that is open, and return the question."""
+    """Click a button of the open message box, and return its text."""
     wait(questions)
     (box,) = questions()
     asked = box.text()
@@ -96,7 +88,7 @@ def answer(text: str, wait: Wait) -> str:
 
 
 def answer_soon(text: str, asked: list[str]) -> None:
-    """Press a button of the question that is about to open and to block."""
+    """Click a button of the modal message box that opens next."""
 
     def press() -> None:
         for box in questions():

@@ -1,9 +1,9 @@
-"""DICOM exams in the real dock widget: series with reasons, choices, and what is open afterwards."""
+"""DICOM exams in the workbench: series with reasons, and opening with options."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +28,20 @@ from dicom_helpers import (
     stored,
     values,
 )
-from files_helpers import fingerprint
+from files_helpers import unchanged
 from qtpy.QtCore import Qt
-from window_helpers import data_view
+from window_helpers import Wait, data_view, docked, idle, open_folder
 
-from napari_cmr_ssp.panels import DataController
 from napari_cmr_ssp.panels.data.sorting_dialog import SortingDialog
-from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.widgets.text_table import TONE_ROLE, Tone
 from napari_cmr_ssp.workbench import Workbench
 
 GOOD, TWO, UNEQUAL, GAP, SHIFTED = "e1", "e2", "e3", "e4", "e5"
 TIP = Qt.ItemDataRole.ToolTipRole
 
-Wait = Callable[[Callable[[], object]], None]
-
 
 def write_exams(folder: Path) -> Path:
-    """Write one exam that opens at once, and four that do not."""
+    """Write an exam that opens without options, and four that do not."""
 
     def of(name: str) -> dict[str, Any]:
         return {"study_seed": name, "PatientID": f"MRN{name}77"}
@@ -67,34 +63,20 @@ def write_exams(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = write_exams(tmp_path_factory.mktemp("exams"))
-    before = fingerprint(folder)
-    yield folder
-    assert fingerprint(folder) == before, "a source file changed"
-
-
-@pytest.fixture
-def wait(qtbot: Any) -> Wait:
-    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)
+    with unchanged(write_exams(tmp_path_factory.mktemp("exams"))) as folder:
+        yield folder
 
 
 @pytest.fixture
 def bench(make_napari_viewer: Any, tmp_path: Path, folder: Path, wait: Wait) -> Iterator[Workbench]:
-    viewer = make_napari_viewer(show=True)
-    bench = Workbench(viewer, Preferences("cpu", 1, tmp_path / "workspace"))
-    viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
-    bench.panel(DataController).open_cohort(folder)
-    wait(lambda: bench.session.cohort is not None and idle(bench))
+    bench = docked(make_napari_viewer(show=True), tmp_path / "workspace")
+    open_folder(bench, folder, wait)
     yield bench
     bench.close_down()
 
 
-def idle(bench: Workbench) -> bool:
-    return bench.desk.is_idle
-
-
 def id_of(bench: Workbench, name: str) -> str:
-    """Return the id of the exam in a folder of the cohort, or of the one that was opened alone."""
+    """Return the id of an exam in a folder of the cohort, or of a single exam."""
     assert bench.session.cohort is not None
     root = bench.session.cohort.root
     return exam_id(root / name if root.is_dir() else root)
@@ -113,13 +95,13 @@ def shown(bench: Workbench) -> str | None:
 
 
 def look_into(bench: Workbench, name: str, wait: Wait) -> None:
-    """Select a row and let its series be listed."""
+    """Select a row and wait until its series are listed."""
     data_view(bench).table.selectRow(row_of(bench, name))
     wait(lambda: shown(bench) == name and idle(bench))
 
 
 def ask(bench: Workbench, name: str, wait: Wait) -> SortingDialog:
-    """Press the button that asks how to open an exam."""
+    """Open the dialog for sorting an exam."""
     look_into(bench, name, wait)
     assert data_view(bench).series.choose.isVisible()
     data_view(bench).series.choose.click()
@@ -303,12 +285,12 @@ def test_the_first_of_two_acquisitions_is_taken_if_chosen(qtbot: Any, tmp_path: 
     dialog = SortingDialog(subject)
     qtbot.addWidget(dialog)
     asked: list[SortOptions] = []
-    dialog.preview_asked.connect(lambda _, options: asked.append(options))
+    dialog.preview_requested.connect(lambda _, options: asked.append(options))
 
     def answer(options: SortOptions) -> None:
         folder = list_series(subject, options)
         assert folder is not None
-        dialog.take(options, folder)
+        dialog.show_preview(options, folder)
 
     answer(dialog.options)
     answer(asked.pop())
@@ -320,6 +302,6 @@ def test_the_first_of_two_acquisitions_is_taken_if_chosen(qtbot: Any, tmp_path: 
     assert not dialog.open_button.isEnabled(), "the answer was to an earlier question"
     answer(asked.pop())
     assert "the first one is used" in dialog.verdict.text()
-    with qtbot.waitSignal(dialog.open_asked) as opened:
+    with qtbot.waitSignal(dialog.open_requested) as opened:
         dialog.open_button.click()
     assert np.array_equal(sort_anew(*opened.args)[1].load(), stored([0, 1, 2, 3]))

@@ -1,4 +1,4 @@
-"""Layers and results stay with their exam, whatever it is called and whichever exam is on screen."""
+"""Layers and results stay with their exam, whatever its name and whichever exam is displayed."""
 
 from __future__ import annotations
 
@@ -10,13 +10,21 @@ from typing import Any
 import numpy as np
 import pytest
 from cmr_ssp import jobs
-from cmr_ssp.files import open_cine, open_cohort
+from cmr_ssp.files import open_cine
 from cmr_ssp.files.labels.marks import cine_digest, read_mark
-from cmr_ssp.runs import Run
-from cohort_helpers import segmentation, write_beating_cohort
 from dicom_helpers import FRAMES, SLICES, image, save_exam, values
 from qtpy.QtCore import Qt
-from window_helpers import Wait, data_view, idle, runs_view, show
+from window_helpers import (
+    Wait,
+    data_view,
+    docked,
+    idle,
+    open_folder,
+    runs_view,
+    segment_shown,
+    show,
+    train_from_scratch,
+)
 
 from napari_cmr_ssp.io.folder_reader import read_folder
 from napari_cmr_ssp.io.reader import read
@@ -33,16 +41,13 @@ N_FRAMES = {"first": FRAMES, "second": FRAMES + 2}
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a workspace with a trained run."""
     workspace = tmp_path_factory.mktemp("workspace")
-    cohort = open_cohort(write_beating_cohort(workspace / "cohort", "abcd"))
-    settings = jobs.JobSettings("cpu", bank_folder=workspace / "banks")
-    recipe, run = segmentation(method="scratch"), Run(workspace / "runs" / RUN)
-    jobs.finetune(cohort, recipe, run, budget=jobs.LabelBudget(2), settings=settings)
+    train_from_scratch(workspace, RUN)
     return workspace
 
 
 @pytest.fixture(scope="module")
 def exams(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write two exams of two people, one with more frames, under names that may be a person's."""
+    """Write exams of two people, one with more frames, in folders with names of people."""
     folder = tmp_path_factory.mktemp("exams")
     for number, (name, n_frames) in enumerate(N_FRAMES.items()):
         parts = (
@@ -62,15 +67,8 @@ def exams(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def wait(qtbot: Any) -> Wait:
-    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)
-
-
-@pytest.fixture
 def bench(make_napari_viewer: Any, workspace: Path, wait: Wait) -> Iterator[Workbench]:
-    viewer = make_napari_viewer()
-    bench = Workbench(viewer, Preferences("cpu", 1, workspace))
-    viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
+    bench = docked(make_napari_viewer(), workspace)
     wait(lambda: runs_view(bench).runs.runs and idle(bench))
     runs_view(bench).choose(workspace / "runs" / RUN)
     yield bench
@@ -79,7 +77,7 @@ def bench(make_napari_viewer: Any, workspace: Path, wait: Wait) -> Iterator[Work
 
 @pytest.fixture
 def files(workspace: Path) -> Iterator[Callable[[], list[Path]]]:
-    """Return what lists the written segmentations; there are none at first."""
+    """Delete all segmentations, and return a function that lists new ones."""
     folder = workspace / "runs" / RUN / "segmentations"
     for path in folder.glob("*"):
         path.unlink()
@@ -92,20 +90,11 @@ def names(bench: Workbench) -> list[str]:
 
 def open_alone(bench: Workbench, place: Path, wait: Wait) -> str:
     """Open a cohort of one exam, show it, and return its id."""
-    bench.panel(DataController).open_cohort(place)
-    wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == place and idle(bench))
+    open_folder(bench, place, wait)
     (subject,) = bench.session.subjects
     show(bench, subject.id, wait)
     wait(lambda: idle(bench))
     return subject.id
-
-
-def segment(bench: Workbench, wait: Wait) -> Any:
-    """Segment the shown exam and return the layer."""
-    runs_view(bench).segment_shown.click()
-    wait(lambda: idle(bench))
-    assert bench.job_bar.title.text().startswith("Finished"), bench.job_bar.problems.text()
-    return bench.scene._viewer.layers[-1]
 
 
 @pytest.mark.parametrize("order", [("first", "second"), ("second", "first")])
@@ -115,7 +104,7 @@ def test_two_exams_give_two_results_and_share_no_layer(
     one, other = order
     viewer = bench.scene._viewer
     id_one = open_alone(bench, exams / one, wait)
-    drawn = segment(bench, wait)
+    drawn = segment_shown(bench, wait)
     assert drawn.name == f"{id_one} by {RUN}"
     ((file_one, bytes_one),) = [(path, path.read_bytes()) for path in files()]
     drawn.paint((0, 0, 2, 2), 3)
@@ -124,7 +113,7 @@ def test_two_exams_give_two_results_and_share_no_layer(
     assert names(bench) == [id_other], "something of the other exam is on screen"
     assert viewer.dims.nsteps[0] == N_FRAMES[other]
     assert drawn in bench.scene.layers, "closing could not ask about it"
-    found = segment(bench, wait)
+    found = segment_shown(bench, wait)
     assert names(bench) == [id_other, f"{id_other} by {RUN}"]
     assert found.data.shape[0] == N_FRAMES[other]
     file_other = (set(files()) - {file_one}).pop()
@@ -181,16 +170,16 @@ def test_a_file_that_is_another_exams_by_now_is_not_shown(
     bench: Workbench, wait: Wait, exams: Path, files: Callable[[], list[Path]]
 ) -> None:
     first = open_alone(bench, exams / "first", wait)
-    segment(bench, wait)
+    segment_shown(bench, wait)
     open_alone(bench, exams / "second", wait)
-    segment(bench, wait)
+    segment_shown(bench, wait)
     mine, theirs = (result.file for result in bench.panel(RunsController).segmenting.results._results)
     mine.write_bytes(theirs.read_bytes())
     open_alone(bench, exams / "first", wait)
     assert names(bench) == [first]
 
 
-# files that napari opened by itself
+# dropped files
 
 
 def dropped(bench: Workbench, paths: list[Path], wait: Wait) -> None:
@@ -210,7 +199,7 @@ def test_a_dropped_file_is_segmented(
     assert bench.session.exam is not None
     assert bench.session.exam.subject.id == "x"
     assert names(bench) == ["x"]
-    found = segment(bench, wait)
+    found = segment_shown(bench, wait)
     assert names(bench) == ["x", f"x by {RUN}"]
     assert [path.name for path in files()] == ["x_seg.nii.gz"]
     write_labels(str(labels), found.data, {"name": "x", "metadata": found.metadata})
@@ -259,7 +248,7 @@ def test_enter_opens_a_row_and_tab_leaves_the_table(
     table = data_view(bench).table
     window.activateWindow()
     table.setFocus()
-    table.setCurrentIndex(table.model().index(1, 4))  # where a box is ticked
+    table.setCurrentIndex(table.model().index(1, 4))  # a column of check boxes
     qtbot.keyClick(table, key)
     wait(lambda: bench.session.exam is not None)
     assert bench.session.exam is not None

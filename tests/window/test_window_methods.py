@@ -1,4 +1,4 @@
-"""Pretraining by every method in the real dock widget, and what follows from the method."""
+"""Pretraining with every method in the workbench."""
 
 from __future__ import annotations
 
@@ -13,14 +13,25 @@ from cmr_ssp.recipes import load_recipe, method_names, methods
 from cohort_helpers import mim, pretraining, segmentation, write_beating_cohort
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
-from window_helpers import Wait, ask, idle, rebuild_view, runs_view, show, state, train, train_view
+from window_helpers import (
+    ENDLESS,
+    Wait,
+    ask,
+    docked,
+    idle,
+    open_folder,
+    reconstruction_view,
+    runs_view,
+    show,
+    state,
+    train,
+    train_view,
+)
 
 from napari_cmr_ssp.panels import DataController, TrainController
 from napari_cmr_ssp.panels.train.setting_fields import SettingFields
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.workbench import Workbench
-
-ENDLESS = 100_000
 
 
 @pytest.fixture(scope="module")
@@ -29,22 +40,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def wait(qtbot: Any) -> Wait:
-    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)
-
-
-@pytest.fixture
 def bench(
     make_napari_viewer: Any, tmp_path: Path, folder: Path, wait: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Workbench]:
-    """Return the workbench in a viewer, with the cohort open, and preferences that a test may change."""
+    """Return the workbench in a viewer, with the cohort open and the Train panel shown."""
     monkeypatch.setenv("CMR_SSP_CACHE", str(tmp_path / "cache"))
-    viewer = make_napari_viewer()
-    bench = Workbench(viewer, Preferences("cpu", 1, tmp_path / "workspace"))
-    viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
+    bench = docked(make_napari_viewer(), tmp_path / "workspace")
     bench.tabs.setCurrentWidget(train_view(bench))
-    bench.panel(DataController).open_cohort(folder)
-    wait(lambda: bench.session.cohort is not None and idle(bench))
+    open_folder(bench, folder, wait)
     yield bench
     bench.close_down()
 
@@ -86,9 +89,13 @@ def test_each_method_pretrains_and_training_starts_from_any(bench: Workbench, wa
         train_view(bench).choose_source(start)
         run = train(bench, segmentation(updates=2), wait, pretrains=False)
         assert run.name == f"finetune-{number}"
-        wait(lambda run=run: runs_view(bench).chosen is not None and runs_view(bench).chosen.folder == run)
-        assert runs_view(bench).chosen is not None
-        assert runs_view(bench).chosen.pretrained_from == start.name
+        wait(
+            lambda run=run: (
+                runs_view(bench).selected_run is not None and runs_view(bench).selected_run.folder == run
+            )
+        )
+        assert runs_view(bench).selected_run is not None
+        assert runs_view(bench).selected_run.pretrained_from == start.name
         told = bench.job_bar.weights.text()
         assert bench.job_bar.weights.isVisibleTo(bench)
         decoder_comes_too = method == "mim"
@@ -103,8 +110,8 @@ def test_other_methods_stop_and_resume(bench: Workbench, wait: Wait, method: str
     bench.job_bar.keep.click()
     wait(lambda: bench.job_bar.title.text().startswith("Stopped") and idle(bench))
     runs_view(bench).choose(run)
-    assert runs_view(bench).chosen is not None
-    before = runs_view(bench).chosen.update
+    assert runs_view(bench).selected_run is not None
+    before = runs_view(bench).selected_run.update
     runs_view(bench).resume.click()
     wait(lambda: train_view(bench).curves.updates and train_view(bench).curves.updates[-1] > before)
     assert train_view(bench).curves.updates[0] == before + 1
@@ -167,18 +174,18 @@ def test_the_copied_command_of_a_method_makes_its_recipe(bench: Workbench) -> No
 
 
 def test_only_masked_image_modelling_rebuilds(bench: Workbench, wait: Wait) -> None:
-    panel = rebuild_view(bench)
+    panel = reconstruction_view(bench)
     train(bench, pretraining("simclr"), wait, pretrains=True)
     wait(lambda: sources(bench))
     assert panel.run.count() == 0
-    assert not panel.rebuild.isEnabled()
+    assert not panel.reconstruct.isEnabled()
     assert "only masked image modelling" in panel.result.text()
     train(bench, mim(), wait, pretrains=True)
     wait(lambda: panel.run.count() == 1)
     assert panel.run.itemText(0) == "mim-1"
     assert "Double click" in panel.result.text()
     show(bench, "a", wait)
-    panel.rebuild.click()
+    panel.reconstruct.click()
     wait(lambda: "mean squared error" in panel.result.text())
 
 

@@ -1,4 +1,4 @@
-"""Saving labels from the dock and from napari's own dialog: geometry, time, descent, and what is refused."""
+"""Saving labels from the workbench and from napari's dialog: geometry, time, lineage and refusals."""
 
 from __future__ import annotations
 
@@ -9,17 +9,15 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
-from cmr_ssp import jobs
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.files import list_versions, open_cine, open_cohort
+from cmr_ssp.files import list_versions, open_cine
 from cmr_ssp.runs import Run, file_digest
 from cmr_ssp.subjects import Origin
-from cohort_helpers import segmentation, write_beating_cohort
 from dicom_helpers import FRAME_MS, save_exam, siemens
 from qtpy.QtWidgets import QFileDialog
-from window_helpers import Wait, idle, runs_view, show
+from window_helpers import Wait, docked, idle, open_folder, runs_view, segment_shown, show, train_from_scratch
 
-from napari_cmr_ssp.panels import DataController, SaveController
+from napari_cmr_ssp.panels import SaveController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene import edits
 from napari_cmr_ssp.workbench import Workbench
@@ -31,17 +29,9 @@ NAME, RUN = "napari-cmr-ssp", "scratch-1"
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a cohort, a DICOM exam, and a run."""
     folder = tmp_path_factory.mktemp("trained")
-    cohort = open_cohort(write_beating_cohort(folder / "cohort", "abcd"))
     save_exam(folder / "exam", siemens())
-    settings = jobs.JobSettings("cpu", bank_folder=folder / "banks")
-    recipe, run = segmentation(method="scratch"), Run(folder / "runs" / RUN)
-    jobs.finetune(cohort, recipe, run, budget=jobs.LabelBudget(2), settings=settings)
+    train_from_scratch(folder, RUN)
     return folder
-
-
-@pytest.fixture
-def wait(qtbot: Any) -> Wait:
-    return lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)
 
 
 @pytest.fixture
@@ -53,28 +43,24 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture
-def bench(make_napari_viewer: Any, npe2pm: Any, trained: Path, wait: Wait) -> Iterator[Workbench]:
-    with npe2pm.tmp_plugin(package=NAME):
-        viewer = make_napari_viewer()
-        bench = Workbench(viewer, Preferences("cpu", 1, trained))
-        viewer.window.add_dock_widget(bench, name="Cardiac MR workbench")
-        wait(lambda: runs_view(bench).runs.runs and idle(bench))
-        yield bench
-        bench.close_down()
+def bench(viewer: Any, trained: Path, wait: Wait) -> Iterator[Workbench]:
+    bench = docked(viewer, trained)
+    wait(lambda: runs_view(bench).runs.runs and idle(bench))
+    yield bench
+    bench.close_down()
 
 
 def open_exam(bench: Workbench, folder: Path, wait: Wait, name: str | None = None) -> Any:
     """Open a cohort, show one of its exams, and return the viewer's layers."""
-    bench.panel(DataController).open_cohort(folder)
-    wait(lambda: bench.session.cohort is not None and bench.session.cohort.root == folder and idle(bench))
+    open_folder(bench, folder, wait)
     show(bench, name or bench.session.subjects[0].id, wait)
     wait(lambda: idle(bench))
     return bench.scene._viewer.layers
 
 
 def choose(bench: Workbench, start: str) -> None:
-    """Choose from the button's menu."""
-    bench.panel(SaveController).offer()
+    """Trigger an action of the menu."""
+    bench.panel(SaveController).update_menu()
     (action,) = [
         each for each in bench.panel(SaveController).view.choices.actions() if each.text().startswith(start)
     ]
@@ -83,16 +69,13 @@ def choose(bench: Workbench, start: str) -> None:
 
 
 def offered(bench: Workbench) -> list[str]:
-    bench.panel(SaveController).offer()
+    bench.panel(SaveController).update_menu()
     return [each.text() for each in bench.panel(SaveController).view.choices.actions() if each.isEnabled()]
 
 
 def segmented(bench: Workbench, trained: Path, wait: Wait) -> Any:
     runs_view(bench).choose(trained / "runs" / RUN)
-    runs_view(bench).segment_shown.click()
-    wait(lambda: idle(bench))
-    assert bench.job_bar.title.text().startswith("Finished"), bench.job_bar.problems.text()
-    return bench.scene._viewer.layers[-1]
+    return segment_shown(bench, wait)
 
 
 @pytest.mark.parametrize("name", ["corr.nii.gz", "corr.nii", "corr"])
@@ -158,10 +141,10 @@ def test_one_frame_of_an_unlabelled_exam_is_kept_as_a_phase(
 ) -> None:
     bench.preferences = Preferences("cpu", 1, tmp_path)
     open_exam(bench, trained / "exam", wait)
-    bench.panel(SaveController).offer()
+    bench.panel(SaveController).update_menu()
     assert [
         (each.text(), each.isEnabled()) for each in bench.panel(SaveController).view.choices.actions()
-    ] == [("There is no labels layer", False)]
+    ] == [("No labels layer", False)]
     found = segmented(bench, trained, wait)
     found.data[:] = 0
     bench.scene._viewer.dims.set_current_step(0, 3)

@@ -1,4 +1,4 @@
-"""What the window says and offers, and where it keeps runs; no network is trained here."""
+"""Texts and choices of the window, and its folders of runs; without training."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from napari_cmr_ssp.jobs.job import Job, JobResult
 from napari_cmr_ssp.panels.data import view as data_panel
 from napari_cmr_ssp.panels.data.view import DataView
 from napari_cmr_ssp.panels.runs.view import RunsView
+from napari_cmr_ssp.panels.train import view as train_panel
 from napari_cmr_ssp.panels.train.controller import TrainController
 from napari_cmr_ssp.panels.train.view import TrainView
 from napari_cmr_ssp.preferences import runs_folder
@@ -119,16 +120,29 @@ def test_the_pretraining_that_just_ended_is_offered(qapp: Any, session: Session,
     panel = TrainController(fake_context(tmp_path, session), TrainView())
     source = panel.view.source
     first, second = (run_of(tmp_path / "runs" / name, "mim") for name in ("mim-1", "mim-2"))
-    panel.offer_sources((first,))
+    panel.set_sources((first,))
     assert source.currentData() is None, "it was there before"
     panel.release(second.folder)
-    panel.offer_sources((second, first))
+    panel.set_sources((second, first))
     assert source.currentData() == str(second.folder)
     source.setCurrentIndex(0)
     source.activated.emit(0)  # from scratch, by hand
     panel.release(first.folder)
-    panel.offer_sources((second, first))
+    panel.set_sources((second, first))
     assert source.currentData() is None
+
+
+def test_methods_that_cannot_be_used_are_named_where_methods_are_picked(
+    qapp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    what = "someones:METHOD cannot be imported"
+    problem = Problem.warning("entry point 'theirs' of cmr_ssp.methods", what, "Uninstall the package.")
+    assert not (usual := TrainView()).method_problems.isVisibleTo(usual)
+    monkeypatch.setattr(train_panel, "method_problems", lambda: (problem,))
+    view = TrainView()
+    assert view.method_problems.isVisibleTo(view) and what in view.method_problems.text()
+    view.stage.setCurrentIndex(1)
+    assert not view.method_problems.isVisibleTo(view)
 
 
 def test_whatever_folder_of_runs_is_named_the_runs_are_found(tmp_path: Path) -> None:
@@ -148,24 +162,22 @@ def test_whatever_folder_of_runs_is_named_the_runs_are_found(tmp_path: Path) -> 
 
 
 def test_another_workspace_is_listed_at_once(
-    make_napari_viewer: Any, npe2pm: Any, tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+    viewer: Any, tmp_path: Path, wait: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from napari.settings import get_plugin_settings
 
-    wait: Wait = lambda condition: qtbot.waitUntil(lambda: bool(condition()), timeout=60_000)  # noqa: E731
     monkeypatch.setattr("napari.settings._PLUGIN_SETTINGS", {})
     run = tmp_path / "work" / "runs" / "mim-1"
     run.mkdir(parents=True)
     (run / "state.json").write_text('{"state": "finished", "problems": []}')
-    with npe2pm.tmp_plugin(package="napari-cmr-ssp"):
-        get_plugin_settings("napari-cmr-ssp").jobs.workspace = str(tmp_path / "nothing")
-        bench = dock_workbench(make_napari_viewer())
-        wait(lambda: idle(bench))
-        assert runs_view(bench).runs.runs == () and "No runs here" in runs_view(bench).about.text()
-        assert str(tmp_path / "nothing") in runs_view(bench).folder.text()
-        monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(run))
-        runs_view(bench).workspace.click()
-        wait(lambda: [each.name for each in runs_view(bench).runs.runs] == ["mim-1"])
-        get_plugin_settings("napari-cmr-ssp").jobs.workspace = str(tmp_path / "nothing")
-        wait(lambda: runs_view(bench).runs.runs == ())
-        bench.close_down()
+    get_plugin_settings("napari-cmr-ssp").jobs.workspace = str(tmp_path / "nothing")
+    bench = dock_workbench(viewer)
+    wait(lambda: idle(bench))
+    assert runs_view(bench).runs.runs == () and "No runs here" in runs_view(bench).about.text()
+    assert str(tmp_path / "nothing") in runs_view(bench).folder.text()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(run))
+    runs_view(bench).workspace.click()
+    wait(lambda: [each.name for each in runs_view(bench).runs.runs] == ["mim-1"])
+    get_plugin_settings("napari-cmr-ssp").jobs.workspace = str(tmp_path / "nothing")
+    wait(lambda: runs_view(bench).runs.runs == ())
+    bench.close_down()

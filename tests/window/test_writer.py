@@ -1,9 +1,8 @@
-"""Saving labels layers through napari: geometry, numbers, and what is refused."""
+"""Saving labels layers with napari: geometry, numbers and refusals."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,6 @@ FRAMES = 3
 
 
 @pytest.fixture
-def viewer(npe2pm: Any, make_napari_viewer: Callable[[], Any]) -> Iterator[Any]:
-    with npe2pm.tmp_plugin(package=NAME):
-        yield make_napari_viewer()
-
-
-@pytest.fixture
 def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     said: list[str] = []
     monkeypatch.setattr("napari.utils.notifications.show_warning", said.append)
@@ -40,7 +33,7 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def source(folder: Path, kind: str, frames: int = FRAMES) -> Path:
-    """Write a cine whose geometry is told in one of the ways that files have."""
+    """Write a cine with a kind of geometry that occurs in files."""
     affines = {"plain": DIAGONAL, "flipped": FLIPPED, "oblique": OBLIQUE, "apex first": APEX_FIRST}
     path = save(folder / "in" / "anna.nii.gz", pixels(*SHAPE, frames), affines.get(kind, DIAGONAL))
     if kind == "poor header":  # as ACDC's: spacing in pixdim alone
@@ -56,7 +49,7 @@ def random_labels(*shape: int, dtype: type = np.uint8) -> np.ndarray:
 
 
 def layer_of(path: Path, **changes: Any) -> dict[str, Any]:
-    """Return the attributes of a layer that was read from `path`, as a writer gets them."""
+    """Return the attributes of a layer that was read from `path`, as passed to writers."""
     ((_, attributes, _),) = read(str(path))
     return attributes | changes
 
@@ -134,7 +127,7 @@ def test_labels_of_one_phase_keep_the_geometry_of_their_cine(tmp_path: Path) -> 
             write_labels(str(path), labels, attributes)
 
 
-# a layer of somebody else
+# layers of other plugins
 
 
 def test_a_layer_without_a_source_gets_its_scale_and_a_warning(

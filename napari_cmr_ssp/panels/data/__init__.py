@@ -1,1 +1,1 @@
-"""Subjects of a cohort, their ticks, and how DICOM exams are sorted."""
+"""The Data panel: subjects of a cohort, ticks, and sorting of DICOM exams."""

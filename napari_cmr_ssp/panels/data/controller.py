@@ -1,4 +1,4 @@
-"""Opens cohorts and shows exams."""
+"""Controller of the Data panel: opens cohorts and shows exams."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class DataController:
-    """Opens what the user chooses, and shows the exam that is double clicked or dropped on the canvas."""
+    """Opens cohorts, and shows exams that are double clicked or dropped on the canvas."""
 
     title: ClassVar[str] = "Data"
 
@@ -27,49 +27,49 @@ class DataController:
         self._session, self._scene, self._desk = context.session, context.scene, context.desk
         self.sorting = Sorting(context, view, self.show_exam)
         view.folder_chosen.connect(self.open_cohort)
-        view.phantoms_asked.connect(self.open_phantoms)
-        view.exam_asked.connect(self.show_exam)
-        context.scene.put_away.connect(view.tell_put_away)
+        view.phantoms_requested.connect(self.open_phantoms)
+        view.exam_requested.connect(self.show_exam)
+        context.scene.layer_stored.connect(view.notify_layer_stored)
         context.scene.dropped.connect(self._read_dropped)
         context.scene.find_dropped()
 
     @classmethod
     def make(cls, context: Context) -> Self:
-        """Make the view and its controller."""
+        """Create the panel view and its controller."""
         from napari_cmr_ssp.panels.data.view import DataView
 
         return cls(context, DataView(context.session))
 
     def open_cohort(self, folder: Path) -> None:
-        """List a cohort in the background and show it."""
+        """List a cohort in the background and show its subjects."""
         self._desk.clear()
-        self._desk.read(Job(f"Open {folder.name}", work.opening(folder)), self._take_cohort)
+        self._desk.read(Job(f"Open {folder.name}", work.opening_cohort(folder)), self._on_cohort_read)
 
     def open_phantoms(self) -> None:
-        """Open the phantom cohort, which is made the first time."""
+        """Open the phantom cohort; create it if needed."""
         self._desk.clear()
-        self._desk.read(Job("Phantom cohort", work.opening_phantoms()), self._take_cohort)
+        self._desk.read(Job("Phantom cohort", work.opening_phantoms()), self._on_cohort_read)
 
     def show_exam(self, subject: Subject) -> None:
         """Read an exam in the background and show it."""
         self._desk.clear()
-        self._desk.read(Job(f"Read {subject.id}", work.reading(subject)), self._take_exam)
+        self._desk.read(Job(f"Read {subject.id}", work.reading_exam(subject)), self._on_exam_read)
 
-    def _take_cohort(self, cohort: Cohort) -> None:
+    def _on_cohort_read(self, cohort: Cohort) -> None:
         self._scene.clear()
         self._session.open(cohort)
 
-    def _take_exam(self, exam: Exam) -> None:
-        if not any(exam.is_of(subject) for subject in self._session.subjects):
-            return  # another cohort was opened meanwhile
+    def _on_exam_read(self, exam: Exam) -> None:
+        if not any(exam.belongs_to(subject) for subject in self._session.subjects):
+            return  # another cohort is open
         self._scene.show_exam(exam)
         self._session.exam = exam
 
     def _read_dropped(self, layer: Any) -> None:
-        """Make a cine that napari opened by itself the shown exam."""
+        """Read the exam of a layer that napari opened from a dropped file."""
         reading = work.reading_dropped(Path(layer.metadata["sources"][0]))
-        self._desk.read(Job(f"Read {layer.name}", reading), lambda exam: self._take_dropped(exam, layer))
+        self._desk.read(Job(f"Read {layer.name}", reading), lambda exam: self._on_dropped_read(exam, layer))
 
-    def _take_dropped(self, exam: Exam, layer: Any) -> None:
-        if self._scene.take_dropped(exam, layer):
+    def _on_dropped_read(self, exam: Exam, layer: Any) -> None:
+        if self._scene.replace_dropped(exam, layer):
             self._session.exam = exam

@@ -14,7 +14,7 @@ _COLUMNS = ("Images", "Slices x frames", "Short-axis cine")
 
 
 def may_be_cine(series: DicomSeries) -> bool:
-    """Return whether a series can be opened as it is, or with other options."""
+    """Return whether a series can be opened with default or other options."""
     return series.reason is None or bool(series.choices)
 
 

@@ -16,8 +16,8 @@ from napari_cmr_ssp.widgets.tables import table_of, wrap_texts
 from napari_cmr_ssp.widgets.texts import coloured
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
-_LEAST_PX, _MOST_PX = 76, 132
-_WAYS = {
+_MIN_PX, _MAX_PX = 76, 132
+_CHOICES = {
     "unequal_frames": "resample slices in time by trigger time",
     "missing_slice": "leave out or interpolate missing slices",
     "repeated": "use the last or the first acquisition of a slice",
@@ -25,9 +25,9 @@ _WAYS = {
 
 
 class SeriesView(QWidget):
-    """Shows the series of one exam; the signal `choice_asked` has the subject."""
+    """Shows the series of one exam; the signal `choice_requested` has the subject."""
 
-    choice_asked = Signal(Subject)
+    choice_requested = Signal(Subject)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,13 +36,13 @@ class SeriesView(QWidget):
         self.about = ToneLabel()
         self.table = series_view_of(self.model)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
-        self.table.setMinimumHeight(_LEAST_PX)
-        self.table.setMaximumHeight(_MOST_PX)
+        self.table.setMinimumHeight(_MIN_PX)
+        self.table.setMaximumHeight(_MAX_PX)
         self.choose = QPushButton("Choose how to open ...")
         self.choose.setToolTip(
             "Choose the stack and what to do with slices that do not fit; shows all trigger times"
         )
-        self.choose.clicked.connect(self._ask)
+        self.choose.clicked.connect(self._request_choice)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.about)
@@ -50,9 +50,9 @@ class SeriesView(QWidget):
         layout.addWidget(self.choose)
         self.hide()
 
-    def _ask(self) -> None:
+    def _request_choice(self) -> None:
         if self.subject is not None:
-            self.choice_asked.emit(self.subject)
+            self.choice_requested.emit(self.subject)
 
     def show_exam(self, subject: Subject, folder: DicomFolder, reasons: Sequence[Problem]) -> None:
         """Show the series of an exam.
@@ -73,7 +73,7 @@ class SeriesView(QWidget):
         self.show()
 
     def clear(self) -> None:
-        """Hide the view."""
+        """Hide the widget."""
         self.subject = None
         self.hide()
 
@@ -89,7 +89,7 @@ def _about(subject: Subject, folder: DicomFolder, reasons: Sequence[Problem]) ->
     name = f"<b>{html.escape(subject.id)}</b>"
     if reasons:
         whats = coloured("; ".join(problem.what for problem in reasons), Severity.ERROR)
-        ways = _ways_on(folder)
+        ways = _offered_choices(folder)
         # command-line remedies only if the window has none
         on = f"You can: {'; '.join(ways)}." if ways else html.escape(reasons[0].remedy)
         return f"{name} was refused: {whats}. {on}"
@@ -101,8 +101,8 @@ def _about(subject: Subject, folder: DicomFolder, reasons: Sequence[Problem]) ->
     return f"{name}: series of the exam"
 
 
-def _ways_on(folder: DicomFolder) -> list[str]:
+def _offered_choices(folder: DicomFolder) -> list[str]:
     likely = [series for series in folder.series if may_be_cine(series)]
     several = ["choose which stack is the cine"] * (len(likely) > 1)
     needed = {choice for series in likely for choice in series.choices}
-    return several + [way for choice, way in _WAYS.items() if choice in needed]
+    return several + [way for choice, way in _CHOICES.items() if choice in needed]

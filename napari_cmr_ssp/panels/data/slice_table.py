@@ -26,9 +26,9 @@ class SliceTable(TextTable):
         """Show the slices of a series, and the effect of the options on slices that do not fit."""
         slices = series.slices if series is not None else ()
         usual = commonest(at.n_frames for at in slices) if slices else 0
-        most = max((at.n_frames for at in slices), default=0)
-        rows = [row for at in slices for row in _rows(at, usual, most, options)]
-        self._columns = (*_FACTS, *(str(number) for number in range(1, most + 1)))
+        columns = max((at.n_frames for at in slices), default=0)
+        rows = [row for at in slices for row in _rows(at, usual, columns, options)]
+        self._columns = (*_FACTS, *(str(number) for number in range(1, columns + 1)))
         self._odd = tuple(is_odd for is_odd, _ in rows)
         self.replace(tuple(row for _, row in rows))
 
@@ -49,15 +49,15 @@ class SliceTable(TextTable):
 
 
 def _rows(
-    at: SliceTimes, usual: int, most: int, options: SortOptions
+    at: SliceTimes, usual: int, columns: int, options: SortOptions
 ) -> Iterator[tuple[bool, tuple[str, ...]]]:
     """Yield whether a row is highlighted, and its texts: missing slices first, then this slice."""
     for _ in range(at.n_missing_before):
-        yield True, (_MISSING[options.missing_slice], "–", "–", *[""] * most)
+        yield True, (_MISSING[options.missing_slice], "–", "–", *[""] * columns)
     is_other = at.n_frames != usual
     resampled = f", resampled to {usual}" if is_other and options.unequal_frames == "resample" else ""
     acquired = "once" if at.n_acquisitions == 1 else f"{at.n_acquisitions} x, {options.repeated} used"
     times = [f"{time:.0f}" for time in at.trigger_ms] or ["?"] * at.n_frames
     frames = f"{at.n_frames}{resampled}"
-    cells = (f"{at.position_mm:.1f} mm", frames, acquired, *times, *[""] * (most - at.n_frames))
+    cells = (f"{at.position_mm:.1f} mm", frames, acquired, *times, *[""] * (columns - at.n_frames))
     yield is_other or at.n_acquisitions > 1, cells

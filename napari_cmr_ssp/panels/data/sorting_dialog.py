@@ -51,12 +51,12 @@ _FIELDS: dict[str, tuple[str, dict[str, str]]] = {
 class SortingDialog(QDialog):
     """Lets the user choose the stack and what to do with slices that do not fit, with a table of all slices.
 
-    The dialog reads no files: `preview_asked` (subject, options) is answered by `take`, and `open_asked` has
-    the same arguments when the user accepts.
+    The dialog reads no files: `preview_requested` (subject, options) is answered by `show_preview`, and
+    `open_requested` has the same arguments when the user accepts.
     """
 
-    preview_asked = Signal(Subject, SortOptions)
-    open_asked = Signal(Subject, SortOptions)
+    preview_requested = Signal(Subject, SortOptions)
+    open_requested = Signal(Subject, SortOptions)
 
     def __init__(self, subject: Subject, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -64,8 +64,8 @@ class SortingDialog(QDialog):
         self.resize(*_SIZE_PX)
         self._subject = subject
         self._folder: DicomFolder | None = None
-        self._is_taking = False
-        self._chosen = subject.sorting.series if subject.sorting is not None else None
+        self._is_updating = False
+        self._series_number = subject.sorting.series if subject.sorting is not None else None
         self.series = SeriesTable(self)
         self.series_table = series_view_of(self.series)
         self.series_table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
@@ -84,76 +84,80 @@ class SortingDialog(QDialog):
         self._lay_out(buttons)
         self._set_options(subject.sorting or SortOptions())
         for field in self.fields.values():
-            field.currentIndexChanged.connect(self._ask)
-        selection_of(self.series_table).selectionChanged.connect(self._choose)
-        self._offer()
+            field.currentIndexChanged.connect(self._request_preview)
+        selection_of(self.series_table).selectionChanged.connect(self._on_series_selected)
+        self._update()
 
     @property
     def options(self) -> SortOptions:
         """The options selected by the user."""
-        return SortOptions(self._chosen, *self._values())
+        return SortOptions(self._series_number, *self._values())
 
     def accept(self) -> None:
         """Close the dialog and request to open the exam."""
         if self.open_button.isEnabled():
             super().accept()
-            self.open_asked.emit(self._subject, self.options)
+            self.open_requested.emit(self._subject, self.options)
 
-    def take(self, options: SortOptions, folder: DicomFolder) -> None:
+    def show_preview(self, options: SortOptions, folder: DicomFolder) -> None:
         """Show the exam as listed with `options`; answers to earlier requests are ignored."""
         if options != self.options:
             return
         self._folder = folder
-        if self._chosen is None and self._choose_first(folder):
+        if self._series_number is None and self._choose_first(folder):
             return
-        self._is_taking = True
+        self._is_updating = True
         self.series.show(folder.series)
-        if self._chosen is not None:
-            self.series_table.selectRow(self._chosen - 1)
-        self._is_taking = False
-        self._offer()
+        if self._series_number is not None:
+            self.series_table.selectRow(self._series_number - 1)
+        self._is_updating = False
+        self._update()
 
     def _choose_first(self, folder: DicomFolder) -> bool:
         """Select the first series that may be the cine, and request its preview."""
         likely = [n for n, series in enumerate(folder.series, start=1) if may_be_cine(series)]
         if likely:
-            self._chosen = likely[0]
-            self._ask()
+            self._series_number = likely[0]
+            self._request_preview()
         return bool(likely)
 
-    def _choose(self) -> None:
+    def _on_series_selected(self) -> None:
         rows = selected_rows(self.series_table)
-        if rows and not self._is_taking:
-            self._chosen = rows[0].row() + 1
-            self._ask()
+        if rows and not self._is_updating:
+            self._series_number = rows[0].row() + 1
+            self._request_preview()
 
-    def _ask(self) -> None:
+    def _request_preview(self) -> None:
         self.open_button.setEnabled(False)
-        self.preview_asked.emit(self._subject, self.options)
+        self.preview_requested.emit(self._subject, self.options)
 
     @property
-    def _shown(self) -> DicomSeries | None:
-        if self._folder is None or self._chosen is None or self._chosen > len(self._folder.series):
+    def _selected_series(self) -> DicomSeries | None:
+        if (
+            self._folder is None
+            or self._series_number is None
+            or self._series_number > len(self._folder.series)
+        ):
             return None
-        return self._folder.series[self._chosen - 1]
+        return self._folder.series[self._series_number - 1]
 
     @property
     def _stack(self) -> CineStack | None:
         """The cine of the selected series with the current options."""
-        if self._folder is None or self._chosen is None or self._shown is None:
+        if self._folder is None or self._series_number is None or self._selected_series is None:
             return None
-        return self._folder.stack(self._chosen)
+        return self._folder.stack(self._series_number)
 
-    def _offer(self) -> None:
+    def _update(self) -> None:
         """Show the options that affect the selected series, its table of slices, and the result."""
-        shown, stack = self._shown, self._stack
-        self.slices.show(shown, self.options)
-        choices = shown.choices if shown is not None else frozenset()
+        series, stack = self._selected_series, self._stack
+        self.slices.show(series, self.options)
+        choices = series.choices if series is not None else frozenset()
         for name, field in self.fields.items():
             self.form.setRowVisible(field, name in choices)
         self.open_button.setEnabled(stack is not None)
         if self._folder is not None:
-            self.verdict.setText(_verdict(self._folder, shown, stack))
+            self.verdict.setText(_verdict(self._folder, series, stack))
 
     def _values(self) -> list[Any]:
         return [self.fields[name].currentData() for name in ("unequal_frames", "repeated", "missing_slice")]
@@ -183,7 +187,7 @@ def _combo(texts: dict[str, str]) -> QComboBox:
     return field
 
 
-def _verdict(folder: DicomFolder, shown: DicomSeries | None, stack: CineStack | None) -> str:
+def _verdict(folder: DicomFolder, series: DicomSeries | None, stack: CineStack | None) -> str:
     if stack is not None:
         size = f"<b>Opens as {stack.grid.shape[0]} slices x {stack.n_frames} frames.</b>"
         notes = [
@@ -192,7 +196,7 @@ def _verdict(folder: DicomFolder, shown: DicomSeries | None, stack: CineStack | 
             if problem not in folder.problems
         ]
         return " ".join([size, *(coloured(note, Severity.WARNING) for note in notes)])
-    if shown is None:
-        return problem_html(folder.problems) or "None of its series may be a short-axis cine."
-    ask = " Choose above how to proceed." if shown.choices else ""
-    return coloured(f"Refused: {shown.reason}.", Severity.ERROR) + ask
+    if series is None:
+        return problem_html(folder.problems) or "None of its series can be a short-axis cine."
+    ask = " Choose an option above." if series.choices else ""
+    return coloured(f"Refused: {series.reason}.", Severity.ERROR) + ask

@@ -1,4 +1,4 @@
-"""The cohort as a table: a row a subject, with a check box for every labelled phase."""
+"""Table model of the subjects of a cohort, with a check box for every labelled phase."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.text_table import TONE_ROLE, Tone
 
-_FACTS = ("Subject", "Vendor", "Group", "Role")
-_COLUMNS = (*_FACTS, *Phase)
+_TEXT_COLUMNS = ("Subject", "Vendor", "Group", "Role")
+_COLUMNS = (*_TEXT_COLUMNS, *Phase)
 _ROOT = QModelIndex()
 
 
@@ -33,7 +33,7 @@ class SubjectTable(QAbstractTableModel):
         return self._subjects[row]
 
     def is_refused(self, row: int) -> bool:
-        """Tell whether the subject of a row cannot be used as it is."""
+        """Return whether the subject of a row was refused."""
         return row >= len(self._session.subjects)
 
     @property
@@ -46,30 +46,30 @@ class SubjectTable(QAbstractTableModel):
 
     def _refresh(self) -> None:
         last = self.index(self.rowCount() - 1, len(_COLUMNS) - 1)
-        self.dataChanged.emit(self.index(0, len(_FACTS) - 1), last)
+        self.dataChanged.emit(self.index(0, len(_TEXT_COLUMNS) - 1), last)
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
-        """Return the number of subjects, those that were refused among them."""
+        """Return the number of subjects, including refused ones."""
         return 0 if parent.isValid() else len(self._subjects)
 
     def columnCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
-        """Return the number of facts and phases."""
+        """Return the number of columns."""
         return 0 if parent.isValid() else len(_COLUMNS)
 
     def headerData(  # noqa: N802
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
     ) -> Any:
-        """Name the columns."""
+        """Return the name or tool tip of a column."""
         if orientation != Qt.Orientation.Horizontal:
             return None
         if role == Qt.ItemDataRole.DisplayRole:
             return str(_COLUMNS[section])
-        if role == Qt.ItemDataRole.ToolTipRole and section >= len(_FACTS):
+        if role == Qt.ItemDataRole.ToolTipRole and section >= len(_TEXT_COLUMNS):
             return f"Train on the labels at {_COLUMNS[section]}"
         return None
 
     def flags(self, index: QModelIndex) -> Qt.ItemFlag:
-        """Let labelled phases of training subjects be ticked; what was refused can only be looked into."""
+        """Allow ticking labelled phases of training subjects; refused subjects can only be selected."""
         if self.is_refused(index.row()) and not self._session.holds_exams:
             return Qt.ItemFlag.NoItemFlags
         flags = Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsEnabled
@@ -81,13 +81,13 @@ class SubjectTable(QAbstractTableModel):
         return flags | Qt.ItemFlag.ItemIsUserCheckable
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return text, tick or tool tip of a cell."""
+        """Return the text, tick or tool tip of a cell."""
         subject, phase = self.subject(index.row()), _phase(index)
         if role == Qt.ItemDataRole.DisplayRole:
             is_refused = self.is_refused(index.row())
             return self._text(subject, index.column(), "refused" if is_refused else None)
         if self.is_refused(index.row()):
-            return self._about_refused(subject, role)
+            return self._refused_data(subject, role)
         if role == Qt.ItemDataRole.CheckStateRole and phase is not None and phase in subject.phases:
             ticked = phase in self._session.ticks.get(subject.id, ())
             return Qt.CheckState.Checked if ticked else Qt.CheckState.Unchecked
@@ -98,7 +98,7 @@ class SubjectTable(QAbstractTableModel):
     def setData(  # noqa: N802
         self, index: QModelIndex, value: Any, role: int = Qt.ItemDataRole.EditRole
     ) -> bool:
-        """Tick a phase or take the tick away."""
+        """Tick or untick a phase."""
         phase = _phase(index)
         if role != Qt.ItemDataRole.CheckStateRole or phase is None:
             return False
@@ -108,7 +108,7 @@ class SubjectTable(QAbstractTableModel):
         self._session.tick(subject.id, phase, on=Qt.CheckState(value) == Qt.CheckState.Checked)
         return True
 
-    def _about_refused(self, subject: Subject, role: int) -> Any:
+    def _refused_data(self, subject: Subject, role: int) -> Any:
         if role == TONE_ROLE:
             return Tone.FAINT
         if role == Qt.ItemDataRole.ToolTipRole:
@@ -116,7 +116,7 @@ class SubjectTable(QAbstractTableModel):
         return None
 
     def reasons(self, subject: Subject) -> list[Problem]:
-        """Return why a subject was refused; nothing for one that was not."""
+        """Return the reasons why a subject was refused; empty if it was not."""
         cohort = self._session.cohort
         about = {str(subject.place), f"subject {subject.id}"}
         return [
@@ -126,23 +126,23 @@ class SubjectTable(QAbstractTableModel):
         ]
 
     def _text(self, subject: Subject, column: int, instead_of_role: str | None) -> str | None:
-        if column >= len(_FACTS):
+        if column >= len(_TEXT_COLUMNS):
             return None if instead_of_role is None and _COLUMNS[column] in subject.phases else "–"
         role = instead_of_role or self._session.split.role(subject.id)
         return (subject.id, subject.vendor or "", subject.group or "", str(role or ""))[column]
 
     def _tool_tip(self, subject: Subject, phase: Phase | None) -> str:
         if phase is None:
-            return f"{subject.id}: {len(subject.frames)} frames. Double click shows it."
+            return f"{subject.id}: {len(subject.frames)} frames. Double click to show it."
         if phase not in subject.phases:
-            return f"Nobody drew {phase}."
+            return f"{phase} is not labelled."
         if self._session.split.role(subject.id) is Role.TEST:
-            return "A test subject: never trained on, so that its score is honest."
+            return "Test subject: not used for training, so that its score is unbiased."
         if self._session.split.role(subject.id) is Role.VALIDATION:
-            return "A validation subject: it chooses the best checkpoint."
+            return "Validation subject: used to select the best checkpoint."
         return f"Train on the labels at {phase}"
 
 
 def _phase(index: QModelIndex) -> Phase | None:
     column = index.column()
-    return tuple(Phase)[column - len(_FACTS)] if column >= len(_FACTS) else None
+    return tuple(Phase)[column - len(_TEXT_COLUMNS)] if column >= len(_TEXT_COLUMNS) else None

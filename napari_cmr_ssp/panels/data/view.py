@@ -1,4 +1,4 @@
-"""Choose a cohort, see its subjects, tick the labelled phases to train on."""
+"""Panel view of the Data panel: opens cohorts, lists subjects and ticks labelled phases."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
-_MANY = 40
+_MAX_PROBLEMS = 40
 
 
 class DataView(QWidget):
-    """The cohort and what is ticked in it.
+    """Shows the subjects of the cohort and their ticks.
 
-    Signals: `folder_chosen` (path of a folder or archive), `phantoms_asked`, `exam_asked`, `series_asked` and
-    `choice_asked` (subject).
+    Signals: `folder_chosen` (path of a folder or archive), `phantoms_requested`, and `exam_requested`,
+    `series_requested` and `choice_requested` (subject).
     """
 
     folder_chosen = Signal(Path)
-    phantoms_asked = Signal()
-    exam_asked = Signal(Subject)
-    series_asked = Signal(Subject)
-    choice_asked = Signal(Subject)
+    phantoms_requested = Signal()
+    exam_requested = Signal(Subject)
+    series_requested = Signal(Subject)
+    choice_requested = Signal(Subject)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -76,9 +76,9 @@ class DataView(QWidget):
         self.table = self._make_table()
         layout.addWidget(self.table, stretch=1)
         self.series = SeriesView()
-        self.series.choice_asked.connect(self.choice_asked.emit)
+        self.series.choice_requested.connect(self.choice_requested.emit)
         layout.addWidget(self.series)
-        layout.addWidget(self._labels_part())
+        layout.addWidget(self._make_labels_part())
         session.events.cohort.connect(self._show_cohort)
         session.events.ticks.connect(self._show_ticks)
         session.events.split.connect(self._show_ticks)
@@ -97,7 +97,7 @@ class DataView(QWidget):
             self.folder_chosen.emit(Path(chosen))
 
     def show_series(self, subject: Subject, folder: DicomFolder | None) -> None:
-        """Show what the exam of a subject holds; nothing where it is no DICOM exam."""
+        """Show the series of a DICOM exam; hide them if `folder` is None."""
         if folder is None:
             self.series.clear()
         else:
@@ -108,27 +108,27 @@ class DataView(QWidget):
         self.open_button.setToolTip("ACDC, M&Ms, Sunnybrook, DICOM exams or a plain folder of NIfTI cines")
         self.open_button.clicked.connect(self.ask_for_folder)
         self.archive_button = QPushButton("Open zip ...")
-        self.archive_button.setToolTip("One DICOM exam as a zip archive; nothing is unpacked on disk")
+        self.archive_button.setToolTip("DICOM exam in a zip archive; it is not unpacked on disk")
         self.archive_button.clicked.connect(self.ask_for_archive)
         self.phantom_button = QPushButton("Phantom cohort")
-        self.phantom_button.setToolTip("Synthetic hearts to try things on; made once, in a few seconds")
-        self.phantom_button.clicked.connect(lambda: self.phantoms_asked.emit())
+        self.phantom_button.setToolTip("Synthetic cines with labels; created once, in a few seconds")
+        self.phantom_button.clicked.connect(lambda: self.phantoms_requested.emit())
         return _row(self.open_button, self.archive_button, self.phantom_button)
 
     def _make_table(self) -> QTableView:
         table = table_of(self._visible)
         table.setSortingEnabled(True)
         table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
-        table.doubleClicked.connect(self._ask_for_exam)
-        selection_of(table).currentRowChanged.connect(lambda index, _: self._ask_for_series(index))
-        selection_of(table).selectionChanged.connect(lambda *_: self._tell_selected())
-        table.row_opened.connect(self._ask_for_exam)
+        table.doubleClicked.connect(self._request_exam)
+        selection_of(table).currentRowChanged.connect(lambda index, _: self._request_series(index))
+        selection_of(table).selectionChanged.connect(lambda *_: self._update_selected())
+        table.row_opened.connect(self._request_exam)
         table.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         table.customContextMenuRequested.connect(self._show_menu)
         return table
 
-    def _labels_part(self) -> QWidget:
-        """Make what is about labels; a cohort without any has no use for it."""
+    def _make_labels_part(self) -> QWidget:
+        """Create the widgets about labels, which are hidden for a cohort without labels."""
         self.labels_part = QWidget()
         layout = QVBoxLayout(self.labels_part)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -150,7 +150,7 @@ class DataView(QWidget):
         return _row(QLabel("Draw"), self.number, QLabel("seed"), self.seed, draw, clear)
 
     def _draw(self) -> None:
-        """Tick drawn subjects; ticks made by hand go only if the user says so."""
+        """Tick drawn subjects; ask before replacing manual ticks."""
         keep = False
         if self._session.is_ticked_by_hand:
             answer = ask_about_ticks(self, len(self._session.ticks))
@@ -161,12 +161,15 @@ class DataView(QWidget):
 
     def _split_row(self) -> QHBoxLayout:
         self.test_percent = _spin(
-            0, 90, round(100 * DEFAULT_TEST_FRACTION), "Share of the labelled subjects kept for the test"
+            0,
+            90,
+            round(100 * DEFAULT_TEST_FRACTION),
+            "Share of labelled subjects for the test set",
         )
         self.test_percent.setSuffix(" %")
         self.split_seed = _spin(0, 99999, 0, "Seed of the split")
         redraw = QPushButton("Draw split")
-        redraw.setToolTip("Lock test subjects away, evenly over groups; right click a row to choose by hand")
+        redraw.setToolTip("Draw test subjects, evenly over groups; right click a row to set its role")
         redraw.clicked.connect(
             lambda: self._session.draw_split(self.test_percent.value(), self.split_seed.value())
         )
@@ -186,9 +189,9 @@ class DataView(QWidget):
             )
             n_errors = sum(problem.severity is Severity.ERROR for problem in problems)
             self.problems.setText(f"{n_errors} problems, {len(problems) - n_errors} warnings")
-            self._problem_text.setText(problem_html(problems, _MANY))
-            self._ask_for_first_series(cohort)
-        self._tell_selected()  # a table with other rows has none selected, and Qt does not say so
+            self._problem_text.setText(problem_html(problems, _MAX_PROBLEMS))
+            self._request_first_series(cohort)
+        self._update_selected()  # Qt emits no signal when new rows clear the selection
         self._show_ticks()
 
     def _show_ticks(self) -> None:
@@ -199,46 +202,44 @@ class DataView(QWidget):
         n_volumes = sum(len(phases) for phases in ticks.values())
         train, test = len(split.ids(Role.TRAIN)), len(split.ids(Role.TEST))
         ticked = f"<b>{len(ticks)} subjects, {n_volumes} labelled volumes ticked.</b>"
-        few = "" if test else " Without test subjects no score is honest: draw a larger share."
-        self.ticked.setText(f"{ticked} {train} may train, {test} are for the test.{few}")
+        few = "" if test else " Without test subjects there is no unbiased score: draw a larger share."
+        self.ticked.setText(f"{ticked} {train} training subjects, {test} test subjects.{few}")
 
-    def _ask_for_first_series(self, cohort: Cohort) -> None:
-        """Show the series of the exam that was shown before, or of the first one that needs a look."""
+    def _request_first_series(self, cohort: Cohort) -> None:
+        """Request the series of the exam whose series were shown before, otherwise of the first exam."""
         shown = self.series.subject
         exams = (*cohort.refused, *cohort.subjects)
         self.series.clear()
         if exams and self._session.holds_exams:
             same = [each for each in exams if shown is not None and each.place == shown.place]
-            self.series_asked.emit((same or exams)[0])
+            self.series_requested.emit((same or exams)[0])
 
-    def _ask_for_series(self, index: QModelIndex) -> None:
+    def _request_series(self, index: QModelIndex) -> None:
         row = self._visible.mapToSource(index)
         if row.isValid() and self._session.holds_exams:
-            self.series_asked.emit(self._model.subject(row.row()))
+            self.series_requested.emit(self._model.subject(row.row()))
 
-    def _ask_for_exam(self, index: QModelIndex) -> None:
+    def _request_exam(self, index: QModelIndex) -> None:
         row = self._visible.mapToSource(index)
         if row.isValid() and self._model.is_refused(row.row()):
-            self.choice_asked.emit(self._model.subject(row.row()))
-        elif row.isValid() and row.column() < self._model.columnCount() - len(
-            Phase
-        ):  # else it was meant for a check box
-            self.exam_asked.emit(self._model.subject(row.row()))
+            self.choice_requested.emit(self._model.subject(row.row()))
+        elif row.isValid() and row.column() < self._model.columnCount() - len(Phase):  # no check box
+            self.exam_requested.emit(self._model.subject(row.row()))
 
     def sorting_dialog(self, subject: Subject) -> SortingDialog:
-        """Return a dialog that asks how an exam is sorted; it is not open yet."""
+        """Create the dialog for sorting an exam, without opening it."""
         dialog = SortingDialog(subject, self)
         dialog.finished.connect(dialog.deleteLater)
         return dialog
 
-    def tell_put_away(self, layer: str) -> None:
-        """Say that an edited layer left the viewer, and when it comes back."""
+    def notify_layer_stored(self, layer: str) -> None:
+        """Notify the user that an edited layer was removed with its exam."""
         from napari.utils.notifications import show_info
 
-        show_info(f"'{layer}' is put away with its exam, and comes back when that exam is shown again.")
+        show_info(f"'{layer}' was hidden with its exam; it returns when that exam is shown again.")
 
-    def _tell_selected(self) -> None:
-        """Tell the session which subjects are selected; those that were refused cannot be."""
+    def _update_selected(self) -> None:
+        """Set the selected subjects of the session, without refused ones."""
         rows = [self._visible.mapToSource(row).row() for row in selected_rows(self.table)]
         ids = (self._model.subject(row).id for row in rows if not self._model.is_refused(row))
         self._session.selected = tuple(ids)

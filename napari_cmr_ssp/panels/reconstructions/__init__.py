@@ -1,1 +1,1 @@
-"""Reconstructions of masked image modelling."""
+"""The Reconstructions panel: what masked image modelling learned."""

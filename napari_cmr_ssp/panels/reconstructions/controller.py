@@ -1,4 +1,4 @@
-"""Rebuilds hidden patches of the shown frame, and shows what a pretraining rebuilt over its training."""
+"""Controller of the Reconstructions panel: reconstructs the displayed frame, and shows records."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class ReconstructionController:
-    """Asks for reconstructions and lays them over the exam."""
+    """Starts reconstructions and shows them over the exam."""
 
     title: ClassVar[str] = "Reconstructions"
 
@@ -27,39 +27,40 @@ class ReconstructionController:
         self.view = view
         self._session, self._scene, self._desk = context.session, context.scene, context.desk
         self._preferences = context.preferences
-        view.rebuild_asked.connect(self.rebuild)
-        view.records_asked.connect(self.show_records)
+        view.reconstruction_requested.connect(self.reconstruct)
+        view.records_requested.connect(self.show_records)
         view.part_chosen.connect(context.scene.show_part)
         context.session.events.runs.connect(view.show_runs)
-        context.scene.emptied.connect(view.clear)
+        context.scene.cleared.connect(view.clear)
 
     @classmethod
     def make(cls, context: Context) -> Self:
-        """Make the view and its controller."""
+        """Create the panel view and its controller."""
         from napari_cmr_ssp.panels.reconstructions.view import ReconstructionView
 
         return cls(context, ReconstructionView())
 
-    def rebuild(self, run: Path, seed: int, hidden: float) -> None:
-        """Rebuild the shown frame from a part of it."""
+    def reconstruct(self, run: Path, seed: int, hidden: float) -> None:
+        """Hide patches of the displayed frame and reconstruct them in the background."""
         exam = self._session.exam
         if exam is None:
-            self._desk.refuse([NO_EXAM])
+            self._desk.show_problems([NO_EXAM])
             return
         frame = self._scene.frame
-        doing = work.rebuilding(run, exam.subject, frame, seed, hidden, self._preferences.now)
-        self._desk.compute(Job(f"Rebuild frame {frame}", doing), lambda found: self._take(exam, found))
+        reconstructing = work.reconstructing(run, exam.subject, frame, seed, hidden, self._preferences.now)
+        job = Job(f"Reconstruct frame {frame}", reconstructing)
+        self._desk.compute(job, lambda result: self._on_reconstructed(exam, result))
 
     def show_records(self, run: Path) -> None:
-        """Show what a run rebuilt over its training."""
-        self._desk.read(Job(f"Records of {run.name}", work.records_of(run)), self._take_records)
+        """Read the records of a run in the background and show them."""
+        self._desk.read(Job(f"Records of {run.name}", work.reading_records(run)), self._on_records_read)
 
-    def _take(self, exam: Exam, found: Reconstruction | None) -> None:
-        if found is not None and self._session.exam is exam:
-            self._scene.show_reconstruction(exam, found)
-            self.view.show_result(found)
+    def _on_reconstructed(self, exam: Exam, result: Reconstruction | None) -> None:
+        if result is not None and self._session.exam is exam:
+            self._scene.show_reconstruction(exam, result)
+            self.view.show_result(result)
 
-    def _take_records(self, records: Records) -> None:
+    def _on_records_read(self, records: Records) -> None:
         self._session.exam = None
         self._scene.show_records(records)
         self.view.show_records(records)

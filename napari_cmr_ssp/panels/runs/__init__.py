@@ -1,1 +1,1 @@
-"""Runs, their scores, and what to do with one."""
+"""The Runs panel: runs of the workspace and their scores."""

@@ -1,4 +1,4 @@
-"""Lists the runs of the workspace, and acts on one: resume it, score it, segment with it."""
+"""Controller of the Runs panel: lists runs, and resumes, scores and segments with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class RunsController:
-    """Keeps the session's list of runs up to date, and does what is asked for the chosen run."""
+    """Updates the list of runs in the session, and starts jobs with the selected run."""
 
     title: ClassVar[str] = "Runs"
 
@@ -29,13 +29,13 @@ class RunsController:
         self._session, self._desk = context.session, context.desk
         self._preferences = context.preferences
         self.segmenting = Segmenting(context, self._show_scored)
-        view.refresh_asked.connect(self.refresh)
-        view.workspace_asked.connect(self.choose_workspace)
+        view.refresh_requested.connect(self.refresh)
+        view.workspace_requested.connect(self.choose_workspace)
         view.run_chosen.connect(self.show_scores)
-        view.segment_shown_asked.connect(self.segmenting.segment_shown)
-        view.segment_selected_asked.connect(self.segmenting.segment_selected)
-        view.score_asked.connect(self.score)
-        view.resume_asked.connect(self.resume)
+        view.segment_shown_requested.connect(self.segmenting.segment_shown)
+        view.segment_selected_requested.connect(self.segmenting.segment_selected)
+        view.score_requested.connect(self.score)
+        view.resume_requested.connect(self.resume)
         context.session.events.runs.connect(view.show_runs)
         context.preferences.changed.connect(self.refresh)
         context.desk.run_ended.connect(self.refresh)
@@ -43,15 +43,15 @@ class RunsController:
 
     @classmethod
     def make(cls, context: Context) -> Self:
-        """Make the view and its controller."""
+        """Create the panel view and its controller."""
         from napari_cmr_ssp.panels.runs.view import RunsView
 
         return cls(context, RunsView())
 
     def refresh(self, choose: Path | None = None, then: Callable[[], None] | None = None) -> None:
-        """List the runs of the workspace, choose one, and go on."""
+        """List the runs of the workspace in the background, select one and call `then`."""
 
-        def take(runs: tuple[RunSummary, ...]) -> None:
+        def on_listed(runs: tuple[RunSummary, ...]) -> None:
             self._session.runs = runs
             if choose is not None:
                 self.view.choose(choose)
@@ -60,10 +60,10 @@ class RunsController:
 
         folder = self._preferences.now.runs
         self.view.show_folder(folder)
-        self._desk.read(Job("List runs", work.listing(folder), is_silent=True), take)
+        self._desk.read(Job("List runs", work.listing_runs(folder), is_silent=True), on_listed)
 
     def choose_workspace(self) -> None:
-        """Let the user choose the folder that gets the runs."""
+        """Ask the user for the workspace."""
         chosen = self.view.ask_for_workspace(self._preferences.now.workspace)
         if chosen is not None:
             self._preferences.choose_workspace(chosen)
@@ -72,30 +72,29 @@ class RunsController:
         """Continue a run."""
         cohort = self._session.cohort
         if cohort is None:
-            self._refuse("cohort", "none is open", "Open the run's cohort under Data.")
+            self._show_problem("cohort", "none is open", "Open the run's cohort under Data.")
             return
-        plan = work.TrainingPlan(cohort, self._session.split, None, run.folder, {})
-        self._desk.compute(
-            work.training_job(plan, self._preferences.now, pretrains=is_pretraining(run.method))
-        )
+        kind = work.PretrainingPlan if is_pretraining(run.method) else work.FinetuningPlan
+        plan = kind(cohort=cohort, split=self._session.split, recipe=None, run_folder=run.folder)
+        self._desk.compute(work.training_job(plan, self._preferences.now))
 
     def score(self, run: RunSummary) -> None:
         """Score a run on all labelled subjects of the cohort."""
         cohort = self._session.cohort
         if cohort is None:
-            self._refuse("cohort", "none is open", "Open one under Data.")
+            self._show_problem("cohort", "none is open", "Open one under Data.")
             return
         job = Job(f"Score {run.name}", work.scoring(run.folder, cohort, self._preferences.now))
         self._desk.compute(job, lambda _: self._show_scored(run), even_if_failed=True)
 
     def show_scores(self, run: RunSummary) -> None:
-        """Read what a run scored so far."""
-        job = Job(f"Scores of {run.name}", work.scores_of(run.folder), is_silent=True)
+        """Read the scores of a run in the background and show them."""
+        job = Job(f"Scores of {run.name}", work.reading_scores(run.folder), is_silent=True)
         self._desk.read(job, lambda scores: self.view.show_scores(run, scores))
 
     def _show_scored(self, run: RunSummary) -> None:
         self.show_scores(run)
         self.refresh()
 
-    def _refuse(self, where: str, what: str, remedy: str) -> None:
-        self._desk.refuse([Problem(where, what, remedy)])
+    def _show_problem(self, where: str, what: str, remedy: str) -> None:
+        self._desk.show_problems([Problem(where, what, remedy)])

@@ -1,4 +1,4 @@
-"""The runs of a workspace as a table."""
+"""Table model of the runs of a workspace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunTable(TextTable):
         self.replace(tuple(_facts(run) for run in runs))
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return text or tool tip of a cell."""
+        """Return the text or tool tip of a cell."""
         if role == Qt.ItemDataRole.ToolTipRole:
             return _tool_tip(self.runs[index.row()])
         return super().data(index, role)

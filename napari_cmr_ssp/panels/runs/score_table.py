@@ -1,4 +1,4 @@
-"""3D Dice as a table: a row a subject and phase, a column a structure."""
+"""Table model of 3D Dice scores, with a row per subject and phase and a column per structure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNKNOWN = "n/a"
 
 
 class ScoreTable(TextTable):
-    """Shows scores; the first row is the mean over test subjects, where there is one."""
+    """Shows scores; the first row has the means over test subjects, if there are any."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(_COLUMNS, parent)
@@ -27,12 +27,12 @@ class ScoreTable(TextTable):
         self.replace(_rows(tuple(scores)))
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return text, alignment, tool tip or font of a cell."""
+        """Return the text, alignment, tool tip or font of a cell."""
         text = self.rows[index.row()][index.column()]
         if role == Qt.ItemDataRole.TextAlignmentRole and _COLUMNS[index.column()] in Structure.__members__:
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         if role == Qt.ItemDataRole.ToolTipRole:
-            return "Nobody drew this structure here." if text == _UNKNOWN else text
+            return "This structure is not labelled here." if text == _UNKNOWN else text
         if role == Qt.ItemDataRole.FontRole and not self.rows[index.row()][1]:
             font = QFont()
             font.setBold(True)

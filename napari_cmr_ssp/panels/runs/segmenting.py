@@ -1,4 +1,4 @@
-"""Segments exams by a run, and lays what was found over the exam that is shown."""
+"""Segments exams with a run, and shows segmentations over the displayed exam."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cmr_ssp.runs import RunSummary
 from cmr_ssp.subjects import Subject
 
 from napari_cmr_ssp.context import NO_EXAM, Context
-from napari_cmr_ssp.io.results import FoundLabels, Result, Results
+from napari_cmr_ssp.io.results import Result, Results, StoredLabels
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.scene.exams import Exam
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Segmenting:
-    """Files of segmentations, written by jobs and shown whenever their exam is.
+    """Starts segmentation jobs, and shows their files whenever their exam is displayed.
 
     Parameters
     ----------
     context : Context
-        Session, scene, desk and preferences.
+        Shared context.
     when_done : callable
-        Is given the run after each job, also one that failed in part.
+        Called with the run after each job, even if it failed.
     """
 
     def __init__(self, context: Context, when_done: Callable[[RunSummary], None]) -> None:
@@ -37,55 +37,55 @@ class Segmenting:
         context.session.events.exam.connect(self._show_results)
 
     def segment_shown(self, run: RunSummary) -> None:
-        """Segment all frames of the shown exam, and write a file."""
+        """Segment all frames of the displayed exam and write a file."""
         if self._session.exam is None:
-            self._desk.refuse([NO_EXAM])
+            self._desk.show_problems([NO_EXAM])
             return
         self._segment(run, [self._session.exam.subject])
 
     def segment_selected(self, run: RunSummary) -> None:
-        """Segment the subjects that are selected in the table, and write files."""
+        """Segment the subjects selected in the table and write files."""
         cohort, ids = self._session.cohort, self._session.selected
         if cohort is None or not ids:
             what, remedy = "none is selected", "Select rows of the table under Data."
-            self._desk.refuse([Problem("subjects", what, remedy)])
+            self._desk.show_problems([Problem("subjects", what, remedy)])
             return
         self._segment(run, cohort.select(ids).subjects)
 
     def _segment(self, run: RunSummary, subjects: Sequence[Subject]) -> None:
-        found: list[Result] = []  # files, since labels of many cines would fill the memory
+        results: list[Result] = []  # files, since labels of many cines may not fit in memory
 
-        def keep(one: SegmentedSubject) -> None:
-            assert one.file is not None  # an output folder is named
-            found.append(Result(one.subject, run.name, one.file))
+        def on_segmented(segmented: SegmentedSubject) -> None:
+            if segmented.file is not None:
+                results.append(Result(segmented.subject, run.name, segmented.file))
 
         output = run.folder / "segmentations"
-        doing = work.segmenting(run.folder, subjects, self._preferences.now, keep, output)
-        whom = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
+        segmenting = work.segmenting(run.folder, subjects, self._preferences.now, on_segmented, output)
+        what = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
         where = f"files in {run.name}/{output.name}"
-        job = Job(f"Segment {whom} by {run.name}", doing, result=where, result_folder=output)
-        self._desk.compute(job, lambda _: self._take(run, found), even_if_failed=True)
+        job = Job(f"Segment {what} by {run.name}", segmenting, result=where, result_folder=output)
+        self._desk.compute(job, lambda _: self._on_finished(run, results), even_if_failed=True)
 
-    def _take(self, run: RunSummary, found: list[Result]) -> None:
+    def _on_finished(self, run: RunSummary, results: list[Result]) -> None:
         exam = self._session.exam
-        for result in found:
+        for result in results:
             self.results.add(result)
-            if exam is not None and exam.is_of(result.subject):
+            if exam is not None and exam.belongs_to(result.subject):
                 self._show(exam, result)
-        unseen = [one for one in found if exam is None or not exam.is_of(one.subject)]
-        self._desk.tell_saved([result.file for result in found], n_unseen=len(unseen))
+        unseen = [each for each in results if exam is None or not exam.belongs_to(each.subject)]
+        self._desk.show_saved([result.file for result in results], n_unseen=len(unseen))
         self._when_done(run)
 
     def _show_results(self, exam: Exam | None) -> None:
-        for result in self.results.of(exam) if exam is not None else ():
+        for result in self.results.for_exam(exam) if exam is not None else ():
             if exam is not None and not self._scene.is_edited(exam, result.run):
                 self._show(exam, result)
 
     def _show(self, exam: Exam, result: Result) -> None:
-        def take(found: FoundLabels | None) -> None:
-            if found is not None and self._session.exam is exam:
-                about = {"file": str(result.file), "checkpoint": found.checkpoint}
-                self._scene.show_prediction(exam, found.labels, result.run, **about)
+        def on_read(stored: StoredLabels | None) -> None:
+            if stored is not None and self._session.exam is exam:
+                about = {"file": str(result.file), "checkpoint": stored.checkpoint}
+                self._scene.show_prediction(exam, stored.labels, result.run, **about)
 
         reading = work.reading_result(result, exam)
-        self._desk.read(Job(f"Read {result.file.name}", reading, is_silent=True), take)
+        self._desk.read(Job(f"Read {result.file.name}", reading, is_silent=True), on_read)

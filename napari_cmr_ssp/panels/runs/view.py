@@ -1,4 +1,4 @@
-"""The runs of the workspace, what they score, and what can be done with one."""
+"""Panel view of the Runs panel."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
 
 
 class RunsView(QWidget):
-    """A list of runs over a table of 3D Dice.
+    """Table of runs, buttons and table of 3D Dice scores.
 
-    Every signal but `refresh_asked` and `workspace_asked` carries the chosen `RunSummary`.
+    All signals except `refresh_requested` and `workspace_requested` have the selected `RunSummary`.
     """
 
-    refresh_asked = Signal()
-    workspace_asked = Signal()
+    refresh_requested = Signal()
+    workspace_requested = Signal()
     run_chosen = Signal(RunSummary)
-    segment_shown_asked = Signal(RunSummary)
-    segment_selected_asked = Signal(RunSummary)
-    score_asked = Signal(RunSummary)
-    resume_asked = Signal(RunSummary)
+    segment_shown_requested = Signal(RunSummary)
+    segment_selected_requested = Signal(RunSummary)
+    score_requested = Signal(RunSummary)
+    resume_requested = Signal(RunSummary)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,45 +63,45 @@ class RunsView(QWidget):
         self.folder = QElidingLabel()
         self.folder.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.workspace = QPushButton("Change ...")
-        self.workspace.setToolTip("Choose the folder that gets the runs, or one that holds runs")
+        self.workspace.setToolTip("Choose the folder for new runs, or one with existing runs")
         self._lay_out()
-        self.refresh.clicked.connect(lambda: self.refresh_asked.emit())
-        self.workspace.clicked.connect(lambda: self.workspace_asked.emit())
+        self.refresh.clicked.connect(lambda: self.refresh_requested.emit())
+        self.workspace.clicked.connect(lambda: self.workspace_requested.emit())
         for button, signal in (
-            (self.segment_shown, self.segment_shown_asked),
-            (self.segment_selected, self.segment_selected_asked),
-            (self.score, self.score_asked),
-            (self.resume, self.resume_asked),
+            (self.segment_shown, self.segment_shown_requested),
+            (self.segment_selected, self.segment_selected_requested),
+            (self.score, self.score_requested),
+            (self.resume, self.resume_requested),
         ):
             button.clicked.connect(lambda _=False, signal=signal: self._emit(signal))
-        selection_of(self.table).selectionChanged.connect(self._choose)
-        self._offer()
+        selection_of(self.table).selectionChanged.connect(self._on_selected)
+        self._update_buttons()
 
     @property
-    def chosen(self) -> RunSummary | None:
+    def selected_run(self) -> RunSummary | None:
         """The selected run."""
         rows = selected_rows(self.table)
         return self.runs.runs[rows[0].row()] if rows else None
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
-        """List runs; the chosen one stays chosen."""
-        chosen = self.chosen.folder if self.chosen is not None else None
+        """List runs and keep the selection."""
+        selected = self.selected_run.folder if self.selected_run is not None else None
         self.runs.show(runs)
-        if chosen is not None:
-            self.choose(chosen)
-        self._offer()
-        if self.chosen is None:
-            hint = "Choose a run." if runs else "No runs here yet: train one, or change the folder."
+        if selected is not None:
+            self.choose(selected)
+        self._update_buttons()
+        if self.selected_run is None:
+            hint = "Select a run." if runs else "No runs here yet: train one, or change the folder."
             self.about.setText(hint)
 
     def show_folder(self, folder: Path) -> None:
-        """Say where the runs lie."""
+        """Show the folder of the runs."""
         self.folder.setText(f"Runs in {folder}")
         self.folder.setToolTip(str(folder))
 
     def ask_for_workspace(self, now: Path) -> Path | None:
-        """Let the user choose the folder that gets the runs; None where there shall be no other."""
-        chosen = QFileDialog.getExistingDirectory(self, "Folder that gets the runs", str(now))
+        """Ask the user for the workspace; return None if the user cancels."""
+        chosen = QFileDialog.getExistingDirectory(self, "Folder for new runs", str(now))
         return Path(chosen) if chosen else None
 
     def choose(self, folder: Path) -> None:
@@ -111,7 +111,7 @@ class RunsView(QWidget):
                 self.table.selectRow(row)
 
     def show_scores(self, run: RunSummary, scores: Iterable[Score]) -> None:
-        """Show the 3D Dice of a run; a pretraining has none."""
+        """Show the 3D Dice scores of a run, or that it is a pretraining."""
         self.scores.show(scores)
         name = html.escape(run.name)
         if is_pretraining(run.method):
@@ -137,14 +137,14 @@ class RunsView(QWidget):
         layout.addWidget(self.about)
         layout.addWidget(self.score_view, stretch=3)
 
-    def _choose(self) -> None:
-        self._offer()
-        if self.chosen is not None:
-            self.run_chosen.emit(self.chosen)
+    def _on_selected(self) -> None:
+        self._update_buttons()
+        if self.selected_run is not None:
+            self.run_chosen.emit(self.selected_run)
 
-    def _offer(self) -> None:
-        """Enable what can be done with the chosen run."""
-        run = self.chosen
+    def _update_buttons(self) -> None:
+        """Enable the buttons that apply to the selected run."""
+        run = self.selected_run
         segments = run is not None and run.has_checkpoint and run.method in ("scratch", "finetune")
         for button in (self.segment_shown, self.segment_selected, self.score):
             button.setEnabled(segments)
@@ -153,5 +153,5 @@ class RunsView(QWidget):
         )
 
     def _emit(self, signal: SignalInstance) -> None:
-        if self.chosen is not None:
-            signal.emit(self.chosen)
+        if self.selected_run is not None:
+            signal.emit(self.selected_run)

@@ -1,1 +1,1 @@
-"""Saving labels that were edited."""
+"""The Save panel: saves edited labels."""

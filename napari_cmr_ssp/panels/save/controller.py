@@ -1,4 +1,4 @@
-"""Saves the labels that somebody edited: as a NIfTI file, or as label versions of the shown exam."""
+"""Controller of the Save panel: saves labels as a NIfTI file or as label versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class SaveController:
-    """Offers what can be done with the labels that are chosen in the layer list, and does it."""
+    """Lists the ways to save the selected labels layer, and saves it."""
 
     title: ClassVar[str] = ""
 
@@ -30,21 +30,21 @@ class SaveController:
         self.view = view
         self._session, self._scene, self._desk = context.session, context.scene, context.desk
         self._preferences = context.preferences
-        view.opened.connect(self.offer)
+        view.opened.connect(self.update_menu)
 
     @classmethod
     def make(cls, context: Context) -> Self:
-        """Make the view and its controller."""
+        """Create the panel view and its controller."""
         from napari_cmr_ssp.panels.save.view import SaveView
 
         return cls(context, SaveView())
 
-    def offer(self) -> None:
-        """Fill the menu with what can be done now."""
+    def update_menu(self) -> None:
+        """Update the choices of the menu."""
         self.view.show_choices(self._choices())
 
     def ask_for_file(self) -> None:
-        """Let the user choose a file, and write it."""
+        """Ask the user for a file and save the labels."""
         layer = self._scene.labels_to_save()
         if layer is None:
             return
@@ -54,46 +54,47 @@ class SaveController:
             self.save_file(chosen)
 
     def save_file(self, path: Path) -> None:
-        """Write the labels of all frames as one NIfTI file, with the geometry of their cine."""
+        """Save the labels of all frames as one NIfTI file with the geometry of their cine."""
         layer = self._scene.labels_to_save()
-        drawing = Drawing.of(layer)
+        drawing = Drawing.from_layer(layer)
 
         def work(*_: object) -> tuple[Path, tuple[Problem, ...]]:
             return write_structures(path, drawing.data, drawing.attributes)
 
-        def take(written: tuple[Path, tuple[Problem, ...]]) -> None:
+        def on_saved(written: tuple[Path, tuple[Problem, ...]]) -> None:
             file, warnings = written
             show_problems(warnings)
             drawing.forget_edits(layer)
-            self.view.tell_saved([file], file.parent)
+            self.view.show_saved([file], file.parent)
 
-        self._desk.read(Job(f"Save {path.name}", work), take)
+        self._desk.read(Job(f"Save {path.name}", work), on_saved)
 
     def save_versions(self, frames: Mapping[Phase, int]) -> None:
-        """Keep frames of the labels as label versions of the shown exam."""
+        """Save frames of the labels as label versions of the displayed exam."""
         exam, cohort = self._session.exam, self._session.cohort
+        if exam is None:
+            return
         folder = self._preferences.now.workspace / "labels"
-        drawing = Drawing.of(self._scene.labels_to_save())
-        assert exam is not None  # else it was not offered
+        drawing = Drawing.from_layer(self._scene.labels_to_save())
 
         def work(*_: object) -> list[Path]:
             return add_versions(folder, cohort, exam, drawing, frames)
 
         job = Job(f"Save labels of {exam.subject.id}", work)
-        self._desk.read(job, lambda files: self.view.tell_saved(files, folder))
+        self._desk.read(job, lambda files: self.view.show_saved(files, folder))
 
     def _choices(self) -> list[Choice]:
         layer, exam = self._scene.labels_to_save(), self._session.exam
         if layer is None:
-            return [("There is no labels layer", None)]
+            return [("No labels layer", None)]
         as_file: Choice = (f"'{layer.name}' as NIfTI file ...", self.ask_for_file)
         if exam is None or layer.metadata.get(EXAM) != exam.key or layer.data.shape != exam.pixels.shape:
-            return [as_file, ("Label versions: show the exam that was drawn on", None)]
+            return [as_file, ("Label versions: open the exam of this layer first", None)]
         versions = self._phases(exam)
         return [as_file, *((text, partial(self.save_versions, frames)) for text, frames in versions)]
 
     def _phases(self, exam: Exam) -> list[tuple[str, dict[Phase, int]]]:
-        """Return what frames may be kept as: the exam's phases where they are known, else the shown frame."""
+        """Return menu texts and frames to save: the labelled phases of the exam, or the displayed frame."""
         known = {phase: frame for frame, phase in exam.phase_frames.items()}
         if known:
             which = " and ".join(f"{phase} (frame {frame})" for phase, frame in known.items())

@@ -1,1 +1,1 @@
-"""Pretraining and fine-tuning: the recipe as a form, the command, the curves."""
+"""The Train panel: recipe form, command and curves."""

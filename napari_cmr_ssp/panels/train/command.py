@@ -1,4 +1,4 @@
-"""A planned training as a command."""
+"""A planned training as a command line."""
 
 from __future__ import annotations
 
@@ -9,30 +9,27 @@ from collections.abc import Sequence
 
 from cmr_ssp.subjects.split_file import write_split
 
-from napari_cmr_ssp.jobs.work import TrainingPlan
+from napari_cmr_ssp.jobs.work import FinetuningPlan, TrainingPlan
 
 
-def command_line(plan: TrainingPlan, settings: Sequence[str], device: str, *, pretrains: bool) -> str:
-    """Return what trains the same; the split is written beside the runs, for the command to read.
+def command_line(plan: TrainingPlan, settings: Sequence[str], device: str) -> str:
+    """Return the command for a training, and write its split to a file beside the run.
 
     Parameters
     ----------
     plan : TrainingPlan
-        What is asked for.
+        A planned training.
     settings : sequence of str
-        The arguments that give its recipe.
+        Arguments for its recipe.
     device : str
-        ``auto``, or where it shall run.
-    pretrains : bool
-        Whether no label is looked at.
+        ``auto``, ``cpu``, ``cuda`` or ``mps``.
     """
     split = plan.run_folder.with_name(f"{plan.run_folder.name}-split.yaml")
     write_split(split, plan.split)
-    words = ["cmr-ssp", "pretrain" if pretrains else "finetune", str(plan.cohort.root)]
+    words = ["cmr-ssp", "finetune" if isinstance(plan, FinetuningPlan) else "pretrain", str(plan.cohort.root)]
     words += ["--run", str(plan.run_folder), "--split", str(split), *settings]
-    if plan.pretrained is not None:
-        words += ["--from", str(plan.pretrained)]
-    if not pretrains:
+    if isinstance(plan, FinetuningPlan):
+        words += ["--from", str(plan.pretrained)] if plan.pretrained is not None else []
         ticked = (f"{name}:{'+'.join(sorted(phases))}" for name, phases in plan.ticks.items())
         words += ["--subjects", ",".join(ticked)]
     if plan.max_minutes is not None:

@@ -1,4 +1,4 @@
-"""Plans trainings, and starts them."""
+"""Controller of the Train panel: plans and starts training."""
 
 from __future__ import annotations
 
@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from cmr_ssp.errors import CmrSspError
+from cmr_ssp.recipes import PretrainRecipe, SegmentationRecipe
 from cmr_ssp.runs import Run, RunSummary
 from cmr_ssp.subjects import Role, Split
 
 from napari_cmr_ssp.context import Context
-from napari_cmr_ssp.jobs.work import TrainingPlan, new_run_folder, training_job
+from napari_cmr_ssp.jobs.work import (
+    FinetuningPlan,
+    PretrainingPlan,
+    TrainingPlan,
+    new_run_folder,
+    training_job,
+)
 from napari_cmr_ssp.panels.train.command import command_line
 from napari_cmr_ssp.panels.train.fitting import fitted_recipe
 
@@ -22,7 +29,7 @@ _NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
 class TrainController:
-    """Fits recipe, split and run name to what is chosen, and queues trainings."""
+    """Adapts recipe, split and run name to the selected stage and source, and queues training."""
 
     title: ClassVar[str] = "Train"
 
@@ -30,39 +37,39 @@ class TrainController:
         self.view = view
         self._session, self._desk = context.session, context.desk
         self._preferences = context.preferences
-        self._promised: set[Path] = set()
-        self._name_is_typed = False
-        self._follows_source = True
+        self._reserved: set[Path] = set()
+        self._name_is_edited = False
+        self._is_fitted = True
         self._source_is_chosen = False
         self._just_ended: Path | None = None
-        view.source_changed.connect(self._follow_source)
-        view.source_chosen.connect(self._keep_source)
-        view.name_typed.connect(self._keep_name)
-        view.form_changed.connect(self._follow_again)
-        view.start_asked.connect(self.start)
-        view.copy_asked.connect(self.copy_command)
+        view.source_changed.connect(self._fit_to_source)
+        view.source_chosen.connect(self._on_source_chosen)
+        view.name_edited.connect(self._on_name_edited)
+        view.form_changed.connect(self._retry_fit)
+        view.start_requested.connect(self.start)
+        view.copy_requested.connect(self.copy_command)
         events = context.session.events
         for event in (events.cohort, events.split, events.ticks):
-            event.connect(self._show_about)
-        events.runs.connect(self.offer_sources)
-        context.desk.run_told.connect(view.curves.take)
+            event.connect(self._show_summary)
+        events.runs.connect(self.set_sources)
+        context.desk.run_event.connect(view.curves.add_event)
         context.desk.run_ended.connect(self.release)
-        self._follow_source()
+        self._fit_to_source()
 
     @classmethod
     def make(cls, context: Context) -> Self:
-        """Make the view and its controller."""
+        """Create the panel view and its controller."""
         from napari_cmr_ssp.panels.train.view import TrainView
 
         return cls(context, TrainView())
 
     def plan(self) -> TrainingPlan:
-        """Return what is asked for.
+        """Return the training that the panel describes.
 
         Raises
         ------
         CmrSspError
-            Where settings are wrong or something is missing.
+            If settings are invalid or something is missing.
         """
         view, session = self.view, self._session
         if session.cohort is None:
@@ -71,122 +78,131 @@ class TrainController:
             raise CmrSspError.of(
                 "labels", "none is ticked", "Tick labelled phases, or draw some, under Data."
             )
-        if not self._follows_source:
+        if not self._is_fitted:
             self._fit()
-        return TrainingPlan(
+        if view.pretrains:
+            return PretrainingPlan(
+                cohort=session.cohort,
+                split=session.split,
+                recipe=view.form.value(PretrainRecipe),
+                run_folder=self._new_folder(),
+                max_minutes=view.max_minutes,
+            )
+        return FinetuningPlan(
             cohort=session.cohort,
             split=session.split,
-            recipe=view.form.value(),
+            recipe=view.form.value(SegmentationRecipe),
             run_folder=self._new_folder(),
+            max_minutes=view.max_minutes,
             ticks=session.ticks,
             pretrained=view.pretrained,
-            max_minutes=view.max_minutes,
         )
 
     def start(self) -> None:
-        """Queue the training that is asked for, or say what is wrong with it."""
+        """Queue the planned training, or show what is wrong with it."""
         try:
             plan = self.plan()
         except CmrSspError as error:
             self.view.show_problems(error.problems)
             return
-        self._promised.add(plan.run_folder)
-        self._name_is_typed = False
-        self._offer_name()
-        self._show_about()
-        self._desk.compute(training_job(plan, self._preferences.now, pretrains=self.view.pretrains))
+        self._reserved.add(plan.run_folder)
+        self._name_is_edited = False
+        self._suggest_name()
+        self._show_summary()
+        self._desk.compute(training_job(plan, self._preferences.now))
 
     def command_line(self) -> str:
-        """Return the same as a command; the split is written beside the runs, for the command to read."""
+        """Return the command for the planned training, and write its split to a file beside the run."""
         plan = self.plan()
         settings, device = self.view.form.command_line_settings(), self._preferences.now.device
-        return command_line(plan, settings, device, pretrains=self.view.pretrains)
+        return command_line(plan, settings, device)
 
     def copy_command(self) -> None:
-        """Put the same as a command on the clipboard."""
+        """Copy the command for the planned training to the clipboard."""
         try:
             command = self.command_line()
         except CmrSspError as error:
             self.view.show_problems(error.problems)
             return
         self.view.copy_text(command)
-        self.view.tell("Copied.")
+        self.view.show_text("Copied.")
 
-    def offer_sources(self, runs: tuple[RunSummary, ...]) -> None:
-        """Offer pretraining runs to start from, and a free name for the next run.
+    def set_sources(self, runs: tuple[RunSummary, ...]) -> None:
+        """List the pretraining runs to start from, and suggest a name for the next run.
 
-        The user's choice stays; without one, a pretraining that just ended is chosen.
+        The user's selection is kept; otherwise a pretraining that has just ended is selected.
         """
-        before = self.view.listed_source
-        self.view.offer_sources(runs)
+        before = self.view.selected_source
+        self.view.set_sources(runs)
         ended, self._just_ended = self._just_ended, None
-        follows = ended is not None and not self._source_is_chosen and self.view.offers(ended)
+        follows = ended is not None and not self._source_is_chosen and self.view.has_source(ended)
         self.view.choose_source(ended if follows else before, silently=True)
-        if self.view.listed_source != before and not self.view.pretrains:
-            self._fit_or_tell()
-        self._offer_name()
+        if self.view.selected_source != before and not self.view.pretrains:
+            self._try_fit()
+        self._suggest_name()
 
     def release(self, folder: Path) -> None:
-        """Take a name back that was promised to a job which has ended."""
-        self._promised.discard(folder)
+        """Release the folder that was reserved for a job that has ended."""
+        self._reserved.discard(folder)
         self._just_ended = folder
-        self._offer_name()
+        self._suggest_name()
 
     def _new_folder(self) -> Path:
-        """Return the folder that is named, if a run can be made there."""
+        """Return the folder of the run name, if a run can be created there."""
         name, runs = self.view.name.text().strip(), self._preferences.now.runs
         if not _NAME.fullmatch(name):
-            remedy = "Give a name of letters, digits, '-', '_' and '.'."
-            raise CmrSspError.of("run", f"'{name}' is no name for a folder", remedy)
-        if (runs / name).exists() or runs / name in self._promised:
-            raise CmrSspError.of("run", f"'{name}' is taken", "Choose another name, or resume it under Runs.")
+            remedy = "Use letters, digits, '-', '_' and '.'."
+            raise CmrSspError.of("run", f"'{name}' is not a valid folder name", remedy)
+        if (runs / name).exists() or runs / name in self._reserved:
+            remedy = "Choose another name, or resume it under Runs."
+            raise CmrSspError.of("run", f"'{name}' already exists", remedy)
         return runs / name
 
-    def _offer_name(self) -> None:
-        if not self._name_is_typed:
-            folder = new_run_folder(self._preferences.now.runs, self.view.method_asked, self._promised)
+    def _suggest_name(self) -> None:
+        if not self._name_is_edited:
+            folder = new_run_folder(self._preferences.now.runs, self.view.recipe_method, self._reserved)
             self.view.name.setText(folder.name)
 
-    def _keep_name(self) -> None:
-        self._name_is_typed = True
+    def _on_name_edited(self) -> None:
+        self._name_is_edited = True
 
-    def _keep_source(self) -> None:
+    def _on_source_chosen(self) -> None:
         self._source_is_chosen = True
 
-    def _follow_again(self) -> None:
-        """Fit the recipe once what kept it from being fitted is corrected."""
-        if not self._follows_source and not self.view.form.problems:
-            self._follow_source()
+    def _retry_fit(self) -> None:
+        """Fit the recipe again after the settings that prevented it were corrected."""
+        if not self._is_fitted and not self.view.form.problems:
+            self._fit_to_source()
 
-    def _follow_source(self) -> None:
-        """Fit recipe and run name to where training starts from."""
-        self._name_is_typed = False
-        self._offer_name()
-        self._fit_or_tell()
+    def _fit_to_source(self) -> None:
+        """Adapt recipe and run name to the run that training starts from."""
+        self._name_is_edited = False
+        self._suggest_name()
+        self._try_fit()
 
-    def _fit_or_tell(self) -> None:
+    def _try_fit(self) -> None:
         try:
             self._fit()
         except CmrSspError as error:
             self.view.show_problems(error.problems)
             return
-        self._show_about()
+        self._show_summary()
 
     def _fit(self) -> None:
-        """Fit recipe and split to where training starts from; what cannot be now is tried again later."""
-        self._follows_source = True  # showing the recipe tells of a change
+        """Adapt recipe and split to the run that training starts from; retry later if this fails."""
+        self._is_fitted = True  # showing the recipe emits a change
         view = self.view
         if view.pretrains:
             return
         try:
-            view.form.set_value(fitted_recipe(view.form.value(), view.method_asked, view.pretrained))
+            view.form.set_value(fitted_recipe(view.form.value(), view.recipe_method, view.pretrained))
             self._inherit_split(view.pretrained)
         except CmrSspError:
-            self._follows_source = False
+            self._is_fitted = False
             raise
 
     def _inherit_split(self, source: Path | None) -> None:
-        """Take the split of the pretraining, so that its test subjects stay unseen by what starts from it."""
+        """Use the split of the pretraining, so that its test subjects are not used for training."""
         if source is None:
             return
         inherited, session = Run(source).split().roles, self._session
@@ -194,13 +210,15 @@ class TrainController:
         if roles.keys() & inherited.keys():
             session.use_split(Split({name: role for name, role in roles.items() if role is not None}))
 
-    def _show_about(self) -> None:
+    def _show_summary(self) -> None:
         split, ticks = self._session.split, self._session.ticks
         if self._session.cohort is None:
-            self.view.tell("Open a cohort under Data first.")
+            self.view.show_text("Open a cohort under Data first.")
         elif self.view.pretrains:
             n = len(split.ids(Role.TRAIN))
-            self.view.tell(f"All frames and slices of {n} training subjects; test subjects stay unseen.")
+            self.view.show_text(f"All frames and slices of {n} training subjects, no test subjects.")
         else:
             n_volumes = sum(len(phases) for phases in ticks.values())
-            self.view.tell(f"{n_volumes} labelled volumes of {len(ticks)} subjects are ticked under Data.")
+            self.view.show_text(
+                f"{n_volumes} labelled volumes of {len(ticks)} subjects are ticked under Data."
+            )

@@ -1,4 +1,4 @@
-"""Loss of the running training, and what else is measured of it."""
+"""Plots of the loss and a score of the running training."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from napari_cmr_ssp.widgets.tones import FollowsTheme
 _REDRAW_MS = 300
 _SMOOTHING = 0.9
 _LOSS, _SCORE = "#56B4E9", "#E69F00"
-_HEIGHT_PX, _LEAST_HEIGHT_PX = 110, 64
-_MOST_POINTS = 4000
+_HEIGHT_PX, _MIN_HEIGHT_PX = 110, 64
+_MAX_POINTS = 4000
 _SCORES = {
     "validation_dice": ("Dice", "Mean Dice of the validation subjects"),
     "teacher_information": (
         "nats",
-        "How much the words of DINO's teacher tell of a slice; 0 when it says the same of every slice",
+        "Mutual information between slice and output of DINO's teacher; 0 if all outputs are the same",
     ),
 }
-"""Label and meaning of what may be drawn below the loss; a training has one of them at most."""
+"""Label and description of the scores below the loss; a training has at most one of them."""
 
 
 class Curves(FollowsTheme, QWidget):
-    """Takes events, and redraws a few times a second at most: drawing must not slow training or window."""
+    """Plots events; redraws rarely, so that drawing slows down neither training nor window."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,8 +55,8 @@ class Curves(FollowsTheme, QWidget):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.redraw)
 
-    def take(self, event: Event) -> None:
-        """Remember what an event says, and redraw soon."""
+    def add_event(self, event: Event) -> None:
+        """Add the values of an event, and redraw soon."""
         match event:
             case RunStarted():
                 self.clear()
@@ -65,17 +65,17 @@ class Curves(FollowsTheme, QWidget):
                 self.losses.append(loss)
                 before = self._smooth[-1] if self._smooth else loss
                 self._smooth.append(_SMOOTHING * before + (1 - _SMOOTHING) * loss)
-                if len(self.losses) > _MOST_POINTS:  # more than a plot has pixels, and slow to draw
+                if len(self.losses) > _MAX_POINTS:  # slow to draw, and more than the pixels of a plot
                     for values in (self.updates, self.losses, self._smooth):
                         del values[::2]
             case EpochFinished(_, update, scores):
-                self._take_score(update, scores)
+                self._add_score(update, scores)
             case _:
                 return
         if not self._timer.isActive():
             self._timer.start()
 
-    def _take_score(self, update: int, scores: Mapping[str, float]) -> None:
+    def _add_score(self, update: int, scores: Mapping[str, float]) -> None:
         name = next((name for name in _SCORES if math.isfinite(scores.get(name, math.nan))), None)
         if name is not None:
             label, about = _SCORES[name]
@@ -85,12 +85,12 @@ class Curves(FollowsTheme, QWidget):
             self.scores.append(scores[name])
 
     def clear(self) -> None:
-        """Forget the run before."""
+        """Remove the values of the previous run."""
         for values in (self.updates, self.losses, self._smooth, self.scored_at, self.scores):
             values.clear()
 
     def redraw(self) -> None:
-        """Draw what was taken."""
+        """Draw all values."""
         if not self.isVisible():
             return
         self._loss.setData(self.updates, self.losses)
@@ -100,12 +100,12 @@ class Curves(FollowsTheme, QWidget):
         self._plots[1].setVisible(bool(self.scores))
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Draw what came while nobody looked."""
+        """Draw events that arrived while hidden."""
         super().showEvent(event)
         self.redraw()
 
     def follow_theme(self) -> None:
-        """Take the theme's text colour; the background shows through."""
+        """Use the text colour of the theme; the background is transparent."""
         text = self.palette().windowText().color()
         for plot in self._plots:
             for side in ("left", "bottom"):
@@ -115,8 +115,8 @@ class Curves(FollowsTheme, QWidget):
 
     def _plot(self, title: str) -> pyqtgraph.PlotWidget:
         plot = pyqtgraph.PlotWidget(parent=self, background=None)
-        plot.setCacheMode(plot.CacheModeFlag.CacheNone)  # the ground changes with the theme
-        plot.setMinimumHeight(_LEAST_HEIGHT_PX)
+        plot.setCacheMode(plot.CacheModeFlag.CacheNone)  # the background changes with the theme
+        plot.setMinimumHeight(_MIN_HEIGHT_PX)
         plot.setMaximumHeight(_HEIGHT_PX)
         plot.setLabel("left", title)
         plot.getAxis("left").setWidth(52)

@@ -1,4 +1,4 @@
-"""Fits a recipe to the pretraining that it goes on from."""
+"""Adapts a recipe to the pretraining that it starts from."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from cmr_ssp.runs import Run
 
 
 def fitted_recipe(recipe: Recipe, method: str, source: Path | None) -> Recipe:
-    """Return a recipe for a method, or the preset that goes on from a pretrained network.
+    """Return a recipe adapted to a method, or the preset that matches a pretrained network.
 
     Parameters
     ----------
     recipe : Recipe
-        What is set now.
+        Current settings.
     method : str
-        Of the recipe that is wanted.
+        Method of the returned recipe.
     source : Path or None
         The pretraining run, if any.
 
     Raises
     ------
     CmrSspError
-        Where the run's recipe cannot be read.
+        If the recipe of the run cannot be read.
     """
     if source is None:
         return recipe.model_copy(update={"method": method})
     pretrained = Run(source).recipe()
     same = {"network": pretrained.network, "crop": pretrained.crop}
     if (recipe.network, recipe.crop) != (pretrained.network, pretrained.crop):
-        with suppress(RecipeError):  # where no preset is like it, what is set goes on from it
+        with suppress(RecipeError):  # without a matching preset, keep the settings
             return load_recipe(matching_preset(pretrained))
     return recipe.model_copy(update={"method": method, **same})

@@ -1,9 +1,10 @@
-"""A form that makes a recipe: a preset, the few settings that people touch, and all others folded away."""
+"""A form for a recipe: preset, basic settings, and collapsed sections with all others."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import TypeVar, overload
 
 from cmr_ssp.errors import Problem, RecipeError
 from cmr_ssp.recipes import Recipe, load_recipe, parse_recipe, preset_names
@@ -17,23 +18,23 @@ from napari_cmr_ssp.panels.train.settings import differences, nested
 _FIRST_PRESET, _LAST_PRESET = "cpu-small", "demo"
 _TYPING_MS = 250
 
+_RecipeT = TypeVar("_RecipeT", bound=Recipe)
+
 
 class RecipeForm(QWidget):
-    """Shows and makes recipes of some methods; knows nothing of what runs them.
-
-    It has no scroll bar of its own: whoever shows it with other things scrolls them together.
+    """Form that shows and creates recipes of some methods; it has no scroll bar.
 
     Parameters
     ----------
     methods : sequence of str
-        The recipes' methods, such as ``("mim",)`` or ``("scratch", "finetune")``.
+        Methods of the recipes, such as ``("mim",)`` or ``("scratch", "finetune")``.
     parent : QWidget, optional
-        Of the form.
+        Parent widget.
 
     Attributes
     ----------
     changed : Signal
-        After edits, once they were checked, whether they are valid or not.
+        Emitted after edits were checked, valid or not.
     """
 
     changed = Signal()
@@ -41,9 +42,8 @@ class RecipeForm(QWidget):
     def __init__(self, methods: Sequence[str], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._methods = tuple(methods)
-        names = _offered(self._methods)
+        names = _presets_of(self._methods)
         self._presets = {name: load_recipe(name) for name in names}
-        self._fields: SettingFields | None = None
         self._problems: tuple[Problem, ...] = ()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -51,55 +51,68 @@ class RecipeForm(QWidget):
         self._timer.timeout.connect(self._check)
         self._combo = QComboBox()
         self._lay_out()
+        self._fields = self._make_fields(type(self._presets[names[0]]))
         self.set_preset(names[0])
 
     @property
     def preset(self) -> str:
-        """Name of the preset that the settings are compared with."""
+        """Name of the preset that settings are compared with."""
         return self._combo.currentText()
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What is wrong with the settings, as of the last check."""
+        """Problems with the settings found in the last check."""
         return self._problems
 
-    def value(self) -> Recipe:
+    @overload
+    def value(self) -> Recipe: ...
+
+    @overload
+    def value(self, kind: type[_RecipeT]) -> _RecipeT: ...
+
+    def value(self, kind: type[Recipe] = Recipe) -> Recipe:
         """Return the recipe.
 
+        Parameters
+        ----------
+        kind : type of Recipe
+            Type of the recipe, such as `PretrainRecipe`.
+
         Raises
         ------
         RecipeError
-            With every setting that is wrong.
+            If settings are invalid, or the recipe is of another type.
         """
-        assert self._fields is not None  # the form was made with a preset
         tree = nested(self._fields.values()) | {"method": self._presets[self.preset].method}
-        return parse_recipe(tree, self.preset, methods=self._methods)
+        return parse_recipe(tree, self.preset, kind=kind, methods=self._methods)
 
     def set_value(self, recipe: Recipe) -> None:
-        """Show a recipe, as a change of the preset of its method that differs least.
+        """Show a recipe as changes of the preset of its method that differs least.
 
         Raises
         ------
         RecipeError
-            Where the recipe's method is none of the form's.
+            If the method is not one of the form.
         """
         alike = [name for name, preset in self._presets.items() if preset.method == recipe.method]
         if not alike:
-            remedy = f"Give a recipe whose method is {' or '.join(self._methods)}."
-            raise RecipeError.of("recipe", f"has the method {recipe.method!r}, of no use here", remedy)
+            remedy = f"Use a recipe whose method is {' or '.join(self._methods)}."
+            raise RecipeError.of("recipe", f"the method {recipe.method!r} does not fit here", remedy)
         alike.sort(key=lambda name: (len(differences(recipe, self._presets[name])), name != self.preset))
         self._show(alike[0], recipe)
 
     def set_preset(self, name: str) -> None:
-        """Show a preset as it is shipped.
+        """Show an unchanged preset.
 
         Raises
         ------
         RecipeError
-            Where the form has no such preset.
+            If the form has no such preset.
         """
         if name not in self._presets:
-            raise RecipeError.of(name, "is no preset here", f"Choose one of {', '.join(self._presets)}.")
+            raise RecipeError.of(
+                name, "it is not a preset of this form", f"Choose one of {', '.join(self._presets)}."
+            )
         self._show(name, self._presets[name])
 
     def changes(self) -> dict[str, object]:
@@ -108,17 +121,17 @@ class RecipeForm(QWidget):
         Raises
         ------
         RecipeError
-            With every setting that is wrong.
+            If settings are invalid.
         """
         return differences(self.value(), self._presets[self.preset])
 
     def command_line_settings(self) -> list[str]:
-        """Return the arguments that give the same recipe on the command line.
+        """Return the command-line arguments for this recipe.
 
         Raises
         ------
         RecipeError
-            With every setting that is wrong.
+            If settings are invalid.
         """
         arguments = ["--preset", self.preset]
         for key, value in self.changes().items():
@@ -128,7 +141,7 @@ class RecipeForm(QWidget):
 
     def _lay_out(self) -> None:
         self._combo.addItems(list(self._presets))
-        self._combo.setToolTip("Where the settings start from. Choose it again to undo all changes.")
+        self._combo.setToolTip("Preset that the settings start from. Select it again to undo all changes.")
         self._combo.setAccessibleName("Preset")
         self._combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._combo.textActivated.connect(self.set_preset)
@@ -149,20 +162,21 @@ class RecipeForm(QWidget):
         self._check()
 
     def _fields_for(self, model: type[Recipe]) -> SettingFields:
-        """Return the fields of a recipe's model, which replace those of another."""
-        if self._fields is not None and self._fields.model is model:
-            return self._fields
-        if self._fields is not None:
+        """Return the fields of a recipe model; replace those of another model."""
+        if self._fields.model is not model:
             self._fields.setParent(None)
             self._fields.deleteLater()
-        self._fields = SettingFields(model, self._top)
-        self._fields.edited.connect(self._timer.start)
-        self._layout.insertWidget(1, self._fields)
+            self._fields = self._make_fields(model)
         return self._fields
 
+    def _make_fields(self, model: type[Recipe]) -> SettingFields:
+        fields = SettingFields(model, self._top)
+        fields.edited.connect(self._timer.start)
+        self._layout.insertWidget(1, fields)
+        return fields
+
     def _check(self) -> None:
-        """Validate, say what is wrong and what differs from the preset, and tell who listens."""
-        assert self._fields is not None
+        """Validate, show problems and changes of the preset, and emit `changed`."""
         self._timer.stop()
         changed: dict[str, object] = {}
         self._problems = ()
@@ -170,14 +184,14 @@ class RecipeForm(QWidget):
             changed = self.changes()
         except RecipeError as error:
             self._problems = error.problems
-        rest = self._fields.tell(self._problems, changed)
+        rest = self._fields.show_state(self._problems, changed)
         self._general.show_texts([problem.what for problem in rest])
         self._state.setText(_summary(len(self._problems), len(changed)))
         self.changed.emit()
 
 
-def _offered(methods: Sequence[str]) -> list[str]:
-    """Return the presets of some methods, in their order: the usual one first, those of the demo last."""
+def _presets_of(methods: Sequence[str]) -> list[str]:
+    """Return the presets of methods, with the default one first and those of the demo last."""
 
     def place(name: str) -> tuple[bool, int, bool]:
         method, _, size = name.partition("/")
@@ -191,4 +205,4 @@ def _summary(n_problems: int, n_changed: int) -> str:
         return "1 problem" if n_problems == 1 else f"{n_problems} problems"
     if n_changed:
         return "1 setting changed" if n_changed == 1 else f"{n_changed} settings changed"
-    return "as shipped"
+    return "no changes"

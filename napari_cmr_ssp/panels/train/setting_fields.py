@@ -1,4 +1,4 @@
-"""The fields of all settings of one recipe model: the few that people touch, then the groups, folded."""
+"""Fields for all settings of a recipe model: basic ones first, then collapsed sections."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from napari_cmr_ssp.panels.train.setting_row import SettingRow
 from napari_cmr_ssp.panels.train.settings import COUNTS, Setting, flattened, key_of, settings_of, without_key
 from napari_cmr_ssp.widgets.section import INDENT_PX, Section
 
-_FEW_OF_A_METHOD = ("mask.patch_px", "mask.hidden", "temperature", "threshold")
-_FEW = (*COUNTS, "batch_size", "optimiser.learning_rate", *_FEW_OF_A_METHOD)
+_BASIC_OF_METHODS = ("mask.patch_px", "mask.hidden", "temperature", "threshold")
+_BASIC = (*COUNTS, "batch_size", "optimiser.learning_rate", *_BASIC_OF_METHODS)
 _SPACING_PX = 4
 
 
@@ -28,9 +28,9 @@ class SettingFields(QWidget):
     model : type
         A recipe model.
     top : QFormLayout
-        Fields above these, which share their column of labels.
+        Fields above these, with a shared column of labels.
     parent : QWidget, optional
-        Of the fields.
+        Parent widget.
     """
 
     edited = Signal()
@@ -42,20 +42,20 @@ class SettingFields(QWidget):
         self.sections: dict[str, Section] = {}
         self._count = COUNTS[0]
         self._top = top
-        self._few = form_layout()
+        self._basic = form_layout()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
-        layout.addLayout(self._few)
+        layout.addLayout(self._basic)
         layout.addSpacing(_SPACING_PX)
         for setting in settings_of(model):
             self._add(setting, layout)
-        for key in _FEW:
+        for key in _BASIC:
             if key in self.rows:
-                self._few.addRow(_label(self.rows[key]), self.rows[key])
+                self._basic.addRow(_label(self.rows[key]), self.rows[key])
 
     def values(self) -> dict[str, object]:
-        """Return what is in the fields by key; the count that the recipe does not use is left out."""
+        """Return the values of the fields by key, without the count that the recipe does not use."""
         return {key: row.value() for key, row in self.rows.items() if not self._is_unused(key)}
 
     def show_values(self, recipe: Recipe) -> None:
@@ -66,10 +66,10 @@ class SettingFields(QWidget):
             if not self._is_unused(key):
                 row.set_value(values[key])
         for key in COUNTS:
-            self._few.setRowVisible(self.rows[key], not self._is_unused(key))
+            self._basic.setRowVisible(self.rows[key], not self._is_unused(key))
 
-    def tell(self, problems: Iterable[Problem], changed: Collection[str]) -> list[Problem]:
-        """Show each problem under the field that it begins with; return those that name none."""
+    def show_state(self, problems: Iterable[Problem], changed: Collection[str]) -> list[Problem]:
+        """Show problems below their fields and changes in section titles; return problems of no field."""
         texts: dict[str, list[str]] = {key: [] for key in self.rows}
         rest = []
         for problem in problems:
@@ -81,14 +81,14 @@ class SettingFields(QWidget):
         for key, row in self.rows.items():
             row.problem.show_texts(texts[key])
         for title, section in self.sections.items():
-            keys = [k for k, row in self.rows.items() if row.setting.group == title and k not in _FEW]
-            section.tell(sum(k in changed for k in keys), is_wrong=any(texts[k] for k in keys))
+            keys = [k for k, row in self.rows.items() if row.setting.group == title and k not in _BASIC]
+            section.show_state(sum(k in changed for k in keys), is_wrong=any(texts[k] for k in keys))
         return rest
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
-        """Give all groups the same column of labels, measured in the window's font."""
+        """Give the label columns of all sections the same width."""
         super().showEvent(event)
-        forms = [self._top, self._few, *(section.form for section in self.sections.values())]
+        forms = [self._top, self._basic, *(section.form for section in self.sections.values())]
         labels = [(form, label) for form in forms for label in _labels_of(form)]
         for _, label in labels:
             label.ensurePolished()
@@ -98,10 +98,10 @@ class SettingFields(QWidget):
 
     def _add(self, setting: Setting, layout: QVBoxLayout) -> None:
         if setting.key in COUNTS:
-            setting = replace(setting, if_empty=None)  # the one that the recipe counts in has a value
+            setting = replace(setting, if_empty=None)  # the count in use needs a value
         row = self.rows[setting.key] = SettingRow(setting)
         row.edited.connect(self.edited)
-        if setting.key in _FEW:
+        if setting.key in _BASIC:
             return
         if setting.group not in self.sections:
             self.sections[setting.group] = Section(setting.group, form_layout())
@@ -113,7 +113,7 @@ class SettingFields(QWidget):
 
 
 def form_layout() -> QFormLayout:
-    """Return a layout of labels and fields as the form has them."""
+    """Create a layout of labels and fields."""
     form = QFormLayout()
     form.setContentsMargins(0, 0, 0, 0)
     form.setVerticalSpacing(_SPACING_PX)

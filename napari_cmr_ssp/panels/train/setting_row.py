@@ -1,4 +1,4 @@
-"""One setting on a line of the form, and what is wrong with it below."""
+"""Field of one setting, with its problems below."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from napari_cmr_ssp.widgets.text_table import Tone
 from napari_cmr_ssp.widgets.tones import FollowsTheme, colour
 
 _LARGEST = 2**53
-"""Of whole numbers where the model sets no limit: Qt's own spin boxes stop at 99."""
+"""Maximum of integers without a limit in the model; the default of Qt is 99."""
 
 
 class SettingRow(QWidget):
     """The field of one setting.
 
-    Whole numbers get arrows, choices a list, switches a box. Other numbers are written: a spin box has a
-    fixed number of decimals, and settings go from 1e-5 to 180. What is written may be wrong, and stays as it
-    is until it is corrected.
+    Integers have a spin box, choices a combo box and booleans a check box. Other numbers have a line edit,
+    because a spin box has a fixed number of decimals and values range from 1e-5 to 180. Invalid text is kept
+    until it is corrected.
     """
 
     edited = Signal()
@@ -46,18 +46,18 @@ class SettingRow(QWidget):
         self.field.changed.connect(lambda: self.edited.emit())
 
     def value(self) -> object:
-        """Return what is in the field; text where it has to be read as a number."""
+        """Return the value of the field; numbers in a line edit are returned as text."""
         if isinstance(self.field, LineEdit):
             return from_text(self.field.value, self.setting)
         return self.field.value
 
     def set_value(self, value: object) -> None:
-        """Show a value, without telling anybody."""
+        """Set the value without emitting `edited`."""
         with self.field.changed.blocked():
             self.field.value = as_text(value) if isinstance(self.field, LineEdit) else value
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
-        """Leave the wheel to the dock that scrolls, unless somebody is at work in this field."""
+        """Let the wheel scroll the form unless the field has the focus."""
         is_wheel = event is not None and event.type() == QEvent.Type.Wheel
         if is_wheel and event is not None and not self.field.native.hasFocus():
             event.ignore()
@@ -66,7 +66,7 @@ class SettingRow(QWidget):
 
 
 class ProblemLabel(FollowsTheme, QLabel):
-    """What is wrong, in a red that can be read on the theme's ground; takes no room while all is well."""
+    """Label with problems in the error colour of the theme; hidden without problems."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -74,33 +74,33 @@ class ProblemLabel(FollowsTheme, QLabel):
         self.setVisible(False)
 
     def show_texts(self, texts: list[str]) -> None:
-        """Show these, or nothing."""
+        """Show texts, or hide the label if there are none."""
         self.setText("\n".join(texts))
         self.setVisible(bool(texts))
         self.follow_theme()
 
     def follow_theme(self) -> None:
-        """Take the red for the ground around; its own palette has it already."""
-        around = self.parentWidget()
-        if around is None:
+        """Update the colour for the palette of the parent, since the style changes that of the label."""
+        parent = self.parentWidget()
+        if parent is None:
             return
-        style = f"color: {colour(Tone.ERROR, around.palette())}"
+        style = f"color: {colour(Tone.ERROR, parent.palette())}"
         if style != self.styleSheet():
             self.setStyleSheet(style)
 
 
 def _field(setting: Setting) -> ValueWidget[Any]:
-    """Make the magicgui widget for a setting."""
+    """Create the magicgui widget for a setting."""
     key, title = setting.key, setting.title
     if setting.type is bool:
         box = CheckBox(name=key, label=title)
-        box.native.setText("")  # magicgui repeats the label, which stands to the left
+        box.native.setText("")  # the form already shows the label
         return box
     if setting.choices:
         return ComboBox(name=key, label=title, choices=setting.choices)
     if setting.type is int and setting.if_empty is None:
-        least, most = int(setting.least or 0), int(setting.most or _LARGEST)
-        return SpinBox(name=key, label=title, min=least, max=most, value=least)
+        minimum, maximum = int(setting.minimum or 0), int(setting.maximum or _LARGEST)
+        return SpinBox(name=key, label=title, min=minimum, max=maximum, value=minimum)
     line = LineEdit(name=key, label=title)
     line.native.setPlaceholderText(setting.if_empty or "")
     return line

@@ -1,4 +1,4 @@
-"""What the recipe models declare about each setting, in the order and grouping of the models. No Qt."""
+"""Settings as declared by the recipe models, in the order and groups of the models; independent of Qt."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cmr_ssp.recipes import Recipe
 from pydantic import BaseModel
 
 COUNTS = ("epochs", "updates")
-"""How long a training lasts: a recipe has one of them."""
+"""Settings for the length of a training; a recipe has one of them."""
 
 _FIRST_GROUP = "Training"
 _RELATIONS = {
@@ -21,7 +21,7 @@ _RELATIONS = {
     "exclusiveMaximum": "below",
 }
 _TYPES = {"boolean": bool, "integer": int, "number": float, "string": str, "array": tuple}
-"""Of JSON schema."""
+"""Python types by type name of JSON schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,21 +31,21 @@ class Setting:
     Attributes
     ----------
     key : str
-        Dotted, as on the command line: ``optimiser.learning_rate``.
+        Dotted key as on the command line: ``optimiser.learning_rate``.
     group : str
-        Title of the part of the recipe that it belongs to.
+        Title of its part of the recipe.
     title : str
-        For people, with the unit.
+        Label with the unit.
     about : str
-        What it does, its limits and its key, one a line.
+        Description, limits and key, one per line.
     type : type
         bool, int, float, str or tuple.
     choices : tuple of str
-        All values that it can have; empty where there is no such list.
-    least, most : float or None
-        Limits of a number, where the model has some.
+        Allowed values; empty if there is no list.
+    minimum, maximum : float or None
+        Limits of a number; None without a limit.
     if_empty : str or None
-        What leaving it empty means, None where it has to have a value.
+        Meaning of an empty field; None if a value is required.
     """
 
     key: str
@@ -54,13 +54,13 @@ class Setting:
     about: str
     type: type
     choices: tuple[str, ...] = ()
-    least: float | None = None
-    most: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
     if_empty: str | None = None
 
 
 def settings_of(model: type[BaseModel]) -> Iterator[Setting]:
-    """List the settings of a recipe model, those of its groups included; the method is not one."""
+    """List the settings of a recipe model, including those of its parts, without the method."""
     schema = model.model_json_schema()
     for key, group, about in _properties(schema, schema.get("$defs", {}), "", _FIRST_GROUP):
         if key != "method":
@@ -68,12 +68,12 @@ def settings_of(model: type[BaseModel]) -> Iterator[Setting]:
 
 
 def flattened(recipe: Recipe) -> dict[str, Any]:
-    """Return the values of all settings by key, as YAML has them: lists for tuples."""
+    """Return the values of all settings by key, with lists for tuples as in YAML."""
     return dict(_leaves(recipe.model_dump(mode="json", exclude={"method"})))
 
 
 def nested(values: Mapping[str, object]) -> dict[str, Any]:
-    """Return values by dotted key as the tree that `parse_recipe` takes."""
+    """Convert values by dotted key to the tree that `parse_recipe` expects."""
     tree: dict[str, Any] = {}
     for key, value in values.items():
         *groups, leaf = key.split(".")
@@ -85,7 +85,7 @@ def nested(values: Mapping[str, object]) -> dict[str, Any]:
 
 
 def as_text(value: object) -> str:
-    """Write a value for a line of text: 0.003, 1e-5, ``16, 32, 64``, nothing for None."""
+    """Format a value: 0.003, 1e-5, ``16, 32, 64``, empty for None."""
     if value is None:
         return ""
     if isinstance(value, list | tuple):
@@ -98,7 +98,7 @@ def as_text(value: object) -> str:
 
 
 def from_text(text: str, setting: Setting) -> object:
-    """Read what somebody wrote, leaving to the recipe to judge the numbers."""
+    """Convert the text of a field to a value; numbers remain text, which the recipe validates."""
     text = text.strip()
     if setting.type is tuple:
         return [part for part in re.split(r"[\s,;]+", text.strip("[]()")) if part]
@@ -106,32 +106,32 @@ def from_text(text: str, setting: Setting) -> object:
 
 
 def differences(recipe: Recipe, preset: Recipe) -> dict[str, object]:
-    """Return the settings of `recipe` that `preset` has otherwise; one count replaces the other."""
+    """Return the settings of `recipe` that differ from `preset`; one count replaces the other."""
     theirs = flattened(preset)
     found = {key: value for key, value in flattened(recipe).items() if value != theirs[key]}
     return {key: value for key, value in found.items() if value is not None or key not in COUNTS}
 
 
 def key_of(what: str, keys: Container[str]) -> str | None:
-    """Return the setting that the text of a problem is about: the one that it begins with."""
+    """Return the key of the setting that the text of a problem starts with."""
     first = what.partition(" ")[0].rstrip(":")
     whole, _, index = first.rpartition(".")
     return next((key for key in (first, whole if index.isdigit() else "") if key in keys), None)
 
 
 def without_key(what: str, key: str) -> str:
-    """Return the text of a problem without the key, beside which it is shown."""
+    """Return the text of a problem without its key."""
     rest = what.removeprefix(key)
     if not rest.startswith("."):
         return rest.removeprefix(":").strip()
-    index, _, reason = rest[1:].partition(": ")  # of a number in a row of numbers
+    index, _, reason = rest[1:].partition(": ")  # index in a list of numbers
     return f"number {int(index) + 1}: {reason}"
 
 
 def _properties(
     schema: Mapping[str, Any], groups: Mapping[str, Any], above: str, group: str
 ) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Return the dotted key, the group's title and the schema of each setting."""
+    """Yield the dotted key, the title of the group and the schema of each setting."""
     for name, about in schema["properties"].items():
         if "$ref" in about:
             inside = groups[about["$ref"].rpartition("/")[2]]
@@ -144,7 +144,7 @@ def _setting(key: str, group: str, about: Mapping[str, Any]) -> Setting:
     kinds = [kind for kind in about.get("anyOf", [about]) if kind.get("type") != "null"]
     value = {name: part for kind in kinds for name, part in kind.items()}
     if value.get("type") not in _TYPES:
-        raise TypeError(f"no form field shows a {value.get('type')} such as {key}")
+        raise TypeError(f"there is no form field for the type {value.get('type')} of {key}")
     limits = {word: value[word] for word in _RELATIONS if word in value}
     title, unit = about.get("title", key), about.get("unit")
     may_be_empty = {"type": "null"} in about.get("anyOf", [])
@@ -155,14 +155,14 @@ def _setting(key: str, group: str, about: Mapping[str, Any]) -> Setting:
         about="\n".join(filter(None, (about.get("description"), _limits_text(limits), f"Setting: {key}"))),
         type=_TYPES[value["type"]],
         choices=tuple(value.get("enum", ())),
-        least=limits.get("minimum", limits.get("exclusiveMinimum")),
-        most=limits.get("maximum", limits.get("exclusiveMaximum")),
+        minimum=limits.get("minimum", limits.get("exclusiveMinimum")),
+        maximum=limits.get("maximum", limits.get("exclusiveMaximum")),
         if_empty=str(about.get("none", "none")) if may_be_empty else None,
     )
 
 
 def _limits_text(limits: Mapping[str, float]) -> str:
-    """Say what the model demands of a number."""
+    """Describe the limits of a number."""
     return " and ".join(f"{_RELATIONS[word]} {as_text(n)}" for word, n in limits.items()).capitalize()
 
 

@@ -1,4 +1,4 @@
-"""What a training is to be: stage, method, source, name, time and recipe; and its curves."""
+"""Panel view of the Train panel: stage, method, source, name, time, recipe and curves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from cmr_ssp.errors import Problem
-from cmr_ssp.recipes import is_pretraining, method, methods
+from cmr_ssp.recipes import is_pretraining, method, method_problems, methods
 from cmr_ssp.runs import RunSummary
 from psygnal import Signal
 from qtpy.QtCore import Qt
@@ -34,29 +34,30 @@ _TRAINING = ("scratch", "finetune")
 
 
 class TrainView(QWidget):
-    """Pretraining and fine-tuning.
+    """Settings of a pretraining or fine-tuning.
 
-    Every method has a form of its own, made when it is first looked at: what was set for one method is there
-    when the user returns to it, and nothing of it is in the recipe of another.
+    Every method has its own form, created when the method is first selected, so that methods keep their
+    settings separately.
 
-    Signals: `source_changed` when another stage, method or source is shown, `source_chosen` when the user
-    chose the source, `name_typed`, `form_changed`, `start_asked` and `copy_asked`.
+    Signals: `source_changed` when stage, method or source change, `source_chosen` when the user selects the
+    source, `name_edited`, `form_changed`, `start_requested` and `copy_requested`.
     """
 
     source_changed = Signal()
     source_chosen = Signal()
-    name_typed = Signal()
+    name_edited = Signal()
     form_changed = Signal()
-    start_asked = Signal()
-    copy_asked = Signal()
+    start_requested = Signal()
+    copy_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.method = _method_box()
+        self.method_problems = ToneLabel(problem_html(method_problems()))
         self.stage = QComboBox()
         self.stage.addItems([_PRETRAIN, _FINETUNE])
         self.source = QComboBox()
-        self.source.setToolTip("The pretraining run whose weights training starts from")
+        self.source.setToolTip("Pretraining run whose weights training starts from")
         self.source.addItem(_FROM_SCRATCH, None)
         self.name = QLineEdit()
         self.minutes = _minutes_box()
@@ -64,26 +65,26 @@ class TrainView(QWidget):
         self.about = ToneLabel()
         self.start = QPushButton("Start")
         self.copy = QPushButton("Copy command")
-        self.copy.setToolTip("The same on the command line")
+        self.copy.setToolTip("Copy the same training as a command line")
         self.curves = Curves()
         self._lay_out()
         self.stage.currentIndexChanged.connect(lambda _: self._show_stage())
         self.method.currentIndexChanged.connect(lambda _: self._show_stage())
         self.source.currentIndexChanged.connect(lambda _: self.source_changed.emit())
         self.source.activated.connect(lambda _: self.source_chosen.emit())
-        self.name.textEdited.connect(lambda _: self.name_typed.emit())
-        self.start.clicked.connect(lambda _: self.start_asked.emit())
-        self.copy.clicked.connect(lambda _: self.copy_asked.emit())
+        self.name.textEdited.connect(lambda _: self.name_edited.emit())
+        self.start.clicked.connect(lambda _: self.start_requested.emit())
+        self.copy.clicked.connect(lambda _: self.copy_requested.emit())
         self._show_stage()
 
     @property
     def pretrains(self) -> bool:
-        """Whether the pretraining stage is chosen."""
+        """Whether the pretraining stage is selected."""
         return self.stage.currentText() == _PRETRAIN
 
     @property
     def form(self) -> RecipeForm:
-        """The settings of the chosen stage."""
+        """The form of the selected stage and method."""
         methods = (str(self.method.currentData()),) if self.pretrains else _TRAINING
         if methods not in self._forms:
             form = self._forms[methods] = RecipeForm(methods)
@@ -92,8 +93,8 @@ class TrainView(QWidget):
         return self._forms[methods]
 
     @property
-    def method_asked(self) -> str:
-        """The method of the recipe that is asked for."""
+    def recipe_method(self) -> str:
+        """The method of the recipe."""
         if self.pretrains:
             return str(self.method.currentData())
         return "scratch" if self.pretrained is None else "finetune"
@@ -101,25 +102,25 @@ class TrainView(QWidget):
     @property
     def pretrained(self) -> Path | None:
         """The run that training starts from."""
-        return None if self.pretrains else self.listed_source
+        return None if self.pretrains else self.selected_source
 
     @property
-    def listed_source(self) -> Path | None:
-        """The run that is chosen to start from, whatever the stage."""
+    def selected_source(self) -> Path | None:
+        """The run selected in the list of sources, for either stage."""
         chosen = self.source.currentData()
         return None if chosen is None else Path(chosen)
 
     @property
     def max_minutes(self) -> float | None:
-        """The time limit, None where the recipe says how long."""
+        """The time limit; None to train as long as the recipe says."""
         return self.minutes.value() or None
 
-    def offers(self, source: Path | None) -> bool:
-        """Whether a run can be started from."""
+    def has_source(self, source: Path | None) -> bool:
+        """Return whether a run is in the list of sources."""
         return self.source.findData(_data(source)) >= 0
 
-    def offer_sources(self, runs: Iterable[RunSummary]) -> None:
-        """List the pretraining runs to start from, and choose none; nobody is told of it."""
+    def set_sources(self, runs: Iterable[RunSummary]) -> None:
+        """List the pretraining runs to start from and select none, without signals."""
         self.source.blockSignals(True)
         self.source.clear()
         self.source.addItem(_FROM_SCRATCH, None)
@@ -130,21 +131,21 @@ class TrainView(QWidget):
         self.source.blockSignals(False)
 
     def choose_source(self, source: Path | None, *, silently: bool = False) -> None:
-        """Choose the run to start from, where it is offered."""
+        """Select the run to start from, if it is listed."""
         self.source.blockSignals(silently)
         self.source.setCurrentIndex(max(0, self.source.findData(_data(source))))
         self.source.blockSignals(False)
 
-    def tell(self, text: str) -> None:
-        """Say what would be trained on, or how it is."""
+    def show_text(self, text: str) -> None:
+        """Show what training uses, or a message."""
         self.about.setText(text)
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
-        """Say what is wrong with what is asked for."""
+        """Show problems of the planned training."""
         self.about.setText(problem_html(problems))
 
     def copy_text(self, text: str) -> None:
-        """Put a text on the clipboard."""
+        """Copy a text to the clipboard."""
         clipboard = QGuiApplication.clipboard()
         assert clipboard is not None
         clipboard.setText(text)
@@ -154,6 +155,7 @@ class TrainView(QWidget):
         rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         rows.addRow("Stage", self.stage)
         rows.addRow("Method", self.method)
+        rows.addRow("", self.method_problems)
         rows.addRow("Start from", self.source)
         rows.addRow("Run name", self.name)
         rows.addRow("Time", self.minutes)
@@ -179,6 +181,7 @@ class TrainView(QWidget):
     def _show_stage(self) -> None:
         self._rows.setRowVisible(self.source, not self.pretrains)
         self._rows.setRowVisible(self.method, self.pretrains)
+        self._rows.setRowVisible(self.method_problems, self.pretrains and bool(method_problems()))
         self.method.setToolTip(self.method.currentData(Qt.ItemDataRole.ToolTipRole))
         shown = self.form
         for form in self._forms.values():
@@ -200,8 +203,8 @@ def _minutes_box() -> QDoubleSpinBox:
     box.setRange(0, 100_000)
     box.setDecimals(1)
     box.setSuffix(" min")
-    box.setSpecialValueText("as the recipe says")
-    box.setToolTip("The training ends within this time; the number of updates is planned while it runs")
+    box.setSpecialValueText("as in the recipe")
+    box.setToolTip("Time limit; the number of updates is adapted to it during training")
     return box
 
 
