@@ -1,7 +1,7 @@
 """Drafts: unsaved contours of an exam, written every few seconds so that a crash loses little.
 
-A draft is one compressed NumPy archive in a folder of the workspace. It is named after the digest of the cine,
-so that no patient's name enters a file name and a draft finds its exam wherever the images lie.
+A draft is one compressed NumPy archive in a folder of the workspace. It is named after the digest of the
+cine, so that no patient's name enters a file name and a draft finds its exam wherever the images lie.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,7 @@ def interpolated_slices(labels: NDArray[np.uint8], spacing_mm: Spacing) -> dict[
     for outline in _ORDER:
         drawn = [k for k, plane in enumerate(labels) if (plane == _DRAWN_BY[outline]).any()]
         regions = {k: region_of(labels[k], outline) for k in drawn}
-        for first, second in zip(drawn, drawn[1:], strict=False):
+        for first, second in pairwise(drawn):
             for k in range(first + 1, second):
                 share = (k - first) / (second - first)
                 region = between(regions[first], regions[second], share, spacing_mm)

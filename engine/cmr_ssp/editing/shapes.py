@@ -72,8 +72,8 @@ def grown(region: Region, by_mm: float, spacing_mm: Spacing) -> Region:
 def smoothed(region: Region, sigma_mm: float, spacing_mm: Spacing) -> Region:
     """Return a region with a smoother border and as many pixels as before.
 
-    Blurring and cutting at one half would shrink convex shapes; here the most covered pixels are kept, as many
-    as the region had.
+    Blurring and cutting at one half would shrink convex shapes; here the most covered pixels are kept, as
+    many as the region had.
     """
     n_inside = int(region.sum())
     if n_inside in (0, region.size):
