@@ -33,12 +33,12 @@ def test_only_what_a_person_changed_is_accepted(labels: np.ndarray) -> None:
     states, before = ContourStates.of(labels), labels[0, 1].copy()
     labels[0, 1, 3, 3] = MYO
     labels[0, 1, 7, 7] = RV
-    states.edited(0, 1, before, labels[0, 1])
+    states.changed(0, 1, before, labels[0, 1], ContourState.ACCEPTED)
     assert states.locked(0, 1) == {LV, MYO, RV}
     only_rv = ContourStates.of(labels)
     changed = labels[0, 1].copy()
     changed[7, 8] = RV
-    only_rv.edited(0, 1, labels[0, 1], changed)
+    only_rv.changed(0, 1, labels[0, 1], changed, ContourState.ACCEPTED)
     assert only_rv.locked(0, 1) == {RV}
 
 
@@ -46,7 +46,7 @@ def test_erasing_a_structure_makes_it_not_drawn_and_accepting_then_confirms_its_
     labels: np.ndarray,
 ) -> None:
     states, erased = ContourStates.of(labels), np.where(labels[0, 1] == LV, np.uint8(MYO), labels[0, 1])
-    states.edited(0, 1, labels[0, 1], erased)
+    states.changed(0, 1, labels[0, 1], erased, ContourState.ACCEPTED)
     assert states.state(0, 1, LV) is ContourState.NOT_DRAWN
     states.accept(0, 1, erased)
     assert states.state(0, 1, LV) is ContourState.CONFIRMED_ABSENT
@@ -57,7 +57,7 @@ def test_erasing_a_structure_makes_it_not_drawn_and_accepting_then_confirms_its_
 
 def test_a_program_never_accepts(labels: np.ndarray) -> None:
     states = ContourStates.of(np.zeros_like(labels))
-    states.proposed(0, 1, np.zeros_like(labels[0, 1]), labels[0, 1])
+    states.changed(0, 1, np.zeros_like(labels[0, 1]), labels[0, 1], ContourState.PROPOSED)
     assert states.state(0, 1, LV) is ContourState.PROPOSED and not states.locked(0, 1)
 
 

@@ -68,8 +68,8 @@ class ContourStates:
         """Return the state of one contour."""
         return ContourState(int(self.array[frame, slice_, STRUCTURES.index(structure)]))
 
-    def edited(self, frame: int, slice_: int, before: Plane, after: Plane) -> None:
-        """Take note that a person changed a slice: a structure that changed is accepted, or no longer drawn.
+    def changed(self, frame: int, slice_: int, before: Plane, after: Plane, state: ContourState) -> None:
+        """Take note that a slice changed: the structures that changed get a state, or are no longer drawn.
 
         Parameters
         ----------
@@ -77,12 +77,13 @@ class ContourStates:
             Which one.
         before, after : ndarray of uint8, shape (row, column)
             Its labels.
+        state : ContourState
+            Accepted if a person changed it, proposed if a program did.
         """
-        self._changed(frame, slice_, before, after, ContourState.ACCEPTED)
-
-    def proposed(self, frame: int, slice_: int, before: Plane, after: Plane) -> None:
-        """Take note that a program changed a slice."""
-        self._changed(frame, slice_, before, after, ContourState.PROPOSED)
+        for index, structure in enumerate(STRUCTURES):
+            now = after == structure
+            if not np.array_equal(now, before == structure):
+                self.array[frame, slice_, index] = state if now.any() else ContourState.NOT_DRAWN
 
     def accept(
         self, frame: int, slice_: int, labels: Plane, structures: Iterable[Structure] = STRUCTURES
@@ -110,9 +111,3 @@ class ContourStates:
     def count(self, state: ContourState) -> int:
         """Return how many contours are in a state."""
         return int((self.array == state).sum())
-
-    def _changed(self, frame: int, slice_: int, before: Plane, after: Plane, drawn: ContourState) -> None:
-        for index, structure in enumerate(STRUCTURES):
-            now = after == structure
-            if not np.array_equal(now, before == structure):
-                self.array[frame, slice_, index] = drawn if now.any() else ContourState.NOT_DRAWN
