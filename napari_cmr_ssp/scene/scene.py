@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from cmr_ssp.anatomy import Phase
@@ -12,6 +13,7 @@ from cmr_ssp.subjects import same_affine
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_cmr_ssp.scene.contour_layer import ContourLayer
 from napari_cmr_ssp.scene.edited_layers import EditedLayers
 from napari_cmr_ssp.scene.exams import Exam
 from napari_cmr_ssp.scene.layers import (
@@ -25,6 +27,7 @@ from napari_cmr_ssp.scene.own_layers import OwnLayers
 from napari_cmr_ssp.scene.sliders import Sliders
 
 if TYPE_CHECKING:
+    from cmr_ssp.editing.contours import Contours
     from cmr_ssp.methods.mim.reconstruct import Reconstruction
     from cmr_ssp.runs import Records
 
@@ -49,7 +52,8 @@ class Scene:
     `moved` tells which subject, frame, phase and slice is shown. Not as text over the canvas: that costs more
     than drawing the image, at every frame that plays. `put_away` names an edited layer that leaves the viewer
     with its exam; it comes back with it. `emptied` tells that nothing of an exam or of records is shown any
-    longer. `dropped` carries a cine's layer that napari opened by itself.
+    longer. `dropped` carries a cine's layer that napari opened by itself. `layers_changed` tells that another
+    set of layers is in the viewer.
 
     Parameters
     ----------
@@ -61,6 +65,8 @@ class Scene:
     put_away = Signal(str)
     emptied = Signal()
     dropped = Signal(object)  # a napari layer: importing its type takes a second
+    layers_changed = Signal()
+    stepped = Signal(int, int)
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
@@ -70,14 +76,19 @@ class Scene:
         self._subject = ""
         self._altered = ""
         self._records: Records | None = None
+        self._contours: WeakKeyDictionary[Any, ContourLayer] = WeakKeyDictionary()
         viewer.dims.events.current_step.connect(self.tell_place)
         viewer.layers.events.inserted.connect(self._notice_dropped)
+        viewer.layers.events.inserted.connect(self._tell_layers)
+        viewer.layers.events.removed.connect(self._tell_layers)
 
     def close(self) -> None:
         """Stop listening to the viewer."""
         with suppress(ValueError, TypeError):
             self._viewer.dims.events.current_step.disconnect(self.tell_place)
             self._viewer.layers.events.inserted.disconnect(self._notice_dropped)
+            self._viewer.layers.events.inserted.disconnect(self._tell_layers)
+            self._viewer.layers.events.removed.disconnect(self._tell_layers)
 
     @property
     def layers(self) -> list[Any]:
@@ -99,7 +110,8 @@ class Scene:
         (image,) = self._own.of("image")
         return self._sliders.place_in(image)
 
-    def _go_to(self, frame: int, slice_: int) -> None:
+    def go_to(self, frame: int, slice_: int) -> None:
+        """Show a frame and slice of the exam."""
         (image,) = self._own.of("image")
         self._sliders.go_to(image, frame, slice_)
 
@@ -118,7 +130,7 @@ class Scene:
         self._subject, self._phases = subject.id, exam.phase_frames
         self._altered = "".join(f" · {each}" for each in exam.stack.alterations)
         first = next((frame for frame, phase in self._phases.items() if phase is Phase.ED), 0)
-        self._go_to(first, exam.pixels.shape[1] // 2)
+        self.go_to(first, exam.pixels.shape[1] // 2)
         self._viewer.reset_view()
         self._sliders.set_pace(exam)
         self.tell_place()
@@ -208,6 +220,54 @@ class Scene:
             segmentation_layer(labels, grid, f"{exam.subject.id} by {run}", **metadata), "prediction"
         )
 
+    @property
+    def contours(self) -> ContourLayer | None:
+        """The contours that are corrected in the viewer, if any."""
+        found = (self._contours.get(layer) for layer in self._viewer.layers)
+        return next((shown for shown in found if shown is not None), None)
+
+    def show_contours(self, exam: Exam, contours: Contours, **about: str) -> ContourLayer:
+        """Lay contours to be corrected over the exam and select them; other segmentations are hidden.
+
+        Parameters
+        ----------
+        exam : Exam
+            The one that is shown.
+        contours : Contours
+            On its grid.
+        **about
+            What they descend from: `run`, `checkpoint` and `file` of a prediction.
+        """
+        from napari.layers import Layer
+
+        grid, metadata = exam.stack.grid, exam.metadata | about
+        name = f"{exam.subject.id} contours"
+        layer = Layer.create(*segmentation_layer(contours.labels, grid, name, **metadata))
+        shown = self._contours[layer] = ContourLayer(contours, layer, grid.spacing_mm[1:])
+        for each in self._viewer.layers:
+            each.visible = each.visible and each._type_string != "labels"
+        self._viewer.add_layer(layer)
+        self._viewer.layers.selection.active = layer
+        return shown
+
+    def segmentations(self, exam: Exam) -> list[Any]:
+        """Return the labels layers on the grid of an exam, the top one first, without its contours."""
+        return [
+            each
+            for each in reversed(self._viewer.layers)
+            if each._type_string == "labels"
+            and each.metadata.get(EXAM) == exam.key
+            and each.data.shape == exam.pixels.shape
+            and each not in self._contours
+        ]
+
+    def select(self, layer: Any) -> None:
+        """Select a layer, so that tools and keys act on it."""
+        self._viewer.layers.selection.active = layer
+
+    def _tell_layers(self, _: object) -> None:
+        self.layers_changed.emit()
+
     def labels_to_save(self) -> Any | None:
         """Return the labels layer that is chosen in the layer list, else the top visible one, or None."""
         from napari.layers import Labels
@@ -224,7 +284,7 @@ class Scene:
         for layer in rebuilt_layers(found, slice_mm):
             self._own.add(layer, "reconstruction")
         self._own.hide("prediction", "reference")
-        self._go_to(found.frame, self.slice)
+        self.go_to(found.frame, self.slice)
 
     def show_records(self, records: Records) -> None:
         """Show the same slices rebuilt over a training, in place of the exam; start at the last record."""
@@ -256,6 +316,7 @@ class Scene:
             self.moved.emit("")
             return
         frame, slice_ = self._place  # once: this happens at every frame that plays
+        self.stepped.emit(frame, slice_)
         phase = self._phases.get(frame)
         mark = f" {phase}" if phase is not None else ""
         self.moved.emit(f"{self._subject}: frame {frame}{mark}, slice {slice_}{self._altered}")

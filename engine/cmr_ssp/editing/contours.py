@@ -67,7 +67,7 @@ class Contours:
 
     def plane(self, place: Place) -> Plane:
         """Return a copy of the labels of one slice."""
-        return self.labels[place].copy()
+        return np.array(self.labels[place])
 
     def change(
         self, planes: Mapping[Place, Plane], state: ContourState = ContourState.ACCEPTED
