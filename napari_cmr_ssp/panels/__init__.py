@@ -6,6 +6,7 @@ each other. To add one, create a folder and add its controller to `PANELS`.
 """
 
 from napari_cmr_ssp.context import Panel
+from napari_cmr_ssp.panels.correct.controller import CorrectController
 from napari_cmr_ssp.panels.data.controller import DataController
 from napari_cmr_ssp.panels.reconstructions.controller import ReconstructionController
 from napari_cmr_ssp.panels.runs.controller import RunsController
@@ -16,6 +17,7 @@ PANELS: tuple[type[Panel], ...] = (
     DataController,
     TrainController,
     RunsController,
+    CorrectController,
     ReconstructionController,
     SaveController,
 )
@@ -23,6 +25,7 @@ PANELS: tuple[type[Panel], ...] = (
 
 __all__ = [
     "PANELS",
+    "CorrectController",
     "DataController",
     "ReconstructionController",
     "RunsController",

@@ -13,7 +13,12 @@ def watch(layer: Any) -> None:
     """Record edits of a labels layer from now on; ignore other layers."""
     if layer not in _WATCHED and hasattr(layer.events, "paint"):
         _WATCHED.add(layer)
-        layer.events.paint.connect(lambda: _UNSAVED.add(layer))
+        layer.events.paint.connect(lambda: mark(layer))
+
+
+def mark(layer: Any) -> None:
+    """Record that a layer was edited."""
+    _UNSAVED.add(layer)
 
 
 def forget(data: Any) -> None:

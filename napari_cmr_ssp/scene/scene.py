@@ -12,6 +12,7 @@ from cmr_ssp.subjects import same_affine
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_cmr_ssp.scene.corrections import Corrections
 from napari_cmr_ssp.scene.edited_layers import EditedLayers
 from napari_cmr_ssp.scene.exams import Exam
 from napari_cmr_ssp.scene.layers import (
@@ -49,7 +50,8 @@ class Scene:
     Signals: `place_changed` has a text with subject, frame, phase and slice, which is not shown on the canvas
     because that would slow down playback. `layer_stored` has the name of an edited layer that was removed
     with its exam and returns with it. `cleared` is emitted when the layers of exam or records are removed.
-    `dropped` has the layer of a cine that napari opened, for example from a dropped file.
+    `dropped` has the layer of a cine that napari opened, for example from a dropped file. `stepped` has the
+    frame and slice that are shown.
 
     Parameters
     ----------
@@ -61,11 +63,13 @@ class Scene:
     layer_stored = Signal(str)
     cleared = Signal()
     dropped = Signal(object)  # a napari layer: importing its type takes a second
+    stepped = Signal(int, int)
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
         self._own, self._sliders = OwnLayers(viewer), Sliders(viewer)
         self._edited = EditedLayers()
+        self.corrections = Corrections(viewer)
         self._phases: Mapping[int, Phase] = {}
         self._subject = ""
         self._alterations = ""
@@ -75,6 +79,7 @@ class Scene:
 
     def close(self) -> None:
         """Stop listening to the viewer."""
+        self.corrections.close()
         with suppress(ValueError, TypeError):
             self._viewer.dims.events.current_step.disconnect(self.emit_place)
             self._viewer.layers.events.inserted.disconnect(self._on_inserted)
@@ -99,7 +104,8 @@ class Scene:
         (image,) = self._own.find("image")
         return self._sliders.place_in(image)
 
-    def _go_to(self, frame: int, slice_: int) -> None:
+    def go_to(self, frame: int, slice_: int) -> None:
+        """Show a frame and slice of the exam."""
         (image,) = self._own.find("image")
         self._sliders.go_to(image, frame, slice_)
 
@@ -118,7 +124,7 @@ class Scene:
         self._subject, self._phases = subject.id, exam.phase_frames
         self._alterations = "".join(f" · {each}" for each in exam.stack.alterations)
         first = next((frame for frame, phase in self._phases.items() if phase is Phase.ED), 0)
-        self._go_to(first, exam.pixels.shape[1] // 2)
+        self.go_to(first, exam.pixels.shape[1] // 2)
         self._viewer.reset_view()
         self._sliders.set_speed(exam)
         self.emit_place()
@@ -224,7 +230,7 @@ class Scene:
         for layer in reconstruction_layers(reconstruction, slice_mm):
             self._own.add(layer, "reconstruction")
         self._own.hide("prediction", "reference")
-        self._go_to(reconstruction.frame, self.slice)
+        self.go_to(reconstruction.frame, self.slice)
 
     def show_records(self, records: Records) -> None:
         """Show the records of a run instead of the exam, starting at the last record."""
@@ -256,6 +262,7 @@ class Scene:
             self.place_changed.emit("")
             return
         frame, slice_ = self._place  # read once: this runs at every frame of playback
+        self.stepped.emit(frame, slice_)
         phase = self._phases.get(frame)
         mark = f" {phase}" if phase is not None else ""
         self.place_changed.emit(f"{self._subject}: frame {frame}{mark}, slice {slice_}{self._alterations}")

@@ -1,0 +1,1 @@
+"""Editing contours: outlines, the tools that change them, proposals, and who stands behind each contour."""

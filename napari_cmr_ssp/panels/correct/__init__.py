@@ -1,0 +1,1 @@
+"""Correct contours: tools, proposals, states and live 3D Dice."""

@@ -1,0 +1,93 @@
+"""Keeps a draft of contours on disk while they are corrected, so that a crash loses only seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from cmr_ssp.editing.drafts import Draft, draft_path, read_draft, write_draft
+from cmr_ssp.editing.states import ContourStates
+
+from napari_cmr_ssp.context import Context
+from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.scene.contour_layer import ContourLayer
+from napari_cmr_ssp.scene.exams import Exam
+
+
+@dataclass(slots=True, eq=False)
+class _Followed:
+    """Contours of which a draft is kept."""
+
+    exam: Exam
+    about: Mapping[str, str]
+    n_kept: int
+
+
+class DraftKeeper:
+    """Writes drafts in the background and finds them again.
+
+    Parameters
+    ----------
+    context : Context
+        Desk and preferences.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._desk, self._preferences = context.desk, context.preferences
+        self._followed: WeakKeyDictionary[ContourLayer, _Followed] = WeakKeyDictionary()
+
+    @property
+    def folder(self) -> Path:
+        """Where drafts lie."""
+        return self._preferences.now.workspace / "drafts"
+
+    def follow(
+        self, exam: Exam, shown: ContourLayer, about: Mapping[str, str], *, is_saved: bool = False
+    ) -> None:
+        """Keep drafts of these contours from now on."""
+        n_kept = shown.contours.n_changes if is_saved else -1
+        self._followed[shown] = _Followed(exam, about, n_kept)
+
+    def keep(self, shown: ContourLayer | None) -> None:
+        """Write a draft of contours that changed since the last one."""
+        followed = self._followed.get(shown) if shown is not None else None
+        if shown is None or followed is None or shown.contours.n_changes in (0, followed.n_kept):
+            return
+        followed.n_kept = shown.contours.n_changes
+        contours, folder, cine = shown.contours, self.folder, followed.exam.fingerprint
+        states = ContourStates(contours.states.array.copy())
+        draft = Draft(np.array(contours.labels), states, followed.about)
+        job = Job("Keep a draft", lambda *_: write_draft(folder, cine, draft), is_silent=True)
+        self._desk.read(job)
+
+    def look(self, exam: Exam, then: Callable[[str], None]) -> None:
+        """Tell when the draft of an exam was written, if it has one."""
+        path = draft_path(self.folder, exam.fingerprint)
+
+        def work(*_: object) -> str:
+            if not path.is_file():
+                return ""
+            return datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+
+        def take(when: str) -> None:
+            if when:
+                then(when)
+
+        self._desk.read(Job("Look for a draft", work, is_silent=True), take)
+
+    def read(self, exam: Exam, then: Callable[[Draft], None]) -> None:
+        """Read the draft of an exam."""
+        folder = self.folder
+
+        def work(*_: object) -> Draft | None:
+            return read_draft(folder, exam.fingerprint, exam.pixels.shape)
+
+        def take(draft: Draft | None) -> None:
+            if draft is not None:
+                then(draft)
+
+        self._desk.read(Job(f"Read the draft of {exam.subject.id}", work), take)

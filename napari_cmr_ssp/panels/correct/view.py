@@ -1,0 +1,288 @@
+"""Tools, actions, states and scores of the contours that are corrected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.editing.contours import Contours
+from cmr_ssp.editing.outlines import Outline
+from psygnal import Signal
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_cmr_ssp.panels.correct.keys import DEFAULT_KEYS, key_text
+from napari_cmr_ssp.panels.correct.state_map import STATE_COLOURS, StateMap
+from napari_cmr_ssp.scene.contour_tools import LARGEST_MM, SMALLEST_MM, Tool, ToolSettings
+from napari_cmr_ssp.widgets.choices import Choices
+
+BY_HAND = "nothing: draw by hand"
+_DRAFT_EVERY_MS = 4000
+_TOOLS: Mapping[str, tuple[str, str]] = {
+    Tool.LOOK: ("Look", "Move and zoom the image"),
+    Tool.PUSH: (
+        "Push",
+        "Bulge a contour from inside or dent it from outside; Alt+wheel: radius",
+    ),
+    Tool.DRAW: ("Draw", "Draw a closed contour afresh: hold the left button and go round"),
+    Tool.BRUSH: ("Brush", "Paint pixels of the structure"),
+    Tool.ERASE: ("Eraser", "Erase pixels"),
+}
+_OUTLINES: Mapping[str, tuple[str, str]] = {
+    Outline.ENDO: ("LV endo", "The endocardium: the border of the LV cavity"),
+    Outline.EPI: ("LV epi", "The epicardium; the myocardium lies between it and the endocardium"),
+    Outline.RV: ("RV", "The border of the RV cavity"),
+}
+_ACTIONS: Mapping[str, tuple[str, str]] = {
+    "smooth": ("Smooth", "Smooth the chosen contour of this slice; its area stays"),
+    "grow": ("Grow", "Move the chosen contour of this slice outwards by 1 mm"),
+    "shrink": ("Shrink", "Move the chosen contour of this slice inwards by 1 mm"),
+    "clear": ("Clear", "Remove the chosen contour of this slice"),
+    "copy to base": ("Copy to base", "Copy this slice to the next one towards the base, and go there"),
+    "copy to apex": ("Copy to apex", "Copy this slice to the next one towards the apex, and go there"),
+    "copy to next frame": ("Copy to frame +1", "Copy this slice to the next frame, and go there"),
+    "interpolate": ("Interpolate", "Propose the contours between drawn slices of this frame"),
+    "propagate slice": ("Propagate slice", "Propose this slice at all other frames, by registration"),
+    "propagate frame": ("Propagate frame", "Propose all slices of this frame at all others, by registration"),
+    "accept slice": ("Accept slice", "You stand behind this slice: what is not drawn in it is absent"),
+    "accept frame": ("Accept frame", "You stand behind all slices of this frame"),
+    "undo": ("Undo", "Undo the last change, wherever it was"),
+    "redo": ("Redo", "Do the undone change again"),
+    "go to ED": ("ED", "Go to end diastole"),
+    "go to ES": ("ES", "Go to end systole"),
+}
+_ACTION_ROWS = (
+    ("smooth", "grow", "shrink", "clear"),
+    ("copy to base", "copy to apex", "copy to next frame"),
+    ("interpolate", "propagate slice", "propagate frame"),
+    ("accept slice", "accept frame"),
+    ("undo", "redo", "go to ED", "go to ES"),
+)
+_LOOKS = ("filled", "outline", "hidden")
+
+
+class CorrectView(QWidget):
+    """What can be done with contours.
+
+    Signals: `start_asked` (name of a layer), `draft_asked`, `tool_chosen`, `settings_changed`, `action_asked`
+    (name of an action), `place_asked` (frame, slice), `look_chosen` (filled, outline or hidden), and `tick`
+    every few seconds.
+    """
+
+    start_asked = Signal(str)
+    draft_asked = Signal()
+    tool_chosen = Signal(Tool)
+    settings_changed = Signal()
+    action_asked = Signal(str)
+    place_asked = Signal(int, int)
+    look_chosen = Signal(str)
+    tick = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.keys: Mapping[str, str] = DEFAULT_KEYS
+        self.states = StateMap()
+        self.states.place_asked.connect(self.place_asked.emit)
+        self.counts, self.scores = QLabel(), QLabel()
+        self.buttons: dict[str, QPushButton] = {}
+        self._contours: Contours | None = None
+        self.editing = QWidget()
+        self._lay_out()
+        self._timer = QTimer(self)
+        self._timer.timeout.connect(self.tick.emit)
+        self._timer.start(_DRAFT_EVERY_MS)
+
+    def fill_in(self, settings: ToolSettings) -> None:
+        """Write what the controls say into the settings of the tools."""
+        settings.tool = Tool(self.tools.value)
+        settings.outline = Outline(self.outlines.value)
+        settings.radius_mm = self.radius.value()
+        settings.overwrites = self.overwrites.isChecked()
+
+    def press(self, name: str) -> None:
+        """Do what a key asks for, as if its control was used."""
+        if name in set(Tool):
+            self.tools.choose(name)
+        elif name == "switch endo and epi":
+            is_endo = self.outlines.value == Outline.ENDO
+            self.outlines.choose(Outline.EPI if is_endo else Outline.ENDO)
+        elif name == "structure RV":
+            self.outlines.choose(Outline.RV)
+        elif name == "hide":
+            self.look.setCurrentText("filled" if self.look.currentText() == "hidden" else "hidden")
+        else:
+            self.action_asked.emit(name)
+
+    def offer_sources(self, layers: Iterable[str]) -> None:
+        """Offer segmentations to start from."""
+        names = [*layers, BY_HAND]
+        if names != [self.source.itemText(row) for row in range(self.source.count())]:
+            self.source.clear()
+            self.source.addItems(names)
+
+    def offer_draft(self, when: str) -> None:
+        """Offer to continue with a draft."""
+        self.draft.setText(f"Continue the draft of {when}")
+        self.draft.setVisible(bool(when))
+
+    def show_contours(self, contours: Contours | None) -> None:
+        """Show the state of contours, or how to start if there are none."""
+        self._contours = contours
+        self.starting.setVisible(contours is None)
+        self.editing.setVisible(contours is not None)
+        if contours is not None:
+            self.draft.setVisible(False)
+        self.states.show_states(contours.states if contours is not None else None)
+        self.show_change()
+
+    def show_change(self) -> None:
+        """Show what changed in the contours."""
+        contours = self._contours
+        if contours is None:
+            return
+        self.states.update()
+        self.buttons["undo"].setEnabled(contours.can_undo)
+        self.buttons["redo"].setEnabled(contours.can_redo)
+        counts = (
+            f'<span style="color:{colour}">■</span> {contours.states.count(state)} {state.title}'
+            for state, colour in STATE_COLOURS.items()
+        )
+        self.counts.setText(" &nbsp; ".join(counts))
+
+    def show_scores(self, rows: Sequence[tuple[Phase, Mapping[Structure, float]]], role: str) -> None:
+        """Show the 3D Dice of each labelled phase; `role` is what the subject is used for."""
+        cells = [
+            f"<b>{phase}</b> "
+            + ", ".join(f"{structure.name} {value:.3f}" for structure, value in found.items())
+            for phase, found in rows
+        ]
+        kind = f" ({role} subject)" if role else ""
+        self.scores.setText(f"3D Dice against the reference{kind}: " + " · ".join(cells) if cells else "")
+
+    def show_radius(self, radius_mm: float) -> None:
+        """Show a radius that was chosen by the wheel."""
+        self.radius.setValue(radius_mm)
+
+    def _lay_out(self) -> None:
+        inside = QWidget()
+        layout = QVBoxLayout(inside)
+        layout.addWidget(self._starting_part())
+        editing = QVBoxLayout(self.editing)
+        editing.setContentsMargins(0, 0, 0, 0)
+        editing.addLayout(self._tool_rows())
+        editing.addLayout(self._action_rows())
+        editing.addWidget(self.counts)
+        editing.addWidget(self.states)
+        self.scores.setWordWrap(True)
+        editing.addWidget(self.scores)
+        layout.addWidget(self.editing)
+        layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setWidgetResizable(True)
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidget(inside)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+
+    def _starting_part(self) -> QWidget:
+        """Make what is shown before anything is corrected."""
+        self.starting = QWidget()
+        layout = QVBoxLayout(self.starting)
+        layout.setContentsMargins(0, 0, 0, 0)
+        hint = QLabel("Correct a copy of a segmentation of the shown exam, or draw by hand.")
+        hint.setWordWrap(True)
+        self.source = QComboBox()
+        self.source.setToolTip("What the contours start as; it is not changed itself")
+        self.source.setAccessibleName("Start from")
+        self.source.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.source.setMinimumContentsLength(12)
+        self.start = QPushButton("Start correcting")
+        self.start.setToolTip("Make contours to correct; a draft of them is kept every few seconds")
+        self.start.clicked.connect(lambda: self.start_asked.emit(self.source.currentText()))
+        self.draft = QPushButton()
+        self.draft.setToolTip("Contours of this exam that were not finished")
+        self.draft.clicked.connect(lambda: self.draft_asked.emit())
+        self.draft.hide()
+        layout.addWidget(hint)
+        layout.addLayout(_row(QLabel("Start from"), self.source))
+        layout.addLayout(_row(self.start, self.draft))
+        self.offer_sources([])
+        return self.starting
+
+    def _tool_rows(self) -> QVBoxLayout:
+        self.tools, self.outlines = self._choices(_TOOLS), self._choices(_OUTLINES)
+        self.tools.chosen.connect(self._choose_tool)
+        self.outlines.chosen.connect(lambda _: self.settings_changed.emit())
+        self.radius = QDoubleSpinBox()
+        self.radius.setRange(SMALLEST_MM, LARGEST_MM)
+        self.radius.setDecimals(1)
+        self.radius.setSuffix(" mm")
+        self.radius.setValue(ToolSettings().radius_mm)
+        self.radius.setToolTip("Radius of the push tool and the brush (Alt+wheel on the image)")
+        self.radius.setAccessibleName("Radius")
+        self.radius.valueChanged.connect(lambda _: self.settings_changed.emit())
+        self.overwrites = QCheckBox("may overwrite")
+        self.overwrites.setToolTip("Let a structure take pixels from others; otherwise it stops at them")
+        self.overwrites.toggled.connect(lambda _: self.settings_changed.emit())
+        self.look = QComboBox()
+        self.look.addItems(_LOOKS)
+        self.look.setToolTip("How contours are drawn (H hides and shows them)")
+        self.look.setAccessibleName("Look of contours")
+        self.look.currentTextChanged.connect(self.look_chosen.emit)
+        rows = QVBoxLayout()
+        rows.addLayout(_row(self.tools))
+        rows.addLayout(_row(self.outlines, self.look))
+        radius = QLabel("Radius")
+        radius.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Fixed)
+        rows.addLayout(_row(radius, self.radius, self.overwrites))
+        return rows
+
+    def _action_rows(self) -> QVBoxLayout:
+        rows = QVBoxLayout()
+        for names in _ACTION_ROWS:
+            buttons = [self._action_button(name) for name in names]
+            rows.addLayout(_row(*buttons))
+        return rows
+
+    def _action_button(self, name: str) -> QPushButton:
+        text, tip = _ACTIONS[name]
+        button = self.buttons[name] = QPushButton(text)
+        button.setToolTip(_with_key(tip, self.keys.get(name)))
+        button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # equal in a row
+        button.clicked.connect(lambda: self.action_asked.emit(name))
+        return button
+
+    def _choices(self, options: Mapping[str, tuple[str, str]]) -> Choices:
+        keys = self.keys
+        return Choices(
+            {each: (text, _with_key(tip, keys.get(each))) for each, (text, tip) in options.items()}
+        )
+
+    def _choose_tool(self, tool: str) -> None:
+        self.settings_changed.emit()
+        self.tool_chosen.emit(Tool(tool))
+
+
+def _with_key(tip: str, key: str | None) -> str:
+    return f"{tip} ({key_text(key)})" if key else tip
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row
