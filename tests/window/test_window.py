@@ -224,7 +224,7 @@ def test_what_is_missing_is_said_before_anything_starts(bench: Workbench) -> Non
     bench.session.tick_drawn(1, 0)
     train_view(bench).name.setText("../elsewhere")
     train_view(bench).start.click()
-    assert "no name for a folder" in train_view(bench).about.text()
+    assert "not a valid folder name" in train_view(bench).about.text()
     assert not bench.desk.trainer.is_busy
 
 

@@ -33,7 +33,7 @@ _PARTS = {INPUT: "Input", MASKED: "Masked", REBUILT: "Reconstruction", ERROR: "E
 
 _HINT = "Double click a subject under Data, then reconstruct one of its frames."
 _NO_RUN = (
-    "There is no run with masked image modelling (MIM), which reconstructs hidden patches. "
+    "No run can reconstruct: only masked image modelling (MIM) learns to reconstruct hidden patches. "
     "Pretrain with it under Train."
 )
 
