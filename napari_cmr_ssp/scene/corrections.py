@@ -41,11 +41,11 @@ class Corrections:
             with suppress(ValueError, TypeError):
                 event.disconnect(self._on_layers)
 
-    @property
-    def current(self) -> ContourLayer | None:
-        """The contours in the viewer; those of other exams are removed with their exam and return with it."""
+    def of(self, exam: Exam | None) -> ContourLayer | None:
+        """Return the contours of an exam in the viewer; those of other exams return with their exam."""
         found = (self._shown.get(layer) for layer in self._viewer.layers)
-        return next((shown for shown in found if shown is not None), None)
+        key = exam.key if exam is not None else None
+        return next((each for each in found if each is not None and each.layer.metadata[EXAM] == key), None)
 
     def show(self, exam: Exam, contours: Contours, **about: str) -> ContourLayer:
         """Lay contours over the exam and select them; other segmentations are hidden.

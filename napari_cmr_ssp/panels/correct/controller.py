@@ -45,12 +45,12 @@ class CorrectController:
         context.scene.corrections.layers_changed.connect(self._take_layers)
         context.scene.stepped.connect(view.states.show_place)
         self.tools.radius_changed.connect(view.show_radius)
-        view.start_asked.connect(self.start)
-        view.draft_asked.connect(self.continue_draft)
+        view.start_requested.connect(self.start)
+        view.draft_requested.connect(self.continue_draft)
         view.tool_chosen.connect(self.choose_tool)
         view.settings_changed.connect(self._take_settings)
-        view.action_asked.connect(self.act)
-        view.place_asked.connect(context.scene.go_to)
+        view.action_requested.connect(self.act)
+        view.place_requested.connect(context.scene.go_to)
         view.look_chosen.connect(self._show_look)
         view.tick.connect(lambda: self.drafts.keep(self._shown))
         view.show_contours(None)
@@ -120,7 +120,8 @@ class CorrectController:
             self.view.offer_draft(when)
 
     def _take_layers(self) -> None:
-        exam, shown = self._session.exam, self._scene.corrections.current
+        exam = self._session.exam
+        shown = self._scene.corrections.of(exam)
         if shown is not self._shown:
             self._use(shown)
         names = [layer.name for layer in self._scene.corrections.sources(exam)] if exam is not None else []

@@ -9,6 +9,7 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from cmr_ssp.atomic import keep_copy
 from cmr_ssp.editing.drafts import Draft, draft_path, read_draft, write_draft
 from cmr_ssp.editing.states import ContourStates
 
@@ -57,12 +58,18 @@ class DraftKeeper:
         followed = self._followed.get(shown) if shown is not None else None
         if shown is None or followed is None or shown.contours.n_changes in (0, followed.n_kept):
             return
-        followed.n_kept = shown.contours.n_changes
+        is_first, followed.n_kept = followed.n_kept < 0, shown.contours.n_changes
         contours, folder, cine = shown.contours, self.folder, followed.exam.fingerprint
         states = ContourStates(contours.states.array.copy())
         draft = Draft(np.array(contours.labels), states, followed.about)
-        job = Job("Keep a draft", lambda *_: write_draft(folder, cine, draft), is_silent=True)
-        self._desk.read(job)
+
+        def work(*_: object) -> Path:
+            path = draft_path(folder, cine)
+            if is_first and path.is_file():
+                keep_copy(path)  # of earlier contours, which the user did not continue
+            return write_draft(folder, cine, draft)
+
+        self._desk.read(Job("Keep a draft", work, is_silent=True))
 
     def look(self, exam: Exam, then: Callable[[str], None]) -> None:
         """Tell when the draft of an exam was written, if it has one."""

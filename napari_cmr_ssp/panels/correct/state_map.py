@@ -29,7 +29,7 @@ _STEPS = {
 class StateMap(QWidget):
     """Columns are frames, rows are slices from base to apex; a click or an arrow key goes there.
 
-    Signals: `place_asked` (frame, slice).
+    Signals: `place_requested` (frame, slice).
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class StateMap(QWidget):
         Parent widget.
     """
 
-    place_asked = Signal(int, int)
+    place_requested = Signal(int, int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -90,7 +90,7 @@ class StateMap(QWidget):
         """Go to the place under the mouse."""
         place = self._at(event.pos()) if event is not None else None
         if place is not None:
-            self.place_asked.emit(*place)
+            self.place_requested.emit(*place)
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
         """Go to a neighbour with the arrow keys."""
@@ -101,7 +101,7 @@ class StateMap(QWidget):
         frame, slice_ = (
             min(max(at + by, 0), n - 1) for at, by, n in zip(self._place, step, self._shape, strict=True)
         )
-        self.place_asked.emit(frame, slice_)
+        self.place_requested.emit(frame, slice_)
 
     def event(self, event: QEvent | None) -> bool:
         """Show the states under the mouse as a tool tip."""

@@ -76,17 +76,17 @@ _LOOKS = ("filled", "outline", "hidden")
 class CorrectView(QWidget):
     """What can be done with contours.
 
-    Signals: `start_asked` (name of a layer), `draft_asked`, `tool_chosen`, `settings_changed`, `action_asked`
-    (name of an action), `place_asked` (frame, slice), `look_chosen` (filled, outline or hidden), and `tick`
+    Signals: `start_requested` (name of a layer), `draft_requested`, `tool_chosen`, `settings_changed`, `action_requested`
+    (name of an action), `place_requested` (frame, slice), `look_chosen` (filled, outline or hidden), and `tick`
     every few seconds.
     """
 
-    start_asked = Signal(str)
-    draft_asked = Signal()
+    start_requested = Signal(str)
+    draft_requested = Signal()
     tool_chosen = Signal(Tool)
     settings_changed = Signal()
-    action_asked = Signal(str)
-    place_asked = Signal(int, int)
+    action_requested = Signal(str)
+    place_requested = Signal(int, int)
     look_chosen = Signal(str)
     tick = Signal()
 
@@ -94,7 +94,7 @@ class CorrectView(QWidget):
         super().__init__(parent)
         self.keys: Mapping[str, str] = DEFAULT_KEYS
         self.states = StateMap()
-        self.states.place_asked.connect(self.place_asked.emit)
+        self.states.place_requested.connect(self.place_requested.emit)
         self.counts, self.scores = QLabel(), QLabel()
         self.buttons: dict[str, QPushButton] = {}
         self._contours: Contours | None = None
@@ -123,7 +123,7 @@ class CorrectView(QWidget):
         elif name == "hide":
             self.look.setCurrentText("filled" if self.look.currentText() == "hidden" else "hidden")
         else:
-            self.action_asked.emit(name)
+            self.action_requested.emit(name)
 
     def offer_sources(self, layers: Iterable[str]) -> None:
         """Offer segmentations to start from."""
@@ -211,10 +211,10 @@ class CorrectView(QWidget):
         self.source.setMinimumContentsLength(12)
         self.start = QPushButton("Start correcting")
         self.start.setToolTip("Make contours to correct; a draft of them is kept every few seconds")
-        self.start.clicked.connect(lambda: self.start_asked.emit(self.source.currentText()))
+        self.start.clicked.connect(lambda: self.start_requested.emit(self.source.currentText()))
         self.draft = QPushButton()
         self.draft.setToolTip("Contours of this exam that were not finished")
-        self.draft.clicked.connect(lambda: self.draft_asked.emit())
+        self.draft.clicked.connect(lambda: self.draft_requested.emit())
         self.draft.hide()
         layout.addWidget(hint)
         layout.addLayout(_row(QLabel("Start from"), self.source))
@@ -262,7 +262,7 @@ class CorrectView(QWidget):
         button = self.buttons[name] = QPushButton(text)
         button.setToolTip(_with_key(tip, self.keys.get(name)))
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # equal in a row
-        button.clicked.connect(lambda: self.action_asked.emit(name))
+        button.clicked.connect(lambda: self.action_requested.emit(name))
         return button
 
     def _choices(self, options: Mapping[str, tuple[str, str]]) -> Choices:
