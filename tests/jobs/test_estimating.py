@@ -13,7 +13,7 @@ from cmr_ssp.errors import DeviceError, Problem
 from cmr_ssp.events import JobEnded, Noticed, RunStarted, UpdateFinished
 from cmr_ssp.files import open_cohort
 from cmr_ssp.jobs import estimating
-from cmr_ssp.jobs.estimating import at_once, estimate_memory, what_fits
+from cmr_ssp.jobs.estimating import estimate_memory, fitting_settings, micro_batch_size
 from cmr_ssp.recipes import Recipe, SegmentationRecipe, load_recipe, parse_recipe
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort
@@ -56,24 +56,24 @@ def test_an_estimate_leaves_no_trace_and_grows_with_what_is_looked_at_at_once(na
     before = torch.get_rng_state()
     need = estimate_memory(recipe, CPU)
     assert torch.equal(torch.get_rng_state(), before)
-    assert 100 * MIB < need.of(at_once(recipe)) < 300 * MIB  # 180 to 250 were measured
+    assert 100 * MIB < need.of(micro_batch_size(recipe)) < 300 * MIB  # 180 to 250 were measured
     single = estimate_memory(recipe.model_copy(update={"precision": "32-true"}), CPU)
     assert single.slice_bytes >= need.slice_bytes
 
 
 def test_what_fits_is_a_divisor_and_never_more_than_half() -> None:
     need, recipe = MemoryNeed(100, 10), mim(batch_size=24)
-    assert what_fits(recipe, need, 200) == {"micro_batch": 8}  # 0.9 * 200 holds 8
-    assert what_fits(recipe, need, 190) == {"micro_batch": 6}
-    assert what_fits(recipe, need, 10**9) == {"micro_batch": 12}  # the estimate was wrong
-    assert what_fits(recipe, need, None) == what_fits(recipe, None, 5) == {"micro_batch": 12}
-    assert what_fits(recipe, need, 100) == what_fits(mim(batch_size=1), need, 10**9) == {}
-    assert what_fits(of("simclr", batch_size=8), need, 200) == {"batch_size": 4}
-    assert what_fits(of("simclr", batch_size=8, micro_batch=8), need, 200) == {
+    assert fitting_settings(recipe, need, 200) == {"micro_batch": 8}  # 0.9 * 200 holds 8
+    assert fitting_settings(recipe, need, 190) == {"micro_batch": 6}
+    assert fitting_settings(recipe, need, 10**9) == {"micro_batch": 12}  # the estimate was wrong
+    assert fitting_settings(recipe, need, None) == fitting_settings(recipe, None, 5) == {"micro_batch": 12}
+    assert fitting_settings(recipe, need, 100) == fitting_settings(mim(batch_size=1), need, 10**9) == {}
+    assert fitting_settings(of("simclr", batch_size=8), need, 200) == {"batch_size": 4}
+    assert fitting_settings(of("simclr", batch_size=8, micro_batch=8), need, 200) == {
         "batch_size": 4,
         "micro_batch": 4,
     }
-    assert what_fits(of("simclr", batch_size=3), need, 10**9) == {}  # one slice alone has no other
+    assert fitting_settings(of("simclr", batch_size=3), need, 10**9) == {}  # one slice alone has no other
 
 
 @pytest.fixture(scope="module")

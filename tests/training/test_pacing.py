@@ -149,7 +149,7 @@ def test_the_plan_goes_on_where_the_one_before_had_come_to() -> None:
         0,
         0.25,
     ] * 2
-    shorter = length.planned(50, 60)
+    shorter = length.replan(50, 60)
     assert [shorter.progress(update) for update in (50, 55, 60)] == pytest.approx([0.5, 0.75, 1])
     assert shorter.planned(55, 60) is shorter
     ended = shorter.planned(55, 55)

@@ -14,11 +14,11 @@ import torch
 from cmr_ssp import jobs
 from cmr_ssp.errors import DeviceError, RecipeError
 from cmr_ssp.files import open_cohort
-from cmr_ssp.jobs import partners
+from cmr_ssp.jobs import training_job
+from cmr_ssp.process_group import ProcessGroup, process_rank
 from cmr_ssp.recipes import method_names
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort
-from cmr_ssp.team import Team, process_number
 from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import write_beating_cohort
 from files_helpers import save
@@ -139,9 +139,9 @@ def test_only_the_first_process_may_be_late(tmp_path: Path, late: tuple[int, int
     ],
 )
 def test_a_lost_partner_is_known_by_any_of_its_messages(text: str) -> None:
-    assert partners._is_lost(RuntimeError(text))
-    assert not partners._is_lost(OSError(text)), "a full disk is none"
-    assert not partners._is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    assert training_job._is_connection_error(RuntimeError(text))
+    assert not training_job._is_connection_error(OSError(text)), "a full disk is none"
+    assert not training_job._is_connection_error(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 # ---- what is refused ----------------------------------------------------------------------------
@@ -176,27 +176,27 @@ def test_a_batch_that_cannot_be_divided_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("about", "team"),
+    ("about", "group"),
     [
-        ({}, Team()),
-        (TORCHRUN, Team(4, 2, 5, started=True)),
-        (SLURM, Team(2, 3, 2, started=True)),
-        (SLURM | {"SLURM_JOB_NAME": "bash"}, Team()),
-        ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, Team()),
-        (LAUNCHED, Team(2, 1, 1, started=True)),
+        ({}, ProcessGroup()),
+        (TORCHRUN, ProcessGroup(4, 2, 5, started=True)),
+        (SLURM, ProcessGroup(2, 3, 2, started=True)),
+        (SLURM | {"SLURM_JOB_NAME": "bash"}, ProcessGroup()),
+        ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, ProcessGroup()),
+        (LAUNCHED, ProcessGroup(2, 1, 1, started=True)),
     ],
 )
 def test_the_surroundings_tell_the_team(
-    monkeypatch: pytest.MonkeyPatch, about: dict[str, str], team: Team
+    monkeypatch: pytest.MonkeyPatch, about: dict[str, str], group: ProcessGroup
 ) -> None:
     for name in TORCHRUN | SLURM | LAUNCHED:
         monkeypatch.delenv(name, raising=False)
     for name, value in about.items():
         monkeypatch.setenv(name, value)
-    assert Team.of() == team
-    assert process_number() == team.number
-    if team.started:
+    assert ProcessGroup.of() == group
+    assert process_rank() == group.rank
+    if group.started:
         with pytest.raises(DeviceError, match="were started"):
-            Team.of(team.devices + 1)
+            ProcessGroup.of(group.devices + 1)
     else:
-        assert Team.of(3) == Team(3)
+        assert ProcessGroup.of(3) == ProcessGroup(3)
