@@ -356,8 +356,8 @@ def test_validation_subjects_choose_the_best_checkpoint_of_larger_budgets(
     cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules["cmr_ssp.jobs.budget"]
-    monkeypatch.setattr(module, "VALIDATION_FROM", 3)
-    monkeypatch.setattr(module, "_ONE_IN", 2)
+    monkeypatch.setattr(module, "MIN_SUBJECTS_TO_VALIDATE", 3)
+    monkeypatch.setattr(module, "_VALIDATION_SHARE", 2)
     split = Split(dict(SPLIT.roles) | {"d": Role.VALIDATION, "e": Role.VALIDATION})
     # subjects asked for: a number counts those that validate
     for asked, n_training, n_validating in ((2, 2, 0), (3, 2, 1), (None, 3, 2), (["a", "b", "c"], 3, 2)):
@@ -413,7 +413,7 @@ def test_named_subjects_are_taken_as_they_are(cohort: Cohort) -> None:
         (jobs.LabelBudget(["a", "f"]), r"f: is a test subject"),
         (jobs.LabelBudget([UNLABELLED]), r"h: is not labelled at ED\+ES"),
         (jobs.LabelBudget(["a", "nobody", "nowhere"]), r"(?s)'nobody'.*'nowhere'"),
-        (jobs.LabelBudget(6), r"6 labelled subjects were asked for, 5 may train.*1 to 5"),
+        (jobs.LabelBudget(6), r"6 labelled subjects were requested, but only 5 may train.*1 to 5"),
         (jobs.LabelBudget(0), "0 labelled subjects"),
         (jobs.LabelBudget([]), "no subject is named"),
     ],
@@ -696,7 +696,7 @@ def test_a_run_is_resumed_as_it_was_started(
         jobs.pretrain(listed, mim(batch_size=8, seed=3), run, settings=banks, resume=True)
     with pytest.raises(RunError, match="pretraining run"):
         jobs.finetune(listed, None, run, settings=banks, resume=True)
-    with pytest.raises(RunError, match="no pretraining run"):
+    with pytest.raises(RunError, match="not a pretraining run"):
         jobs.pretrain(cohort, None, story.finetuned, settings=banks, resume=True)
     kept = (folder / "b.nii.gz").read_bytes()
     write_beating_cohort(folder, "ab", seed=7)

@@ -172,7 +172,7 @@ def test_ids_that_lead_out_of_the_folder_are_refused(
     run: Run, cohort: Cohort, tmp_path: Path, bad: str
 ) -> None:
     stranger = replace(cohort.subjects[0], id=bad)
-    with pytest.raises(CohortError, match="cannot be part of a file's name"):
+    with pytest.raises(CohortError, match="cannot be part of a file name"):
         segmented(run, [stranger], output=tmp_path / "in" / "out")
     assert not (tmp_path / "in").exists()
 

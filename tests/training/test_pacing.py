@@ -144,22 +144,22 @@ def test_a_steady_machine_changes_the_plan_seldom(clock: Clock, tmp_path: Path) 
 
 
 def test_the_plan_goes_on_where_the_one_before_had_come_to() -> None:
-    length = TrainingLength(2, 100).planned(0, 100)
+    length = TrainingLength(2, 100).replan(0, 100)
     assert [length.progress(update, per) for per in ("epoch", "update") for update in (0, 25)] == [
         0,
         0.25,
     ] * 2
     shorter = length.replan(50, 60)
     assert [shorter.progress(update) for update in (50, 55, 60)] == pytest.approx([0.5, 0.75, 1])
-    assert shorter.planned(55, 60) is shorter
-    ended = shorter.planned(55, 55)
-    longer = shorter.planned(60, 70)
+    assert shorter.replan(55, 60) is shorter
+    ended = shorter.replan(55, 55)
+    longer = shorter.replan(60, 70)
     assert 0.9 < longer.progress(60) < longer.progress(69) < 1
     assert ended.progress(55) == 0.75 and 0 <= ended.progress(54) <= 0.75
 
 
 def test_each_share_of_a_planned_training_ends_once() -> None:
-    length = TrainingLength(2, 100).planned(0, 100)
+    length = TrainingLength(2, 100).replan(0, 100)
     assert sum(length.ends_share(update, 20) for update in range(1, 101)) == 20
     assert [update for update in range(12) if TrainingLength(2, 45).ends_share(update, 20)] == [0, 3, 6, 9]
 

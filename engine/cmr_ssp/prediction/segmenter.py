@@ -49,7 +49,7 @@ def load_unet(path: Path) -> tuple[UNet, SegmentationRecipe, Checkpoint]:
     recipe = checkpoint.recipe
     if not isinstance(recipe, SegmentationRecipe):
         remedy = "Fine-tune it first: `cmr-ssp finetune FOLDER --from RUN --run RUN2`."
-        raise CheckpointError.of(path, "is a pretrained network, which cannot segment yet", remedy)
+        raise CheckpointError.of(path, "is a pretrained network, which does not segment yet", remedy)
     network = UNet(recipe.network.channels, N_CLASSES, deep_supervision=recipe.loss.deep_supervision)
     load_weights(network, checkpoint, path)
     return network, recipe, checkpoint
