@@ -1,4 +1,4 @@
-"""How much memory a training needs, and what is said where there is not enough."""
+"""Estimates of memory and time, and warnings and errors if there is not enough memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def of(method: str, **changes: Any) -> Recipe:
     )
 
 
-def test_what_is_kept_is_counted_exactly() -> None:
+def test_kept_tensors_are_counted_exactly() -> None:
     network = nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.LeakyReLU(0.01, inplace=True)
     )
@@ -51,7 +51,7 @@ def test_what_is_kept_is_counted_exactly() -> None:
 @pytest.mark.parametrize(
     "name", ["mim/cpu-small", "simclr/cpu-small", "dino/cpu-small", "finetune/cpu-small"]
 )
-def test_an_estimate_leaves_no_trace_and_grows_with_what_is_looked_at_at_once(name: str) -> None:
+def test_an_estimate_keeps_the_random_state_and_depends_on_the_precision(name: str) -> None:
     recipe = load_recipe(name)
     before = torch.get_rng_state()
     need = estimate_memory(recipe, CPU)
@@ -61,7 +61,7 @@ def test_an_estimate_leaves_no_trace_and_grows_with_what_is_looked_at_at_once(na
     assert single.slice_bytes >= need.slice_bytes
 
 
-def test_what_fits_is_a_divisor_and_never_more_than_half() -> None:
+def test_fitting_settings_are_divisors_and_at_most_half() -> None:
     need, recipe = MemoryNeed(100, 10), mim(batch_size=24)
     assert fitting_settings(recipe, need, 200) == {"micro_batch": 8}  # 0.9 * 200 holds 8
     assert fitting_settings(recipe, need, 190) == {"micro_batch": 6}
@@ -108,7 +108,7 @@ def train(cohort: Cohort, recipe: Recipe, folder: Path, told: list[Any], **setti
     ids=["mim", "mim again", "simclr", "scratch", "nothing smaller"],
 )
 @pytest.mark.parametrize("minutes", [None, 1.0])
-def test_running_out_of_memory_names_what_would_fit(
+def test_running_out_of_memory_suggests_fitting_settings(
     cohort: Cohort,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -136,7 +136,7 @@ def shortages(told: list[Any]) -> list[Problem]:
     return [problem for problem in notices if "may need" in problem.what]
 
 
-def test_the_need_is_told_and_a_device_too_small_is_warned_of(
+def test_the_memory_need_is_reported_with_a_warning_if_it_may_not_fit(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
@@ -152,7 +152,7 @@ def test_the_need_is_told_and_a_device_too_small_is_warned_of(
 
 
 @pytest.mark.parametrize("bfloat16", [True, False])
-def test_a_processor_without_bfloat16_is_told_of_with_the_time(
+def test_a_processor_without_bfloat16_causes_a_warning(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bfloat16: bool
 ) -> None:
     monkeypatch.setattr("cmr_ssp.devices._has_bfloat16", lambda device: bfloat16)

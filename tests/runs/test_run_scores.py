@@ -1,4 +1,4 @@
-"""Score tables that are read back, and those that jobs leave in a run."""
+"""Reading score tables, and the tables that jobs save in a run."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_scores(path) == ()
 
 
-def test_a_table_of_an_earlier_version_is_read_and_goes_on_in_the_new_form(tmp_path: Path) -> None:
+def test_a_table_of_an_earlier_version_is_read_and_written_in_the_new_form(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.scores.write_text(f"{GOOD}a,ES,LV,0.2500,test\n")
     assert stored_scores(run) == (score("a", 0.25),)
@@ -102,7 +102,7 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
 # ---- in a run -----------------------------------------------------------------------------------
 
 
-def test_the_newest_score_of_a_structure_stays(tmp_path: Path) -> None:
+def test_the_newest_score_of_a_structure_is_kept(tmp_path: Path) -> None:
     run = Run(tmp_path)
     assert stored_scores(run) == ()
     store_scores(run, [score("b", 0.5), score("a", 0.25), score("a", None, Structure.RV)])
@@ -116,7 +116,7 @@ def test_the_newest_score_of_a_structure_stays(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
 
 
-def test_scores_alone_are_no_run(tmp_path: Path) -> None:
+def test_scores_without_a_recipe_are_not_a_run(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     store_scores(run, [score("a", 0.5)])
     with pytest.raises(RunError, match="is no run"):
@@ -146,7 +146,7 @@ def rounded(found: tuple[Score, ...]) -> list[Score]:
     return [dataclasses.replace(s, dice=None if s.dice is None else round(s.dice, 4)) for s in found]
 
 
-def test_evaluating_and_segmenting_leave_their_scores_in_the_run(cohort: Cohort, tmp_path: Path) -> None:
+def test_evaluating_and_segmenting_save_their_scores_in_the_run(cohort: Cohort, tmp_path: Path) -> None:
     run = trained(tmp_path / "run", cohort, Listener())
     first = jobs.evaluate(run, cohort.select("ab"), phases=[Phase.ED], device="cpu")
     assert list(stored_scores(run)) == rounded(first.scores)
@@ -194,7 +194,7 @@ def test_volumes_of_a_segmentation_join_its_scores(cohort: Cohort, tmp_path: Pat
     assert {(row["cine"], row["checkpoint"]) for row in rows} == {(metadata.cine, metadata.checkpoint)}
 
 
-def test_what_was_scored_before_a_stop_or_a_fault_is_kept(cohort: Cohort, tmp_path: Path) -> None:
+def test_scores_before_a_stop_or_an_error_are_kept(cohort: Cohort, tmp_path: Path) -> None:
     run, cancel = trained(tmp_path / "run", cohort, Listener()), Cancel()
     stopped = jobs.evaluate(run, cohort, device="cpu", on_event=lambda _: cancel.request(), cancel=cancel)
     assert stopped.outcome is Outcome.STOPPED
@@ -205,7 +205,7 @@ def test_what_was_scored_before_a_stop_or_a_fault_is_kept(cohort: Cohort, tmp_pa
     assert {s.subject for s in stored_scores(run)} == {"a", "b"}
 
 
-def test_a_damaged_table_is_told_before_the_work(cohort: Cohort, tmp_path: Path) -> None:
+def test_a_damaged_table_is_reported_before_the_work(cohort: Cohort, tmp_path: Path) -> None:
     run, heard = trained(tmp_path / "run", cohort, Listener()), Listener()
     run.scores.write_text("years of work")
     with pytest.raises(ScoreError):
@@ -233,7 +233,7 @@ def test_a_run_that_may_not_be_written_to_can_still_be_scored(
     assert notice.problem.severity == "warning"
 
 
-def test_training_on_forgets_the_scores_of_earlier_weights(cohort: Cohort, tmp_path: Path) -> None:
+def test_continued_training_removes_the_scores_of_earlier_weights(cohort: Cohort, tmp_path: Path) -> None:
     cancel = Cancel()
 
     class Stop(Listener):
