@@ -33,7 +33,7 @@ from cmr_ssp.networks import UNet, fold_norms
 from cmr_ssp.phantoms import write_phantom_cohort
 from cmr_ssp.prediction import Segmenter, load_segmenter, segment_stack
 from cmr_ssp.prediction.batches import slice_batches
-from cmr_ssp.prediction.segment import _largest_components, _box_centre
+from cmr_ssp.prediction.segment import _box_centre, _largest_components
 from cmr_ssp.recipes import Crop, SegmentationRecipe, load_recipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.heart import find_heart
