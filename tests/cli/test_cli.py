@@ -439,7 +439,7 @@ def test_evaluate_on_a_foreign_cohort_reports_all_of_it(
     foreign = write_beating_cohort(tmp_path / "foreign", ["p", "q", "r"], seed=70)
     said = call("evaluate", runs["finetune"], foreign, "--csv", tmp_path / "scores.csv")
     assert said.code == 0
-    assert "3 subjects of an external cohort" in said.out
+    assert "3 external subjects" in said.out
 
 
 # ---- bad input ----------------------------------------------------------------------------------

@@ -96,7 +96,7 @@ def evaluate(
     exit_if_stopped(found.outcome)
     write_text(csv, scores_csv(found.scores))
     n = len({score.subject for score in found.reported})
-    whose = "subjects of an external cohort" if found.foreign else "test subjects"
+    whose = "external subjects" if found.foreign else "test subjects"
     if n:
         terminal.show(dice_table(found.reported, f"3D Dice, {n} {whose}"))
     else:
