@@ -33,7 +33,7 @@ from cmr_ssp.networks import UNet, fold_norms
 from cmr_ssp.phantoms import write_phantom_cohort
 from cmr_ssp.prediction import Segmenter, load_segmenter, segment_stack
 from cmr_ssp.prediction.batches import slice_batches
-from cmr_ssp.prediction.segment import _largest_components, _middle
+from cmr_ssp.prediction.segment import _box_centre, _largest_components
 from cmr_ssp.recipes import Crop, SegmentationRecipe, load_recipe
 from cmr_ssp.runs import Provenance, Run
 from cmr_ssp.samples.heart import find_heart
@@ -84,7 +84,7 @@ class OneByOne:
         centre = (heart.row, heart.column) if heart else ((rows - 1) / 2, (columns - 1) / 2)
         if self._settings.recentre:
             glance = self._segmented(levels, cine.mean, spacing_mm, centre, flips=False)
-            centre = _middle(glance) if glance.any() else centre
+            centre = _box_centre(glance) if glance.any() else centre
         found = self._segmented(levels, cine.mean, spacing_mm, centre, flips=self._settings.flips)
         found = found.reshape(levels.shape)
         labels = np.zeros((len(levels), *pixels.shape[1:]), np.uint8)

@@ -14,7 +14,7 @@ import psutil
 import torch
 
 from cmr_ssp.errors import DeviceError
-from cmr_ssp.team import Team
+from cmr_ssp.process_group import ProcessGroup
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -65,7 +65,7 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def make_fabric(
-    device: torch.device, precision: str, team: Team | None = None, *, freezes: bool = False
+    device: torch.device, precision: str, group: ProcessGroup | None = None, *, freezes: bool = False
 ) -> Fabric:
     """Create Lightning Fabric for one device, or for the device of this process in a process group.
 
@@ -77,7 +77,7 @@ def make_fabric(
         For a process group, any device of its kind.
     precision : str
         As in a recipe, such as ``auto``.
-    team : Team, optional
+    group : ProcessGroup, optional
         The process group.
     freezes : bool
         Whether some parameters have no gradient at times; distributed training needs to know.
@@ -91,19 +91,19 @@ def make_fabric(
     from lightning_fabric.strategies import DDPStrategy
 
     precision = choose_precision(precision, device)
-    if team is None or team.count == 1:
+    if group is None or group.world_size == 1:
         index = [device.index or 0] if device.type == "cuda" else 1
         return Fabric(accelerator=device.type, devices=index, precision=precision)
-    most = {"cuda": torch.cuda.device_count(), "cpu": team.devices}.get(device.type, 1)
-    if team.devices > most:
+    most = {"cuda": torch.cuda.device_count(), "cpu": group.devices}.get(device.type, 1)
+    if group.devices > most:
         remedy = f"Use at most {most}, or choose another device."
         what = f"this machine has {most} device(s) of type {device.type}"
-        raise DeviceError.of(f"--devices {team.devices}", what, remedy)
+        raise DeviceError.of(f"--devices {group.devices}", what, remedy)
     strategy = DDPStrategy(timeout=patience(), find_unused_parameters=freezes)
     return Fabric(
         accelerator=device.type,
-        devices=team.devices,
-        num_nodes=team.machines,
+        devices=group.devices,
+        num_nodes=group.machines,
         strategy=strategy,
         precision=precision,
     )

@@ -439,7 +439,7 @@ def test_evaluate_on_a_foreign_cohort_reports_all_of_it(
     foreign = write_beating_cohort(tmp_path / "foreign", ["p", "q", "r"], seed=70)
     said = call("evaluate", runs["finetune"], foreign, "--csv", tmp_path / "scores.csv")
     assert said.code == 0
-    assert "3 subjects of a foreign cohort" in said.out
+    assert "3 external subjects" in said.out
 
 
 # ---- bad input ----------------------------------------------------------------------------------
@@ -479,7 +479,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "from no preset": (["finetune", "DATA", "--from", "PRETRAINED", "--run", "NEW"], "no preset has"),
     "too many": (
         ["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "60", "--run", "NEW"],
-        "60 labelled subjects were asked for",
+        "60 labelled subjects were requested",
     ),
     "no one": (["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", ",", "--run", "NEW"], "is named"),
     "unlabelled": (

@@ -66,7 +66,7 @@ def test_large_volumes_do_not_overflow() -> None:
     assert dice(full, full, Structure.MYO) == 1.0
 
 
-def test_what_nobody_drew_has_no_score() -> None:
+def test_structures_that_are_not_labelled_have_no_score() -> None:
     reference = Segmentation(volume(1, 2, 0), 0, frozenset({Structure.LV, Structure.MYO}))
     scores = score_segmentation(volume(1, 2, 3), reference, "a", Phase.ED, SubjectRole.TEST)
     assert [(s.structure, s.dice) for s in scores] == [
@@ -86,7 +86,7 @@ def table() -> list[Score]:
     ]
 
 
-def test_means_leave_out_what_is_not_available() -> None:
+def test_means_omit_missing_scores() -> None:
     scores = table()
     assert mean_dice(scores) == pytest.approx(0.7)
     assert mean_dice(scores, [Structure.LV]) == pytest.approx(0.85)

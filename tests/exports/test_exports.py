@@ -20,8 +20,8 @@ from cmr_ssp.exports import (
     export_nnunet,
     write_captures,
     write_dicom_seg,
+    write_frames,
     write_itksnap_labels,
-    write_phases,
     write_slicer,
 )
 from cmr_ssp.exports.captures import overlay
@@ -90,7 +90,7 @@ def test_the_whole_cine_comes_back(tmp_path: Path, source: Path, labels: np.ndar
 
 def test_phases_come_back(tmp_path: Path, source: Path, labels: np.ndarray) -> None:
     stack, before = open_cine(source), fingerprint(source.parent)
-    written = write_phases(tmp_path / "out", "cine", labels, stack, MOMENTS, images=True)
+    written = write_frames(tmp_path / "out", "cine", labels, stack, MOMENTS, images=True)
     assert [path.name for path in written] == ["cine_frame00_ED_seg.nii.gz", "cine_frame02_ES_seg.nii.gz"]
     for path, moment in zip(written, MOMENTS, strict=True):
         same(import_labels(path, stack), labels, moment.frame)
@@ -194,7 +194,7 @@ def test_labels_without_our_note_are_told_by_the_description_beside_them(
     tmp_path: Path, labels: np.ndarray
 ) -> None:
     stack = open_cine(save(tmp_path / "cine.nii.gz", pixels(*SHAPE, 3), OBLIQUE))
-    (path,) = write_phases(tmp_path / "out", "cine", labels, stack, [Moment(2, Phase.ES)])
+    (path,) = write_frames(tmp_path / "out", "cine", labels, stack, [Moment(2, Phase.ES)])
     resave(path)
     assert numbering_in_header(path) is None
     with pytest.raises(LabelError, match="which structures"):
@@ -251,9 +251,9 @@ def test_nothing_is_replaced_unasked_and_no_source_ever(tmp_path: Path, labels: 
     before = fingerprint(tmp_path)
     for replace in (False, True):
         with pytest.raises(OutputError, match="source file"):
-            write_phases(tmp_path, "cine", labels, stack, [Moment(0), Moment(1)], replace=replace)
+            write_frames(tmp_path, "cine", labels, stack, [Moment(0), Moment(1)], replace=replace)
     assert fingerprint(tmp_path) == before, "the first file was written before the second was refused"
-    for write in (write_phases, write_slicer, write_captures):
+    for write in (write_frames, write_slicer, write_captures):
         out = tmp_path / write.__name__
         write(out, "cine", labels, stack, [Moment(0)])
         made = fingerprint(out)
@@ -266,7 +266,7 @@ def test_nothing_is_replaced_unasked_and_no_source_ever(tmp_path: Path, labels: 
 
 def test_a_frame_that_the_cine_lacks(tmp_path: Path, labels: np.ndarray) -> None:
     stack = open_cine(save(tmp_path / "cine.nii.gz", pixels(*SHAPE, 3)))
-    for write in (write_phases, write_slicer, write_captures):
+    for write in (write_frames, write_slicer, write_captures):
         with pytest.raises(OutputError, match="no frame 3"):
             write(tmp_path / "out", "cine", labels, stack, [Moment(0), Moment(3)])
     assert not (tmp_path / "out").exists()

@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.exports import Moment, export_nnunet, write_phases, write_slicer
+from cmr_ssp.exports import Moment, export_nnunet, write_frames, write_slicer
 from cmr_ssp.files import import_labels, open_cine, open_cohort, write_segmentation
 from cmr_ssp.files.formats.geometry import placed_affine
 from cmr_ssp.subjects import CineStack
@@ -73,7 +73,7 @@ def whole(out: Path, cine: Path, labels: np.ndarray, stack: CineStack) -> Made:
 
 def phases(out: Path, cine: Path, labels: np.ndarray, stack: CineStack) -> Made:
     moments = [Moment(0, Phase.ED), Moment(2, Phase.ES)]
-    return list(zip(write_phases(out, "cine", labels, stack, moments, images=True), (0, 2), strict=True))
+    return list(zip(write_frames(out, "cine", labels, stack, moments, images=True), (0, 2), strict=True))
 
 
 def slicer(out: Path, cine: Path, labels: np.ndarray, stack: CineStack) -> Made:

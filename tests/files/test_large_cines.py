@@ -211,13 +211,13 @@ def test_a_cine_that_may_not_fit_is_told_before_it_is_segmented(monkeypatch: pyt
     monkeypatch.setattr(notices, "free_memory", lambda _: 1 << 30)
     lazy, whole = large(open_frames=lambda: None), large()
     for each, needed in ((lazy, "1.2 GiB"), (whole, "4.2 GiB")):
-        problem = notices.large_cine("cine", each)
+        problem = notices.large_cine_warning("cine", each)
         assert problem is not None
         assert problem.severity is Severity.WARNING
         assert needed in problem.what
         assert "1.0 GiB are free" in problem.what
     monkeypatch.setattr(notices, "free_memory", lambda _: 2 << 30)
-    assert notices.large_cine("cine", lazy) is None
+    assert notices.large_cine_warning("cine", lazy) is None
 
 
 def test_segmenting_out_of_memory_does_not_advise_on_training(

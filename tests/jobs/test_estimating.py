@@ -1,4 +1,4 @@
-"""How much memory a training needs, and what is said where there is not enough."""
+"""Estimates of memory and time, and warnings and errors if there is not enough memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cmr_ssp.errors import DeviceError, Problem
 from cmr_ssp.events import JobEnded, Noticed, RunStarted, UpdateFinished
 from cmr_ssp.files import open_cohort
 from cmr_ssp.jobs import estimating
-from cmr_ssp.jobs.estimating import at_once, estimate_memory, what_fits
+from cmr_ssp.jobs.estimating import estimate_memory, fitting_settings, micro_batch_size
 from cmr_ssp.recipes import Recipe, SegmentationRecipe, load_recipe, parse_recipe
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort
@@ -35,7 +35,7 @@ def of(method: str, **changes: Any) -> Recipe:
     )
 
 
-def test_what_is_kept_is_counted_exactly() -> None:
+def test_kept_tensors_are_counted_exactly() -> None:
     network = nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1), nn.BatchNorm2d(8), nn.LeakyReLU(0.01, inplace=True)
     )
@@ -51,29 +51,29 @@ def test_what_is_kept_is_counted_exactly() -> None:
 @pytest.mark.parametrize(
     "name", ["mim/cpu-small", "simclr/cpu-small", "dino/cpu-small", "finetune/cpu-small"]
 )
-def test_an_estimate_leaves_no_trace_and_grows_with_what_is_looked_at_at_once(name: str) -> None:
+def test_an_estimate_keeps_the_random_state_and_depends_on_the_precision(name: str) -> None:
     recipe = load_recipe(name)
     before = torch.get_rng_state()
     need = estimate_memory(recipe, CPU)
     assert torch.equal(torch.get_rng_state(), before)
-    assert 100 * MIB < need.of(at_once(recipe)) < 300 * MIB  # 180 to 250 were measured
+    assert 100 * MIB < need.of(micro_batch_size(recipe)) < 300 * MIB  # 180 to 250 were measured
     single = estimate_memory(recipe.model_copy(update={"precision": "32-true"}), CPU)
     assert single.slice_bytes >= need.slice_bytes
 
 
-def test_what_fits_is_a_divisor_and_never_more_than_half() -> None:
+def test_fitting_settings_are_divisors_and_at_most_half() -> None:
     need, recipe = MemoryNeed(100, 10), mim(batch_size=24)
-    assert what_fits(recipe, need, 200) == {"micro_batch": 8}  # 0.9 * 200 holds 8
-    assert what_fits(recipe, need, 190) == {"micro_batch": 6}
-    assert what_fits(recipe, need, 10**9) == {"micro_batch": 12}  # the estimate was wrong
-    assert what_fits(recipe, need, None) == what_fits(recipe, None, 5) == {"micro_batch": 12}
-    assert what_fits(recipe, need, 100) == what_fits(mim(batch_size=1), need, 10**9) == {}
-    assert what_fits(of("simclr", batch_size=8), need, 200) == {"batch_size": 4}
-    assert what_fits(of("simclr", batch_size=8, micro_batch=8), need, 200) == {
+    assert fitting_settings(recipe, need, 200) == {"micro_batch": 8}  # 0.9 * 200 holds 8
+    assert fitting_settings(recipe, need, 190) == {"micro_batch": 6}
+    assert fitting_settings(recipe, need, 10**9) == {"micro_batch": 12}  # the estimate was wrong
+    assert fitting_settings(recipe, need, None) == fitting_settings(recipe, None, 5) == {"micro_batch": 12}
+    assert fitting_settings(recipe, need, 100) == fitting_settings(mim(batch_size=1), need, 10**9) == {}
+    assert fitting_settings(of("simclr", batch_size=8), need, 200) == {"batch_size": 4}
+    assert fitting_settings(of("simclr", batch_size=8, micro_batch=8), need, 200) == {
         "batch_size": 4,
         "micro_batch": 4,
     }
-    assert what_fits(of("simclr", batch_size=3), need, 10**9) == {}  # one slice alone has no other
+    assert fitting_settings(of("simclr", batch_size=3), need, 10**9) == {}  # one slice alone has no other
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def train(cohort: Cohort, recipe: Recipe, folder: Path, told: list[Any], **setti
     ids=["mim", "mim again", "simclr", "scratch", "nothing smaller"],
 )
 @pytest.mark.parametrize("minutes", [None, 1.0])
-def test_running_out_of_memory_names_what_would_fit(
+def test_running_out_of_memory_suggests_fitting_settings(
     cohort: Cohort,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -136,7 +136,7 @@ def shortages(told: list[Any]) -> list[Problem]:
     return [problem for problem in notices if "may need" in problem.what]
 
 
-def test_the_need_is_told_and_a_device_too_small_is_warned_of(
+def test_the_memory_need_is_reported_with_a_warning_if_it_may_not_fit(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[Any] = []
@@ -152,7 +152,7 @@ def test_the_need_is_told_and_a_device_too_small_is_warned_of(
 
 
 @pytest.mark.parametrize("bfloat16", [True, False])
-def test_a_processor_without_bfloat16_is_told_of_with_the_time(
+def test_a_processor_without_bfloat16_causes_a_warning(
     cohort: Cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bfloat16: bool
 ) -> None:
     monkeypatch.setattr("cmr_ssp.devices._has_bfloat16", lambda device: bfloat16)

@@ -1,4 +1,4 @@
-"""The stages from end to end on a tiny cohort: roles, leaks, budgets, ends, and sources left alone."""
+"""All jobs from start to end on a tiny cohort: roles, leaks, label budgets, outcomes, unchanged sources."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def banks(tmp_path_factory: pytest.TempPathFactory) -> jobs.JobSettings:
 
 @dataclass
 class Story:
-    """A pretraining and a fine-tuning from it, and what they said."""
+    """A pretraining, a fine-tuning from it, and their events."""
 
     pretrained: Run
     finetuned: Run
@@ -158,7 +158,7 @@ def test_finetuning_sees_the_labelled_slices_of_its_budget(story: Story, cohort:
 
 
 def test_encoder_and_decoder_come_from_the_pretraining(story: Story) -> None:
-    """Fine-tuned at no learning rate to speak of, so the weights are still those that were loaded."""
+    """The learning rate is negligible, so the weights are still those that were loaded."""
     before, after = (load_checkpoint(run.last).network for run in (story.pretrained, story.finetuned))
     weights = [name for name in after if name.endswith("weight") and not name.startswith("heads")]
     assert len(weights) == 13
@@ -166,7 +166,7 @@ def test_encoder_and_decoder_come_from_the_pretraining(story: Story) -> None:
     assert after["heads.0.weight"].shape[0] == 4
 
 
-def test_evaluation_tells_what_the_run_knew_of_each_subject(story: Story, cohort: Cohort) -> None:
+def test_evaluation_reports_the_role_of_each_subject(story: Story, cohort: Cohort) -> None:
     heard = Listener()
     found = jobs.evaluate(story.finetuned, cohort, device="cpu", on_event=heard)
     assert heard.end.outcome is found.outcome is Outcome.FINISHED
@@ -183,7 +183,7 @@ def test_evaluation_tells_what_the_run_knew_of_each_subject(story: Story, cohort
     assert {"subject", "phase", "structure", "dice", "role"} <= set(rows[0])
 
 
-def test_subjects_that_nobody_saw_but_may_be_trained_on_are_no_test_set(
+def test_unused_training_subjects_are_not_a_test_set(
     cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     run = Run(tmp_path / "scratch")
@@ -221,7 +221,7 @@ def test_evaluation_scores_the_segmentation_that_segment_writes(
 
 
 def copied(cohort: Cohort, folder: Path, names: dict[str, str]) -> Cohort:
-    """Copy subjects under other ids."""
+    """Copy subjects with other ids."""
     folder.mkdir()
     for old, new in names.items():
         for end in (".nii.gz", "_ED_gt.nii.gz", "_ES_gt.nii.gz"):
@@ -278,12 +278,14 @@ KNOWN = Provenance(
         ("foreign", "9", SubjectRole.TEST),
     ],
 )
-def test_roles_go_by_fingerprint_where_there_is_one(subject: str, pixels: str, role: SubjectRole) -> None:
+def test_roles_depend_on_the_fingerprint_if_there_is_one(
+    subject: str, pixels: str, role: SubjectRole
+) -> None:
     roles = dict.fromkeys(["t", "p", "pool"], Role.TRAIN) | dict.fromkeys(["v", "spare"], Role.VALIDATION)
     assert subject_role(subject, pixels, KNOWN, Split(roles | {"test": Role.TEST})) is role
 
 
-def test_all_of_a_foreign_cohort_is_reported(story: Story, tmp_path: Path) -> None:
+def test_all_scores_of_an_external_cohort_are_reported(story: Story, tmp_path: Path) -> None:
     folder = write_beating_cohort(tmp_path / "foreign", ["p", "q"], seed=100)
     found = jobs.evaluate(story.finetuned, open_cohort(folder), device="cpu")
     assert found.foreign
@@ -291,7 +293,7 @@ def test_all_of_a_foreign_cohort_is_reported(story: Story, tmp_path: Path) -> No
     assert {score.role for score in found.scores} == {SubjectRole.TEST}
 
 
-def test_training_on_after_a_training_forgets_nobody(
+def test_finetuning_a_finetuned_run_keeps_all_subjects_in_the_provenance(
     story: Story, cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     first, second = Run(tmp_path / "first"), Run(tmp_path / "second")
@@ -352,12 +354,12 @@ def test_a_cohort_without_any_label_can_be_pretrained_on(banks: jobs.JobSettings
         jobs.evaluate(run, unlabelled)
 
 
-def test_validation_subjects_choose_the_best_checkpoint_of_larger_budgets(
+def test_validation_subjects_select_the_best_checkpoint_of_larger_budgets(
     cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     module = sys.modules["cmr_ssp.jobs.budget"]
-    monkeypatch.setattr(module, "VALIDATION_FROM", 3)
-    monkeypatch.setattr(module, "_ONE_IN", 2)
+    monkeypatch.setattr(module, "MIN_SUBJECTS_TO_VALIDATE", 3)
+    monkeypatch.setattr(module, "_VALIDATION_SHARE", 2)
     split = Split(dict(SPLIT.roles) | {"d": Role.VALIDATION, "e": Role.VALIDATION})
     # subjects asked for: a number counts those that validate
     for asked, n_training, n_validating in ((2, 2, 0), (3, 2, 1), (None, 3, 2), (["a", "b", "c"], 3, 2)):
@@ -373,7 +375,7 @@ def test_validation_subjects_choose_the_best_checkpoint_of_larger_budgets(
     assert float(row["validation_dice"]) == pytest.approx(np.mean(parts))
 
 
-def test_a_budget_can_be_of_some_vendors(cohort: Cohort) -> None:
+def test_a_budget_can_be_limited_to_vendors(cohort: Cohort) -> None:
     made_by = ["Siemens", "GE", "Philips", "Siemens", "GE", None, "Siemens", "GE"]
     makers = dict(zip(IDS, made_by, strict=True))
     subjects = tuple(replace(subject, vendor=makers[subject.id]) for subject in cohort.subjects)
@@ -403,7 +405,7 @@ def test_budgets_of_one_seed_nest_and_seeds_differ(cohort: Cohort) -> None:
     assert names(cohort, jobs.LabelBudget()) == set("abcde")
 
 
-def test_named_subjects_are_taken_as_they_are(cohort: Cohort) -> None:
+def test_named_subjects_are_used_without_a_draw(cohort: Cohort) -> None:
     assert names(cohort, jobs.LabelBudget(["d", "a", "d"])) == {"a", "d"}
 
 
@@ -413,12 +415,14 @@ def test_named_subjects_are_taken_as_they_are(cohort: Cohort) -> None:
         (jobs.LabelBudget(["a", "f"]), r"f: is a test subject"),
         (jobs.LabelBudget([UNLABELLED]), r"h: is not labelled at ED\+ES"),
         (jobs.LabelBudget(["a", "nobody", "nowhere"]), r"(?s)'nobody'.*'nowhere'"),
-        (jobs.LabelBudget(6), r"6 labelled subjects were asked for, 5 may train.*1 to 5"),
+        (jobs.LabelBudget(6), r"6 labelled subjects were requested, but only 5 may train.*1 to 5"),
         (jobs.LabelBudget(0), "0 labelled subjects"),
         (jobs.LabelBudget([]), "no subject is named"),
     ],
 )
-def test_budgets_that_cannot_be_met_say_why(cohort: Cohort, budget: jobs.LabelBudget, complaint: str) -> None:
+def test_impossible_budgets_are_refused_with_the_reason(
+    cohort: Cohort, budget: jobs.LabelBudget, complaint: str
+) -> None:
     with pytest.raises(CohortError, match=complaint):
         budget.choose(cohort, SPLIT)
 
@@ -441,7 +445,7 @@ def test_a_phase_that_is_not_labelled_cannot_be_trained_on(tmp_path: Path) -> No
         names(open_cohort(folder), jobs.LabelBudget(phases=[Phase.ES]), split)
 
 
-def test_labels_in_which_nothing_is_drawn_are_none(banks: jobs.JobSettings, tmp_path: Path) -> None:
+def test_empty_label_files_are_not_labels(banks: jobs.JobSettings, tmp_path: Path) -> None:
     """All frames of a 4D label file are zero, though the table names ED and ES."""
     folder = write_beating_cohort(tmp_path / "cohort", "ab", labelled="b")
     save(folder / "a_gt.nii.gz", np.zeros((COLUMNS, ROWS, SLICES, FRAMES), np.uint8))
@@ -456,7 +460,7 @@ def test_labels_in_which_nothing_is_drawn_are_none(banks: jobs.JobSettings, tmp_
     assert {score.subject for score in found.scores if score.dice is not None} == {"b"}
 
 
-def test_a_structure_that_nobody_drew_has_no_score(story: Story, tmp_path: Path) -> None:
+def test_a_structure_that_is_not_labelled_has_no_score(story: Story, tmp_path: Path) -> None:
     folder = write_beating_cohort(tmp_path / "cohort", ["p"], seed=50)
     for path in folder.glob("p_E?_gt.nii.gz"):
         image = nib.load(path)
@@ -511,7 +515,7 @@ def test_a_time_limit_sets_the_number_of_updates(
         (KeyboardInterrupt(), KeyboardInterrupt, "it was interrupted"),
     ],
 )
-def test_every_failure_is_reported_once_and_recorded(
+def test_every_failure_is_reported_once_and_saved_in_the_run(
     cohort: Cohort,
     banks: jobs.JobSettings,
     tmp_path: Path,
@@ -536,7 +540,7 @@ def test_every_failure_is_reported_once_and_recorded(
     assert state(run) == {"state": "finished", "problems": []}
 
 
-def test_a_job_that_cannot_even_begin_ends_too(
+def test_a_job_that_fails_before_it_starts_is_reported(
     cohort: Cohort, banks: jobs.JobSettings, story: Story, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("")
@@ -564,7 +568,7 @@ def test_a_job_that_cannot_even_begin_ends_too(
         assert heard.end.problems, name
 
 
-def test_a_full_disk_hides_neither_the_error_nor_the_end(
+def test_a_full_disk_does_not_hide_the_error(
     cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*arguments: object) -> None:
@@ -583,7 +587,7 @@ def test_a_full_disk_hides_neither_the_error_nor_the_end(
 
 
 class StopAfter(Listener):
-    """Asks to stop once an update is done."""
+    """Requests a stop after an update."""
 
     def __init__(self, update: int) -> None:
         super().__init__()
@@ -626,7 +630,7 @@ def test_a_stopped_job_is_continued_bit_for_bit(
 
 
 @pytest.mark.parametrize("stage", ["pretrain", "finetune"])
-def test_a_job_that_is_stopped_while_it_prepares_can_be_started_again(
+def test_a_job_stopped_during_preparation_can_be_started_again(
     cohort: Cohort, story: Story, tmp_path: Path, stage: str
 ) -> None:
     run, cancel, heard = Run(tmp_path / "run"), Cancel(), Listener()
@@ -646,7 +650,7 @@ def test_a_job_that_is_stopped_while_it_prepares_can_be_started_again(
     assert train_stage(stage, cohort, run, story.pretrained, settings) is Outcome.FINISHED
 
 
-def test_a_run_is_not_overwritten_and_strangers_are_left_alone(
+def test_runs_and_other_files_are_not_overwritten(
     cohort: Cohort, banks: jobs.JobSettings, story: Story, tmp_path: Path
 ) -> None:
     before = fingerprint(story.finetuned.folder)
@@ -661,7 +665,7 @@ def test_a_run_is_not_overwritten_and_strangers_are_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
 
-def test_what_failed_before_its_first_checkpoint_may_be_tried_again(
+def test_a_run_that_failed_before_its_first_checkpoint_can_be_started_again(
     cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     run = Run(tmp_path / "run")
@@ -671,7 +675,7 @@ def test_what_failed_before_its_first_checkpoint_may_be_tried_again(
     assert jobs.finetune(cohort, segmentation(), run, split=SPLIT, settings=banks) is Outcome.FINISHED
 
 
-def test_what_a_killed_process_left_half_written_is_cleared_away(
+def test_incomplete_files_of_a_killed_process_are_removed(
     cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     run, half = Run(tmp_path), tmp_path / ".last.safetensors.0a1b2c3d.tmp"
@@ -685,7 +689,7 @@ def test_what_a_killed_process_left_half_written_is_cleared_away(
     assert (tmp_path / ".notes.tmp").exists()
 
 
-def test_a_run_is_resumed_as_it_was_started(
+def test_a_run_is_resumed_with_the_same_recipe_and_data(
     cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path, story: Story
 ) -> None:
     folder = write_beating_cohort(tmp_path / "cohort", "ab")
@@ -696,7 +700,7 @@ def test_a_run_is_resumed_as_it_was_started(
         jobs.pretrain(listed, mim(batch_size=8, seed=3), run, settings=banks, resume=True)
     with pytest.raises(RunError, match="pretraining run"):
         jobs.finetune(listed, None, run, settings=banks, resume=True)
-    with pytest.raises(RunError, match="no pretraining run"):
+    with pytest.raises(RunError, match="not a pretraining run"):
         jobs.pretrain(cohort, None, story.finetuned, settings=banks, resume=True)
     kept = (folder / "b.nii.gz").read_bytes()
     write_beating_cohort(folder, "ab", seed=7)
@@ -707,7 +711,7 @@ def test_a_run_is_resumed_as_it_was_started(
     assert jobs.pretrain(open_cohort(folder), None, run, settings=banks, resume=True) is Outcome.FINISHED
 
 
-def test_a_cancelled_evaluation_says_so(story: Story, cohort: Cohort) -> None:
+def test_a_cancelled_evaluation_is_reported_as_stopped(story: Story, cohort: Cohort) -> None:
     cancel, heard = Cancel(), Listener()
     cancel.request()
     found = jobs.evaluate(story.finetuned, cohort, device="cpu", on_event=heard, cancel=cancel)
@@ -758,7 +762,7 @@ def test_segment_writes_every_frame_in_the_source_s_geometry(
         assert set(np.unique(found.dataobj)) <= {0, 1, 2, 3}
 
 
-def test_a_second_exam_leaves_the_result_of_the_first(story: Story, tmp_path: Path) -> None:
+def test_a_second_exam_does_not_overwrite_the_first_result(story: Story, tmp_path: Path) -> None:
     exams = [save_exam(tmp_path / name, siemens(study_seed=name)) for name in ("Doe^Jane", "19610203")]
     out = tmp_path / "out"
     jobs.segment(story.finetuned, exams[:1], out, device="cpu")
@@ -768,7 +772,7 @@ def test_a_second_exam_leaves_the_result_of_the_first(story: Story, tmp_path: Pa
     assert first.items() <= fingerprint(out).items()
 
 
-def test_a_failed_run_keeps_no_folder_that_may_be_named_after_a_person(tmp_path: Path) -> None:
+def test_a_failed_run_stores_no_folder_names(tmp_path: Path) -> None:
     folder = write_beating_cohort(tmp_path / "Doe^Jane 19610203", "ab")
     cohort, run = open_cohort(folder), Run(tmp_path / "run")
     (folder / "a.nii.gz").write_bytes(b"damaged")
@@ -780,7 +784,7 @@ def test_a_failed_run_keeps_no_folder_that_may_be_named_after_a_person(tmp_path:
     assert not any(part in kept for part in ("Doe", "1961", str(tmp_path)))
 
 
-def test_one_cine_can_go_to_a_named_file_and_in_acdc_s_numbers(
+def test_one_cine_can_be_written_to_a_file_in_acdc_numbering(
     story: Story, cohort: Cohort, tmp_path: Path
 ) -> None:
     source = cohort.root / "f.nii.gz"
@@ -792,7 +796,7 @@ def test_one_cine_can_go_to_a_named_file_and_in_acdc_s_numbers(
     jobs.segment(story.finetuned, [source], ours, device="cpu")  # our own file may be replaced
 
 
-def test_a_volume_is_one_frame_and_the_unsure_heart_is_told(
+def test_a_3d_volume_is_one_frame_with_a_warning_about_the_heart(
     story: Story, cohort: Cohort, tmp_path: Path
 ) -> None:
     cine = nib.load(cohort.root / "f.nii.gz")
@@ -803,7 +807,7 @@ def test_a_volume_is_one_frame_and_the_unsure_heart_is_told(
     assert any("volume.nii.gz" in notice.problem.where for notice in heard.of(Noticed))
 
 
-def test_all_bad_cines_are_named_before_any_is_segmented(
+def test_all_unreadable_cines_are_named_before_segmenting(
     story: Story, cohort: Cohort, tmp_path: Path
 ) -> None:
     good = cohort.root / "f.nii.gz"
@@ -822,9 +826,7 @@ def test_all_bad_cines_are_named_before_any_is_segmented(
     assert not out.exists()
 
 
-def test_a_cine_is_never_overwritten_nor_two_results_by_one_another(
-    story: Story, cohort: Cohort, tmp_path: Path
-) -> None:
+def test_neither_cines_nor_results_are_overwritten(story: Story, cohort: Cohort, tmp_path: Path) -> None:
     cine = tmp_path / "f.nii.gz"
     shutil.copy(cohort.root / "f.nii.gz", cine)
     before = cine.read_bytes()
@@ -851,6 +853,6 @@ def test_a_truncated_stream_is_found_when_it_is_read(story: Story, tmp_path: Pat
     assert not (tmp_path / "out.nii.gz").exists()
 
 
-def test_a_segmenting_network_has_the_shape_of_its_recipe(story: Story) -> None:
+def test_a_segmentation_network_has_the_shape_of_its_recipe(story: Story) -> None:
     network = UNet((3, 4), 4, deep_supervision=True)
     network.load_state_dict(load_checkpoint(story.finetuned.last).network)

@@ -1,4 +1,4 @@
-"""Scores say what their labels descend from; who trains on a test subject gives up its test."""
+"""Scores against labels that descend from a run, and training on test subjects."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def trained(folder: Path, cohort: Cohort, *ids: str, source: Run | None = None, 
 
 @pytest.fixture(scope="module")
 def line(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run, Run]:
-    """Three runs, each from the one before."""
+    """Three runs, each from the previous one."""
     folder = tmp_path_factory.mktemp("runs")
     first = trained(folder / "first", cohort, "a")
     second = trained(folder / "second", cohort, "b", source=first)
@@ -72,7 +72,7 @@ def roles(run: Run, cohort: Cohort) -> dict[tuple[str, Phase], SubjectRole]:
 # ---- edit agreement -----------------------------------------------------------------------------
 
 
-def test_a_correction_of_a_run_tests_neither_it_nor_its_descendants(
+def test_corrections_of_a_run_are_no_test_of_it_or_its_descendants(
     cohort: Cohort, line: tuple[Run, Run, Run], tmp_path: Path
 ) -> None:
     first, second, third = line
@@ -105,7 +105,7 @@ def test_a_correction_of_a_run_tests_neither_it_nor_its_descendants(
     assert {s.role for s in told[0].scores if s.phase is Phase.ED} == {SubjectRole.EDIT_AGREEMENT}
 
 
-def test_the_first_prediction_stays_beside_later_corrections(
+def test_the_first_prediction_is_kept_with_later_corrections(
     cohort: Cohort, line: tuple[Run, Run, Run], tmp_path: Path
 ) -> None:
     folder, subject = tmp_path / "labels", cohort.subject("c")
@@ -132,7 +132,7 @@ def test_training_on_a_correction_counts_as_trained_on(
     assert roles(line[1], with_edits)["b", Phase.ED] is SubjectRole.TRAINED_ON
 
 
-def test_a_run_that_was_continued_knows_its_earlier_state(cohort: Cohort, tmp_path: Path) -> None:
+def test_a_continued_run_keeps_its_earlier_checkpoint_in_the_lineage(cohort: Cohort, tmp_path: Path) -> None:
     cancel = Cancel()
 
     def stop(event: object) -> None:
@@ -166,7 +166,7 @@ def test_provenance_of_older_checkpoints_is_read() -> None:
 # ---- training on test subjects ------------------------------------------------------------------
 
 
-def test_training_on_a_test_subject_needs_a_yes_and_voids_its_test(
+def test_training_on_a_test_subject_needs_permission_and_ends_its_role(
     cohort: Cohort, line: tuple[Run, Run, Run], tmp_path: Path
 ) -> None:
     first = line[0]
@@ -189,7 +189,7 @@ def test_training_on_a_test_subject_needs_a_yes_and_voids_its_test(
     assert roles(first, cohort)["c", Phase.ED] is SubjectRole.TEST
 
 
-def test_a_yes_draws_no_test_subject_unnamed(cohort: Cohort) -> None:
+def test_permission_does_not_add_unnamed_test_subjects(cohort: Cohort) -> None:
     budget = jobs.LabelBudget(allow_test=True)
     assert set(budget.choose(cohort, SPLIT).training) == {"a", "b"}
     assert jobs.test_subjects(budget, cohort, SPLIT, None) == ()

@@ -1,4 +1,4 @@
-"""No segmentation of another exam is replaced unasked, nor one that somebody edited or drew."""
+"""Segmentations of other exams and edited or drawn ones are only replaced on request."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def exam(folder: Path, seed: int, *, one_id: bool) -> Path:
-    """Write a DICOM exam with pixels of its own, and the geometry and perhaps the id of all others."""
+    """Write a DICOM exam with its own pixels, and the geometry and optionally the id of the others."""
     random = np.random.default_rng(seed)
     pixels = random.integers(0, 900, (4, 6, 20, 20))
     return save_exam(
@@ -58,7 +58,7 @@ def exam(folder: Path, seed: int, *, one_id: bool) -> Path:
 
 
 def edit_elsewhere(path: Path) -> np.ndarray:
-    """Change a voxel as another program does that keeps the header: signature and extensions stay."""
+    """Change a voxel like a program that keeps the header with signature and extensions."""
     found = nib.load(path)
     numbers = np.array(found.dataobj)
     numbers[2, 3] = 3 - numbers[2, 3]
@@ -67,14 +67,14 @@ def edit_elsewhere(path: Path) -> np.ndarray:
 
 
 def strip(path: Path) -> None:
-    """Save a file again as ITK does: the same labels, the description kept, extensions lost."""
+    """Save a file again like ITK: with the same labels and description, without extensions."""
     found = nib.load(path)
     found.header.extensions.clear()
     nib.save(nib.Nifti1Image(np.array(found.dataobj), found.affine, found.header), path)
 
 
 def draw(path: Path, cine: Path) -> None:
-    """Save labels of a person."""
+    """Save manual labels."""
     stack = open_cine(cine)
     write_segmentation(path, np.ones((stack.n_frames, *stack.grid.shape), np.uint8), stack, replace=True)
 
@@ -102,7 +102,7 @@ def test_the_file_carries_digests_of_labels_cine_and_checkpoint(
     assert np.array_equal(open_cine(path).load(), numbers_in(path).T)
 
 
-def test_a_result_that_nobody_touched_is_made_again_unasked(run: Run, cohort: Cohort, tmp_path: Path) -> None:
+def test_an_unedited_result_is_overwritten_without_replace(run: Run, cohort: Cohort, tmp_path: Path) -> None:
     source = cohort.root / "b.nii.gz"
     (path,), _ = segment(run, source, tmp_path)
     before = path.read_bytes()
@@ -121,7 +121,7 @@ CHANGES: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize(("change", "why"), CHANGES.values(), ids=CHANGES)
-def test_what_cannot_be_made_again_stays_unless_replace_is_asked_for(
+def test_edited_results_are_kept_without_replace(
     run: Run, cohort: Cohort, tmp_path: Path, change: Change, why: str
 ) -> None:
     source = cohort.root / "b.nii.gz"
@@ -143,7 +143,7 @@ def test_what_cannot_be_made_again_stays_unless_replace_is_asked_for(
         theirs = path.read_bytes()
 
 
-def test_another_exam_of_the_same_name_and_grid_is_not_written_over(
+def test_results_of_another_exam_with_the_same_name_and_grid_are_kept(
     run: Run, cohort: Cohort, tmp_path: Path
 ) -> None:
     one, two = tmp_path / "one" / "cine.nii.gz", tmp_path / "two" / "cine.nii.gz"
@@ -157,7 +157,7 @@ def test_another_exam_of_the_same_name_and_grid_is_not_written_over(
     assert written.read_bytes() == before
 
 
-def test_nothing_foreign_is_replaced_even_if_asked(run: Run, cohort: Cohort, tmp_path: Path) -> None:
+def test_files_of_other_programs_are_never_replaced(run: Run, cohort: Cohort, tmp_path: Path) -> None:
     theirs = save(tmp_path / "b_seg.nii.gz", np.zeros((4, 4, 4), np.uint8))
     before = fingerprint(tmp_path)
     for asked in (False, True):
@@ -167,9 +167,7 @@ def test_nothing_foreign_is_replaced_even_if_asked(run: Run, cohort: Cohort, tmp
     assert fingerprint(tmp_path) == before
 
 
-def test_every_file_in_the_way_is_named_before_any_cine_is_segmented(
-    run: Run, cohort: Cohort, tmp_path: Path
-) -> None:
+def test_all_files_in_the_way_are_named_before_segmenting(run: Run, cohort: Cohort, tmp_path: Path) -> None:
     for name in "bc":
         edit_elsewhere(segment(run, cohort.root / f"{name}.nii.gz", tmp_path)[0][0])
     before = fingerprint(tmp_path)
@@ -184,7 +182,7 @@ def test_every_file_in_the_way_is_named_before_any_cine_is_segmented(
 
 @pytest.mark.parametrize("one_id", [False, True])
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
-def test_two_dicom_exams_one_after_the_other_give_two_results(
+def test_two_dicom_exams_in_sequence_give_two_results(
     run: Run, tmp_path: Path, order: tuple[int, int], one_id: bool
 ) -> None:
     exams = {seed: exam(tmp_path / f"exam{seed}", seed, one_id=one_id) for seed in order}
@@ -233,7 +231,7 @@ def test_two_subjects_of_one_id_get_two_files(run: Run, cohort: Cohort, tmp_path
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_subject_s_edited_file_stays_and_the_new_one_lies_beside(
+def test_an_edited_file_of_a_subject_is_kept_beside_the_new_one(
     run: Run, cohort: Cohort, tmp_path: Path
 ) -> None:
     first, _ = segment_subject(run, subject(cohort, "b", "x"), tmp_path)
@@ -245,7 +243,7 @@ def test_a_subject_s_edited_file_stays_and_the_new_one_lies_beside(
     assert segment_subject(run, subject(cohort, "b", "x"), tmp_path)[0] == second
 
 
-def test_a_person_s_own_labels_can_be_saved_again(tmp_path: Path) -> None:
+def test_manual_labels_can_be_saved_again(tmp_path: Path) -> None:
     cine = save(tmp_path / "in.nii.gz", np.zeros((5, 6, 4, 3), np.int16))
     stack, out = open_cine(cine), tmp_path / "out.nii.gz"
     for value in (1, 2):
@@ -264,7 +262,7 @@ def broken(path: Path, content: bytes) -> None:
     "content",
     [b"", b"cmr-ssp segmentation", b'{"cmr-ssp segmentation": 3}', b'{"cmr-ssp segmentation": {"x": 1}}'],
 )
-def test_a_broken_mark_is_none(run: Run, cohort: Cohort, tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_mark_counts_as_no_mark(run: Run, cohort: Cohort, tmp_path: Path, content: bytes) -> None:
     (path,), _ = segment(run, cohort.root / "b.nii.gz", tmp_path)
     broken(path, content)
     assert read_mark(path) is None
@@ -272,7 +270,7 @@ def test_a_broken_mark_is_none(run: Run, cohort: Cohort, tmp_path: Path, content
         segment(run, cohort.root / "b.nii.gz", tmp_path)
 
 
-def test_a_mark_of_odd_types_matches_nothing(run: Run, cohort: Cohort, tmp_path: Path) -> None:
+def test_a_mark_with_wrong_types_matches_nothing(run: Run, cohort: Cohort, tmp_path: Path) -> None:
     (path,), _ = segment(run, cohort.root / "b.nii.gz", tmp_path)
     broken(path, json.dumps({"cmr-ssp segmentation": {"labels": 3, "cine": [], "checkpoint": None}}).encode())
     assert read_mark(path) in (None, LabelMark(3, [], None))  # type: ignore[arg-type]

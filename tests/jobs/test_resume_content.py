@@ -1,4 +1,4 @@
-"""A run is resumed on exactly what it was started on: every frame, label, number and frame table."""
+"""A run is only resumed on the same data: every frame, label, number and frame table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RECIPES = {"pretrain": mim, "finetune": lambda **more: segmentation(method="scra
 
 
 class StopAfterOne(Listener):
-    """Asks to stop once the first update is done."""
+    """Requests a stop after the first update."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class StopAfterOne(Listener):
 
 
 def go(stage: str, folder: Path, *, resume: bool) -> tuple[Outcome, Listener]:
-    """Start a run beside a cohort and stop it after an update, or resume it."""
+    """Start a run and stop it after an update, or resume it."""
     cohort, run = open_cohort(folder), Run(folder.parent / "run")
     settings = jobs.JobSettings("cpu", bank_folder=folder.parent / "banks")
     heard = Listener() if resume else StopAfterOne()

@@ -1,4 +1,4 @@
-"""Seeds of subset, weights and order: all the recipe's, or each set apart, and found again in the run."""
+"""Seeds of subset, weights and order: from the recipe or set separately, and stored in the run."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def banks(tmp_path_factory: pytest.TempPathFactory) -> jobs.JobSettings:
 def train(
     cohort: Cohort, banks: jobs.JobSettings, folder: Path, budget: jobs.LabelBudget, **changes: Any
 ) -> tuple[set[str], torch.Tensor, SegmentationRecipe]:
-    """Train at no rate to speak of; return subjects, first weights and the recipe that the run keeps."""
+    """Train with a negligible rate; return subjects, initial weights and the recipe of the run."""
     made = segmentation(method="scratch", updates=1, optimiser=STILL, **changes)
     everyone = Split(dict.fromkeys("abcdefgh", "train"))  # type: ignore[arg-type]
     jobs.finetune(cohort, made, Run(folder), budget=budget, split=everyone, settings=banks)
@@ -65,7 +65,7 @@ def test_subset_and_weights_are_drawn_with_their_own_seeds(
     assert weights[0] == plain[0] and torch.allclose(weights[1], other[1])
 
 
-def test_a_budget_s_own_seed_stands_in_the_run(
+def test_the_seed_of_a_budget_is_stored_in_the_run(
     cohort: Cohort, banks: jobs.JobSettings, tmp_path: Path
 ) -> None:
     found, _, kept = train(cohort, banks, tmp_path / "run", jobs.LabelBudget(3, seed=5), seed=1)
@@ -94,7 +94,7 @@ def test_the_order_has_its_own_seed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "setting", ["seed=9223372036854775808", "seeds.order=-1", "seeds.weights=x", "seeds.other=1"]
 )
-def test_seeds_that_cannot_be(setting: str) -> None:
+def test_invalid_seeds_are_refused(setting: str) -> None:
     with pytest.raises(RecipeError, match="seed"):
         load_recipe("mim/cpu-small", [setting])
     with pytest.raises(RecipeError, match=r"seeds\.subset"):
@@ -122,7 +122,7 @@ def test_on_the_command_line(cohort: Cohort, tmp_path: Path) -> None:
     kept("apart", *apart, "--resume")
 
 
-def test_the_speed_is_told_and_kept(tmp_path: Path) -> None:
+def test_the_speed_is_reported_and_stored(tmp_path: Path) -> None:
     heard = Listener()
     run_training(tmp_path, Line(), recipe(updates=12, checkpoint_every=6), on_event=heard)
     told = [event.slices_a_second for event in heard.of(UpdateFinished)]

@@ -1,4 +1,4 @@
-"""Segmenting subjects of a cohort: every frame, scores where somebody drew, and what stops it."""
+"""Segmenting subjects of a cohort: every frame, scores of labelled phases, and errors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SPLIT = Split({"a": Role.TRAIN, "b": Role.TRAIN, "c": Role.TEST, UNLABELLED: Rol
 
 @pytest.fixture(autouse=True)
 def several_batches_a_cine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Predict 8 of a cine's 12 slices at once, whatever suits the processor."""
+    """Predict 8 of a cine's 12 slices per batch on every processor."""
     monkeypatch.setattr(batches, "slices_at_once", lambda crop, device: 8)
 
 
@@ -72,7 +72,7 @@ def test_all_frames_are_segmented_and_the_labelled_ones_scored_as_by_evaluate(
     assert found[-1].labels.any()
 
 
-def test_files_hold_what_was_found_in_the_geometry_of_the_source(
+def test_files_have_the_labels_in_the_geometry_of_the_source(
     run: Run, cohort: Cohort, tmp_path: Path
 ) -> None:
     before = fingerprint(cohort.root)
@@ -88,7 +88,7 @@ def test_files_hold_what_was_found_in_the_geometry_of_the_source(
     assert fingerprint(cohort.root) == before
 
 
-def test_each_subject_is_given_away_as_soon_as_it_is_done(run: Run, cohort: Cohort) -> None:
+def test_each_subject_is_passed_on_when_it_is_finished(run: Run, cohort: Cohort) -> None:
     said: list[object] = []
     jobs.segment_subjects(run, cohort.subjects[:2], device="cpu", on_found=said.append, on_event=said.append)
     kinds = [
@@ -136,9 +136,7 @@ def test_cancelled_in_the_middle_of_a_cine(run: Run, cohort: Cohort, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["a_seg.nii.gz"]
 
 
-def test_a_cine_that_segment_works_on_is_left_in_the_middle_too(
-    run: Run, cohort: Cohort, tmp_path: Path
-) -> None:
+def test_segment_can_be_cancelled_within_a_cine(run: Run, cohort: Cohort, tmp_path: Path) -> None:
     cancel = Cancel()
     done = jobs.segment(
         run,
@@ -153,7 +151,7 @@ def test_a_cine_that_segment_works_on_is_left_in_the_middle_too(
     assert not (tmp_path / "out").exists()
 
 
-def test_who_cannot_be_read_is_named_at_the_end_and_the_others_are_done(run: Run, tmp_path: Path) -> None:
+def test_unreadable_subjects_are_named_at_the_end(run: Run, tmp_path: Path) -> None:
     folder = write_beating_cohort(tmp_path / "cohort", "pqr")
     listed = open_cohort(folder)
     (folder / "p.nii.gz").write_bytes((folder / "p.nii.gz").read_bytes()[:-300])
@@ -168,23 +166,25 @@ def test_who_cannot_be_read_is_named_at_the_end_and_the_others_are_done(run: Run
 
 
 @pytest.mark.parametrize("bad", ["../a", "a/b", "a\\b", "..", "", ".hidden", "c:a"])
-def test_ids_that_lead_out_of_the_folder_are_refused(
+def test_ids_that_are_unsafe_as_file_names_are_refused(
     run: Run, cohort: Cohort, tmp_path: Path, bad: str
 ) -> None:
     stranger = replace(cohort.subjects[0], id=bad)
-    with pytest.raises(CohortError, match="cannot be part of a file's name"):
+    with pytest.raises(CohortError, match="cannot be part of a file name"):
         segmented(run, [stranger], output=tmp_path / "in" / "out")
     assert not (tmp_path / "in").exists()
 
 
-def test_nothing_is_segmented_for_nobody_or_twice(run: Run, cohort: Cohort) -> None:
+def test_no_subjects_and_duplicate_subjects_are_refused(run: Run, cohort: Cohort) -> None:
     with pytest.raises(CohortError, match="no subject"):
         segmented(run, [])
     with pytest.raises(CohortError, match="'a': is the id of 2 subjects"):
         segmented(run, [cohort.subjects[0], cohort.subjects[0]])
 
 
-def test_a_strangers_file_stays_and_the_new_one_lies_beside(run: Run, cohort: Cohort, tmp_path: Path) -> None:
+def test_a_file_of_another_program_is_kept_beside_the_new_one(
+    run: Run, cohort: Cohort, tmp_path: Path
+) -> None:
     (tmp_path / "a_seg.nii.gz").write_text("mine")
     (one,), heard = segmented(run, cohort.subjects[:1], output=tmp_path)
     assert one.file == tmp_path / "a-2_seg.nii.gz"

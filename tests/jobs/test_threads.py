@@ -1,4 +1,4 @@
-"""How many processor threads a job takes."""
+"""The number of processor threads of a job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cohort_helpers import mim, segmentation, write_beating_cohort
 
 @pytest.fixture(autouse=True)
 def threads() -> Iterator[None]:
-    """Leave torch's number of threads as it was."""
+    """Restore PyTorch's number of threads."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -28,7 +28,9 @@ def cohort(tmp_path: Path) -> Cohort:
     return open_cohort(write_beating_cohort(tmp_path / "cohort", "abcd"))
 
 
-def test_a_new_run_takes_what_the_job_says_and_a_resumed_one_its_own(cohort: Cohort, tmp_path: Path) -> None:
+def test_threads_of_new_runs_come_from_the_job_and_of_resumed_runs_from_the_run(
+    cohort: Cohort, tmp_path: Path
+) -> None:
     run = Run(tmp_path / "run")
     jobs.pretrain(cohort, mim(threads=1), run, settings=jobs.JobSettings("cpu", threads=2))
     assert torch.get_num_threads() == load_checkpoint(run.last).recipe.threads == 2
@@ -42,7 +44,7 @@ def test_without_a_number_in_the_settings_the_recipe_decides(cohort: Cohort, tmp
     assert torch.get_num_threads() == load_checkpoint(run.last).recipe.threads == 2
 
 
-def test_segmenting_and_scoring_take_what_the_process_has(cohort: Cohort, tmp_path: Path) -> None:
+def test_segmenting_and_scoring_use_the_threads_of_the_process(cohort: Cohort, tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     budget = jobs.LabelBudget(1)
     jobs.finetune(cohort, segmentation(method="scratch", threads=2), run, budget=budget)

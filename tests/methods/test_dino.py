@@ -134,7 +134,7 @@ def test_the_best_state_is_not_a_collapse(bank: SliceBank) -> None:
         made = objective(bank)
         made.before_update(50, LENGTH)
         losses.append(float(made.loss(Same(outputs), bank.samples()[:4], (0, 0, 0)).detach()))
-        ranks.append(made.rank(losses[-1]))
+        ranks.append(made.quality(losses[-1]))
     assert losses[1] <= losses[0]
     assert ranks[0] > ranks[1]
 
@@ -225,10 +225,10 @@ def test_a_collapse_is_seen_whichever_way_it_goes(bank: SliceBank) -> None:
         for update in (0, 50):
             made.before_update(update, LENGTH)
             made.loss(Same(outputs), bank.samples()[:4], (0, 0, 0))
-            assert made.observed()["teacher_entropy"] == pytest.approx(entropy, abs=1e-3)
+            assert made.history_columns()["teacher_entropy"] == pytest.approx(entropy, abs=1e-3)
             # while the temperature warms up nothing is said
-            assert (made.concern(Run(Path("run"))) is not None) == (collapsed and update == 50)
-        information = made.observed()["teacher_information"]
+            assert (made.warning(Run(Path("run"))) is not None) == (collapsed and update == 50)
+        information = made.history_columns()["teacher_information"]
         assert information == pytest.approx(0.0 if collapsed else math.log(4), abs=1e-3)
 
 

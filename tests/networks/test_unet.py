@@ -1,4 +1,4 @@
-"""The U-Net: the paper's size, the shapes of its outputs, and the same numbers as a slow forward by hand."""
+"""The U-Net: the paper's size, output shapes, and the values of a slow reference implementation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_without_deep_supervision_only_the_full_resolution_has_one() -> None:
 
 
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_upsampling_is_a_transposed_convolution_forth_and_back(channels_last: bool) -> None:
+def test_upsampling_is_a_transposed_convolution_forward_and_backward(channels_last: bool) -> None:
     torch.manual_seed(0)
     ours, theirs = Upsampling(5, 3).double(), nn.ConvTranspose2d(5, 3, 2, 2).double()
     theirs.load_state_dict(ours.state_dict())
@@ -157,7 +157,7 @@ def slow_forward(image: np.ndarray, state: dict[str, np.ndarray], n_stages: int)
     ]
 
 
-def test_forward_agrees_with_one_written_out_by_hand() -> None:
+def test_forward_agrees_with_a_reference_implementation() -> None:
     torch.manual_seed(1)
     network = UNet((2, 3, 4), 4, deep_supervision=True).double()
     with torch.no_grad():
@@ -174,7 +174,7 @@ def test_forward_agrees_with_one_written_out_by_hand() -> None:
         np.testing.assert_allclose(found[0].detach().numpy(), slow, rtol=1e-9, atol=1e-9)
 
 
-def test_folded_norms_compute_the_same_and_leave_the_network_alone() -> None:
+def test_folded_norms_compute_the_same_without_changing_the_network() -> None:
     network = UNet((3, 4, 5), 2, deep_supervision=True)
     for _ in range(3):
         network(torch.randn(4, 1, 16, 16) * 3 + 1)  # means and deviations other than 0 and 1

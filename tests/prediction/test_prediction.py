@@ -1,4 +1,4 @@
-"""Segmenting stacks with networks whose answer is known, so that only geometry can be wrong."""
+"""Segmenting stacks with networks of known output, to test the geometry."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FLOOR = 10.0
 
 
 def classify(pixels: np.ndarray) -> Fake:
-    """Return a network that gives each pixel the class of the nearest level, in the units of the file."""
+    """Return a network that gives each pixel the class of the nearest level, in file units."""
     cine = standardise(pixels)
     rows, columns = cine.levels.shape[2:]
     kept = pixels[..., cine.top : cine.top + rows, cine.left : cine.left + columns]
@@ -45,7 +45,7 @@ def classes(heights: np.ndarray) -> np.ndarray:
 
 
 def tents(rows: int, columns: int, frames: int = 1) -> np.ndarray:
-    """Return heights (frame, slice, row, column) of two tents with flat roofs that stand off centre.
+    """Return heights (frame, slice, row, column) of two truncated pyramids off the centre.
 
     Every boundary between classes lies in the middle between two pixels, so the right labels are certain.
     """
@@ -77,7 +77,7 @@ def everywhere(structure: int) -> Fake:
         ((64, 39), (1.25, 1.25), 1.0),
     ],
 )
-def test_labels_come_back_exactly_on_the_own_grid(
+def test_labels_are_exact_on_the_own_grid(
     shape: tuple[int, int], spacing_mm: tuple[float, float], crop_mm: float
 ) -> None:
     pixels = tents(*shape) + FLOOR
@@ -88,7 +88,7 @@ def test_labels_come_back_exactly_on_the_own_grid(
     assert set(np.unique(found.labels)) == {0, 1, 2, 3}
 
 
-def test_a_zero_border_is_taken_off_and_put_back() -> None:
+def test_a_zero_border_is_cropped_and_restored() -> None:
     inner = tents(40, 44) + FLOOR
     pixels = np.pad(inner, ((0, 0), (0, 0), (3, 0), (2, 5)))
     found = segment_stack(classify(pixels), pixels, (1.0, 1.0), recipe(64))
@@ -97,7 +97,7 @@ def test_a_zero_border_is_taken_off_and_put_back() -> None:
 
 
 def inside(shape: tuple[int, int], centre: Any, spacing_mm: Any, side_mm: float) -> np.ndarray:
-    """Return which pixels have their middle in a square (row, column)."""
+    """Return which pixels have their centre in a square (row, column)."""
     offsets = [np.abs((np.arange(n) - c) * mm) for n, c, mm in zip(shape, centre, spacing_mm, strict=True)]
     return (offsets[0][:, None] <= side_mm / 2) & (offsets[1][None, :] <= side_mm / 2)
 
@@ -119,7 +119,7 @@ def test_an_off_centre_heart_is_segmented_where_it_is() -> None:
 
 
 def moving(shape: tuple[int, int], middle: tuple[int, int], frames: int = 4) -> np.ndarray:
-    """Return a cine (frame, slice, row, column) in which a disc breathes at `middle`."""
+    """Return a cine (frame, slice, row, column) in which a disc pulsates at `middle`."""
     i, j = np.indices(shape)
     distance = np.hypot(i - middle[0], j - middle[1])
     radii = 14 + 5 * np.cos(2 * np.pi * np.arange(frames) / frames)
@@ -137,7 +137,7 @@ def test_the_crop_follows_motion_unless_the_recipe_says_image() -> None:
     assert np.array_equal(by_image.labels[2, 0], inside((100, 120), (49.5, 59.5), (1.5, 1.5), 30.0))
 
 
-def test_one_frame_holds_no_motion_and_that_is_said() -> None:
+def test_a_single_frame_has_no_motion_so_the_heart_is_not_sure() -> None:
     pixels = moving((40, 40), (20, 20))[:1]
     assert not segment_stack(everywhere(1), pixels, (1.0, 1.0), recipe(16)).heart_sure
 
@@ -165,7 +165,7 @@ def test_more_slices_than_fit_in_a_batch_keep_their_order() -> None:
     assert len(network.modes) > 1
 
 
-def test_the_bank_s_half_precision_is_accepted() -> None:
+def test_half_precision_levels_are_accepted() -> None:
     labels = segment_cine(
         everywhere(2), np.ones((1, 1, 8, 8), np.float16), 0.0, (1.0, 1.0), (3.5, 3.5), recipe(8)
     )
@@ -176,7 +176,7 @@ def test_the_bank_s_half_precision_is_accepted() -> None:
 
 
 def one_sided(images: Tensor) -> Tensor:
-    """Say LV with weight 3 in the upper left quarter and -0.5 elsewhere, whatever the image."""
+    """Return LV logits of 3 in the upper left quarter and -0.5 elsewhere, for any image."""
     lv = torch.full_like(images, -0.5)
     lv[..., : images.shape[2] // 2, : images.shape[3] // 2] = 3.0
     never = torch.full_like(images, -9.0)
@@ -196,7 +196,7 @@ def test_flips_average_over_four_views() -> None:
     assert len(flipped.modes) == 4
 
 
-def test_flips_change_nothing_for_a_network_without_sides() -> None:
+def test_flips_change_nothing_for_a_symmetric_network() -> None:
     pixels = tents(41, 38) + FLOOR
     plain, flipped = (
         segment_stack(classify(pixels), pixels, (1.0, 1.3), recipe(56, flips=flips)).labels
@@ -221,8 +221,8 @@ def segmented_blocks(pixels: np.ndarray, **prediction: bool) -> np.ndarray:
     )
 
 
-def test_a_frame_is_segmented_alike_whichever_others_are_asked_for() -> None:
-    """What is written for all frames scores as what is scored at ED and ES."""
+def test_the_labels_of_a_frame_do_not_depend_on_the_other_frames() -> None:
+    """So a segmentation of all frames has the same scores as one of ED and ES."""
     pixels = np.repeat(blocks((1, np.s_[:, :, 4:12, 4:12])), 4, axis=0)
     for frame in range(8):  # the heart wanders, so that every frame alone would centre elsewhere
         pixels[frame] = np.roll(pixels[frame], 2 * frame, axis=-1)
@@ -233,7 +233,7 @@ def test_a_frame_is_segmented_alike_whichever_others_are_asked_for() -> None:
     np.testing.assert_array_equal(some, whole[[6, 1]])
 
 
-def test_the_largest_piece_of_every_structure_and_frame_is_kept() -> None:
+def test_the_largest_component_of_every_structure_and_frame_is_kept() -> None:
     upper, lower = slice(4, 12), slice(24, 28)
     pixels = blocks(
         (1, np.s_[0, :, upper, upper]),
@@ -248,13 +248,13 @@ def test_the_largest_piece_of_every_structure_and_frame_is_kept() -> None:
     assert np.array_equal(segmented_blocks(pixels, largest_component=True), everything)
 
 
-def test_pieces_may_touch_at_the_corner_of_the_next_slice() -> None:
-    """Breath-holds shift slices against one another."""
+def test_components_may_touch_diagonally_in_the_next_slice() -> None:
+    """Breath-holds shift slices relative to each other."""
     pixels = blocks((2, np.s_[:, 0, 4:12, 4:12]), (2, np.s_[:, 1, 12:18, 12:18]))
     assert np.array_equal(segmented_blocks(pixels, largest_component=True), classes(pixels - FLOOR))
 
 
-def test_a_second_look_around_what_was_found_sees_all_of_it() -> None:
+def test_recentring_includes_the_whole_heart() -> None:
     pixels = np.zeros((1, 1, 48, 48), np.float32)
     pixels[0, 0, 20:30, 20:30] = LEVELS[2]
     pixels += FLOOR
@@ -266,7 +266,7 @@ def test_a_second_look_around_what_was_found_sees_all_of_it() -> None:
     assert np.array_equal(twice, classes(pixels - FLOOR))
 
 
-def test_nothing_found_leaves_nothing_to_look_around() -> None:
+def test_without_foreground_the_crop_is_not_recentred() -> None:
     levels = np.ones((1, 1, 16, 16), np.float32)
     labels = segment_cine(everywhere(0), levels, 0.0, (1.0, 1.0), (7.5, 7.5), recipe(8, recentre=True))
     assert not labels.any()
@@ -283,7 +283,7 @@ def test_the_network_predicts_in_evaluation_mode_and_keeps_its_own(training: boo
     assert network.training is training
 
 
-def test_the_mode_survives_a_failure() -> None:
+def test_the_training_mode_is_restored_after_a_failure() -> None:
     def fail(images: Tensor) -> Tensor:
         raise RuntimeError("broken")
 
@@ -302,7 +302,7 @@ def checkpoint(path: Path, network: nn.Module, settings: Any) -> Path:
     return path
 
 
-def test_a_segmenter_is_rebuilt_from_its_checkpoint_alone(tmp_path: Path) -> None:
+def test_a_segmenter_is_loaded_from_its_checkpoint_only(tmp_path: Path) -> None:
     network = UNet((2, 4), 4, deep_supervision=True).eval()
     found = load_segmenter(checkpoint(tmp_path / "last", network, recipe(8)), torch.device("cpu"))
     images = torch.randn(1, 1, 8, 8)

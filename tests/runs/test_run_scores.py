@@ -1,4 +1,4 @@
-"""Score tables that are read back, and those that jobs leave in a run."""
+"""Reading score tables, and the tables that jobs save in a run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cmr_ssp import jobs
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.cli import main
 from cmr_ssp.errors import OutputError, RunError, ScoreError
-from cmr_ssp.evaluation import Score, Scored, SubjectRole, read_scores, scores_csv
+from cmr_ssp.evaluation import ResultMetadata, Score, SubjectRole, read_scores, scores_csv
 from cmr_ssp.events import Cancel, Noticed, Outcome, Preparing, UpdateFinished
 from cmr_ssp.files import open_cohort, open_stack
 from cmr_ssp.runs import Run, file_digest, scores, store_scores, stored_scores
@@ -31,12 +31,15 @@ def score(subject: str, value: float | None, structure: Structure = Structure.LV
 
 def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     every = [
-        Score(subject, phase, structure, value, role, scored)
+        Score(subject, phase, structure, value, role, metadata)
         for subject in ("a", 'comma, "quote"', "line\r\nbreak", "größe", "007")
         for phase in Phase
         for structure, value in zip(Structure, (0.1234, None, 1.0), strict=True)
         for role in SubjectRole
-        for scored in (Scored(), Scored.of((8.0, 1 / 3, 2 / 3), "c" * 64, "r" * 16, "p" * 64))
+        for metadata in (
+            ResultMetadata(),
+            ResultMetadata.of((8.0, 1 / 3, 2 / 3), "c" * 64, "r" * 16, "p" * 64),
+        )
     ]
     path = tmp_path / "scores.csv"
     path.write_bytes(scores_csv(every).encode())
@@ -45,11 +48,13 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert read_scores(path) == ()
 
 
-def test_a_table_of_an_earlier_version_is_read_and_goes_on_in_the_new_form(tmp_path: Path) -> None:
+def test_a_table_of_an_earlier_version_is_read_and_written_in_the_new_form(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.scores.write_text(f"{GOOD}a,ES,LV,0.2500,test\n")
     assert stored_scores(run) == (score("a", 0.25),)
-    newer = dataclasses.replace(score("b", 0.5), scored=Scored.of((10, 1.25, 1.25), "c" * 64, "r", "p" * 64))
+    newer = dataclasses.replace(
+        score("b", 0.5), metadata=ResultMetadata.of((10, 1.25, 1.25), "c" * 64, "r", "p" * 64)
+    )
     store_scores(run, [newer])
     assert stored_scores(run) == (score("a", 0.25), newer)
 
@@ -97,7 +102,7 @@ def test_a_missing_table_is_named(tmp_path: Path) -> None:
 # ---- in a run -----------------------------------------------------------------------------------
 
 
-def test_the_newest_score_of_a_structure_stays(tmp_path: Path) -> None:
+def test_the_newest_score_of_a_structure_is_kept(tmp_path: Path) -> None:
     run = Run(tmp_path)
     assert stored_scores(run) == ()
     store_scores(run, [score("b", 0.5), score("a", 0.25), score("a", None, Structure.RV)])
@@ -111,7 +116,7 @@ def test_the_newest_score_of_a_structure_stays(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["scores.csv"]
 
 
-def test_scores_alone_are_no_run(tmp_path: Path) -> None:
+def test_scores_without_a_recipe_are_not_a_run(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     store_scores(run, [score("a", 0.5)])
     with pytest.raises(RunError, match="is no run"):
@@ -141,7 +146,7 @@ def rounded(found: tuple[Score, ...]) -> list[Score]:
     return [dataclasses.replace(s, dice=None if s.dice is None else round(s.dice, 4)) for s in found]
 
 
-def test_evaluating_and_segmenting_leave_their_scores_in_the_run(cohort: Cohort, tmp_path: Path) -> None:
+def test_evaluating_and_segmenting_save_their_scores_in_the_run(cohort: Cohort, tmp_path: Path) -> None:
     run = trained(tmp_path / "run", cohort, Listener())
     first = jobs.evaluate(run, cohort.select("ab"), phases=[Phase.ED], device="cpu")
     assert list(stored_scores(run)) == rounded(first.scores)
@@ -165,14 +170,14 @@ def test_scores_of_two_runs_join_without_the_names_of_folders(cohort: Cohort, tm
     of_one, of_moved = (jobs.evaluate(each, cohort, device="cpu").scores for each in (one, moved))
     of_two = jobs.evaluate(two, renamed, device="cpu").scores
     assert of_one == of_moved
-    assert {s.scored.run for s in of_one} != {s.scored.run for s in of_two}
-    assert {s.scored.checkpoint for s in of_one} == {file_digest(one.last)[:16]}
-    assert [s.scored.cine for s in of_one] == [s.scored.cine for s in of_two]
-    assert len({s.scored.cine for s in of_one}) == len({s.subject for s in of_one})
+    assert {s.metadata.run for s in of_one} != {s.metadata.run for s in of_two}
+    assert {s.metadata.checkpoint for s in of_one} == {file_digest(one.last)[:16]}
+    assert [s.metadata.cine for s in of_one] == [s.metadata.cine for s in of_two]
+    assert len({s.metadata.cine for s in of_one}) == len({s.subject for s in of_one})
     spacing_mm = open_stack(cohort.subjects[0]).grid.spacing_mm
-    assert of_one[0].scored.spacing_mm == pytest.approx(spacing_mm, rel=1e-5)
+    assert of_one[0].metadata.spacing_mm == pytest.approx(spacing_mm, rel=1e-5)
     (history,) = {row["run"] for row in one.read_history()}
-    assert {history} == {s.scored.run for s in of_one}
+    assert {history} == {s.metadata.run for s in of_one}
 
 
 def test_volumes_of_a_segmentation_join_its_scores(cohort: Cohort, tmp_path: Path) -> None:
@@ -185,11 +190,11 @@ def test_volumes_of_a_segmentation_join_its_scores(cohort: Cohort, tmp_path: Pat
     with table.open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == len(subject.frames)
-    scored = stored_scores(run)[0].scored
-    assert {(row["cine"], row["checkpoint"]) for row in rows} == {(scored.cine, scored.checkpoint)}
+    metadata = stored_scores(run)[0].metadata
+    assert {(row["cine"], row["checkpoint"]) for row in rows} == {(metadata.cine, metadata.checkpoint)}
 
 
-def test_what_was_scored_before_a_stop_or_a_fault_is_kept(cohort: Cohort, tmp_path: Path) -> None:
+def test_scores_before_a_stop_or_an_error_are_kept(cohort: Cohort, tmp_path: Path) -> None:
     run, cancel = trained(tmp_path / "run", cohort, Listener()), Cancel()
     stopped = jobs.evaluate(run, cohort, device="cpu", on_event=lambda _: cancel.request(), cancel=cancel)
     assert stopped.outcome is Outcome.STOPPED
@@ -200,7 +205,7 @@ def test_what_was_scored_before_a_stop_or_a_fault_is_kept(cohort: Cohort, tmp_pa
     assert {s.subject for s in stored_scores(run)} == {"a", "b"}
 
 
-def test_a_damaged_table_is_told_before_the_work(cohort: Cohort, tmp_path: Path) -> None:
+def test_a_damaged_table_is_reported_before_the_work(cohort: Cohort, tmp_path: Path) -> None:
     run, heard = trained(tmp_path / "run", cohort, Listener()), Listener()
     run.scores.write_text("years of work")
     with pytest.raises(ScoreError):
@@ -228,7 +233,7 @@ def test_a_run_that_may_not_be_written_to_can_still_be_scored(
     assert notice.problem.severity == "warning"
 
 
-def test_training_on_forgets_the_scores_of_earlier_weights(cohort: Cohort, tmp_path: Path) -> None:
+def test_continued_training_removes_the_scores_of_earlier_weights(cohort: Cohort, tmp_path: Path) -> None:
     cancel = Cancel()
 
     class Stop(Listener):

@@ -1,4 +1,4 @@
-"""Freed memory stays with the process while it trains, and goes back to the system afterwards."""
+"""Freed memory is kept during training and returned to the system afterwards."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ print(json.dumps([usual, kept, held, psutil.Process().memory_info().rss]))
 """
 
 
-def test_freed_memory_is_used_again_and_goes_back_at_the_end() -> None:
+def test_freed_memory_is_reused_and_returned_at_the_end() -> None:
     done = subprocess.run(
         [sys.executable, "-c", IN_A_FRESH_PROCESS], capture_output=True, text=True, check=True
     )

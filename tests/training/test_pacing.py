@@ -1,4 +1,4 @@
-"""A time limit is kept, whatever the machine does; the clock moves only where the test moves it."""
+"""Training under a time limit at any speed of the machine, with a simulated clock."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MANY = {"updates": 10**6, "checkpoint_every": 50}
 
 
 class Clock:
-    """Stands in for the module `time`."""
+    """Replaces the module `time`."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -42,7 +42,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def slow_line(
     clock: Clock, seconds: Callable[[float], float], validation: float = 0.0, n_samples: int = 100
 ) -> Line:
-    """Return an objective whose updates take `seconds(time)`, its validations a part of a second a piece."""
+    """Return an objective whose updates take `seconds(time)` and whose validations check often."""
 
     def update(seed: tuple[int, ...]) -> None:
         clock.now += seconds(clock.now - 1000)
@@ -135,7 +135,7 @@ def test_the_schedule_follows_the_plan(clock: Clock, tmp_path: Path) -> None:
     assert max(steps) < 0.05
 
 
-def test_a_steady_machine_changes_the_plan_seldom(clock: Clock, tmp_path: Path) -> None:
+def test_the_plan_rarely_changes_on_a_steady_machine(clock: Clock, tmp_path: Path) -> None:
     heard = trained(tmp_path, slow_line(clock, lambda now: 0.1), clock.limit(120))
     plans = [event.updates for event in heard if isinstance(event, UpdateFinished)]
     assert len(set(plans[6:])) <= 3
@@ -143,23 +143,23 @@ def test_a_steady_machine_changes_the_plan_seldom(clock: Clock, tmp_path: Path) 
     assert left[600] == pytest.approx(60, abs=6)
 
 
-def test_the_plan_goes_on_where_the_one_before_had_come_to() -> None:
-    length = TrainingLength(2, 100).planned(0, 100)
+def test_a_new_plan_continues_from_the_progress_of_the_previous_one() -> None:
+    length = TrainingLength(2, 100).replan(0, 100)
     assert [length.progress(update, per) for per in ("epoch", "update") for update in (0, 25)] == [
         0,
         0.25,
     ] * 2
-    shorter = length.planned(50, 60)
+    shorter = length.replan(50, 60)
     assert [shorter.progress(update) for update in (50, 55, 60)] == pytest.approx([0.5, 0.75, 1])
-    assert shorter.planned(55, 60) is shorter
-    ended = shorter.planned(55, 55)
-    longer = shorter.planned(60, 70)
+    assert shorter.replan(55, 60) is shorter
+    ended = shorter.replan(55, 55)
+    longer = shorter.replan(60, 70)
     assert 0.9 < longer.progress(60) < longer.progress(69) < 1
     assert ended.progress(55) == 0.75 and 0 <= ended.progress(54) <= 0.75
 
 
 def test_each_share_of_a_planned_training_ends_once() -> None:
-    length = TrainingLength(2, 100).planned(0, 100)
+    length = TrainingLength(2, 100).replan(0, 100)
     assert sum(length.ends_share(update, 20) for update in range(1, 101)) == 20
     assert [update for update in range(12) if TrainingLength(2, 45).ends_share(update, 20)] == [0, 3, 6, 9]
 
@@ -181,7 +181,7 @@ def stopped_at(folder: Path, clock: Clock, update: int) -> Path:
     return folder
 
 
-def test_a_resumed_run_goes_on_as_planned(clock: Clock, tmp_path: Path) -> None:
+def test_a_resumed_run_keeps_its_plan(clock: Clock, tmp_path: Path) -> None:
     stopped_at(tmp_path / "a", clock, 60)
     planned = load_checkpoint(Run(tmp_path / "a").last)
     shutil.copytree(tmp_path / "a", tmp_path / "b")
@@ -219,7 +219,7 @@ def test_a_finished_run_stays_finished(clock: Clock, tmp_path: Path) -> None:
 # ---- too little time ----------------------------------------------------------------------------
 
 
-def test_a_validation_that_takes_too_long_is_left_out(clock: Clock, tmp_path: Path) -> None:
+def test_a_validation_that_takes_too_long_is_omitted(clock: Clock, tmp_path: Path) -> None:
     heard = trained(tmp_path, slow_line(clock, lambda now: 0.5, 500.0), clock.limit(600))
     (notice,) = [event.problem for event in heard if isinstance(event, Noticed)]
     assert "too long for the time limit" in notice.what
@@ -227,7 +227,7 @@ def test_a_validation_that_takes_too_long_is_left_out(clock: Clock, tmp_path: Pa
     assert Run(tmp_path).best.exists()
 
 
-def test_a_validation_that_gets_slower_is_cut(clock: Clock, tmp_path: Path) -> None:
+def test_a_validation_that_gets_slower_is_stopped(clock: Clock, tmp_path: Path) -> None:
     objective = slow_line(clock, lambda now: 0.5, 1.0)
     quick, slow = objective.validate, slow_line(clock, lambda now: 0.5, 900.0).validate
     objective.validate = lambda cancel: (quick if clock.now < 1500 else slow)(cancel)  # type: ignore[method-assign]
@@ -236,14 +236,14 @@ def test_a_validation_that_gets_slower_is_cut(clock: Clock, tmp_path: Path) -> N
     assert load_checkpoint(Run(tmp_path).best).scores["validation_dice"] == 0.5
 
 
-def test_no_time_at_all_is_one_update(clock: Clock, tmp_path: Path) -> None:
+def test_without_time_there_is_one_update(clock: Clock, tmp_path: Path) -> None:
     objective = slow_line(clock, lambda now: 0.5, 500.0)
     trained(tmp_path, objective, clock.limit(-1.0))
     assert len(objective.seen) == 1 and clock.now - 1000 < 1
     assert load_checkpoint(Run(tmp_path).last).recipe.updates == 1
 
 
-def test_stopping_while_the_first_validation_is_timed(clock: Clock, tmp_path: Path) -> None:
+def test_stopping_during_the_trial_validation(clock: Clock, tmp_path: Path) -> None:
     cancel, objective = Cancel(), slow_line(clock, lambda now: 0.5, 1.0)
 
     def validate(within: Cancel) -> dict[str, float]:

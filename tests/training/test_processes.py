@@ -1,4 +1,4 @@
-"""Two processes that share every batch end where one process does; what cannot be shared is refused."""
+"""Two processes that share every batch give the result of one; invalid settings are refused."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import torch
 from cmr_ssp import jobs
 from cmr_ssp.errors import DeviceError, RecipeError
 from cmr_ssp.files import open_cohort
-from cmr_ssp.jobs import partners
+from cmr_ssp.jobs import training_job
+from cmr_ssp.process_group import ProcessGroup, process_rank
 from cmr_ssp.recipes import method_names
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort
-from cmr_ssp.team import Team, process_number
 from cmr_ssp.weights import load_checkpoint
 from cohort_helpers import write_beating_cohort
 from files_helpers import save
@@ -33,7 +33,7 @@ LAUNCHED = {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three subjects; in one frame of the one that is trained on nobody drew the RV."""
+    """Three subjects; in one frame of the training subject the RV is not labelled."""
     folder = write_beating_cohort(tmp_path_factory.mktemp("data") / "cohort", "abc")
     drawn = nib.load(folder / "a_ES_gt.nii.gz")
     labels = np.asarray(drawn.dataobj)
@@ -71,7 +71,7 @@ def test_every_method_is_trained_by_two_processes() -> None:
 
 
 @pytest.mark.parametrize("method", RECIPES)
-def test_two_processes_end_with_the_weights_of_one(one: Path, two: Path, method: str) -> None:
+def test_two_processes_give_the_weights_of_one(one: Path, two: Path, method: str) -> None:
     ours, theirs = (load_checkpoint(Run(folder / method).last) for folder in (one, two))
     assert theirs.provenance.machine["processes"] == 2
     assert theirs.tally["update"] == 6
@@ -89,19 +89,19 @@ def test_two_processes_end_with_the_weights_of_one(one: Path, two: Path, method:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the launcher was tried on Linux alone")
-def test_two_processes_agree_on_how_many_updates_a_time_limit_leaves(two: Path) -> None:
+def test_two_processes_plan_the_same_number_of_updates(two: Path) -> None:
     kept = load_checkpoint(Run(two / LIMITED).last)
     assert 1 <= kept.tally["update"] == kept.recipe.updates < 10**6
     assert kept.provenance.machine["processes"] == 2
 
 
-# ---- who waits how long -------------------------------------------------------------------------
+# ---- timeouts -------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the launcher was tried on Linux alone")
 @pytest.mark.parametrize(("late", "met"), [((6, 0), True), ((0, 20), False)], ids=["first", "partner"])
-def test_only_the_first_process_may_be_late(tmp_path: Path, late: tuple[int, int], met: bool) -> None:
-    """It builds banks and validates meanwhile; a partner that does not come was stopped."""
+def test_only_rank_0_may_be_late(tmp_path: Path, late: tuple[int, int], met: bool) -> None:
+    """Rank 0 builds banks and validates meanwhile; another process that is late was stopped."""
     words = [sys.executable, str(HELPERS / "barrier_process.py")]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([str(HELPERS), *sys.path]),
@@ -138,10 +138,10 @@ def test_only_the_first_process_may_be_late(tmp_path: Path, late: tuple[int, int
         "NCCL communicator was aborted on rank 0.",
     ],
 )
-def test_a_lost_partner_is_known_by_any_of_its_messages(text: str) -> None:
-    assert partners._is_lost(RuntimeError(text))
-    assert not partners._is_lost(OSError(text)), "a full disk is none"
-    assert not partners._is_lost(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+def test_lost_connections_are_recognised_by_their_messages(text: str) -> None:
+    assert training_job._is_connection_error(RuntimeError(text))
+    assert not training_job._is_connection_error(OSError(text)), "a full disk is none"
+    assert not training_job._is_connection_error(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 # ---- what is refused ----------------------------------------------------------------------------
@@ -172,31 +172,31 @@ def test_a_batch_that_cannot_be_divided_is_refused(
         jobs.pretrain(listed, recipe, Run(tmp_path / "run"), split=SPLIT, settings=settings)
 
 
-# ---- who started us -----------------------------------------------------------------------------
+# ---- process group -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("about", "team"),
+    ("about", "group"),
     [
-        ({}, Team()),
-        (TORCHRUN, Team(4, 2, 5, started=True)),
-        (SLURM, Team(2, 3, 2, started=True)),
-        (SLURM | {"SLURM_JOB_NAME": "bash"}, Team()),
-        ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, Team()),
-        (LAUNCHED, Team(2, 1, 1, started=True)),
+        ({}, ProcessGroup()),
+        (TORCHRUN, ProcessGroup(4, 2, 5, started=True)),
+        (SLURM, ProcessGroup(2, 3, 2, started=True)),
+        (SLURM | {"SLURM_JOB_NAME": "bash"}, ProcessGroup()),
+        ({"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, ProcessGroup()),
+        (LAUNCHED, ProcessGroup(2, 1, 1, started=True)),
     ],
 )
-def test_the_surroundings_tell_the_team(
-    monkeypatch: pytest.MonkeyPatch, about: dict[str, str], team: Team
+def test_the_process_group_is_read_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, about: dict[str, str], group: ProcessGroup
 ) -> None:
     for name in TORCHRUN | SLURM | LAUNCHED:
         monkeypatch.delenv(name, raising=False)
     for name, value in about.items():
         monkeypatch.setenv(name, value)
-    assert Team.of() == team
-    assert process_number() == team.number
-    if team.started:
+    assert ProcessGroup.of() == group
+    assert process_rank() == group.rank
+    if group.started:
         with pytest.raises(DeviceError, match="were started"):
-            Team.of(team.devices + 1)
+            ProcessGroup.of(group.devices + 1)
     else:
-        assert Team.of(3) == Team(3)
+        assert ProcessGroup.of(3) == ProcessGroup(3)

@@ -1,4 +1,4 @@
-"""The loop: order, schedules, micro-batches, cancelling, resuming, and what it tells the world."""
+"""The training loop: order, schedules, micro-batches, cancelling, resuming, and events."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def rates_of(schedule: Schedule, length: TrainingLength, peak: float) -> list[fl
     return [learning_rate(schedule, peak, length.progress(k, schedule.per)) for k in range(length.updates)]
 
 
-def test_polynomial_falls_once_an_epoch_as_the_paper_says() -> None:
+def test_the_polynomial_schedule_falls_once_per_epoch_as_in_the_paper() -> None:
     found = rates_of(Schedule(), TrainingLength(2, 20), peak=0.01)
     expected = [0.01 * (1 - epoch / 10) ** 0.9 for epoch in range(10) for _ in range(2)]
     assert found == pytest.approx(expected)
@@ -101,7 +101,7 @@ def test_cosine_by_update() -> None:
     assert found == pytest.approx([0.05 * (1 + math.cos(math.pi * k / 20)) for k in range(20)])
 
 
-def test_warm_up_climbs_to_the_peak_and_then_falls() -> None:
+def test_the_learning_rate_rises_during_warm_up_and_then_falls() -> None:
     schedule = Schedule(name="cosine", per="update", warmup=0.25)
     found = rates_of(schedule, TrainingLength(1, 40), peak=1.0)
     assert found[1:11] == pytest.approx([k / 10 for k in range(1, 11)])
@@ -109,7 +109,7 @@ def test_warm_up_climbs_to_the_peak_and_then_falls() -> None:
     assert found[10:] == pytest.approx([0.5 * (1 + math.cos(math.pi * k / 30)) for k in range(30)])
 
 
-def test_constant_stays_and_a_training_that_only_warms_up_is_possible() -> None:
+def test_the_constant_schedule_and_a_training_of_warm_up_only() -> None:
     assert set(rates_of(Schedule(name="constant"), TrainingLength(1, 5), 0.3)) == {0.3}
     climbing = rates_of(Schedule(warmup=1.0, per="update"), TrainingLength(1, 5), 1.0)
     assert climbing == sorted(climbing)
@@ -208,7 +208,7 @@ def objective_of(n_samples: int = 13, **others: Any) -> Line:
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """Return everything a run holds that must be the same for an interrupted training."""
+    """Return everything in a run that must be the same after an interruption."""
     run, found = Run(folder), {}
     for path in (run.last, run.best):
         checkpoint = load_checkpoint(path)
@@ -248,9 +248,7 @@ def test_a_cancelled_run_continues_bit_for_bit(tmp_path: Path, uninterrupted: An
 
 
 @pytest.mark.parametrize("update", [2, 5])
-def test_a_run_that_broke_in_the_middle_continues_bit_for_bit(
-    tmp_path: Path, uninterrupted: Any, update: int
-) -> None:
+def test_a_failed_run_continues_bit_for_bit(tmp_path: Path, uninterrupted: Any, update: int) -> None:
     settings, expected = uninterrupted
 
     def fail(seed: tuple[int, ...]) -> None:
@@ -317,7 +315,7 @@ def test_interrupted_in_the_middle_of_an_update_with_micro_batches(tmp_path: Pat
 
 @pytest.mark.parametrize("interrupted", [(0,), (1,), (2,), (0, 1, 2, 3)])
 def test_interrupted_in_a_validation(tmp_path: Path, interrupted: tuple[int, ...]) -> None:
-    """Whatever validations are left in the middle, no update is lost and the result is the same."""
+    """If validations are interrupted, no update is lost and the result is the same."""
 
     def measured(objective: Line) -> dict[str, float]:
         return {"score": -sum(float(p.sum()) for p in objective.network.parameters())}
@@ -346,7 +344,7 @@ def test_interrupted_in_a_validation(tmp_path: Path, interrupted: tuple[int, ...
     assert contents(tmp_path / "parts") == contents(tmp_path / "whole")
 
 
-def test_stopped_twice_and_the_scores_last_measured_are_kept(tmp_path: Path) -> None:
+def test_a_run_stopped_twice_keeps_its_last_scores(tmp_path: Path) -> None:
     for update in (4, 5):
         cancel = Cancel()
         listen = cancelling_at(update, cancel)
@@ -395,7 +393,7 @@ def test_without_validation_the_lowest_loss_is_the_best(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("validate_at", "validated"), [("checkpoint", [4, 7]), ("epoch", [2, 4, 6, 7]), ("never", [])]
 )
-def test_validation_happens_where_the_recipe_says(
+def test_validation_happens_when_the_recipe_says(
     tmp_path: Path, validate_at: str, validated: list[int]
 ) -> None:
     """Epochs of two updates, a checkpoint every four; the first validation is the best."""
@@ -441,7 +439,7 @@ def test_a_stopped_run_continues_bit_for_bit_wherever_it_validates(
     assert contents(parts) == contents(tmp_path / "whole")
 
 
-def test_history_means_are_over_the_updates_since_the_row_before(tmp_path: Path) -> None:
+def test_history_means_are_over_the_updates_since_the_previous_row(tmp_path: Path) -> None:
     heard: list[Event] = []
     run_training(tmp_path, Line(n_samples=8), recipe(updates=5, checkpoint_every=3), on_event=heard.append)
     losses = [event.loss for event in heard if isinstance(event, UpdateFinished)]
@@ -467,7 +465,7 @@ def test_events_of_a_training(tmp_path: Path) -> None:
     assert [(event.epoch, event.update) for event in epochs] == [(1, 2), (2, 4)]
 
 
-def test_time_left_is_told_once_it_is_known(tmp_path: Path) -> None:
+def test_time_left_is_reported_when_it_is_known(tmp_path: Path) -> None:
     heard: list[Event] = []
     run_training(tmp_path, Line(), recipe(updates=9), on_event=heard.append)
     left = [event.seconds_left for event in heard if isinstance(event, UpdateFinished)]
@@ -477,7 +475,7 @@ def test_time_left_is_told_once_it_is_known(tmp_path: Path) -> None:
     assert left[-2] > 0
 
 
-def test_a_loss_that_is_no_number_ends_the_run_with_a_way_out(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_the_run_with_a_remedy(tmp_path: Path) -> None:
     settings = {"updates": 400, "optimiser": {"learning_rate": 1e30, "momentum": 0.0, "nesterov": False}}
     with pytest.raises(RunError, match=r"learning_rate") as caught:
         run_training(tmp_path, Line(), recipe(**settings))

@@ -11,7 +11,7 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.events import Outcome
 from cmr_ssp.files import open_cohort
-from cmr_ssp.jobs.notices import unsure_of_heart
+from cmr_ssp.jobs.notices import heart_warning
 from cmr_ssp.runs import RunSummary
 from cmr_ssp.runs.listing import RunState
 from cmr_ssp.subjects import Role
@@ -69,9 +69,7 @@ def test_a_pretraining_is_not_called_unscored(qapp: Any) -> None:
 
 
 def test_a_warning_about_many_is_one_line() -> None:
-    text = problem_html(
-        [*(unsure_of_heart(f"s{n:02}") for n in range(40)), Problem("x", "is bad", "Mend it.")]
-    )
+    text = problem_html([*(heart_warning(f"s{n:02}") for n in range(40)), Problem("x", "is bad", "Mend it.")])
     assert text.count("<br>") == 1 and text.count("motion") == 1
     assert "s00, s01, s02 and 37 more" in text
     again = problem_html([Problem("x", "is odd", "Look.", Severity.WARNING)] * 5)

@@ -76,7 +76,7 @@ def export(
     else:
         note = [output / _LABELS_TXT] if to == "itksnap" else []
         check_targets(note, replace=replace)
-        written = exports.write_phases(
+        written = exports.write_frames(
             output, name, volumes, stack, moments, images=to == "itksnap", replace=replace
         )
         for path in note:

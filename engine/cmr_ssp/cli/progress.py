@@ -29,7 +29,7 @@ from cmr_ssp.events import (
     UpdateFinished,
     WeightsTransferred,
 )
-from cmr_ssp.team import process_number
+from cmr_ssp.process_group import process_rank
 
 _LINE_EVERY_S = 10.0
 
@@ -164,7 +164,7 @@ def reporting(terminal: Terminal) -> Iterator[tuple[ProgressReport, Cancel]]:
         signal.signal(signal.SIGINT, before)
 
     # Ctrl-C reaches all processes of a group; rank 0 tells the others when to stop.
-    before = signal.signal(signal.SIGINT, stop if process_number() == 0 else signal.SIG_IGN)
+    before = signal.signal(signal.SIGINT, stop if process_rank() == 0 else signal.SIG_IGN)
     try:
         with report.meter.shown():
             yield report, cancel
@@ -174,5 +174,5 @@ def reporting(terminal: Terminal) -> Iterator[tuple[ProgressReport, Cancel]]:
 
 def exit_if_stopped(outcome: Outcome) -> None:
     """Exit with the code of an interrupted command if the job was stopped, so that scripts stop as well."""
-    if outcome is Outcome.STOPPED and process_number() == 0:
+    if outcome is Outcome.STOPPED and process_rank() == 0:
         sys.exit(INTERRUPTED)

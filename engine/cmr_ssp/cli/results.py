@@ -38,13 +38,14 @@ def segment(
         Path, Parameter(name=["--output", "-o"], help="Folder, or one .nii.gz file for one cine.")
     ],
     labels: Annotated[
-        Literal["mnms", "acdc"], Parameter(help="Numbers in the files: LV 1, MYO 2, RV 3, or ACDC's.")
+        Literal["mnms", "acdc"],
+        Parameter(help="Numbering of the label files: LV 1, MYO 2, RV 3, or that of ACDC."),
     ] = "mnms",
     replace: Annotated[
         bool,
         Parameter(
             negative=(),
-            help="Write over segmentations of other exams and over edited ones; the old file stays as .bak.",
+            help="Overwrite segmentations of other exams and edited ones; the old file is kept as .bak.",
         ),
     ] = False,
     device: Device = "auto",
@@ -75,13 +76,13 @@ def evaluate(
     run: Annotated[Path, Parameter(help="Run of `cmr-ssp finetune`.")],
     folder: Folder,
     *,
-    csv: Annotated[Path, Parameter(help="Table to write, one row a subject, phase and structure.")],
+    csv: Annotated[Path, Parameter(help="CSV file to write, with one row per subject, phase and structure.")],
     phases: Phases = "ED,ES",
     labels: LabelFolder = None,
     device: Device = "auto",
     terminal: Shown,
 ) -> None:
-    """Score a run by 3D Dice in the image's own voxel grid; the mean is over subjects it never saw."""
+    """Score a run by 3D Dice on the image's own voxel grid; means include only test subjects."""
     from cmr_ssp import jobs
     from cmr_ssp.evaluation import SCORES_BEGIN, scores_csv
     from cmr_ssp.runs import Run
@@ -95,17 +96,17 @@ def evaluate(
     exit_if_stopped(found.outcome)
     write_text(csv, scores_csv(found.scores))
     n = len({score.subject for score in found.reported})
-    whose = "subjects of a foreign cohort" if found.foreign else "test subjects"
+    whose = "external subjects" if found.foreign else "test subjects"
     if n:
         terminal.show(dice_table(found.reported, f"3D Dice, {n} {whose}"))
     else:
-        terminal.show("no test subject is labelled here, so there is no mean to report")
+        terminal.show("no test subject of this cohort is labelled, so there is no mean to report")
     terminal.note(f"-> {csv}")
     terminal.give(written=csv, subjects=n, foreign=found.foreign, dice=_dice(found.reported))
 
 
 def dice_table(scores: Sequence[Score], title: str) -> Table:
-    """Return mean Dice by structure and phase as a table."""
+    """Return a table of mean Dice by structure and phase."""
     rows = [
         (name, *("n/a" if cell is None else f"{cell:.3f}" for cell in cells.values()))
         for name, cells in _dice(scores).items()
@@ -114,7 +115,7 @@ def dice_table(scores: Sequence[Score], title: str) -> Table:
 
 
 def _dice(scores: Sequence[Score]) -> dict[str, dict[str, float | None]]:
-    """Return mean Dice by phase, then structure; None where nothing was scored."""
+    """Return mean Dice by phase and structure; None without scores."""
     from cmr_ssp.evaluation import mean_dice
 
     return {

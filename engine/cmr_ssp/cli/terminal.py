@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cmr_ssp.errors import Problem, Severity
-from cmr_ssp.team import process_number
+from cmr_ssp.process_group import process_rank
 
 _COLOURS = {Severity.ERROR: "bold red", Severity.WARNING: "yellow"}
 
@@ -34,7 +34,7 @@ class Terminal:
     """
 
     def __init__(self, *, quiet: bool = False, verbose: bool = False, as_json: bool = False) -> None:
-        silent = process_number() > 0
+        silent = process_rank() > 0
         self.quiet, self.verbose, self.as_json = quiet, verbose, as_json
         self.console = Console(stderr=as_json, quiet=quiet or silent, highlight=False)
         self._results = Console(quiet=as_json or silent, highlight=False)

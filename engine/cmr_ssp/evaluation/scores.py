@@ -43,13 +43,13 @@ class SubjectRole(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """Identifiers of the scored cine, run and checkpoint, by which tables can be joined.
+class ResultMetadata:
+    """Metadata of a score or volume: identifiers of cine, run and checkpoint, by which tables can be joined.
 
     Attributes
     ----------
     spacing_mm : tuple of float or None
-        Distance between slices, rows and columns of the grid on which the score was computed.
+        Distance between slices, rows and columns of the grid on which the value was computed.
     cine : str
         First digits of the SHA-256 of the cine's pixels.
     run, checkpoint : str
@@ -64,14 +64,14 @@ class Scored:
     @classmethod
     def of(
         cls, spacing_mm: tuple[float, float, float], cine: str = "", run: str = "", checkpoint: str = ""
-    ) -> Scored:
+    ) -> ResultMetadata:
         """Shorten full digests and round the spacing as in tables."""
         slices, rows, columns = (float(f"{spacing:.6g}") for spacing in spacing_mm)
         digests = (digest[:DIGEST_DIGITS] for digest in (cine, run, checkpoint))
         return cls((slices, rows, columns), *digests)
 
 
-NOTHING_KNOWN = Scored()
+NO_METADATA = ResultMetadata()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Score:
     structure: Structure
     dice: float | None
     role: SubjectRole
-    scored: Scored = NOTHING_KNOWN
+    metadata: ResultMetadata = NO_METADATA
 
 
 def score_segmentation(
@@ -92,7 +92,7 @@ def score_segmentation(
     subject: str,
     phase: Phase,
     role: SubjectRole,
-    scored: Scored = NOTHING_KNOWN,
+    metadata: ResultMetadata = NO_METADATA,
 ) -> list[Score]:
     """Score one predicted frame, shape (slice, row, column), against its reference."""
     return [
@@ -102,7 +102,7 @@ def score_segmentation(
             structure,
             dice(prediction, reference.labels, structure) if structure in reference.drawn else None,
             role,
-            scored,
+            metadata,
         )
         for structure in Structure
     ]
@@ -129,9 +129,11 @@ def scores_csv(scores: Iterable[Score]) -> str:
     writer.writerow(SCORE_COLUMNS)
     for score in scores:
         value = _UNDRAWN if score.dice is None else f"{score.dice:.4f}"
-        of = score.scored
+        metadata = score.metadata
         row = [score.subject, score.phase, score.structure.name, value, score.role]
-        writer.writerow([*row, *spacing_cells(of.spacing_mm), of.cine, of.run, of.checkpoint])
+        writer.writerow(
+            [*row, *spacing_cells(metadata.spacing_mm), metadata.cine, metadata.run, metadata.checkpoint]
+        )
     return text.getvalue()
 
 
@@ -166,15 +168,17 @@ def read_scores(path: Path) -> tuple[Score, ...]:
         raise ScoreError.of(path, f"contains an invalid row ({error})", remedy) from None
 
 
-def _score(subject: str, phase: str, structure: str, value: str, role: str, *scored: str) -> Score:
+def _score(subject: str, phase: str, structure: str, value: str, role: str, *metadata: str) -> Score:
     measured = None if value == _UNDRAWN else float(value)
     if measured is not None and not 0 <= measured <= 1:
         raise ValueError(f"a Dice of {value}")
-    return Score(subject, Phase(phase), Structure[structure], measured, SubjectRole(role), _scored(*scored))
+    return Score(
+        subject, Phase(phase), Structure[structure], measured, SubjectRole(role), _metadata(*metadata)
+    )
 
 
-def _scored(
+def _metadata(
     slices: str = "", rows: str = "", columns: str = "", cine: str = "", run: str = "", checkpoint: str = ""
-) -> Scored:
+) -> ResultMetadata:
     spacing_mm = (float(slices), float(rows), float(columns)) if slices else None
-    return Scored(spacing_mm, cine, run, checkpoint)
+    return ResultMetadata(spacing_mm, cine, run, checkpoint)

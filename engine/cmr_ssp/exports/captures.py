@@ -65,7 +65,7 @@ def write_captures(
     folder, name : Path, str
         Files are named ``<name>_<frame07_ES>_slice03``; slices are counted from 0, base first if known.
     labels, stack, moments, replace
-        As for `cmr_ssp.exports.write_phases`.
+        As for `cmr_ssp.exports.write_frames`.
     dicom : bool
         Also write DICOM files; needs highdicom.
 

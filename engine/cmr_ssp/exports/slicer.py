@@ -41,7 +41,7 @@ def write_slicer(
     Parameters
     ----------
     folder, name, labels, stack, moments, replace
-        As for `cmr_ssp.exports.write_phases`.
+        As for `cmr_ssp.exports.write_frames`.
 
     Returns
     -------

@@ -153,14 +153,11 @@ def _load(
     paths = tuple(dict.fromkeys(frame.path for frame in frames))
     if len(paths) == 1:
         return _read_frames(headers[paths[0]], [index_in_file(frame) for frame in frames], slices_reversed)
-    pixels: NDArray[np.float32] | None = None
+    pixels = np.empty((len(frames), *headers[paths[0]].shape[1:]), np.float32)
     for path in paths:
         places = [t for t, frame in enumerate(frames) if frame.path == path]
-        volumes = _read_frames(headers[path], [index_in_file(frames[t]) for t in places], slices_reversed)
-        if pixels is None:
-            pixels = np.empty((len(frames), *volumes.shape[1:]), np.float32)
-        pixels[places] = volumes
-    assert pixels is not None  # a stack has at least one frame
+        indices = [index_in_file(frames[t]) for t in places]
+        pixels[places] = _read_frames(headers[path], indices, slices_reversed)
     return pixels
 
 

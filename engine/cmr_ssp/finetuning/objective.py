@@ -69,9 +69,7 @@ class SegmentationObjective(Objective):
         """Freeze the encoder during the first part of the training, as set in the recipe."""
         free = length.progress(update) >= self._recipe.freeze_encoder
         self._unet.encoder.requires_grad_(free)
-        self._unet.encoder.train(
-            free
-        )  # frozen batch norm uses its running statistics and does not update them
+        self._unet.encoder.train(free)  # frozen batch norm keeps its running statistics
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
         """Compute the loss on augmented labelled slices."""
@@ -87,7 +85,6 @@ class SegmentationObjective(Objective):
             keep=self.processes.part(len(samples)),
         )
         images = views.images.contiguous(memory_format=torch.channels_last)
-        assert views.labels is not None
         # Scaled, so that the mean over micro-batches and processes equals the loss of the whole batch.
         n_drawn = self._drawn_a_slice * len(images)
         return self._criterion(network(images), views.labels, views.drawn, n_drawn)

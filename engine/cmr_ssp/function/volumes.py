@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase, Structure
-from cmr_ssp.evaluation.scores import NOTHING_KNOWN, SPACING_COLUMNS, Scored, spacing_cells
+from cmr_ssp.evaluation.scores import NO_METADATA, SPACING_COLUMNS, ResultMetadata, spacing_cells
 from cmr_ssp.subjects import ed_and_es, voxel_counts
 
 _FIRST_COLUMNS = ("subject", "frame", "phase", *(f"{structure.name}_ml" for structure in Structure))
@@ -33,14 +33,14 @@ _LEAST_FRAMES = 6
 class FrameVolumes:
     """Volumes of one frame (counted from 0) in ml; None if a structure is not labelled.
 
-    `scored` identifies grid, cine and checkpoint as far as they are known.
+    `metadata` identifies grid, cine and checkpoint as far as they are known.
     """
 
     subject: str
     frame: int
     ml: Mapping[Structure, float | None]
     phase: Phase | None = None
-    scored: Scored = NOTHING_KNOWN
+    metadata: ResultMetadata = NO_METADATA
 
 
 def frame_volumes(
@@ -65,16 +65,16 @@ def frame_volumes(
     drawn : sequence of frozenset, optional
         Structures labelled in each frame; by default those with at least one voxel.
     cine, checkpoint : str
-        Origin of the labels, as in `Scored`.
+        Origin of the labels, as in `ResultMetadata`.
     """
     voxel_ml = float(np.prod(spacing_mm)) / _MM3_PER_ML
-    scored = Scored.of(spacing_mm, cine, checkpoint=checkpoint)
+    metadata = ResultMetadata.of(spacing_mm, cine, checkpoint=checkpoint)
     measured = []
     for frame, volume in enumerate(labels):
         counts = voxel_counts(volume)
         here = drawn[frame] if drawn is not None else {s for s in Structure if counts[s]}
         ml = {s: counts[s] * voxel_ml if s in here else None for s in Structure}
-        measured.append(FrameVolumes(subject, frame, ml, scored=scored))
+        measured.append(FrameVolumes(subject, frame, ml, metadata=metadata))
     phases = {frame: phase for phase, frame in find_ed_es([row.ml[Structure.LV] for row in measured]).items()}
     return [replace(row, phase=phases.get(row.frame)) for row in measured]
 
@@ -120,7 +120,7 @@ def volumes_csv(rows: Iterable[FrameVolumes]) -> str:
     writer.writerow(VOLUME_COLUMNS)
     for row in rows:
         cells = [_UNDRAWN if (ml := row.ml[s]) is None else f"{ml:.2f}" for s in Structure]
-        of = row.scored
-        cells += [*spacing_cells(of.spacing_mm), of.cine, of.checkpoint]
+        metadata = row.metadata
+        cells += [*spacing_cells(metadata.spacing_mm), metadata.cine, metadata.checkpoint]
         writer.writerow([row.subject, row.frame, row.phase or "", *cells])
     return text.getvalue()

@@ -1,4 +1,4 @@
-"""One function a stage; each emits events and ends in a reported state."""
+"""Jobs: one function per task, which reports its progress by events and always reports how it ended."""
 
 from cmr_ssp.jobs.budget import LabelBudget, test_subjects
 from cmr_ssp.jobs.correcting import add_correction, predict_frame

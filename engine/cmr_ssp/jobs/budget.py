@@ -1,4 +1,4 @@
-"""Which labels a training may see."""
+"""The label budget: which labels training may use."""
 
 from __future__ import annotations
 
@@ -7,30 +7,30 @@ from dataclasses import dataclass
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, Problem
-from cmr_ssp.jobs.roles import require, split_for, with_role
+from cmr_ssp.jobs.roles import require_subjects, split_for, with_role
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import draw_subjects
 
 LabelledPhases = Mapping[str, tuple[Phase, ...]]
-"""The phases that training may see the labels of, by subject id."""
+"""Phases whose labels training may use, by subject id."""
 
-VALIDATION_FROM = 10
-"""Smaller label budgets cannot spare subjects for validation."""
+MIN_SUBJECTS_TO_VALIDATE = 10
+"""Smaller label budgets are used for training only."""
 
-_ONE_IN = 5  # one in so many of a budget validates
+_VALIDATION_SHARE = 5  # one in five subjects of a label budget is for validation
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
-    """What a budget comes to.
+class ChosenLabels:
+    """Labels that a label budget selects.
 
     Attributes
     ----------
     training : Mapping of str to tuple of Phase
-        The phases to train on, by subject id.
+        Phases to train on, by subject id.
     validation : tuple of str
-        The subjects that choose the best checkpoint; their labels are part of the budget.
+        Subjects that select the best checkpoint; their labels are part of the budget.
     """
 
     training: LabelledPhases
@@ -39,30 +39,30 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class LabelBudget:
-    """Which labels training may see.
+    """Labels that training may use.
 
     Attributes
     ----------
     subjects : int, sequence of str, Mapping of str to sequence of Phase, or None
-        How many labelled subjects in all, those that validate included; or which training subjects, or which
-        phases of which; None is all that are labelled.
+        Number of labelled subjects, including those for validation; or the ids of the training subjects,
+        optionally with phases. None uses all labelled subjects.
     seed : int or None
-        Of the draw; None takes the recipe's `subset_seed`, or 0 where there is no recipe.
+        Seed of the draw; None uses the recipe's `subset_seed`, or 0 without a recipe.
     phases : sequence of Phase
-        The labelled phases to use; of no matter where `subjects` says which phases of which.
+        Labelled phases to use; ignored if `subjects` gives phases.
     allow_test : bool
-        Train on test subjects that are named: somebody was asked, and said yes. From then on they are
-        training subjects of the run and of all that come from it.
+        Train on test subjects that `subjects` names. They become training subjects of the run and of all
+        runs that start from it.
     vendors : sequence of str, optional
-        Only subjects of these scanner vendors, whatever the case of the letters.
+        Use only subjects of these scanner vendors; case-insensitive.
     validates : bool
-        Whether some of the labels may choose the best checkpoint.
+        Whether some of the labels may select the best checkpoint.
 
     Notes
     -----
-    With ten subjects or more, the split's validation subjects choose the best checkpoint: all of them, or
-    where a number is asked for, as many as leave four fifths of it for training. Below ten none does. With
-    `validates` off nobody does, and a number is that of training subjects alone, as in the paper.
+    With ten subjects or more, validation subjects of the split select the best checkpoint: all of them, or at
+    most a fifth if `subjects` is a number. With fewer than ten, all subjects are used for training. If
+    `validates` is False, `subjects` is the number of training subjects, as in the paper.
     """
 
     subjects: int | Sequence[str] | Mapping[str, Sequence[Phase]] | None = None
@@ -72,26 +72,26 @@ class LabelBudget:
     vendors: Sequence[str] | None = None
     validates: bool = True
 
-    def choose(self, cohort: Cohort, split: Split) -> Labelled:
-        """Return the labelled phases of the budget by subject id, and who validates.
+    def choose(self, cohort: Cohort, split: Split) -> ChosenLabels:
+        """Choose the labels for training and the validation subjects.
 
         Raises
         ------
         CohortError
-            Naming every subject that is missing, not labelled, or not for training.
+            If subjects are missing, not labelled, or not for training; the error names all of them.
         """
-        validators = self._drawable(cohort, split, Role.VALIDATION) if self.validates else ()
+        validators = self._candidates(cohort, split, Role.VALIDATION) if self.validates else ()
         if self.subjects is None or isinstance(self.subjects, int):
-            return self._drawn(cohort, split, validators)
+            return self._draw(cohort, split, validators, self.subjects)
         named = self.subjects
         phases = named if isinstance(named, Mapping) else dict.fromkeys(named, self.phases)
-        training = self._named(cohort, split, phases)
-        if len(training) < VALIDATION_FROM:
-            return Labelled(training)
-        return Labelled(training, tuple(s.id for s in validators if s.id not in training))
+        training = self._check_named(cohort, split, phases)
+        if len(training) < MIN_SUBJECTS_TO_VALIDATE:
+            return ChosenLabels(training)
+        return ChosenLabels(training, tuple(s.id for s in validators if s.id not in training))
 
-    def _drawable(self, cohort: Cohort, split: Split, role: Role) -> tuple[Subject, ...]:
-        """Return the labelled subjects of a role that phases and vendors leave."""
+    def _candidates(self, cohort: Cohort, split: Split, role: Role) -> tuple[Subject, ...]:
+        """Return the labelled subjects of a role with the requested phases and vendors."""
         wanted = None if self.vendors is None else {vendor.casefold() for vendor in self.vendors}
         return tuple(
             subject
@@ -100,28 +100,35 @@ class LabelBudget:
             and (wanted is None or (subject.vendor or "").casefold() in wanted)
         )
 
-    def _drawn(self, cohort: Cohort, split: Split, validators: Sequence[Subject]) -> Labelled:
-        pool = self._drawable(cohort, split, Role.TRAIN)
+    def _draw(
+        self, cohort: Cohort, split: Split, validators: Sequence[Subject], wanted: int | None
+    ) -> ChosenLabels:
+        pool = self._candidates(cohort, split, Role.TRAIN)
         of_vendors = "" if self.vendors is None else f" and from {' or '.join(self.vendors)}"
         what = f"no training subject is labelled at {'+'.join(self.phases)}{of_vendors}"
-        require(pool, cohort, what, "Label some, or change the split, the phases or the vendors.")
-        asked = len(pool) + len(validators) if self.subjects is None else self.subjects
-        assert isinstance(asked, int)
-        n_validating = len(validators) if asked >= VALIDATION_FROM else 0
-        if self.subjects is not None:
-            n_validating = min(n_validating, asked // _ONE_IN)
-            if not 0 < asked - n_validating <= len(pool):
-                what = f"{asked} labelled subjects were asked for, {len(pool)} may train"
-                raise CohortError.of(cohort.root, what, f"Ask for 1 to {len(pool) + n_validating}.")
-        n_training = min(asked - n_validating, len(pool))
+        require_subjects(pool, cohort, what, "Label some, or change the split, the phases or the vendors.")
+        n_subjects = len(pool) + len(validators) if wanted is None else wanted
+        n_validating = len(validators) if n_subjects >= MIN_SUBJECTS_TO_VALIDATE else 0
+        if wanted is not None:
+            n_validating = min(n_validating, n_subjects // _VALIDATION_SHARE)
+            if not 0 < n_subjects - n_validating <= len(pool):
+                what = f"{wanted} labelled subjects were requested, but only {len(pool)} may train"
+                raise CohortError.of(
+                    cohort.root, what, f"Choose a number from 1 to {len(pool) + n_validating}."
+                )
+        n_training = min(n_subjects - n_validating, len(pool))
         chosen = draw_subjects((s.id for s in pool), n_training, self.seed or 0)
         validating = draw_subjects((s.id for s in validators), n_validating, self.seed or 0)
         phases = {name: tuple(self.phases) for name in sorted(chosen)}
-        return Labelled(phases, tuple(sorted(validating)))
+        return ChosenLabels(phases, tuple(sorted(validating)))
 
-    def _named(self, cohort: Cohort, split: Split, wanted: Mapping[str, Sequence[Phase]]) -> LabelledPhases:
+    def _check_named(
+        self, cohort: Cohort, split: Split, wanted: Mapping[str, Sequence[Phase]]
+    ) -> LabelledPhases:
         subjects = cohort.select(wanted).subjects
-        require(subjects, cohort, "no subject is named", "Name at least one, or give their number.")
+        require_subjects(
+            subjects, cohort, "no subject is named", "Name at least one, or give a number of subjects."
+        )
         problems = [
             Problem(subject.id, what, "Choose another subject.")
             for subject in subjects
@@ -145,12 +152,12 @@ class LabelBudget:
 def test_subjects(
     budget: LabelBudget, cohort: Cohort, split: Split | None, pretrained: Run | None
 ) -> tuple[str, ...]:
-    """Return the test subjects that a budget names, which `finetune` trains on only where it allows that.
+    """Return the test subjects that a budget names; `finetune` refuses them unless `allow_test` is set.
 
     Raises
     ------
     CohortError
-        Where the split does not know the cohort.
+        If the split names no subject of the cohort.
     """
     named = budget.subjects
     known = run_split(cohort, split, pretrained)
@@ -160,6 +167,6 @@ def test_subjects(
 
 
 def run_split(cohort: Cohort, split: Split | None, pretrained: Run | None) -> Split:
-    """Return the split that was asked for, or the pretraining's, or draw one."""
+    """Return the requested split, else that of the pretraining run, else a new one."""
     inherited = pretrained.split() if pretrained is not None else None
     return split_for(cohort, split) if split else split_for(cohort, None, inherited)

@@ -1,4 +1,4 @@
-"""Labels that were corrected from a run's prediction, as a label version that says so."""
+"""Label versions that were corrected from a run's prediction."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ def add_correction(
     prediction: Segmentation | None = None,
     device: str = "auto",
 ) -> LabelVersion:
-    """Add labels that were corrected from what a run predicted; see `cmr_ssp.files.add_version`.
+    """Add labels that were corrected from a run's prediction; see `cmr_ssp.files.add_version`.
 
     Parameters
     ----------
     folder, subject, phase, labels
-        As there.
+        As for `add_version`.
     run : Run
-        Its last checkpoint is taken to be the one that predicted.
+        Run whose last checkpoint made the prediction.
     prediction : Segmentation, optional
-        What it predicted. Without, and where none is kept yet, the frame is segmented again.
+        Prediction before correction; by default the stored one, else the frame is segmented again.
     device : str
-        Where to do so.
+        Device for that.
 
     Raises
     ------
     CmrSspError
-        Where run, images or labels cannot be used, or the folder cannot be written to.
+        If run, images or labels cannot be used, or the folder is not writable.
     """
     digest = file_digest(run.last) if run.last.exists() else ""
     kept = (folder / subject.id / phase / "v000.json").exists()
@@ -57,7 +57,7 @@ def predict_frame(run: Run, subject: Subject, frame: int, device: str = "auto") 
     Raises
     ------
     CmrSspError
-        Where the run does not segment or the images cannot be read.
+        If the run does not segment or the images cannot be read.
     """
     scorer, stack = Scorer.of(run, device), open_stack(subject)
     labels = segment_frames(scorer.segmenter, stack, [frame]).of(frame)

@@ -1,4 +1,4 @@
-"""What a training will need, before it starts; and what would fit where it did not."""
+"""Estimate memory and time of a training, and recipe settings that fit into the memory."""
 
 from __future__ import annotations
 
@@ -15,18 +15,17 @@ from cmr_ssp.finetuning import SegmentationObjective
 from cmr_ssp.methods.objective import PretrainObjective, make_objective
 from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.samples.bank.slices import empty_bank
-from cmr_ssp.training import MemoryNeed, memory_need, there_and_back
+from cmr_ssp.training import MemoryNeed, memory_need, time_training_pass
 
 _TIMED = 8  # slices
-_CAUTION = 0.9  # of the free memory: the estimate is one
+_SAFE_SHARE = 0.9  # of the free memory, since the need is only estimated
 
 
 def estimate_memory(recipe: Recipe, device: torch.device) -> MemoryNeed:
-    """Return what training by a recipe needs of a device's memory.
+    """Estimate the memory that training needs on a device.
 
-    A few slices go through a network like the one that is to be trained, where it is to be trained; the
-    random state stays as it is. The slice bank is not counted: the system drops its pages where memory is
-    short.
+    Runs a few slices through a network of the same architecture; the random state is unchanged. The slice
+    bank is not counted: the system drops memory-mapped pages if memory is short.
     """
     precision = choose_precision(recipe.precision, device)
     with torch.random.fork_rng():
@@ -36,58 +35,59 @@ def estimate_memory(recipe: Recipe, device: torch.device) -> MemoryNeed:
 
 
 def estimate_seconds(recipe: Recipe, device: torch.device, updates: int) -> float:
-    """Return about how long so many updates take, from a few slices that go both ways through the network.
+    """Estimate the time of `updates` updates from a forward and a backward pass of a few slices.
 
-    Views, optimiser and validations are not in it; with this computer's present load, they hardly count.
+    Views, optimiser steps and validation are not included; they take little time in comparison.
     """
     precision = choose_precision(recipe.precision, device)
     with torch.random.fork_rng():
         objective = _objective(recipe, device)
         network = objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        there_and_back(network.train(), objective.inputs(_TIMED), device, precision)  # kernels are chosen
-        seconds = there_and_back(network, objective.inputs(_TIMED), device, precision)
+        time_training_pass(network.train(), objective.inputs(_TIMED), device, precision)  # warm-up
+        seconds = time_training_pass(network, objective.inputs(_TIMED), device, precision)
     return seconds / _TIMED * recipe.batch_size * updates
 
 
 def _objective(recipe: Recipe, device: torch.device) -> PretrainObjective[Any] | SegmentationObjective:
     nothing = np.empty(0, dtype=np.int64)
+    if isinstance(recipe, PretrainRecipe):
+        return make_objective(empty_bank(), nothing, nothing, recipe, device)
     if isinstance(recipe, SegmentationRecipe):
         return SegmentationObjective(empty_bank(), nothing, (), recipe, device)
-    assert isinstance(recipe, PretrainRecipe)
-    return make_objective(empty_bank(), nothing, nothing, recipe, device)
+    raise TypeError(f"{type(recipe).__name__} has no objective")
 
 
-def at_once(recipe: Recipe) -> int:
-    """Return how many slices are looked at in one go."""
+def micro_batch_size(recipe: Recipe) -> int:
+    """Return the number of slices per forward pass."""
     return recipe.micro_batch or recipe.batch_size
 
 
-def may_not_fit(recipe: Recipe, need: MemoryNeed, device: torch.device) -> Problem | None:
-    """Return a warning where a recipe seems to need more memory than is free."""
-    free, needed = free_memory(device), need.of(at_once(recipe))
+def memory_warning(recipe: Recipe, need: MemoryNeed, device: torch.device) -> Problem | None:
+    """Return a warning if a recipe may need more memory than is free."""
+    free, needed = free_memory(device), need.of(micro_batch_size(recipe))
     if free is None or needed <= free:
         return None
     what = f"the run may need {_size(needed)} of memory, {_size(free)} are free"
-    setting = what_fits(recipe, need, free)
+    setting = fitting_settings(recipe, need, free)
     return Problem(str(device), what, _remedy(setting, device), Severity.WARNING, setting)
 
 
-def out_of_memory(recipe: Recipe, need: MemoryNeed | None, device: torch.device) -> DeviceError:
-    """Return the error of a recipe that did not fit, with the setting that should."""
-    setting = what_fits(recipe, need, free_memory(device))
-    what = f"the device has too little of it for {at_once(recipe)} slices at once"
+def out_of_memory_error(recipe: Recipe, need: MemoryNeed | None, device: torch.device) -> DeviceError:
+    """Return the error for a recipe that ran out of memory, with settings that should fit."""
+    setting = fitting_settings(recipe, need, free_memory(device))
+    what = f"the device has too little memory for {micro_batch_size(recipe)} slices at once"
     return DeviceError(Problem("memory", what, _remedy(setting, device), suggestion=setting))
 
 
-def what_fits(recipe: Recipe, need: MemoryNeed | None, free_bytes: int | None) -> Mapping[str, int]:
-    """Return the settings with which a recipe should fit a memory that it did not fit; empty if none do.
+def fitting_settings(recipe: Recipe, need: MemoryNeed | None, free_bytes: int | None) -> Mapping[str, int]:
+    """Return recipe settings that should fit into the memory; empty if there are none.
 
-    Micro-batches where they change nothing but the speed, the batch where the loss compares a whole batch.
-    At most half of what did not fit: an estimate that had it fit was wrong.
+    Reduces the micro-batch, which changes only the speed, or the batch if the loss compares a whole batch.
+    The result is at most half of the size that did not fit, whatever the estimate says.
     """
-    most = at_once(recipe) // 2
+    most = micro_batch_size(recipe) // 2
     if need is not None and free_bytes is not None:
-        most = min(most, need.most_slices(int(_CAUTION * free_bytes)))
+        most = min(most, need.most_slices(int(_SAFE_SHARE * free_bytes)))
     keys = ["micro_batch"]
     if recipe.compares_batch:
         keys = ["batch_size"] if recipe.micro_batch is None else ["batch_size", "micro_batch"]

@@ -13,10 +13,10 @@ from cmr_ssp.evaluation import Score, SubjectRole, scores_csv
 from cmr_ssp.evaluation.scores import SPACING_COLUMNS
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.files import open_stack, resolve_subject
-from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT
-from cmr_ssp.jobs.scoring import Scorer, ScoreRecord, read_drawings
-from cmr_ssp.jobs.segmenting import one_by_one, segment_frames
+from cmr_ssp.jobs.lifecycle import run_job
+from cmr_ssp.jobs.notices import SEGMENTING_MEMORY_REMEDY
+from cmr_ssp.jobs.scoring import Scorer, ScoreStore, read_references
+from cmr_ssp.jobs.segmenting import for_each, segment_frames
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort, Subject
 
@@ -31,11 +31,11 @@ class Evaluation:
     Attributes
     ----------
     scores : tuple of Score
-        All of them, whatever the subject's role.
+        All scores, of subjects of any role.
     foreign : bool
-        True where the run's split knows none of the cohort's subjects.
+        True if the run's split contains no subject of the cohort.
     outcome : Outcome
-        Stopped where it was cancelled, so that subjects are missing.
+        STOPPED if the job was cancelled, so that subjects are missing.
 
     Examples
     --------
@@ -50,7 +50,7 @@ class Evaluation:
 
     @property
     def reported(self) -> tuple[Score, ...]:
-        """The scores that enter a mean: of subjects that the run never saw."""
+        """Scores that enter the means: those of test subjects."""
         return tuple(score for score in self.scores if score.role is SubjectRole.TEST)
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -72,39 +72,39 @@ def evaluate(
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
 ) -> Evaluation:
-    """Segment every labelled phase of every subject and compare in the image's own voxel grid.
+    """Segment every labelled phase of every subject and score it on the image's own voxel grid.
 
-    The scores also stay in the run (`Run.scores`).
+    The scores are also saved in the run (`Run.scores`).
 
     Raises
     ------
     CmrSspError
-        Where no subject is labelled, or naming every file that cannot be used.
+        If no subject is labelled or files cannot be used; the error names all of them.
     """
     cancel = cancel or Cancel()
     found: list[Score] = []
     labelled = [subject for subject in cohort.subjects if set(subject.phases) & set(phases)]
 
     def work() -> Outcome:
-        run.split()  # is it a run at all?
+        run.split()  # raises if it is not a run
         unlabelled = CohortError.of(
             cohort.root, "no subject is labelled", "Point to a cohort with labels of these phases."
         )
         if not labelled:
             raise unlabelled
-        scorer, record = Scorer.of(run, device, on_event), ScoreRecord(run, on_event)
+        scorer, store = Scorer.of(run, device, on_event), ScoreStore(run, on_event)
 
         def score(subject: Subject) -> None:
             scores = _score(scorer, subject, phases, cancel)
-            record.add(scores)
+            store.add(scores)
             found.extend(scores)
 
-        one_by_one(labelled, score, "subjects scored", on_event, cancel)
+        for_each(labelled, score, "subjects scored", on_event, cancel)
         if not found:
             raise unlabelled
         return Outcome.FINISHED
 
-    outcome = guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT)
+    outcome = run_job(work, on_event, out_of_memory=SEGMENTING_MEMORY_REMEDY)
     split = run.split()
     foreign = not any(split.role(subject.id) for subject in cohort.subjects)
     return Evaluation(tuple(found), foreign, outcome)
@@ -112,10 +112,10 @@ def evaluate(
 
 def _score(scorer: Scorer, listed: Subject, phases: Sequence[Phase], cancel: Cancel) -> list[Score]:
     subject = resolve_subject(listed)
-    drawings = read_drawings(subject, phases)
-    if not drawings:  # its label file turned out to hold nothing
+    references = read_references(subject, phases)
+    if not references:  # its label files are empty
         return []
     stack = open_stack(subject)
-    frames = [drawing.frame for drawing in drawings.values()]
+    frames = [reference.frame for reference in references.values()]
     segmented = segment_frames(scorer.segmenter, stack, frames, lambda *_: cancel.check())
-    return scorer.score(subject, stack, drawings, segmented)
+    return scorer.score(subject, stack, references, segmented)

@@ -10,12 +10,12 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, RecipeError, RunError
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Outcome, WeightsTransferred, ignore_events
 from cmr_ssp.finetuning import SegmentationObjective
-from cmr_ssp.jobs.budget import LabelBudget, Labelled, run_split
-from cmr_ssp.jobs.notices import tell, trained_on_test
-from cmr_ssp.jobs.partners import training_job
-from cmr_ssp.jobs.preparing import Workplace
+from cmr_ssp.jobs.budget import ChosenLabels, LabelBudget, run_split
+from cmr_ssp.jobs.context import TrainingContext
+from cmr_ssp.jobs.notices import report_problems, test_subjects_warning
 from cmr_ssp.jobs.settings import JobSettings
-from cmr_ssp.jobs.unchanged import images_of, labels_of, require_unchanged, seen
+from cmr_ssp.jobs.training_job import training_job
+from cmr_ssp.jobs.unchanged import fingerprints_of, image_digests, label_digests, require_unchanged
 from cmr_ssp.recipes import SegmentationRecipe, is_pretraining, method
 from cmr_ssp.runs import Provenance, Run, leave_behind, lineage
 from cmr_ssp.subjects import Cohort, Role, Split
@@ -40,28 +40,28 @@ def finetune(
     Parameters
     ----------
     cohort : Cohort
-        Where the labelled subjects are.
+        Cohort with the labelled subjects.
     recipe : SegmentationRecipe or None
-        All settings; None, with `resume`, takes the run's own.
+        All settings; with `resume`, None uses the recipe of the run.
     run : Run
-        A new directory, or with `resume` the one to continue.
+        A new folder, or with `resume` the run to continue.
     pretrained : Run, optional
-        Whose last checkpoint gives encoder and decoder; from scratch without.
+        Run whose last checkpoint initialises the network; by default training starts from scratch.
     budget : LabelBudget, optional
-        All labelled training subjects unless given.
+        By default all labelled training subjects.
     split : Split, optional
-        Inherited from the pretraining, or drawn, where there is none.
+        By default that of the pretraining run, or a new one.
     settings, resume, on_event, cancel
         As for `cmr_ssp.jobs.pretrain`.
 
     Raises
     ------
     CmrSspError
-        With everything that is wrong with cohort, labels, recipe or run.
+        If cohort, labels, recipe or run cannot be used; the error has every problem.
     """
 
-    def prepare_and_train(work: Workplace) -> Outcome:
-        job = _Finetuning(cohort, run, split, work)
+    def prepare_and_train(context: TrainingContext) -> Outcome:
+        job = _Finetuning(cohort, run, split, context)
         return job.resume(recipe) if resume else job.start(recipe, pretrained, budget or LabelBudget())
 
     return training_job(prepare_and_train, run, settings, on_event, cancel, resume=resume)
@@ -72,87 +72,87 @@ class _Finetuning:
     cohort: Cohort
     run: Run
     split: Split | None
-    work: Workplace
+    context: TrainingContext
 
     def start(
         self, recipe: SegmentationRecipe | None, pretrained: Run | None, budget: LabelBudget
     ) -> Outcome:
         if recipe is None:
-            raise RecipeError.of(self.run.folder, "has no recipe", "Give a preset or a recipe.")
+            raise RecipeError.of(self.run.folder, "has no recipe", "Choose a preset or a recipe.")
         source = load_checkpoint(pretrained.last) if pretrained is not None else None
-        tell(source.problems if source is not None else (), self.work.on_event)
+        report_problems(source.problems if source is not None else (), self.context.on_event)
         split = run_split(self.cohort, self.split, pretrained)
         if budget.seed is None:
             budget = replace(budget, seed=recipe.subset_seed)
         else:
-            recipe = recipe.with_subset_seed(budget.seed)  # the run says what drew its subjects
+            recipe = recipe.with_subset_seed(budget.seed)  # stored with the run
         labelled = budget.choose(self.cohort, split)
         chosen = labelled.training
-        given_up = tuple(name for name in chosen if split.role(name) is Role.TEST)
-        if given_up:
-            split = Split({**split.roles, **dict.fromkeys(given_up, Role.TRAIN)}, split.seed)
-            self.work.on_event(Noticed(trained_on_test(given_up)))
-        recipe, fabric = self.work.launched(self.work.resolved(recipe))
+        test_subjects = tuple(name for name in chosen if split.role(name) is Role.TEST)
+        if test_subjects:
+            split = Split({**split.roles, **dict.fromkeys(test_subjects, Role.TRAIN)}, split.seed)
+            self.context.on_event(Noticed(test_subjects_warning(test_subjects)))
+        recipe, fabric = self.context.launch(self.context.resolve(recipe))
         objective, provenance = self._prepare(recipe, labelled, source)
         if source is not None and pretrained is not None:
-            parts = _transferred(source)
+            parts = _transferred_parts(source)
             report = transfer_weights(source.network, objective.network, parts, str(pretrained.last))
-            self.work.on_event(WeightsTransferred(report.loaded, report.left_out, report.missing))
+            self.context.on_event(WeightsTransferred(report.loaded, report.left_out, report.missing))
             newest, *before = lineage(pretrained, source.provenance)
             provenance = replace(provenance, pretrained_from=newest, ancestors=tuple(before))
-        provenance = replace(provenance, trained_on_test=given_up)
-        recipe = self.work.guessed(recipe)
-        self.work.describe(self.run, recipe, split)
-        return self.work.train(objective, recipe, self.run, provenance, fabric, resume=False)
+        provenance = replace(provenance, trained_on_test=test_subjects)
+        recipe = self.context.fit_to_time_limit(recipe)
+        self.context.write_description(self.run, recipe, split)
+        return self.context.train(objective, recipe, self.run, provenance, fabric, resume=False)
 
     def resume(self, asked: SegmentationRecipe | None) -> Outcome:
         checkpoint = load_checkpoint(self.run.last)
-        tell(checkpoint.problems, self.work.on_event)
+        report_problems(checkpoint.problems, self.context.on_event)
         stored, before = checkpoint.recipe, checkpoint.provenance
         if not isinstance(stored, SegmentationRecipe):
             raise RunError.of(self.run.folder, "is a pretraining run", "Continue it with `cmr-ssp pretrain`.")
         if asked is not None and asked.seeds.subset is None:
-            asked = asked.with_subset_seed(stored.subset_seed)  # a budget had it
-        recipe = self.run.same_recipe(stored, asked, fitted=self.work.settings.max_minutes is not None)
+            asked = asked.with_subset_seed(stored.subset_seed)  # it was set by the label budget
+        recipe = self.run.same_recipe(stored, asked, fitted=self.context.settings.max_minutes is not None)
         chosen = {name: tuple(Phase(phase) for phase in before.phases[name]) for name in before.training}
-        labelled = Labelled(chosen, tuple(before.validation))
-        recipe, fabric = self.work.launched(recipe)
+        labelled = ChosenLabels(chosen, tuple(before.validation))
+        recipe, fabric = self.context.launch(recipe)
         objective, now = self._prepare(recipe, labelled, None)
-        now = replace(now, pretraining=before.pretraining)  # of another run, and not read again
-        require_unchanged(self.run, before, now, self.work.on_event)
-        if self.work.processes.first:
-            leave_behind(self.run)  # labels may have been corrected from this state
-        return self.work.train(objective, recipe, self.run, before, fabric, resume=True)
+        now = replace(now, pretraining=before.pretraining)  # from another run, whose data is not read
+        require_unchanged(self.run, before, now, self.context.on_event)
+        if self.context.processes.first:
+            leave_behind(self.run)  # labels may descend from this checkpoint
+        return self.context.train(objective, recipe, self.run, before, fabric, resume=True)
 
     def _prepare(
         self,
         recipe: SegmentationRecipe,
-        labelled: Labelled,
+        labelled: ChosenLabels,
         source: Checkpoint | None,
     ) -> tuple[SegmentationObjective, Provenance]:
         chosen, validation = labelled.training, labelled.validation
         training = list(chosen)
-        bank = self.work.bank(self.cohort.select([*training, *validation]).subjects)
-        self.work.seed(recipe)
+        bank = self.context.bank(self.cohort.select([*training, *validation]).subjects)
+        self.context.seed(recipe)
         samples = np.concatenate([bank.samples([name], phases) for name, phases in chosen.items()])
         if not len(samples):
-            what = f"the labels of {', '.join(training)} hold nothing at the phases that were asked for"
-            raise CohortError.of(self.cohort.root, what, "Choose subjects that somebody labelled.")
-        objective = SegmentationObjective(bank, samples, validation, recipe, self.work.device)
+            what = f"the labels of {', '.join(training)} are empty at the requested phases"
+            raise CohortError.of(self.cohort.root, what, "Choose labelled subjects.")
+        objective = SegmentationObjective(bank, samples, validation, recipe, self.context.device)
         provenance = Provenance(
-            # What a network was trained on before, labels included, lives on in its weights.
+            # Everything that the pretrained weights were trained on, with or without labels.
             pretraining={**source.provenance.pretraining, **source.provenance.training} if source else {},
-            training=seen(bank, training),
-            validation=seen(bank, validation),
+            training=fingerprints_of(bank, training),
+            validation=fingerprints_of(bank, validation),
             phases={name: [str(phase) for phase in phases] for name, phases in chosen.items()},
-            machine=self.work.machine(recipe.precision),
-            images=images_of(bank, [*training, *validation]),
-            labels=labels_of(bank, {**dict.fromkeys(validation, tuple(Phase)), **chosen}),
+            machine=self.context.machine(recipe.precision),
+            images=image_digests(bank, [*training, *validation]),
+            labels=label_digests(bank, {**dict.fromkeys(validation, tuple(Phase)), **chosen}),
         )
         return objective, provenance
 
 
-def _transferred(source: Checkpoint) -> tuple[str, ...]:
-    """Return the parts of a network that its method hands on; one that segments keeps only its outputs."""
+def _transferred_parts(source: Checkpoint) -> tuple[str, ...]:
+    """Return the parts of the network to transfer; of a segmentation network, all but the output layers."""
     name = source.recipe.method
     return method(name).hands_on if is_pretraining(name) else ("encoder", "decoder")

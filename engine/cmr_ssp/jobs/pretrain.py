@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from cmr_ssp.errors import RecipeError, RunError
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
-from cmr_ssp.jobs.notices import tell
-from cmr_ssp.jobs.partners import training_job
-from cmr_ssp.jobs.preparing import Workplace
-from cmr_ssp.jobs.roles import require, split_for, with_role
+from cmr_ssp.jobs.context import TrainingContext
+from cmr_ssp.jobs.notices import report_problems
+from cmr_ssp.jobs.roles import require_subjects, split_for, with_role
 from cmr_ssp.jobs.settings import JobSettings
-from cmr_ssp.jobs.unchanged import images_of, require_unchanged, seen
+from cmr_ssp.jobs.training_job import training_job
+from cmr_ssp.jobs.unchanged import fingerprints_of, image_digests, require_unchanged
 from cmr_ssp.methods.objective import make_objective
 from cmr_ssp.recipes import PretrainRecipe
 from cmr_ssp.runs import Provenance, Run
@@ -28,33 +28,35 @@ def pretrain(
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
 ) -> Outcome:
-    """Pretrain on all frames and slices of the training subjects; no label is looked at.
+    """Pretrain on all frames and slices of the training subjects, without labels.
 
     Parameters
     ----------
     cohort : Cohort
-        Test subjects' pixels are never read.
+        The pixels of test subjects are never read.
     recipe : PretrainRecipe or None
-        All settings; None, with `resume`, takes the run's own.
+        All settings; with `resume`, None uses the recipe of the run.
     run : Run
-        A new directory, or with `resume` the one to continue.
+        A new folder, or with `resume` the run to continue.
     split : Split, optional
-        Drawn where there is none: a quarter of the labelled subjects becomes the test set.
+        By default a new one, with a quarter of the labelled subjects as test set.
     settings : JobSettings, optional
-        Device, time limit and place of the slice bank.
+        Device, time limit and folder of the slice bank.
     resume : bool
         Continue the run from its last checkpoint.
-    on_event, cancel
-        The job's voice and ear.
+    on_event : callable
+        Called with each event of the job.
+    cancel : Cancel, optional
+        Request to stop the job.
 
     Raises
     ------
     CmrSspError
-        With everything that is wrong with cohort, recipe or run.
+        If cohort, recipe or run cannot be used; the error has every problem.
     """
 
-    def prepare_and_train(work: Workplace) -> Outcome:
-        return _pretrain(cohort, recipe, run, split, work, resume=resume)
+    def prepare_and_train(context: TrainingContext) -> Outcome:
+        return _pretrain(cohort, recipe, run, split, context, resume=resume)
 
     return training_job(prepare_and_train, run, settings, on_event, cancel, resume=resume)
 
@@ -64,45 +66,47 @@ def _pretrain(
     asked: PretrainRecipe | None,
     run: Run,
     asked_split: Split | None,
-    work: Workplace,
+    context: TrainingContext,
     *,
     resume: bool,
 ) -> Outcome:
     before = load_checkpoint(run.last) if resume else None
     if before is not None:
-        tell(before.problems, work.on_event)
-    recipe = _recipe(asked, run, work, before)
+        report_problems(before.problems, context.on_event)
+    recipe = _recipe(asked, run, context, before)
     split = run.split() if resume else split_for(cohort, asked_split)
     subjects = with_role(cohort, split, Role.TRAIN, Role.VALIDATION)
-    require(subjects, cohort, "no subject may be trained on", "Give some the role train in the split.")
-    recipe, fabric = work.launched(recipe)
-    bank = work.bank(subjects)
+    require_subjects(
+        subjects, cohort, "the split has no training subject", "Give some subjects the role train."
+    )
+    recipe, fabric = context.launch(recipe)
+    bank = context.bank(subjects)
     training, validating = (
         [subject.id for subject in with_role(cohort, split, role)] for role in (Role.TRAIN, Role.VALIDATION)
     )
-    work.seed(recipe)
-    objective = make_objective(bank, bank.samples(training), bank.samples(validating), recipe, work.device)
+    context.seed(recipe)
+    objective = make_objective(bank, bank.samples(training), bank.samples(validating), recipe, context.device)
     if before is None:
-        recipe = work.guessed(recipe)
-        work.describe(run, recipe, split)
+        recipe = context.fit_to_time_limit(recipe)
+        context.write_description(run, recipe, split)
     provenance = Provenance(
-        pretraining=seen(bank, training),
-        validation=seen(bank, validating),
-        machine=work.machine(recipe.precision),
-        images=images_of(bank, [*training, *validating]),
+        pretraining=fingerprints_of(bank, training),
+        validation=fingerprints_of(bank, validating),
+        machine=context.machine(recipe.precision),
+        images=image_digests(bank, [*training, *validating]),
     )
     if before is not None:
-        require_unchanged(run, before.provenance, provenance, work.on_event)
-    return work.train(objective, recipe, run, provenance, fabric, resume=resume)
+        require_unchanged(run, before.provenance, provenance, context.on_event)
+    return context.train(objective, recipe, run, provenance, fabric, resume=resume)
 
 
 def _recipe(
-    asked: PretrainRecipe | None, run: Run, work: Workplace, before: Checkpoint | None
+    asked: PretrainRecipe | None, run: Run, context: TrainingContext, before: Checkpoint | None
 ) -> PretrainRecipe:
     if before is not None:
         if isinstance(before.recipe, PretrainRecipe):
-            return run.same_recipe(before.recipe, asked, fitted=work.settings.max_minutes is not None)
-        raise RunError.of(run.folder, "is no pretraining run", "Continue it with `cmr-ssp finetune`.")
+            return run.same_recipe(before.recipe, asked, fitted=context.settings.max_minutes is not None)
+        raise RunError.of(run.folder, "is not a pretraining run", "Continue it with `cmr-ssp finetune`.")
     if asked is None:
-        raise RecipeError.of(run.folder, "has no recipe", "Give a preset or a recipe.")
-    return work.resolved(asked)
+        raise RecipeError.of(run.folder, "has no recipe", "Choose a preset or a recipe.")
+    return context.resolve(asked)

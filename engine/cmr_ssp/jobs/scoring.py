@@ -1,4 +1,4 @@
-"""Scores where somebody drew: against which labels, in which role, and their record in the run."""
+"""Score segmentations against the labels of a subject, and save the scores in the run."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from dataclasses import dataclass, replace
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import OutputError, Severity
-from cmr_ssp.evaluation import Score, Scored, SubjectRole, score_segmentation
+from cmr_ssp.evaluation import ResultMetadata, Score, SubjectRole, score_segmentation
 from cmr_ssp.events import Noticed, OnEvent, ignore_events
 from cmr_ssp.files import read_segmentation
-from cmr_ssp.jobs.notices import tell
+from cmr_ssp.jobs.notices import report_problems
 from cmr_ssp.jobs.segmenting import SegmentedCine
 from cmr_ssp.prediction import Segmenter, load_segmenter
 from cmr_ssp.runs import Provenance, Run, lineage, run_id, store_scores, stored_scores
 from cmr_ssp.subjects import CineStack, LabelSource, ResolvedSubject, Role, Segmentation, Split
 
-Drawings = Mapping[Phase, Segmentation]
+References = Mapping[Phase, Segmentation]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
-    """A run's network, what the run knows of subjects, its checkpoint, and all that it is or came from."""
+    """Network, split, checkpoint digest and lineage of a run, to score its segmentations."""
 
     segmenter: Segmenter
     split: Split
@@ -36,11 +36,11 @@ class Scorer:
         Raises
         ------
         CmrSspError
-            Where the folder holds no run that segments.
+            If the folder is not a run of a segmentation network.
         """
         split = run.split()
         segmenter = load_segmenter(run.last, choose_device(device))
-        tell(segmenter.problems, on_event)
+        report_problems(segmenter.problems, on_event)
         checkpoint, *ancestors = lineage(run, segmenter.provenance)
         return cls(segmenter, split, checkpoint, frozenset([checkpoint, *ancestors]))
 
@@ -48,32 +48,34 @@ class Scorer:
         self,
         subject: ResolvedSubject,
         stack: CineStack,
-        drawings: Drawings,
+        references: References,
         found: SegmentedCine,
     ) -> list[Score]:
-        """Compare what was found in a cine with what was drawn on it."""
+        """Score the segmentation of a cine against the references."""
         known = subject_role(subject.id, found.fingerprint, self.segmenter.provenance, self.split)
         run = run_id(self.segmenter.recipe, self.segmenter.provenance)
-        scored = Scored.of(stack.grid.spacing_mm, found.digest, run, self.checkpoint)
+        metadata = ResultMetadata.of(stack.grid.spacing_mm, found.digest, run, self.checkpoint)
         scores: list[Score] = []
-        for phase, drawing in drawings.items():
+        for phase, reference in references.items():
             role = label_role(known, subject.label(phase), self.lineage)
-            scores += score_segmentation(found.of(drawing.frame), drawing, subject.id, phase, role, scored)
+            scores += score_segmentation(
+                found.of(reference.frame), reference, subject.id, phase, role, metadata
+            )
         return scores
 
 
-def read_drawings(subject: ResolvedSubject, phases: Collection[Phase]) -> Drawings:
-    """Read what was drawn at some phases; none where nobody drew."""
+def read_references(subject: ResolvedSubject, phases: Collection[Phase]) -> References:
+    """Read the references of the labelled phases among `phases`."""
     return {phase: read_segmentation(subject, phase) for phase in subject.phases if phase in phases}
 
 
-class ScoreRecord:
-    """Leaves scores in a run as they come; where it may not be written to, says so once.
+class ScoreStore:
+    """Saves scores in a run immediately; warns once if the run is not writable.
 
     Raises
     ------
     ScoreError
-        Where the run holds a damaged table, before the work starts.
+        If the run's table of scores is damaged.
     """
 
     def __init__(self, run: Run, on_event: OnEvent) -> None:
@@ -81,32 +83,32 @@ class ScoreRecord:
         self._run, self._on_event, self._writable = run, on_event, True
 
     def add(self, scores: Sequence[Score]) -> None:
-        """Store some scores."""
+        """Save scores."""
         if not scores or not self._writable:
             return
         try:
             store_scores(self._run, scores)
-        except OutputError as error:  # a run that others share may be read-only
+        except OutputError as error:  # a shared run may be read-only
             self._writable = False
             for problem in error.problems:
                 self._on_event(Noticed(replace(problem, severity=Severity.WARNING)))
 
 
 def label_role(known: SubjectRole, label: LabelSource | None, lineage: Collection[str]) -> SubjectRole:
-    """Return the role of a score against one phase's labels.
+    """Return the role of a score against the labels of one phase.
 
-    Labels that descend from the scored run, or from one that it came from, measure how much was edited.
-    That a subject was trained on outweighs it.
+    A score against labels that descend from the scored run or its ancestors is an edit agreement, unless the
+    subject was trained on.
     """
     descends = label is not None and not set(label.corrected_from).isdisjoint(lineage)
     return SubjectRole.EDIT_AGREEMENT if descends and known is not SubjectRole.TRAINED_ON else known
 
 
 def subject_role(subject_id: str, pixels: str, provenance: Provenance, split: Split) -> SubjectRole:
-    """Return what a run knew of a subject, by its id or by the fingerprint of its pixels.
+    """Return the role of a subject in a run, by its id and the fingerprint of its pixels.
 
-    The same images under another name are recognised, so a copied folder cannot pass as a test set. Other
-    images under a known id are another subject, of whom the run's split says nothing: ids such as 001 recur.
+    The same images under another id are recognised, so a copied folder cannot become a test set. Other images
+    under the same id are another subject, which the run's split does not describe: ids such as 001 recur.
     """
     known = (
         (provenance.training, SubjectRole.TRAINED_ON),
@@ -114,9 +116,8 @@ def subject_role(subject_id: str, pixels: str, provenance: Provenance, split: Sp
         (provenance.pretraining, SubjectRole.SEEN_IN_PRETRAINING),
     )
     for subjects, role in known:
-        if (
-            pixels in subjects.values() or subjects.get(subject_id) == ""
-        ):  # seen, but nobody knows how it looked
+        # Without a stored fingerprint, the id decides.
+        if pixels in subjects.values() or subjects.get(subject_id) == "":
             return role
     namesake = any(subject_id in subjects for subjects, _ in known)
     unused = not namesake and split.role(subject_id) in (Role.TRAIN, Role.VALIDATION)

@@ -1,4 +1,4 @@
-"""Segment a cine that lies in memory or was opened; nothing is written."""
+"""Segment an array or an opened stack, without writing files."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from cmr_ssp.devices import choose_device
 from cmr_ssp.events import Cancel, Cancelled, OnEvent, Outcome, ignore_events
-from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, tell
-from cmr_ssp.jobs.segmenting import segment_whole
+from cmr_ssp.jobs.lifecycle import run_job
+from cmr_ssp.jobs.notices import SEGMENTING_MEMORY_REMEDY, report_problems
+from cmr_ssp.jobs.segmenting import segment_all_frames
 from cmr_ssp.prediction import load_segmenter
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import CineStack
 
 _CINE = "cine"
-"""What problems call it, since it has no name."""
+"""Name of the cine in problems."""
 
 
 def segment_in_memory(
@@ -33,7 +33,7 @@ def segment_in_memory(
     run : Run
         A fine-tuning run or one from scratch; its last checkpoint is used.
     stack : CineStack
-        The whole cine: intensities and the heart's place depend on all frames.
+        The whole cine: standardisation and heart centre depend on all frames.
     device, on_event, cancel
         As for `cmr_ssp.jobs.pretrain`.
 
@@ -45,19 +45,19 @@ def segment_in_memory(
     Raises
     ------
     CmrSspError
-        Where the run or the pixels cannot be used.
+        If the run or the pixels cannot be used.
     Cancelled
-        Where somebody asked.
+        If the job was cancelled.
     """
     cancel = cancel or Cancel()
     labels: list[NDArray[np.uint8]] = []
 
     def work() -> Outcome:
         segmenter = load_segmenter(run.last, choose_device(device))
-        tell(segmenter.problems, on_event)
-        labels.append(segment_whole(segmenter, _CINE, stack, on_event, cancel).labels)
+        report_problems(segmenter.problems, on_event)
+        labels.append(segment_all_frames(segmenter, _CINE, stack, on_event, cancel).labels)
         return Outcome.FINISHED
 
-    if guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT) is not Outcome.FINISHED:
+    if run_job(work, on_event, out_of_memory=SEGMENTING_MEMORY_REMEDY) is not Outcome.FINISHED:
         raise Cancelled
     return labels[0]

@@ -1,4 +1,4 @@
-"""Segment subjects of a cohort: every frame, and scores where somebody drew."""
+"""Segment every frame of subjects of a cohort, and score the labelled phases."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from cmr_ssp.errors import CohortError, Problem
 from cmr_ssp.evaluation import Score
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.files import open_stack, resolve_subject, write_segmentation
-from cmr_ssp.jobs.lifecycle import guarded
-from cmr_ssp.jobs.notices import WHERE_SEGMENTING_DOES_NOT_FIT, tell
-from cmr_ssp.jobs.scoring import Scorer, ScoreRecord, read_drawings
-from cmr_ssp.jobs.segmenting import one_by_one, segment_whole
-from cmr_ssp.jobs.targets import beside
+from cmr_ssp.jobs.lifecycle import run_job
+from cmr_ssp.jobs.notices import SEGMENTING_MEMORY_REMEDY, report_problems
+from cmr_ssp.jobs.scoring import Scorer, ScoreStore, read_references
+from cmr_ssp.jobs.segmenting import for_each, segment_all_frames
+from cmr_ssp.jobs.targets import free_target
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Subject
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentedSubject:
-    """A subject that was segmented.
+    """Segmentation and scores of one subject.
 
     Attributes
     ----------
     subject : Subject
-        As it was asked for.
+        Subject as passed to `segment_subjects`.
     labels : ndarray of uint8, shape (frame, slice, row, column)
-        0 or a `Structure` number, in the subject's own voxel grid.
+        0 or a `Structure` number, on the subject's own voxel grid.
     heart_sure : bool
-        False where motion did not tell where the heart is.
+        False if the heart could not be located by its motion.
     scores : tuple of Score
-        Of its labelled phases; empty where there are none.
+        Scores of its labelled phases.
     file : Path or None
-        Where it was written to, None where nothing was to be written.
+        Written file, or None without an output folder.
     """
 
     subject: Subject
@@ -68,7 +68,7 @@ def segment_subjects(
 ) -> Outcome:
     """Segment all frames of subjects, and score the labelled phases as `cmr_ssp.jobs.evaluate` does.
 
-    The scores also stay in the run (`Run.scores`).
+    The scores are also saved in the run (`Run.scores`).
 
     Parameters
     ----------
@@ -79,42 +79,42 @@ def segment_subjects(
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     output : Path, optional
-        A folder, which gets ``<subject id>_seg.nii.gz``, LV 1, MYO 2, RV 3; nothing is written without. Where
-        that file is another exam's, or was edited, it stays, and ``<subject id>-2_seg.nii.gz`` is written.
+        Folder for ``<subject id>_seg.nii.gz`` (LV 1, MYO 2, RV 3); by default nothing is written. A file of
+        another exam or an edited one is kept, and ``<subject id>-2_seg.nii.gz`` is written instead.
     on_found : callable, optional
-        Called with each subject as soon as it is done, on the thread of this job.
+        Called with each segmented subject in the thread of the job.
     on_event, cancel
-        The job's voice and ear.
+        As for `cmr_ssp.jobs.pretrain`.
 
     Raises
     ------
     CmrSspError
-        Before anything is segmented where run, subjects or output cannot be used; at the end, naming every
-        file that could not be read. The other subjects are done then.
+        Before segmenting, if run, subjects or output cannot be used; at the end, if files could not be read,
+        after the other subjects were segmented. The error names all of them.
     """
     cancel = cancel or Cancel()
 
     def work() -> Outcome:
         _require_names(subjects)
-        scorer, record = Scorer.of(run, device, on_event), ScoreRecord(run, on_event)
+        scorer, store = Scorer.of(run, device, on_event), ScoreStore(run, on_event)
 
         def segment(subject: Subject) -> None:
             found = _segment(scorer, subject, output, on_event, cancel)
-            record.add(found.scores)
+            store.add(found.scores)
             on_found(found)
 
-        one_by_one(subjects, segment, "subjects segmented", on_event, cancel)
+        for_each(subjects, segment, "subjects segmented", on_event, cancel)
         return Outcome.FINISHED
 
-    return guarded(work, on_event, out_of_memory=WHERE_SEGMENTING_DOES_NOT_FIT)
+    return run_job(work, on_event, out_of_memory=SEGMENTING_MEMORY_REMEDY)
 
 
 def _require_names(subjects: Sequence[Subject]) -> None:
-    """Refuse to work for nothing, and ids that would lead a file out of its folder or over another."""
+    """Require subjects with unique ids that are safe as file names."""
     if not subjects:
-        raise CohortError.of("segmentation", "no subject was named", "Name at least one.")
+        raise CohortError.of("segmentation", "no subject was given", "Give at least one.")
     problems = [
-        Problem(f"'{subject.id}'", "cannot be part of a file's name", "Use letters, digits, '-' and '_'.")
+        Problem(f"'{subject.id}'", "cannot be part of a file name", "Use letters, digits, '-' and '_'.")
         for subject in subjects
         if not subject.names_files
     ]
@@ -132,13 +132,13 @@ def _segment(
     scorer: Scorer, subject: Subject, output: Path | None, on_event: OnEvent, cancel: Cancel
 ) -> SegmentedSubject:
     checked = resolve_subject(subject)
-    drawings = read_drawings(checked, tuple(Phase))
+    references = read_references(checked, tuple(Phase))
     stack = open_stack(checked)
-    found = segment_whole(scorer.segmenter, subject.id, stack, on_event, cancel)
-    scores = tuple(scorer.score(checked, stack, drawings, found))
+    found = segment_all_frames(scorer.segmenter, subject.id, stack, on_event, cancel)
+    scores = tuple(scorer.score(checked, stack, references, found))
     file = None
     if output is not None:
-        file, in_the_way = beside(output, subject.id, stack, found.digest)
+        file, in_the_way = free_target(output, subject.id, stack, found.digest)
         write_segmentation(file, found.labels, stack, cine=found.digest, checkpoint=scorer.checkpoint)
-        tell(in_the_way, on_event)
+        report_problems(in_the_way, on_event)
     return SegmentedSubject(subject, found.labels, found.heart_sure, scores, file)

@@ -1,4 +1,4 @@
-"""One cine after the other: what all jobs that segment do, whatever they are given and leave behind."""
+"""Segment cines one after another; shared by all jobs that segment."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cmr_ssp.errors import ImageError, LabelError, Problem
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_progress
 from cmr_ssp.files.labels.marks import cine_digest
-from cmr_ssp.jobs.notices import large_cine, tell, unsure_of_heart
+from cmr_ssp.jobs.notices import heart_warning, large_cine_warning, report_problems
 from cmr_ssp.prediction import Segmenter, segment_stack
 from cmr_ssp.samples.bank.building import fingerprint
 from cmr_ssp.subjects import CineStack
@@ -22,20 +22,20 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentedCine:
-    """What a network found in a cine, without the pixels.
+    """Segmentation of a cine, without the pixels.
 
     Attributes
     ----------
     labels : ndarray of uint8, shape (frame, slice, row, column)
         0 or a `Structure` number.
     frames : sequence of int
-        Which frames of the cine those are.
+        Indices of the segmented frames.
     heart_sure : bool
-        False where motion did not tell where the heart is.
+        False if the heart could not be located by its motion.
     digest : str
-        `cine_digest` of the pixels, which names the cine in files and tables.
+        `cine_digest` of the pixels, which identifies the cine in files and tables.
     fingerprint : str
-        Of the pixels, as provenance has it.
+        Fingerprint of the pixels, as in `Provenance`.
     """
 
     labels: NDArray[np.uint8]
@@ -45,31 +45,31 @@ class SegmentedCine:
     fingerprint: str
 
     def of(self, frame: int) -> NDArray[np.uint8]:
-        """Return the labels of a frame of the cine, shape (slice, row, column)."""
+        """Return the labels of one frame, shape (slice, row, column)."""
         labels: NDArray[np.uint8] = self.labels[self.frames.index(frame)]
         return labels
 
 
-def one_by_one(
+def for_each(
     items: Sequence[_T], work: Callable[[_T], None], what: str, on_event: OnEvent, cancel: Cancel
 ) -> None:
-    """Work on each item, and tell how many are done; one that cannot be read does not stop the others.
+    """Call `work` with each item and report progress; continue if an item cannot be read.
 
     Parameters
     ----------
     items : sequence
-        Subjects, or whatever else a cine stands for.
+        Subjects, cines or similar.
     work : callable
-        Works on one of them.
+        Called with one item.
     what : str
-        What is counted, such as ``subjects scored``.
+        What is counted in the progress, such as ``subjects scored``.
     on_event, cancel
         As for `cmr_ssp.jobs.pretrain`.
 
     Raises
     ------
     ImageError
-        At the end, with everything that could not be read.
+        At the end, if items could not be read; the error has every problem.
     """
     problems: list[Problem] = []
     for done, item in enumerate(items, start=1):
@@ -83,20 +83,20 @@ def one_by_one(
         raise ImageError(*problems)
 
 
-def segment_whole(
+def segment_all_frames(
     segmenter: Segmenter, name: object, stack: CineStack, on_event: OnEvent, cancel: Cancel
 ) -> SegmentedCine:
-    """Segment every frame of a cine; `name` stands for it in what is told.
+    """Segment every frame of a cine and report progress; `name` identifies it in warnings.
 
     Raises
     ------
     ImageError
-        Where its pixels cannot be read.
+        If its pixels cannot be read.
     """
-    tell(filter(None, (*stack.problems, large_cine(name, stack))), on_event)
-    found = segment_frames(segmenter, stack, on_progress=_counting_frames(stack, on_event, cancel))
+    report_problems(filter(None, (*stack.problems, large_cine_warning(name, stack))), on_event)
+    found = segment_frames(segmenter, stack, on_progress=_frame_progress(stack, on_event, cancel))
     if not found.heart_sure:
-        on_event(Noticed(unsure_of_heart(name)))
+        on_event(Noticed(heart_warning(name)))
     return found
 
 
@@ -106,12 +106,12 @@ def segment_frames(
     frames: Sequence[int] | None = None,
     on_progress: Progress = ignore_progress,
 ) -> SegmentedCine:
-    """Segment some frames of a cine, all unless given; its pixels are let go of before this returns.
+    """Segment frames of a cine, by default all; the pixels are released on return.
 
     Raises
     ------
     ImageError
-        Where its pixels cannot be read.
+        If its pixels cannot be read.
     """
     network, recipe, in_plane = segmenter.network, segmenter.recipe, stack.grid.spacing_mm[1:]
     with stack.frames() as pixels:
@@ -121,8 +121,8 @@ def segment_frames(
     return SegmentedCine(found.labels, places, found.heart_sure, digest, printed)
 
 
-def _counting_frames(stack: CineStack, on_event: OnEvent, cancel: Cancel) -> Progress:
-    """Return what tells how many frames of a cine are segmented, and stops between two batches."""
+def _frame_progress(stack: CineStack, on_event: OnEvent, cancel: Cancel) -> Progress:
+    """Return a progress callback that counts frames, and raises `Cancelled` between batches."""
 
     def count(done: int, total: int) -> None:
         cancel.check()

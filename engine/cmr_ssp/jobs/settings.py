@@ -1,4 +1,4 @@
-"""How a training job is carried out."""
+"""Settings of a training job that are not part of the recipe."""
 
 from __future__ import annotations
 
@@ -11,28 +11,26 @@ from cmr_ssp.errors import RecipeError
 
 @dataclass(frozen=True, slots=True)
 class JobSettings:
-    """How a training job is carried out, apart from its recipe.
+    """Settings of a training job that are not part of the recipe.
 
     Attributes
     ----------
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     max_minutes : float or None
-        End in this time, everything included: the number of updates is planned while training, again and
-        again.
+        Time limit of the whole job; the number of updates is adjusted during training.
     bank_folder : Path or None
-        Where slice banks are kept; the user's cache folder unless given.
+        Folder of the slice banks; by default the user's cache folder.
     devices : int or None
-        Processes that train together on each machine; as many as torchrun or SLURM started, or one, unless
-        given.
+        Processes per machine; by default as many as torchrun or SLURM started, or one.
     from_command_line : bool
-        Whether the command line of this process may be run again for the other devices. Only `cmr-ssp`
-        says so: anywhere else, as in napari, this would start the whole program again.
+        Whether the command line of this process may be run again for the other devices. Only `cmr-ssp` sets
+        it: in napari, for example, this would start the whole program again.
     threads : int or None
-        Processor threads of a new run, in place of the recipe's; a run that is resumed keeps its own, since
-        sums of other numbers of threads differ in their last bits.
+        Processor threads of a new run, instead of the recipe's. A resumed run keeps its number, since sums
+        over another number of threads are rounded differently.
     started : float or None
-        Reading of `time.perf_counter` from which `max_minutes` counts; from the job's start unless given.
+        Value of `time.perf_counter` from which `max_minutes` counts; by default the start of the job.
     """
 
     device: str = "auto"
@@ -44,13 +42,13 @@ class JobSettings:
     started: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a time limit that never comes.
+        """Check the time limit.
 
         Raises
         ------
         RecipeError
-            Where `max_minutes` is no finite number above 0.
+            If `max_minutes` is not a finite number above 0.
         """
         if self.max_minutes is not None and not 0 < self.max_minutes < math.inf:
-            what = f"{self.max_minutes} minutes are no time limit"
-            raise RecipeError.of("--max-minutes", what, "Give a number above 0, or leave it out.")
+            what = f"{self.max_minutes} minutes is not a valid time limit"
+            raise RecipeError.of("--max-minutes", what, "Use a number above 0, or omit it.")

@@ -1,4 +1,4 @@
-"""Where segmentations go: none takes the place of another exam's, or of one that cannot be made again."""
+"""Paths of segmentations, which never overwrite those of other exams or edited ones without request."""
 
 from __future__ import annotations
 
@@ -19,18 +19,20 @@ from cmr_ssp.subjects import CineStack
 _ENDING = "_seg.nii.gz"
 
 
-def planned(cines: Sequence[Path], stacks: Sequence[CineStack], output: Path, *, replace: bool) -> list[Path]:
-    """Return where the segmentation of each cine goes, once nothing speaks against writing them all.
+def plan_targets(
+    cines: Sequence[Path], stacks: Sequence[CineStack], output: Path, *, replace: bool
+) -> list[Path]:
+    """Return the path of the segmentation of each cine, if all of them can be written.
 
     Raises
     ------
     OutputError
-        Naming every file that is in the way.
+        If files are in the way; the error names all of them.
     """
     targets: list[Path] = []
     problems: list[Problem] = []
     for cine, stack in zip(cines, stacks, strict=True):
-        digest = cache(partial(_digest, stack))  # reads every pixel, so only where a file is there, and once
+        digest = cache(partial(_digest, stack))  # reads every pixel: at most once, and only if a file exists
         target = _target(cine, stack, digest, output, targets, len(cines))
         targets.append(target)
         try:
@@ -45,15 +47,15 @@ def planned(cines: Sequence[Path], stacks: Sequence[CineStack], output: Path, *,
     return targets
 
 
-def beside(folder: Path, name: str, stack: CineStack, digest: str) -> tuple[Path, tuple[Problem, ...]]:
-    """Return the first of ``NAME_seg``, ``NAME-2_seg`` ... that may be written, and what lies in the way.
+def free_target(folder: Path, name: str, stack: CineStack, digest: str) -> tuple[Path, tuple[Problem, ...]]:
+    """Return the first of ``NAME_seg``, ``NAME-2_seg`` ... that may be written, and warnings for the others.
 
     Parameters
     ----------
     folder, name : Path, str
-        Where it goes, and the subject's id.
+        Output folder, and the subject's id.
     stack, digest : CineStack, str
-        What was segmented, and its `cine_digest`.
+        The segmented cine, and its `cine_digest`.
     """
     in_the_way: list[tuple[Path, Kept]] = []
     for path in _names(folder, name):
@@ -61,17 +63,17 @@ def beside(folder: Path, name: str, stack: CineStack, digest: str) -> tuple[Path
         if kept is None:
             break
         in_the_way.append((path, kept))
-    remedy = f"The new one is {path.name}."
-    return path, tuple(Problem.warning(old, f"{why}, so it stays", remedy) for old, why in in_the_way)
+    remedy = f"The new file is {path.name}."
+    return path, tuple(Problem.warning(old, f"{why}; it is kept", remedy) for old, why in in_the_way)
 
 
-def set_aside(path: Path, stack: CineStack, digest: str) -> tuple[Problem, ...]:
-    """Keep a copy of a segmentation that is about to be replaced, where it cannot be made again."""
+def back_up(path: Path, stack: CineStack, digest: str) -> tuple[Problem, ...]:
+    """Copy a segmentation that cannot be computed again, before it is overwritten; return a warning."""
     kept = standing(path, stack, digest) if path.exists() else None
     if kept is None or kept is Kept.FOREIGN:
         return ()
     copy = keep_copy(path)
-    return (Problem.warning(path, f"{kept}; it is replaced", f"The old file is {copy.name}."),)
+    return (Problem.warning(path, f"{kept}; it is overwritten", f"The old file is kept as {copy.name}."),)
 
 
 def _target(
@@ -84,7 +86,7 @@ def _target(
 ) -> Path:
     if output.name.endswith(SUFFIXES):
         if n_cines > 1:
-            raise OutputError.of(output, f"is one file for {n_cines} cines", "Give a folder.")
+            raise OutputError.of(output, f"is one file for {n_cines} cines", "Choose a folder.")
         return output
     if not may_be_exam(cine):
         return output / f"{stem_of(cine)}{_ENDING}"
@@ -93,12 +95,12 @@ def _target(
 
 
 def _is_of_another(path: Path, stack: CineStack, digest: Callable[[], str]) -> bool:
-    """Tell whether a file belongs to another exam of the same id: some anonymisers give one to all."""
+    """Return whether a file belongs to another exam with the same id, as some anonymisers produce."""
     return path.exists() and standing(path, stack, digest()) is Kept.OTHER_EXAM
 
 
 def _names(folder: Path, name: str) -> Iterator[Path]:
-    """Go through ``NAME_seg``, ``NAME-2_seg`` ... in a folder, without end."""
+    """Yield ``NAME_seg``, ``NAME-2_seg`` ... in a folder, without end."""
     yield folder / f"{name}{_ENDING}"
     yield from (folder / f"{name}-{number}{_ENDING}" for number in count(2))
 

@@ -1,4 +1,4 @@
-"""What enters a training, kept with the run, so that resuming it on anything else is refused."""
+"""Digests of the training data, which a run stores so that it is only resumed on the same data."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ _ROLES = ("pretraining", "training", "validation")
 _MOST_NAMED = 5
 
 
-def seen(bank: SliceBank, ids: Sequence[str]) -> dict[str, str]:
-    """Return the fingerprints of some of the bank's subjects by id."""
+def fingerprints_of(bank: SliceBank, ids: Sequence[str]) -> dict[str, str]:
+    """Return the fingerprints of subjects of the bank by id."""
     by_id = dict(zip(bank.subject_ids, bank.fingerprints, strict=True))
     return {subject_id: by_id[subject_id] for subject_id in ids}
 
 
-def images_of(bank: SliceBank, ids: Sequence[str]) -> dict[str, str]:
-    """Return the digests of all frames of some of the bank's subjects by id."""
+def image_digests(bank: SliceBank, ids: Sequence[str]) -> dict[str, str]:
+    """Return the digests of all frames of subjects of the bank by id."""
     by_id = dict(zip(bank.subject_ids, bank.contents, strict=True))
     return {subject_id: by_id[subject_id].images for subject_id in ids}
 
 
-def labels_of(bank: SliceBank, phases: Mapping[str, Sequence[Phase]]) -> dict[str, str]:
-    """Return the digests of the labels of some of the bank's subjects, at some phases each, by id."""
+def label_digests(bank: SliceBank, phases: Mapping[str, Sequence[Phase]]) -> dict[str, str]:
+    """Return the digests of the labels of subjects of the bank at the given phases, by id."""
     by_id = dict(zip(bank.subject_ids, bank.contents, strict=True))
     return {subject_id: by_id[subject_id].of_phases(each) for subject_id, each in phases.items()}
 
 
 def require_unchanged(run: Run, before: Provenance, now: Provenance, on_event: OnEvent) -> None:
-    """Refuse to continue a run on other images or labels than it was started on.
+    """Check that a run is continued on the images and labels that it was started on.
 
     Raises
     ------
     RunError
-        Naming the subjects of whom something has changed.
+        If images or labels changed; the error names the subjects.
     """
-    complete = bool(before.images)  # an earlier version kept a digest of the first frames alone
+    complete = bool(before.images)  # earlier versions stored only a digest of the first frame
     images = {name for role in _ROLES for name in _changed(getattr(before, role), getattr(now, role))}
     images |= _changed(before.images, now.images) if complete else set()
     labels = (_changed(before.labels, now.labels) if complete else set()) - images
@@ -48,8 +48,8 @@ def require_unchanged(run: Run, before: Provenance, now: Provenance, on_event: O
     if problems:
         raise RunError(*problems)
     if not complete:
-        what = "was started by an earlier version: only the first frame of each subject could be compared"
-        remedy = "Make sure that images and labels are as they were."
+        what = "was started by an earlier version, so only the first frame of each subject was compared"
+        remedy = "Make sure that images and labels have not changed."
         on_event(Noticed(Problem.warning(run.folder, what, remedy)))
 
 
@@ -60,4 +60,4 @@ def _changed(before: SeenSubjects, now: SeenSubjects) -> set[str]:
 def _other(run: Run, kind: str, names: set[str]) -> Problem:
     listed = ", ".join(sorted(names)[:_MOST_NAMED]) + " ..." * (len(names) > _MOST_NAMED)
     what = f"was started on other {kind} of {listed}"
-    return Problem(str(run.folder), what, "Put them back, or start another run.")
+    return Problem(str(run.folder), what, "Restore them, or start another run.")

@@ -56,6 +56,11 @@ class _Normalise(torch.autograd.Function):
 class SharedBatchNorm(_BatchNorm):
     """Batch norm synchronised over processes in training mode, with the state dict of ordinary batch norm."""
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def _check_input_dim(self, inputs: Tensor) -> None:
         del inputs
 
@@ -66,15 +71,15 @@ class SharedBatchNorm(_BatchNorm):
         normal, mean, variance = _Normalise.apply(  # type: ignore[no-untyped-call]
             inputs, self.weight, self.bias, self.eps
         )
-        self._follow(mean, variance, inputs.numel() // inputs.shape[1] * distributed.get_world_size())
+        self._update_statistics(
+            mean, variance, inputs.numel() // inputs.shape[1] * distributed.get_world_size()
+        )
         result: Tensor = normal
         return result
 
     @torch.no_grad()
-    def _follow(self, mean: Tensor, variance: Tensor, n: int) -> None:
+    def _update_statistics(self, mean: Tensor, variance: Tensor, n: int) -> None:
         """Update the running statistics."""
-        assert self.running_mean is not None and self.running_var is not None
-        assert self.momentum is not None and self.num_batches_tracked is not None
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(variance * n / max(1, n - 1), self.momentum)
         self.num_batches_tracked.add_(1)

@@ -1,4 +1,4 @@
-"""An encoder with a head on its pooled features, as most pretraining methods have it."""
+"""An encoder with a head on its pooled features, as used by most pretraining methods."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from itertools import pairwise, product
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,8 @@ class Upsampling(nn.ConvTranspose2d):
     forward and backward pass.
     """
 
+    bias: nn.Parameter
+
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, 2, 2)
 
@@ -63,7 +65,6 @@ class Upsampling(nn.ConvTranspose2d):
         if images.device.type != "cpu":
             return super().forward(images, output_size)
         batch, inputs, rows, columns = images.shape
-        assert self.bias is not None
         # Four outputs per pixel: (upper, lower) x (left, right) x channel.
         weight, bias = self.weight.permute(2, 3, 1, 0).reshape(-1, inputs), self.bias.repeat(4)
         pixels = functional.linear(images.permute(0, 2, 3, 1), weight, bias)
@@ -133,8 +134,8 @@ def fold_norms(network: UNet) -> UNet:
     """
     folded = deepcopy(network).eval()
     blocks = [module for module in folded.modules() if isinstance(module, nn.Sequential)]
-    for block, place in product(blocks, (0, 3)):
-        convolution, norm = block[place], block[place + 1]
-        assert isinstance(convolution, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-        block[place], block[place + 1] = fuse_conv_bn_eval(convolution, norm), nn.Identity()
+    for block in blocks:
+        for place, (layer, following) in enumerate(pairwise(list(block))):
+            if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
+                block[place], block[place + 1] = fuse_conv_bn_eval(layer, following), nn.Identity()
     return folded

@@ -1,4 +1,4 @@
-"""Segment stacks."""
+"""Segment stacks with a trained network, and load networks from checkpoints."""
 
 from cmr_ssp.prediction.segment import SegmentedStack, segment_cine, segment_stack
 from cmr_ssp.prediction.segmenter import Segmenter, load_segmenter

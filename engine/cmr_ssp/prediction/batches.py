@@ -1,4 +1,4 @@
-"""Slices of one cine as batches on the network's device, all around the same centre."""
+"""Batches of slices of one cine with a common crop centre, on the device of the network."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from cmr_ssp.subjects import Frames
 InPlane = tuple[float, float]
 
 _MOST_SLICES = 32
-# On a processor. More is slower there: feature maps of 32 MB and more get fresh memory every time.
+# On a CPU, where larger batches are slower: memory of feature maps of 32 MB and more is not reused.
 _MOST_PIXELS = 4 * 256**2
 
 
 def crop_centre(shape: tuple[int, ...], heart_px: InPlane, crop: Crop) -> InPlane:
-    """Return where a recipe wants the crop's centre in slices of a shape (..., row, column)."""
+    """Return the centre of the recipe's crop in slices of a shape (..., row, column)."""
     return heart_px if crop.centre == "motion" else ((shape[-2] - 1) / 2, (shape[-1] - 1) / 2)
 
 
 class Slices:
-    """The slices of some frames one after the other, (slice, row, column), gathered when asked for."""
+    """Slices of several frames as one sequence (slice, row, column), read on demand."""
 
     def __init__(self, levels: Frames, frames: Sequence[int]) -> None:
         self._levels, self._frames = levels, frames
@@ -37,16 +37,16 @@ class Slices:
         return self.shape[0]
 
     def __getitem__(self, part: slice) -> NDArray[np.floating]:
-        """Return some slices."""
+        """Return the selected slices."""
         return np.stack([self._image(*self.place(number)) for number in range(len(self))[part]])
 
     def place(self, number: int) -> tuple[int, int]:
-        """Return of which of the frames a slice is, and which one of that frame."""
+        """Return the position in `frames`, and the slice within that frame."""
         return divmod(number, self._levels.shape[1])
 
     def _image(self, place: int, k: int) -> NDArray[np.floating]:
         if self._kept is None or self._kept[0] != place:
-            self._kept = None  # two frames at once need not fit
+            self._kept = None  # two frames may not fit into memory
             self._kept = place, self._levels[self._frames[place]]
         image: NDArray[np.floating] = self._kept[1][k]
         return image
@@ -60,7 +60,7 @@ def slice_batches(
     crop: Crop,
     device: torch.device,
 ) -> Iterator[SliceBatch]:
-    """Yield slices (slice, row, column) that share a centre, as many at a time as suits the crop."""
+    """Yield batches of slices (slice, row, column) that share a crop centre."""
     step = slices_at_once(crop, device)
     for start in range(0, len(levels), step):
         part = torch.from_numpy(np.asarray(levels[start : start + step], dtype=np.float32))
@@ -75,6 +75,6 @@ def slice_batches(
 
 
 def slices_at_once(crop: Crop, device: torch.device) -> int:
-    """Return how many crops of a size are best predicted together."""
+    """Return the number of slices per batch for a crop."""
     fitting = max(1, _MOST_PIXELS // crop.size_px**2) if device.type == "cpu" else _MOST_SLICES
     return min(_MOST_SLICES, fitting)

@@ -1,4 +1,4 @@
-"""Segment every frame of a cine, back in the image's own voxel grid."""
+"""Segment frames of a cine on the image's own voxel grid."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from cmr_ssp.samples.resampling import SliceBatch, crop_to_slice, no_placement, 
 from cmr_ssp.samples.standardise import standardise_frames
 from cmr_ssp.subjects import Frames
 
-_LOOKS = 4
-"""Frames that the first look goes to: the heart beats around its centre, so more tell no more."""
+_FIRST_PASS_FRAMES = 4
+"""Frames of the first pass; the heart moves little around its centre, so more are not needed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentedStack:
-    """What `segment_stack` found.
+    """Result of `segment_stack`.
 
     Attributes
     ----------
     labels : ndarray of uint8, shape (frame, slice, row, column)
         0 or a `Structure` number.
     heart_sure : bool
-        False where motion did not tell where the heart is, as in a single frame.
+        False if the heart could not be located by its motion, as in a single frame.
     """
 
     labels: NDArray[np.uint8]
@@ -55,18 +55,18 @@ def segment_stack(
     Parameters
     ----------
     network : nn.Module
-        Its first output has a channel for the background and each structure.
+        Network whose first output has a channel for the background and each structure.
     pixels : ndarray or Frames, shape (frame, slice, row, column)
-        The whole cine: intensities and the heart's place depend on all frames. Frames are gone through
-        several times, and a few held at once.
+        The whole cine: standardisation and heart centre depend on all frames. `Frames` are read several
+        times, a few at a time.
     spacing_mm : tuple of float
         Distance between rows and between columns.
     recipe : SegmentationRecipe
         Crop and prediction settings.
     frames : sequence of int, optional
-        The frames to segment, all unless given.
+        Frames to segment; by default all.
     on_progress : callable, optional
-        Called with the number of slices done and of all, after each batch; what it raises ends the work.
+        Called after each batch with the numbers of finished slices and of all; may raise to stop.
     """
     levels = standardise_frames(pixels)
     heart = find_heart(levels, spacing_mm)
@@ -90,21 +90,21 @@ def segment_cine(
     *,
     labels: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
-    """Segment chosen frames of a cine as a slice bank holds it; see `segment_stack`.
+    """Segment frames of a standardised cine; see `segment_stack`.
 
-    `labels` is where they are left and returned from, shape (chosen frame, slice, row, column).
+    `labels` is an optional output array, shape (frame in `frames`, slice, row, column).
 
-    A frame's labels do not depend on which others are asked for: a first look that finds the centre is taken
-    at the same few frames of the whole cine every time.
+    The labels of a frame do not depend on `frames`: the first pass, which centres the crop, always uses the
+    same few frames of the cine.
     """
     crop, settings = recipe.crop, recipe.prediction
     centre = crop_centre(levels.shape, heart_px, crop)
     chosen = list(range(levels.shape[0]) if frames is None else frames)
-    looks = _spread(levels.shape[0]) if settings.recentre else []
+    first_pass = _spread_frames(levels.shape[0]) if settings.recentre else []
     n_slices, device = levels.shape[1], next(network.parameters()).device
-    total = n_slices * (len(looks) + len(chosen))
+    total = n_slices * (len(first_pass) + len(chosen))
 
-    def segmented(
+    def segment(
         frames: list[int], begin: int, into: NDArray[np.uint8] | None, *, flips: bool
     ) -> NDArray[np.uint8]:
         slices = Slices(levels, frames)
@@ -121,10 +121,10 @@ def segment_cine(
     was_training = network.training
     network.eval()
     try:
-        if looks:
-            glance = segmented(looks, 0, None, flips=False)
-            centre = _middle(glance) if glance.any() else centre
-        labels = segmented(chosen, n_slices * len(looks), labels, flips=settings.flips)
+        if first_pass:
+            coarse = segment(first_pass, 0, None, flips=False)
+            centre = _box_centre(coarse) if coarse.any() else centre
+        labels = segment(chosen, n_slices * len(first_pass), labels, flips=settings.flips)
     finally:
         network.train(was_training)
     for frame in labels if settings.largest_component else ():
@@ -132,27 +132,28 @@ def segment_cine(
     return labels
 
 
-def _spread(n_frames: int) -> list[int]:
-    """Return a few frames spread over the beat."""
-    return sorted({round(t) for t in np.linspace(0, n_frames, _LOOKS, endpoint=False)} & set(range(n_frames)))
+def _spread_frames(n_frames: int) -> list[int]:
+    """Return a few frames, evenly spread over the cardiac cycle."""
+    frames = np.linspace(0, n_frames, _FIRST_PASS_FRAMES, endpoint=False)
+    return sorted({round(t) for t in frames} & set(range(n_frames)))
 
 
 def _segment(
     network: nn.Module, batches: Iterable[SliceBatch], crop: Crop, *, flips: bool
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the labels (slice, row, column) of batches whose slices share a centre."""
+    """Yield the labels (slice, row, column) of each batch."""
     for batch in batches:
         with torch.inference_mode():
             placement = no_placement(len(batch.levels))
             images, _ = resample(batch, placement, crop)
             logits = _logits(network, images, flips=flips)
             matrix, offset = crop_to_slice(batch, placement, crop)
-            labels = _back(logits, matrix, offset, batch.levels.shape[2:])
+            labels = _to_slice_grid(logits, matrix, offset, batch.levels.shape[2:])
         yield labels.cpu().numpy()
 
 
 def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
-    """Return the full-resolution output (slice, class, row, column), averaged over flips if wanted."""
+    """Return the full-resolution output (slice, class, row, column), optionally averaged over flips."""
     images = images.contiguous(memory_format=torch.channels_last)
     axes: list[tuple[int, ...]] = [(), (2,), (3,), (2, 3)] if flips else [()]
     with autocast(images.device):
@@ -160,28 +161,30 @@ def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
     return torch.stack(outputs).mean(dim=0)
 
 
-def _back(logits: Tensor, matrix: Tensor, offset: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Return the labels (slice, row, column) on the slice's own grid; background outside the crop.
+def _to_slice_grid(logits: Tensor, matrix: Tensor, offset: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the labels (slice, row, column) on the slices' own grid; background outside the crop.
 
-    Logits are interpolated (bicubic) before the largest is chosen, as the authors do. Slices of a stack share
-    a crop that is not turned, so rows and columns are interpolated one after the other.
+    Logits are interpolated (bicubic) before the argmax, as in the authors' code. All slices share a crop that
+    is not rotated, so rows and columns are interpolated separately.
     """
     labels = torch.full((len(logits), *shape), BACKGROUND, dtype=torch.uint8, device=logits.device)
     size = logits.shape[-1]
     (rows, down), (columns, across) = (
-        _covered(n, float(matrix[0, axis, axis]), float(offset[0, axis]), size, logits.device)
+        _interpolation(n, float(matrix[0, axis, axis]), float(offset[0, axis]), size, logits.device)
         for axis, n in enumerate(shape)
     )
-    values = (down @ logits @ across.T).movedim(1, -1).contiguous()  # argmax is slow across strides
+    values = (down @ logits @ across.T).movedim(1, -1).contiguous()  # argmax is slow on strided memory
     labels[:, rows[:, None], columns] = values.argmax(dim=-1).to(torch.uint8)
     return labels
 
 
-def _covered(n: int, step: float, middle: float, size: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return which of `n` pixels along an axis the crop covers, and their weights (pixel, crop pixel)."""
+def _interpolation(
+    n: int, step: float, middle: float, size: int, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return the pixels along an axis that the crop covers, and their weights (pixel, crop pixel)."""
     places = 2 * (torch.arange(n, device=device) - middle) / (step * size)
     grid = torch.stack((torch.zeros_like(places), places), dim=-1)[None, :, None]
-    # Each crop pixel in a channel of its own: what is sampled are the weights.
+    # With one channel per crop pixel, the sampled values are the interpolation weights.
     pixels = torch.eye(size, device=device)[None, :, :, None]
     weights = functional.grid_sample(
         pixels, grid, mode="bicubic", padding_mode="border", align_corners=False
@@ -190,17 +193,17 @@ def _covered(n: int, step: float, middle: float, size: int, device: torch.device
     return inside, weights.T[inside]
 
 
-def _middle(labels: NDArray[np.uint8]) -> InPlane:
-    """Return the middle of the box around everything that more than a few slices agree on."""
+def _box_centre(labels: NDArray[np.uint8]) -> InPlane:
+    """Return the centre of the bounding box of pixels that are foreground in more than a few slices."""
     foreground = (labels != BACKGROUND).reshape(-1, *labels.shape[-2:]).sum(axis=0)
     rows, columns = np.nonzero(foreground > 0.1 * foreground.max())
     return (rows.min() + rows.max()) / 2, (columns.min() + columns.max()) / 2
 
 
 def _largest_components(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Keep the largest connected piece of each structure in one frame, shape (slice, row, column)."""
+    """Keep the largest component of each structure in one frame, shape (slice, row, column)."""
     kept = np.zeros_like(labels)
-    neighbours = ndimage.generate_binary_structure(3, 3)  # diagonal too: breath-holds shift slices
+    neighbours = ndimage.generate_binary_structure(3, 3)  # including diagonals: breath-holds shift slices
     for structure in Structure:
         here = labels == structure
         pieces, n = ndimage.label(here, structure=neighbours)

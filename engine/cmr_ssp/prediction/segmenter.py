@@ -1,4 +1,4 @@
-"""A trained network with what it needs to segment."""
+"""Load a trained network for segmentation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cmr_ssp.weights import Checkpoint, load_checkpoint
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segmenter:
-    """A network, its recipe, what it has seen, and what could not be checked of its checkpoint."""
+    """A segmentation network with its recipe, provenance, and problems of its checkpoint."""
 
     network: UNet
     recipe: SegmentationRecipe
@@ -26,24 +26,24 @@ class Segmenter:
 
 
 def load_segmenter(path: Path, device: torch.device) -> Segmenter:
-    """Rebuild the network of a checkpoint for prediction.
+    """Load the network of a checkpoint for prediction.
 
     Raises
     ------
     CheckpointError
-        Where the file is no checkpoint of a network that segments.
+        If the file is not a checkpoint of a segmentation network.
     """
-    network, recipe, checkpoint = trained_unet(path)
+    network, recipe, checkpoint = load_unet(path)
     return Segmenter(for_prediction(network, device), recipe, checkpoint.provenance, checkpoint.problems)
 
 
-def trained_unet(path: Path) -> tuple[UNet, SegmentationRecipe, Checkpoint]:
-    """Rebuild the network of a checkpoint as it was trained, on the processor.
+def load_unet(path: Path) -> tuple[UNet, SegmentationRecipe, Checkpoint]:
+    """Load the network of a checkpoint without changes, on the CPU.
 
     Raises
     ------
     CheckpointError
-        Where the file is no checkpoint of a network that segments.
+        If the file is not a checkpoint of a segmentation network.
     """
     checkpoint = load_checkpoint(path)
     recipe = checkpoint.recipe
@@ -56,34 +56,34 @@ def trained_unet(path: Path) -> tuple[UNet, SegmentationRecipe, Checkpoint]:
 
 
 def with_weights(network: UNet, checkpoint: Checkpoint, path: Path, device: torch.device) -> UNet:
-    """Return the network with the weights of a checkpoint, on the device and for prediction alone.
+    """Return a copy of the network with the weights of a checkpoint, for prediction on the device.
 
     Raises
     ------
     CheckpointError
-        Where they are of another network.
+        If the weights do not fit the network.
     """
     load_weights(network, checkpoint, path)
     return for_prediction(network, device)
 
 
 def load_weights(network: UNet, checkpoint: Checkpoint, path: Path) -> None:
-    """Give a network the weights of a checkpoint.
+    """Load the weights of a checkpoint into a network.
 
     Raises
     ------
     CheckpointError
-        Where they are of another network.
+        If the weights do not fit the network.
     """
     try:
         network.load_state_dict(checkpoint.network)
     except RuntimeError:
-        remedy = "Copy the run again; the file was altered."
+        remedy = "Copy the run again; the file was changed."
         raise CheckpointError.of(path, "its weights do not fit its own recipe", remedy) from None
 
 
 def for_prediction(network: UNet, device: torch.device) -> UNet:
-    """Return a network on the device, with its batch norms folded into the convolutions."""
+    """Return a copy on the device, with batch norms folded into the convolutions."""
     folded = fold_norms(network)
     folded.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return folded

@@ -1,4 +1,4 @@
-"""A trained network as a plain module, for code of one's own."""
+"""Trained networks as plain PyTorch modules, for use in other code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.networks import Encoder, UNet
-from cmr_ssp.prediction.segmenter import trained_unet
+from cmr_ssp.prediction.segmenter import load_unet
 from cmr_ssp.recipes import Recipe
 from cmr_ssp.weights import load_checkpoint, transfer_weights
 
@@ -22,26 +22,26 @@ CLASSES = ("background", *(structure.name for structure in Structure))
 
 @dataclass(frozen=True, slots=True)
 class NetworkDescription:
-    """What a network takes and what it returns.
+    """Inputs and outputs of a network.
 
     Attributes
     ----------
     method : str
-        Of the run that trained it, such as ``finetune`` or ``mim``.
+        Method of the run that trained it, such as ``finetune`` or ``mim``.
     normalisation : str
-        How pixels become inputs, in words. `SliceBank` does it.
+        How pixels are standardised, as text; `SliceBank` does this.
     spacing_mm : float
-        Distance between the pixels of an input, the same along rows and columns.
+        Pixel spacing of the inputs, equal along rows and columns.
     crop_px : int
-        Rows and columns of the inputs that it was trained on.
+        Rows and columns of the training inputs.
     centre : str
-        Where those crops lie: ``motion`` (around the moving heart) or ``image`` (in the middle).
+        Centre of the crops: ``motion`` (the moving heart) or ``image`` (the middle of the image).
     divisor : int
-        Rows and columns of an input have to divide by this number.
+        Rows and columns of an input must be divisible by this number.
     channels : tuple of int
-        Width of each resolution of the encoder, highest first.
+        Channels at each resolution of the encoder, highest first.
     classes : tuple of str
-        What the channels of the output are; empty of an encoder.
+        Names of the output channels; empty for an encoder.
 
     Examples
     --------
@@ -61,14 +61,14 @@ class NetworkDescription:
 
 
 class SegmentationNetwork(nn.Module):
-    """A U-Net that segments, without the outputs that only training looks at.
+    """U-Net for segmentation, without the outputs that only training uses.
 
     Parameters
     ----------
     network : UNet
-        Whose parts these are.
+        Network whose parts are used.
     description : NetworkDescription
-        What it takes and returns.
+        Its inputs and outputs.
 
     Attributes
     ----------
@@ -88,12 +88,12 @@ class SegmentationNetwork(nn.Module):
 
 
 class PretrainedEncoder(Encoder):
-    """The encoder of a run of any method.
+    """Encoder of a run of any method.
 
     Parameters
     ----------
     description : NetworkDescription
-        What it takes, and how wide it is.
+        Its inputs and channels.
     """
 
     def __init__(self, description: NetworkDescription) -> None:
@@ -102,24 +102,24 @@ class PretrainedEncoder(Encoder):
 
 
 def load_network(path: Path) -> SegmentationNetwork:
-    """Rebuild the network of a checkpoint as a plain module in evaluation mode, on the processor.
+    """Load the network of a checkpoint as a plain module in evaluation mode, on the CPU.
 
     Raises
     ------
     CheckpointError
-        Where the file is no checkpoint of a network that segments.
+        If the file is not a checkpoint of a segmentation network.
     """
-    network, recipe, _ = trained_unet(path)
+    network, recipe, _ = load_unet(path)
     return SegmentationNetwork(network, _describe(recipe, CLASSES)).eval()
 
 
 def load_encoder(path: Path) -> PretrainedEncoder:
-    """Rebuild the encoder of a checkpoint of any method, in evaluation mode, on the processor.
+    """Load the encoder of a checkpoint of any method in evaluation mode, on the CPU.
 
     Raises
     ------
     CheckpointError
-        Where the file is no checkpoint of ours.
+        If the file is not a checkpoint of this package.
     """
     checkpoint = load_checkpoint(path)
     encoder = PretrainedEncoder(_describe(checkpoint.recipe))

@@ -29,8 +29,6 @@ class SliceBatch:
         Centre of the crop and pixel spacing, both (row, column).
     mean : Tensor of float32, shape (batch,)
         Mean of the levels of the whole cine.
-    highest : Tensor of float32, shape (batch,), or None
-        Highest level of the whole cine; None without augmentation.
     """
 
     levels: Tensor
@@ -38,7 +36,6 @@ class SliceBatch:
     centre_px: Tensor
     spacing_mm: Tensor
     mean: Tensor
-    highest: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +94,6 @@ def gather(
         on_device(centre),
         on_device(entries["spacing_mm"]),
         on_device(entries["mean"]),
-        on_device(entries["highest"]),
     )
 
 

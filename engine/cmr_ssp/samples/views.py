@@ -24,14 +24,14 @@ class Views:
     ----------
     images : Tensor of float32, shape (batch, 1, size, size)
         Standardised.
-    labels : Tensor of uint8, shape (batch, size, size), or None
-        0 or a `Structure` number.
+    labels : Tensor of uint8, shape (batch, size, size)
+        0 or a `Structure` number; no elements if labels were not requested.
     drawn : Tensor of bool, shape (batch, structure)
         Structures that are labelled, in the order of `Structure`.
     """
 
     images: Tensor
-    labels: Tensor | None
+    labels: Tensor
     drawn: Tensor
 
 
@@ -80,8 +80,8 @@ def make_views(
     images, labels = resample(batch, placement, crop)
     if augmentation is not None:
         images = augment_intensities(images, augmentation, draws)
-        assert batch.highest is not None
-        highest = (batch.highest - batch.mean).repeat(n_views)
+        highest = torch.from_numpy(bank.index["highest"][kept].astype(np.float32)).to(device)
+        highest = (highest - batch.mean).repeat(n_views)
         images = solarise(images, highest, augmentation.solarise_p, draws)
     drawn = torch.from_numpy(bank.drawn(np.tile(kept, n_views))).to(device)
-    return Views(images, labels, drawn)
+    return Views(images, images.new_empty(0, dtype=torch.uint8) if labels is None else labels, drawn)

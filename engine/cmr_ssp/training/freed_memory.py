@@ -1,4 +1,4 @@
-"""Keep the memory that one training step frees for the next one."""
+"""Keep the memory that a training step frees for the next step."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from contextlib import contextmanager
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 _MOST = 2**31 - 1  # bytes; mallopt takes an int
-_USUAL = 32 << 20  # where glibc's own adjustment of both ends
+_USUAL = 32 << 20  # bytes; the upper limit of glibc's own adjustment
 
 
 @contextmanager
 def keeping_freed_memory() -> Iterator[None]:
-    """Let the C library hand freed memory to whoever asks next, and return it to the system at the end.
+    """Let the C library reuse freed memory during the block, and return it to the system at the end.
 
-    By default glibc gives large freed blocks back at once, and the system clears every page of the next
-    feature map before it is written: an eighth of a small network's training time. Elsewhere than on Linux
-    with glibc nothing changes. A GPU has a cache of its own.
+    By default glibc returns large freed blocks immediately, and the system clears every page of the next
+    feature map before it is written, which takes an eighth of a small network's training time. Has no effect
+    without glibc. PyTorch caches GPU memory itself.
     """
     if platform.libc_ver()[0] != "glibc":
         yield

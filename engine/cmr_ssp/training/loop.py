@@ -1,4 +1,4 @@
-"""The only epoch loop: every stage trains through it."""
+"""The training loop of pretraining and fine-tuning."""
 
 from __future__ import annotations
 
@@ -44,33 +44,35 @@ def train(
     resume: bool = False,
     limit: TimeLimit | None = None,
 ) -> Outcome:
-    """Train until the recipe's end or a request to stop; either way the run holds the last state.
+    """Train until the recipe's end or a request to stop; the run then has a checkpoint of the last update.
 
     Parameters
     ----------
     objective : Objective
-        What is trained on what.
+        Network, samples and loss.
     recipe : Recipe
         All settings.
     run : Run
-        Where history and checkpoints go.
+        Folder for history and checkpoints.
     provenance : Provenance
         Stored with every checkpoint.
     fabric : Fabric
         Device and precision.
-    on_event, cancel
-        The job's voice and ear.
+    on_event : callable
+        Called with each event.
+    cancel : Cancel
+        Request to stop.
     resume : bool
-        Continue from the run's last checkpoint, bit for bit as if never interrupted. What a time limit had
-        planned by then holds, unless there is a new one.
+        Continue from the run's last checkpoint; the result is bit-identical to uninterrupted training. The
+        number of updates planned under an earlier time limit is kept unless there is a new limit.
     limit : TimeLimit, optional
-        The number of updates, of which the recipe's is a first guess, is planned again and again so that the
-        training ends in time, validations and checkpoints included. The schedule follows.
+        The number of updates, initially the recipe's, is adjusted during training so that it ends in time,
+        including validation and checkpoints. The learning-rate schedule is adjusted with it.
 
     Returns
     -------
     Outcome
-        Finished or stopped.
+        FINISHED or STOPPED.
     """
     loop = _Loop(objective, recipe, run, provenance, fabric, on_event, limit)
     with keeping_freed_memory():
@@ -102,7 +104,7 @@ class _Loop:
         self._validation = Validation(
             objective, self._processes, limit, lambda problem: on_event(Noticed(problem))
         )
-        self._warned = False
+        self._has_warned = False
 
     @property
     def _length(self) -> TrainingLength:
@@ -112,7 +114,7 @@ class _Loop:
         if resume:
             self._restore()
         else:
-            self._save()  # from here on the run can be resumed
+            self._save()  # makes the run resumable
         try:
             self._train(cancel)
         except Cancelled:
@@ -123,10 +125,10 @@ class _Loop:
     def _train(self, cancel: Cancel) -> None:
         tally = self._tally
         self._objective.network.train()
-        if self._is_compared() and tally.since_save_count:  # it was stopped during the validation
-            self._objective.before_update(tally.update - 1, self._length)  # as it was left
-            self._conclude(cancel)
-        self._record()
+        if self._is_validation_due() and tally.since_save_count:  # it was stopped during validation
+            self._objective.before_update(tally.update - 1, self._length)  # restores the state of that update
+            self._validate_and_save(cancel)
+        self._save_reconstructions()
         self._begin_plan(cancel)
         while tally.update < self._length.updates:
             loss = self._stepper.step(tally.update, cancel)
@@ -135,55 +137,55 @@ class _Loop:
             self._count(float(loss))
             self._pace.update_done()
             self._plan()
-            self._record()
-            if self._is_compared():
-                self._conclude(cancel)
+            self._save_reconstructions()
+            if self._is_validation_due():
+                self._validate_and_save(cancel)
                 self._pace.validation_done()
-            elif self._is_saved():
-                self._conclude(cancel)
+            elif self._is_checkpoint_due():
+                self._validate_and_save(cancel)
             elif self._length.ends_epoch(tally.update - 1):
                 self._write_row({})
             updates = self._length.updates
             left = self._pace.seconds(updates - tally.update, tally.update)
-            speed = self._pace.slices_a_second(self._recipe.batch_size)
+            speed = self._pace.slices_per_second(self._recipe.batch_size)
             self._on_event(UpdateFinished(tally.update, updates, float(loss), left, speed))
 
     def _begin_plan(self, cancel: Cancel) -> None:
-        """Time a validation and a checkpoint, so that a time limit can count them before the first."""
+        """Under a time limit, measure the time of a validation and a checkpoint before the first update."""
         self._pace.start()
         if self._limit is None or self._tally.update >= self._length.updates:
             return
-        self._stepper.length = self._length.planned(self._tally.update, self._length.updates)
+        self._stepper.length = self._length.replan(self._tally.update, self._length.updates)
         self._validated(cancel, trial=True)
         self._save()
         self._pace.validation_done()
 
     def _plan(self) -> None:
-        """Plan the number of updates anew, where there is a time limit; the first process decides."""
+        """Under a time limit, adjust the number of updates; rank 0 decides."""
         if self._limit is not None:
             done = self._tally.update
-            updates = self._processes.from_first(self._pace.planned(self._length.updates, done))
-            self._stepper.length = self._length.planned(done, updates)
+            updates = self._processes.broadcast(self._pace.plan_updates(self._length.updates, done))
+            self._stepper.length = self._length.replan(done, updates)
 
-    def _record(self) -> None:
-        """Have the objective keep what is due; what is there already is made again, all the same."""
+    def _save_reconstructions(self) -> None:
+        """Let the objective save reconstructions if they are due; existing ones are overwritten."""
         if not self._processes.first:
             return
-        event = self._objective.record(self._run, self._tally.update, self._length)
+        event = self._objective.save_reconstructions(self._run, self._tally.update, self._length)
         self._objective.network.train()
         if event is not None:
             self._on_event(event)
 
-    def _is_saved(self) -> bool:
-        """Whether a checkpoint follows the last update."""
+    def _is_checkpoint_due(self) -> bool:
+        """Return whether a checkpoint is due after the last update."""
         update = self._tally.update
         return update % self._recipe.checkpoint_every == 0 or update == self._length.updates
 
-    def _is_compared(self) -> bool:
-        """Whether the network is validated and compared with the best one after the last update."""
+    def _is_validation_due(self) -> bool:
+        """Return whether validation and comparison with the best network are due after the last update."""
         if self._recipe.validate_at == "epoch":
             return self._length.ends_epoch(self._tally.update - 1)
-        return self._is_saved()
+        return self._is_checkpoint_due()
 
     def _count(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -192,15 +194,15 @@ class _Loop:
             raise RunError.of(self._run.folder, what, remedy)
         self._tally.count(loss)
 
-    def _conclude(self, cancel: Cancel) -> None:
-        """Validate, record, and write the checkpoints, as far as they are due."""
-        compared = self._is_compared()
+    def _validate_and_save(self, cancel: Cancel) -> None:
+        """Validate, append to the history, and write checkpoints, as far as each is due."""
+        compared = self._is_validation_due()
         validated = self._validated(cancel) if compared else {}
-        best = compared and self._tally.is_best(validated, self._objective.rank)
+        best = compared and self._tally.is_best(validated, self._objective.quality)
         self._write_row(validated)
         if best:
             self._save(self._run.best)
-        if best or self._is_saved():
+        if best or self._is_checkpoint_due():
             self._save()
 
     def _validated(self, cancel: Cancel, *, trial: bool = False) -> dict[str, float]:
@@ -211,23 +213,23 @@ class _Loop:
     def _write_row(self, validated: dict[str, float]) -> None:
         tally = self._tally
         if (mean_loss := tally.take_mean_loss()) is not None:
-            self._scores = {"loss": mean_loss} | self._objective.observed() | validated
+            self._scores = {"loss": mean_loss} | self._objective.history_columns() | validated
         epoch = self._length.epoch(tally.update - 1) + 1
         rate = self._stepper.optimiser.param_groups[0]["lr"]
         row = {"epoch": epoch, "update": tally.update} | self._ids | {"learning_rate": rate} | self._scores
-        if (speed := self._pace.slices_a_second(self._recipe.batch_size)) is not None:
-            row["slices_a_second"] = round(speed, 2)  # not among the scores: a checkpoint holds no time
+        if (speed := self._pace.slices_per_second(self._recipe.batch_size)) is not None:
+            row["slices_a_second"] = round(speed, 2)  # not in the scores, since checkpoints store no times
         if self._processes.first:
             self._run.append_history(row)
         self._on_event(EpochFinished(epoch, tally.update, self._scores))
         self._warn()
 
     def _warn(self) -> None:
-        """Say once what the objective is concerned about."""
-        concern = self._objective.concern(self._run)
-        if concern is not None and not self._warned:
-            self._warned = True
-            self._on_event(Noticed(concern))
+        """Report the first warning of the objective."""
+        warning = self._objective.warning(self._run)
+        if warning is not None and not self._has_warned:
+            self._has_warned = True
+            self._on_event(Noticed(warning))
 
     def _save(self, path: Path | None = None) -> None:
         if not self._processes.first:
@@ -249,7 +251,7 @@ class _Loop:
         self._on_event(CheckpointWritten(path, self._tally.update))
 
     def _planned_recipe(self) -> Recipe:
-        """Return the recipe with the updates that a time limit leaves now."""
+        """Return the recipe with the number of updates planned under a time limit."""
         length, tally = self._length, self._tally
         tally.planned_at, tally.progress_then = length.planned_at, length.progress_then
         if length.progress_then is None:
@@ -257,7 +259,7 @@ class _Loop:
         return self._recipe.model_copy(update={"updates": length.updates, "epochs": None})
 
     def _restore(self) -> None:
-        """Take up the last checkpoint, and drop what the history says of later updates."""
+        """Restore the last checkpoint, and remove later updates from the run."""
         checkpoint = load_checkpoint(self._run.last)
         self._objective.network.load_state_dict(checkpoint.network)
         self._stepper.optimiser.load_state_dict(dict(checkpoint.optimiser))
@@ -270,7 +272,7 @@ class _Loop:
         if self._processes.first:
             rows = [row for row in self._run.read_history() if int(row["update"]) <= self._tally.update]
             self._run.write_history(rows)
-            self._objective.forget(self._run, after=self._tally.update)
+            self._objective.delete_reconstructions(self._run, after=self._tally.update)
             if self._tally.update < self._length.updates:
-                self._run.scores.unlink(missing_ok=True)  # of weights that are about to change
-        self._processes.wait()  # nobody may read a checkpoint that the first has already replaced
+                self._run.scores.unlink(missing_ok=True)  # the weights are about to change
+        self._processes.wait()  # rank 0 must not replace the checkpoint before all have read it

@@ -1,4 +1,4 @@
-"""What a training needs of memory and time, from a few slices that go through its network."""
+"""Measure the memory and time that training needs with a few slices."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from torch.autograd.graph import saved_tensors_hooks
 from cmr_ssp.recipes import Optimiser
 
 _FEW = 2  # slices; batch norm needs two
-_TRANSIENT = 2  # largest tensors that a pass works on besides what it keeps
-_LIBRARIES = 64 << 20  # kernels and buffers of a first step, as measured
+_TRANSIENT = 2  # temporary tensors, each as large as the largest that is kept
+_LIBRARIES = 64 << 20  # bytes of kernels and buffers, as measured in a first step
 
 
 @dataclass(frozen=True, slots=True)
 class MemoryNeed:
-    """What training takes.
+    """Memory that training needs.
 
     Attributes
     ----------
     fixed_bytes : int
-        Whatever the batch: weights, gradients, the optimiser's state, and the libraries' own.
+        Independent of the batch: weights, gradients, optimiser state and libraries.
     slice_bytes : int
-        For every slice that is looked at in one go.
+        For each slice of a forward pass.
     """
 
     fixed_bytes: int
     slice_bytes: int
 
     def of(self, slices: int) -> int:
-        """Return the bytes for so many slices at once."""
+        """Return the bytes for `slices` slices per forward pass."""
         return self.fixed_bytes + slices * self.slice_bytes
 
     def most_slices(self, memory_bytes: int) -> int:
-        """Return how many slices at once fit; below 1 where none does."""
+        """Return how many slices per forward pass fit; below 1 if none does."""
         return (memory_bytes - self.fixed_bytes) // max(1, self.slice_bytes)
 
 
@@ -49,18 +49,18 @@ def memory_need(
     device: torch.device,
     precision: str,
 ) -> MemoryNeed:
-    """Measure what a network keeps between its two passes, with two slices and with three.
+    """Measure what a network keeps for the backward pass, with two slices and with three.
 
     Parameters
     ----------
     network : nn.Module
-        Its running statistics move: give a network that nobody trains.
+        A copy: its running statistics change.
     inputs : callable
-        Returns what the network takes for a number of slices.
+        Returns the network inputs for a number of slices.
     optimiser : Optimiser
-        Decides what is remembered of every weight.
+        Determines the optimiser state per weight.
     device : torch.device
-        Where the network lies.
+        Device of the network.
     precision : str
         As in a recipe, but not ``auto``.
     """
@@ -75,14 +75,13 @@ def memory_need(
     return MemoryNeed(fixed, a_slice + _TRANSIENT * (largest - largest_of_few))
 
 
-def there_and_back(network: nn.Module, inputs: Any, device: torch.device, precision: str) -> float:
+def time_training_pass(network: nn.Module, inputs: Any, device: torch.device, precision: str) -> float:
     """Return the seconds of a forward and a backward pass."""
     started = time.perf_counter()
     with _autocast(device, precision):
         outputs = network(inputs)
     several = (outputs,) if isinstance(outputs, Tensor) else outputs
-    total = sum(output.float().mean() for output in several if output.requires_grad)
-    assert isinstance(total, Tensor)
+    total = torch.stack([output.float().mean() for output in several if output.requires_grad]).sum()
     total.backward()  # type: ignore[no-untyped-call]
     float(total.detach())  # waits for the device
     return time.perf_counter() - started
@@ -94,9 +93,9 @@ def _autocast(device: torch.device, precision: str) -> torch.autocast:
 
 
 def _kept_bytes(network: nn.Module, inputs: Any, device: torch.device, precision: str) -> tuple[int, int]:
-    """Return what a forward pass keeps for the backward pass, in all and of the largest tensor."""
+    """Return the bytes kept for the backward pass: in total, and of the largest tensor."""
     own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
-    kept: dict[int, Tensor] = {}  # the tensors live on, so that no address is used twice
+    kept: dict[int, Tensor] = {}  # keeps the tensors, so that no address is reused
 
     def keep(tensor: Tensor) -> Tensor:
         address = tensor.untyped_storage().data_ptr()

@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules as the recipes name them."""
+"""Optimisers and learning-rate schedules."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cmr_ssp.recipes import Optimiser, Schedule
 
 
 def make_optimiser(network: nn.Module, settings: Optimiser) -> optim.Optimizer:
-    """Return the optimiser of all of a network's parameters."""
+    """Create the optimiser for all parameters of a network."""
     groups = _groups(network, settings)
     if settings.name == "adamw":
         return optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
@@ -25,7 +25,7 @@ def make_optimiser(network: nn.Module, settings: Optimiser) -> optim.Optimizer:
 
 
 def _groups(network: nn.Module, settings: Optimiser) -> list[dict[str, Any]]:
-    """Return the parameters, those without decay apart: biases and norms are the ones of one axis."""
+    """Return the parameter groups; one-dimensional parameters (biases, norms) have no weight decay."""
     if settings.decay_all:
         return [{"params": list(network.parameters())}]
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
@@ -34,19 +34,19 @@ def _groups(network: nn.Module, settings: Optimiser) -> list[dict[str, Any]]:
 
 
 def learning_rate(settings: Schedule, peak: float, progress: float) -> float:
-    """Return the learning rate at some progress of the training.
+    """Return the learning rate at a given progress of the training.
 
     Parameters
     ----------
     settings : Schedule
-        Its shape.
+        Shape of the schedule.
     peak : float
         The recipe's learning rate.
     progress : float
-        0 at the first update, below 1 at the last.
+        0 at the first update, less than 1 at the last.
     """
     if progress < settings.warmup:
-        # The first update of a warm-up moves too, hence never quite zero.
+        # Not zero, so that the first update has an effect.
         return peak * max(progress / settings.warmup, 0.01)
     falling = (progress - settings.warmup) / (1 - settings.warmup) if settings.warmup < 1 else 0.0
     if settings.name == "cosine":

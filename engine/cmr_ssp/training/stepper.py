@@ -1,4 +1,4 @@
-"""One optimiser step: micro-batches, gradient, learning rate."""
+"""The training objective, and one optimiser step: micro-batches, gradient, learning rate."""
 
 from __future__ import annotations
 
@@ -18,91 +18,91 @@ from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Run
 from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import TrainingLength, batch_order
-from cmr_ssp.training.processes import ALONE, Processes
+from cmr_ssp.training.processes import SINGLE_PROCESS, Processes
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
 class Objective(ABC):
-    """What a method or fine-tuning fills in for the loop.
+    """Base class of training objectives: network, samples, loss and hooks of the training loop.
 
     Attributes
     ----------
     network : nn.Module
-        What is trained, and what a checkpoint keeps.
+        Network to train and to save in checkpoints.
     samples : ndarray of int
-        The slice samples it trains on.
+        Indices of the training slices.
     processes : Processes
-        Those that share every batch; the loop sets it.
+        Processes that share every batch; set by the training loop.
     """
 
     network: nn.Module
     samples: NDArray[np.int64]
-    processes: Processes = ALONE
+    processes: Processes = SINGLE_PROCESS
 
     @abstractmethod
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
-        """Return the mean loss of the samples; `network` is `self.network` behind the precision's wrapper.
+        """Compute the mean loss of the samples; `network` is `self.network` wrapped by Fabric.
 
-        Where several processes share the batch, `samples` are those of all of them, each makes the views of
-        its own part, and the mean of what they return is the loss.
+        If several processes share the batch, `samples` are those of all processes. Each makes the views of
+        its own part, and the loss is the mean of their return values.
         """
 
     def begin_batch(self, samples: NDArray[np.int64]) -> None:  # noqa: B027 - may stay empty
-        """Look at the whole batch, of all processes, before the losses of its micro-batches."""
+        """Prepare for a batch (of all processes), before the losses of its micro-batches."""
 
     def before_update(self, update: int, length: TrainingLength) -> None:  # noqa: B027 - may stay empty
         """Prepare the network for a 0-based update."""
 
     def after_update(self, update: int, length: TrainingLength) -> None:  # noqa: B027 - may stay empty
-        """Do what follows the optimiser's step, such as moving a teacher."""
+        """Finish a 0-based update after the optimiser step, for example update a teacher."""
 
-    def observed(self) -> dict[str, float]:
-        """Return what else the history should show of the last update."""
+    def history_columns(self) -> dict[str, float]:
+        """Return further columns for the history, about the last update."""
         return {}
 
-    def concern(self, run: Run) -> Problem | None:
-        """Return a warning about how the training goes, None where all is well; reported once a run."""
+    def warning(self, run: Run) -> Problem | None:
+        """Return a warning about the training, or None; only the first one is reported."""
         del run
         return None
 
-    def rank(self, mean_loss: float) -> float:
-        """Return how good the network is where nothing is validated: higher is better."""
+    def quality(self, mean_loss: float) -> float:
+        """Rate the network if nothing is validated; higher is better."""
         return -mean_loss
 
-    def record(self, run: Run, update: int, length: TrainingLength) -> Event | None:
-        """Keep in the run how the network does after so many updates, if that is due; return what to report.
+    def save_reconstructions(self, run: Run, update: int, length: TrainingLength) -> Event | None:
+        """Save reconstructions after `update` updates in the run if they are due; return the event to report.
 
-        What is kept after an update is a function of the network alone, and the network stays as it is.
+        They must depend on the network only, and must not change it.
         """
         del run, update, length
         return None
 
-    def forget(self, run: Run, after: int) -> None:  # noqa: B027 - may stay empty
-        """Remove from the run what `record` kept of later updates, which are about to be done again."""
+    def delete_reconstructions(self, run: Run, after: int) -> None:  # noqa: B027 - may stay empty
+        """Delete the reconstructions of updates after `after`, which will be repeated."""
 
     def validate(self, cancel: Cancel) -> dict[str, float]:
-        """Return what is measured on validation subjects; empty where there are none.
+        """Measure the network on validation subjects; return an empty dict if there are none.
 
-        The first entry chooses the best checkpoint: higher is better. Looks at `cancel` every second or
-        so, and lets `Cancelled` out.
+        The first entry selects the best checkpoint; higher is better. Call ``cancel.check()`` about every
+        second; do not catch `Cancelled`.
         """
         del cancel
         return {}
 
 
 class Stepper:
-    """Takes the updates of a training; all of its randomness is a function of the recipe's seed of order.
+    """Computes the updates of a training; its random numbers depend on the recipe's order seed only.
 
     Parameters
     ----------
     objective : Objective
-        What is trained on what.
+        Network, samples and loss.
     recipe : Recipe
         Batch size, optimiser, schedule and seed.
     length : TrainingLength
-        Of the whole training; the loop replaces it where a time limit is planned anew.
+        Length of the training; replaced by the loop under a time limit.
     fabric : Fabric
         Device and precision.
     """
@@ -111,7 +111,7 @@ class Stepper:
         self._objective, self._recipe, self._fabric = objective, recipe, fabric
         self.length = length
         self.processes = objective.processes = Processes(fabric)
-        if self.processes.count > 1:
+        if self.processes.world_size > 1:
             share_norms(objective.network)
         network = objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = make_optimiser(network, recipe.optimiser)
@@ -119,21 +119,21 @@ class Stepper:
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty((0, 0), dtype=np.int64))
 
     def step(self, update: int, cancel: Cancel) -> Tensor | None:
-        """Do one update; return its mean loss, or None where it was cancelled and nothing changed."""
+        """Compute one update; return its mean loss, or None if it was cancelled, without any change."""
         recipe = self._recipe
         self._objective.before_update(update, self.length)
         self._set_learning_rate(update)
         samples = self._batch(update)
         self._objective.begin_batch(samples)
         parts = np.split(samples, len(samples) // (recipe.micro_batch or len(samples)))
-        # A forward pass moves the running statistics of batch norm, even where its update never happens.
+        # To restore the running statistics of batch norm if the update is cancelled.
         buffers = [buffer.clone() for buffer in self._network.buffers()] if len(parts) > 1 else []
         total = torch.zeros((), device=self._fabric.device)
         for place, micro in enumerate(parts):
-            if self.processes.agree(cancel.requested):
+            if self.processes.broadcast_flag(cancel.requested):
                 self._undo(buffers)
                 return None
-            # The processes' gradients are averaged once, with those of the last micro-batch.
+            # Gradients are averaged over processes only once, after the last micro-batch.
             with self._fabric.no_backward_sync(self._network, enabled=place + 1 < len(parts)):
                 loss = self._objective.loss(self._network, micro, (recipe.order_seed, update, place))
                 share = len(micro) / len(samples)
@@ -146,12 +146,13 @@ class Stepper:
         return self.processes.mean(total)
 
     def _clip(self, update: int) -> None:
-        """Clip long gradients; one that is not finite would make all weights so.
+        """Clip the gradient norm.
 
         Raises
         ------
         RunError
-            Naming the update; nothing has changed then. In half precision such an update is skipped instead.
+            If the gradients are not finite, before the weights change. In half precision such updates are
+            skipped instead.
         """
         longest = self._recipe.optimiser.max_gradient_norm
         if longest is None:
@@ -164,16 +165,16 @@ class Stepper:
             raise RunError.of(f"update {update + 1}", "its gradients are not finite numbers", remedy)
 
     def precision_state(self) -> dict[str, Any]:
-        """Return what the precision remembers between updates: in half precision, the scale of gradients."""
+        """Return the state of the precision plugin: in half precision, the gradient scale."""
         return dict(self._fabric.strategy.precision.state_dict())
 
     def restore_precision(self, state: Mapping[str, Any]) -> None:
-        """Take up what `precision_state` returned."""
+        """Restore a state returned by `precision_state`."""
         if state:
             self._fabric.strategy.precision.load_state_dict(dict(state))
 
     def _undo(self, buffers: list[Tensor]) -> None:
-        """Forget the gradients, and put the buffers back where there are any."""
+        """Reset the gradients, and restore the buffers if they were copied."""
         self.optimiser.zero_grad(set_to_none=True)
         with torch.no_grad():
             for buffer, before in zip(self._network.buffers(), buffers, strict=False):

@@ -1,4 +1,4 @@
-"""Measuring on validation subjects between updates, within a time limit where there is one."""
+"""Validation between updates, within the time limit if there is one."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from cmr_ssp.training.stepper import Objective
 
 @dataclass(slots=True, eq=False)
 class Validation:
-    """Measures in the first process, while the others wait.
+    """Validates in rank 0, while the other processes wait.
 
     Attributes
     ----------
     objective : Objective
-        What is trained.
+        Objective whose `validate` is called.
     processes : Processes
-        Those that train together.
+        Processes of the training.
     limit : TimeLimit or None
-        A validation that does not end in time is given up, and so are all after it.
+        A validation that exceeds it is stopped, and later ones are omitted.
     notice : callable
-        Is told then.
+        Called with a warning in that case.
     """
 
     objective: Objective
@@ -35,12 +35,12 @@ class Validation:
     _given_up: bool = False
 
     def measure(self, cancel: Cancel, *, trial: bool = False) -> dict[str, float]:
-        """Return what was measured; with `trial`, within a tenth of the time that a limit leaves.
+        """Return the measurements; with `trial`, use at most a tenth of the time left.
 
         Raises
         ------
         Cancelled
-            Where somebody asked to stop.
+            If the user requested a stop.
         """
         if self._given_up:
             return {}
@@ -48,12 +48,12 @@ class Validation:
             within = cancel if self.limit is None else self.limit.validation_time(cancel, trial=trial)
             return self._measured(within)
         except Cancelled:
-            if self.processes.agree(cancel.requested):
+            if self.processes.broadcast_flag(cancel.requested):
                 raise
         self._given_up = True
-        remedy = "Allow more minutes, or validate on fewer subjects."
+        remedy = "Increase the time limit, or validate on fewer subjects."
         what = (
-            "validation takes too long for the time limit, so the training loss chooses the best checkpoint"
+            "validation takes too long for the time limit, so the training loss selects the best checkpoint"
         )
         self.notice(Problem.warning("validation", what, remedy))
         return {}
@@ -68,6 +68,6 @@ class Validation:
                 stopped = True
         self.objective.network.train()
         self.processes.wait()
-        if self.processes.agree(stopped):
+        if self.processes.broadcast_flag(stopped):
             raise Cancelled
         return measured

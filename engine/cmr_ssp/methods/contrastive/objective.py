@@ -13,7 +13,7 @@ from torch.nn import functional
 from cmr_ssp.methods.contrastive.recipe import ContrastiveRecipe
 from cmr_ssp.methods.objective import PretrainObjective
 from cmr_ssp.networks import Encoder, PooledEncoder
-from cmr_ssp.training import ALONE, Processes
+from cmr_ssp.training import SINGLE_PROCESS, Processes
 
 ContrastiveT = TypeVar("ContrastiveT", bound=ContrastiveRecipe)
 
@@ -87,10 +87,12 @@ class ContrastiveObjective(PretrainObjective[ContrastiveT]):
     ) -> Tensor:
         keep, augmentation = processes.part(len(samples)), self.recipe.augmentation
         part = network(self.views(samples, seed, augmentation=augmentation, n_views=self.n_views, keep=keep))
-        features = processes.gathered(part, n_views=self.n_views)
+        features = processes.gather(part, n_views=self.n_views)
         positives = torch.from_numpy(self.positives(np.tile(samples, self.n_views))).to(self.device)
         return contrastive_loss(features, positives, self.recipe.temperature)
 
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
         """Return the negative loss of two views that are the same every time."""
-        return {"validation_negative_loss": -float(self._compared(self.network, samples, seed, ALONE))}
+        return {
+            "validation_negative_loss": -float(self._compared(self.network, samples, seed, SINGLE_PROCESS))
+        }

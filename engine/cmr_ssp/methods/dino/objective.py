@@ -15,7 +15,7 @@ from cmr_ssp.methods.dino.network import N_GLOBAL, DinoNetwork
 from cmr_ssp.methods.dino.recipe import DinoRecipe
 from cmr_ssp.methods.objective import PretrainObjective
 from cmr_ssp.runs import Run
-from cmr_ssp.training import ALONE, Processes, TrainingLength
+from cmr_ssp.training import SINGLE_PROCESS, Processes, TrainingLength
 
 _REMEDY = "Stop and start anew with another learning rate or temperature, or go on and compare."
 _COLLAPSED = 0.02  # of what the outputs could tell at most; a network that learns is far above
@@ -61,16 +61,16 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
 
         The loss alone would choose a collapse, or the time when the teacher was still cold.
         """
-        student, teacher = self.network(self._views(samples, seed, ALONE))
+        student, teacher = self.network(self._views(samples, seed, SINGLE_PROCESS))
         last, centre = self.recipe.teacher.temperature, self._pair.centre
-        entropy, of_mean = _entropies(teacher_word(teacher.flatten(0, 1), centre, last), ALONE)
+        entropy, of_mean = _entropies(teacher_word(teacher.flatten(0, 1), centre, last), SINGLE_PROCESS)
         loss = dino_loss(student, teacher, centre, (self.recipe.temperature, last))
         return {
             "validation_teacher_information": float(of_mean - entropy),
             "validation_negative_loss": -float(loss),
         }
 
-    def rank(self, mean_loss: float) -> float:
+    def quality(self, mean_loss: float) -> float:
         """Return what the teacher's words told of the last batch, since a collapse has a low loss too."""
         del mean_loss
         return float(self._pair.watched[1])
@@ -85,7 +85,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
             said = self.processes.mean(self._said / self._n_said)
             self._pair.centre.lerp_(said, 1 - teacher.centre_momentum)
 
-    def observed(self) -> dict[str, float]:
+    def history_columns(self) -> dict[str, float]:
         """Return the teacher's mean entropy and how much its words tell of a slice (both in nats)."""
         entropy, information = self._pair.watched.tolist()
         return {
@@ -94,7 +94,7 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
             "centre_norm": float(self._pair.centre.norm()),
         }
 
-    def concern(self, run: Run) -> Problem | None:
+    def warning(self, run: Run) -> Problem | None:
         """Warn of a collapse: whatever the slice, the teacher says the same."""
         most = math.log(min(self.recipe.head.outputs, N_GLOBAL * self.recipe.batch_size))
         if self._is_due and float(self._pair.watched[1]) < _COLLAPSED * most:

@@ -65,11 +65,10 @@ class MimObjective(PretrainObjective[MimRecipe]):
         return masked_mse(network(images.masked_fill(mask, 0.0)), images, mask)
 
     @torch.inference_mode()
-    def record(self, run: Run, update: int, length: TrainingLength) -> Event | None:
-        """Rebuild a few slices, the same with the same patches hidden every time.
+    def save_reconstructions(self, run: Run, update: int, length: TrainingLength) -> Event | None:
+        """Reconstruct and save a few slices, always the same ones with the same mask.
 
-        Validation slices, or training slices where nobody validates; the first record is of a network that
-        learnt nothing.
+        Uses validation slices, or training slices if there are none. The first record precedes training.
         """
         every = self.recipe.records_every
         due = update % every == 0 if every else length.ends_share(update, _N_RECORDS)
@@ -90,8 +89,8 @@ class MimObjective(PretrainObjective[MimRecipe]):
             rebuilt = self.network(images.masked_fill(mask.to(self.device), 0.0))
         return ReconstructionReady(write_record(run, update, _half(rebuilt)), update)
 
-    def forget(self, run: Run, after: int) -> None:
-        """Remove the records of updates that are about to be done again."""
+    def delete_reconstructions(self, run: Run, after: int) -> None:
+        """Delete the records of updates that will be repeated."""
         forget_records(run, after)
 
     def _about(self, chosen: NDArray[np.int64], role: str, images: Tensor, mask: Tensor) -> RecordedSlices:

@@ -34,7 +34,7 @@ _HEAD = (
 )
 
 
-def write_phases(
+def write_frames(
     folder: Path,
     name: str,
     labels: NDArray[np.uint8],

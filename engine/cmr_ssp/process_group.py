@@ -9,7 +9,7 @@ from cmr_ssp.errors import DeviceError
 
 
 @dataclass(frozen=True, slots=True)
-class Team:
+class ProcessGroup:
     """Process group that trains one network, with one process per device.
 
     Attributes
@@ -18,7 +18,7 @@ class Team:
         Processes per machine.
     machines : int
         Number of machines.
-    number : int
+    rank : int
         Rank of this process; rank 0 writes files and reports.
     started : bool
         Whether all processes are running already: torchrun, SLURM or our own rank 0 started this one.
@@ -26,16 +26,16 @@ class Team:
 
     devices: int = 1
     machines: int = 1
-    number: int = 0
+    rank: int = 0
     started: bool = False
 
     @property
-    def count(self) -> int:
+    def world_size(self) -> int:
         """Number of processes (the world size)."""
         return self.devices * self.machines
 
     @classmethod
-    def of(cls, devices: int | None = None) -> Team:
+    def of(cls, devices: int | None = None) -> ProcessGroup:
         """Return the process group that this process belongs to, or will start.
 
         Parameters
@@ -48,7 +48,7 @@ class Team:
         DeviceError
             If the number of started processes differs from `devices`.
         """
-        started = _started(os.environ)
+        started = _running_group(os.environ)
         if started is None:
             return cls(devices or 1)
         if devices not in (None, started.devices):
@@ -57,21 +57,23 @@ class Team:
         return started
 
 
-def process_number() -> int:
+def process_rank() -> int:
     """Return the rank of this process; 0 without distributed training."""
-    started = _started(os.environ)
-    return 0 if started is None else started.number
+    started = _running_group(os.environ)
+    return 0 if started is None else started.rank
 
 
-def _started(about: os._Environ[str]) -> Team | None:
+def _running_group(environment: os._Environ[str]) -> ProcessGroup | None:
     """Read the process group that torchrun, SLURM's srun or Lightning Fabric describes."""
-    if "TORCHELASTIC_RUN_ID" in about:
-        here = int(about["LOCAL_WORLD_SIZE"])
-        return Team(here, int(about["WORLD_SIZE"]) // here, int(about["RANK"]), started=True)
-    tasks = int(about.get("SLURM_NTASKS", "1"))
-    if tasks > 1 and about.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
-        machines = int(about.get("SLURM_NNODES", "1"))
-        return Team(tasks // machines, machines, int(about["SLURM_PROCID"]), started=True)
-    if "LOCAL_RANK" in about and "WORLD_SIZE" in about:
-        return Team(int(about["WORLD_SIZE"]), 1, int(about["LOCAL_RANK"]), started=True)
+    if "TORCHELASTIC_RUN_ID" in environment:
+        here = int(environment["LOCAL_WORLD_SIZE"])
+        return ProcessGroup(
+            here, int(environment["WORLD_SIZE"]) // here, int(environment["RANK"]), started=True
+        )
+    tasks = int(environment.get("SLURM_NTASKS", "1"))
+    if tasks > 1 and environment.get("SLURM_JOB_NAME") not in ("bash", "interactive"):
+        machines = int(environment.get("SLURM_NNODES", "1"))
+        return ProcessGroup(tasks // machines, machines, int(environment["SLURM_PROCID"]), started=True)
+    if "LOCAL_RANK" in environment and "WORLD_SIZE" in environment:
+        return ProcessGroup(int(environment["WORLD_SIZE"]), 1, int(environment["LOCAL_RANK"]), started=True)
     return None
