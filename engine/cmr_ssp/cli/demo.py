@@ -96,11 +96,13 @@ def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: 
     from cmr_ssp import jobs
     from cmr_ssp.recipes import PretrainRecipe, SegmentationRecipe, load_recipe
     from cmr_ssp.runs import Run
+    from cmr_ssp.subjects import Role
 
     pretraining = Run(out / "runs" / "mim")
     recipe = load_recipe("mim/demo", kind=PretrainRecipe)
     settings = jobs.JobSettings("cpu", bank_folder=out / "banks")
     jobs.pretrain(cohort, recipe, pretraining, settings=settings, on_event=report, cancel=cancel)
+    unseen = cohort.select(pretraining.split().ids(Role.TEST))
     results: Results = {}
     for name, preset, source in (
         ("scratch", "scratch/demo", None),
@@ -122,7 +124,7 @@ def _train_and_score(cohort: Cohort, out: Path, report: ProgressReport, cancel: 
             on_event=report,
             cancel=cancel,
         )
-        found = jobs.evaluate(run, cohort, device="cpu", on_event=report, cancel=cancel)
+        found = jobs.evaluate(run, unseen, device="cpu", on_event=report, cancel=cancel)
         if found.outcome is Outcome.STOPPED:
             break
         results[name] = found.reported
