@@ -12,7 +12,7 @@ import torch
 from cmr_ssp.files import open_cohort
 from cmr_ssp.methods.contrastive.objective import contrastive_loss
 from cmr_ssp.methods.objective import make_objective
-from cmr_ssp.methods.pcl.objective import PclObjective, alike_positions
+from cmr_ssp.methods.pcl.objective import PclObjective, similar_positions
 from cmr_ssp.methods.simclr.objective import SimclrObjective
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.samples.bank.slices import SliceBank
@@ -136,24 +136,24 @@ def whole(*numbers: int) -> np.ndarray:
 
 
 def test_whole_numbers_decide_where_floats_round() -> None:
-    ten = alike_positions(np.arange(10), whole(*[10] * 10), 0.1, exact=True)
+    ten = similar_positions(np.arange(10), whole(*[10] * 10), 0.1, exact=True)
     assert np.array_equal(ten, np.eye(10, dtype=bool))  # a tenth is not less than a tenth
-    rounded = alike_positions(np.arange(10), whole(*[10] * 10), 0.1, exact=False)
+    rounded = similar_positions(np.arange(10), whole(*[10] * 10), 0.1, exact=False)
     neighbours = rounded.diagonal(1)
     assert neighbours.any() and not neighbours.all()  # what the authors' code does
     for n in (1, 5, 9):
-        assert np.array_equal(alike_positions(np.arange(n), whole(*[n] * n), 0.1, exact=True), np.eye(n))
-    assert alike_positions(np.arange(12), whole(*[12] * 12), 0.1, exact=True).diagonal(1).all()
+        assert np.array_equal(similar_positions(np.arange(n), whole(*[n] * n), 0.1, exact=True), np.eye(n))
+    assert similar_positions(np.arange(12), whole(*[12] * 12), 0.1, exact=True).diagonal(1).all()
 
 
 def test_positions_of_stacks_of_other_lengths_are_compared_as_fractions() -> None:
     slices, lengths = whole(0, 0, 3, 4, 5, 9), whole(1, 9, 7, 10, 11, 10)
-    found = alike_positions(slices, lengths, 0.1, exact=True)
+    found = similar_positions(slices, lengths, 0.1, exact=True)
     for i, j in np.ndindex(6, 6):
         tenth = abs(slices[i] * lengths[j] - slices[j] * lengths[i]) * 10 < lengths[i] * lengths[j]
         assert found[i, j] == tenth
     assert found[0, 1] and found[3, 2]
-    assert not alike_positions(slices, lengths, 0.02, exact=True)[3, 2]
+    assert not similar_positions(slices, lengths, 0.02, exact=True)[3, 2]
 
 
 # ---- the two objectives -------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def stack_of(pixels: NDArray[Any], spacing_mm: SpacingMm | None) -> CineStack:
     Raises
     ------
     ImageError
-        Where shape, pixels or spacing are no cine's.
+        If shape, pixels or spacing are no cine's.
     """
     if pixels.ndim not in (3, 4) or not pixels.size:
         what = f"its shape is {pixels.shape}"

@@ -28,7 +28,7 @@ def open_cohort(folder: PathLike, labels: PathLike | None = None) -> Cohort:
     Raises
     ------
     CohortError
-        Where the folder is no cohort.
+        If the folder is no cohort.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def open_cine(path: PathLike) -> CineStack:
     Raises
     ------
     ImageError
-        Where the file is no usable image.
+        If the file is no usable image.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def read_segmentation(subject: Subject, phase: Phase | str) -> Segmentation:
     Raises
     ------
     LabelError
-        Where the phase is not labelled, or its file is unreadable, does not fit the cine, or holds numbers
+        If the phase is not labelled, or its file is unreadable, does not fit the cine, or holds numbers
         that are no structure.
 
     Examples

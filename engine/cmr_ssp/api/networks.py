@@ -23,7 +23,7 @@ def load_network(run: PathLike | Run) -> SegmentationNetwork:
     Raises
     ------
     CheckpointError
-        Where the run does not segment, or its checkpoint is missing or damaged.
+        If the run does not segment, or its checkpoint is missing or damaged.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def load_encoder(run: PathLike | Run) -> PretrainedEncoder:
     Raises
     ------
     CheckpointError
-        Where the checkpoint is missing or damaged.
+        If the checkpoint is missing or damaged.
 
     Examples
     --------

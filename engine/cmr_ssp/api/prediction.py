@@ -107,7 +107,7 @@ def segment(
     CmrSspError
         Naming every file that cannot be segmented, before the first is.
     Cancelled
-        Where `cancel` asked, of a stack or an array; files that are done stay.
+        If `cancel` asked, of a stack or an array; files that are done stay.
 
     Examples
     --------
@@ -174,7 +174,7 @@ def evaluate(
     Raises
     ------
     CmrSspError
-        Where no subject is labelled, or naming every file that cannot be used.
+        If no subject is labelled, or naming every file that cannot be used.
 
     Examples
     --------

@@ -20,7 +20,7 @@ def read_corrections(cohort: Cohort, folder: Path) -> Corrections:
     Raises
     ------
     LabelError
-        Where the folder holds none, or a file cannot be used.
+        If the folder holds none, or a file cannot be used.
     """
     found: dict[tuple[str, Phase], Segmentation] = {}
     for subject in cohort.subjects:

@@ -65,7 +65,7 @@ def write_dicom_seg_cine(
     Raises
     ------
     OutputError
-        Where there are no such images, identity is not agreed to, or a file is in the way.
+        If there are no such images, identity is not agreed to, or a file is in the way.
     """
     source = images.folder
     if source is None or not source.is_dir():

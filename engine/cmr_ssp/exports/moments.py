@@ -45,7 +45,7 @@ def find_moments(
     Raises
     ------
     RecipeError
-        Where the text names no frame, or a phase that the volumes do not tell.
+        If the text names no frame, or a phase that the volumes do not tell.
     """
     measured = frame_volumes(volumes, spacing_mm, "")
     labelled = [row.frame for row in measured if any(ml is not None for ml in row.ml.values())]

@@ -30,9 +30,9 @@ def write_cine(path: Path, stack: CineStack) -> None:
     Raises
     ------
     OutputError
-        Where the file cannot be written, or exists and was not written by this function.
+        If the file cannot be written, or exists and was not written by this function.
     ImageError
-        Where the pixels cannot be read.
+        If the pixels cannot be read.
     """
     check_target(path, stack.sources, CINE_SIGNATURE, "cine", "converted")
     pixels = _smallest(stack.load())

@@ -44,7 +44,7 @@ def open_cohort(folder: Path) -> Cohort:
     Raises
     ------
     CohortError
-        Where the folder is missing, empty, of no known layout or of several.
+        If the folder is missing, empty, of no known layout or of several.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would lose the user's own links
     if not is_zip(folder):

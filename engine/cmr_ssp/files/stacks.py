@@ -33,7 +33,7 @@ def open_cine(path: Path) -> CineStack:
     Raises
     ------
     ImageError
-        Where the file is no usable image. ``load()`` raises it for damaged or non-finite pixels.
+        If the file is no usable image. ``load()`` raises it for damaged or non-finite pixels.
     """
     if may_be_exam(path):
         return open_dicom(path)
@@ -46,7 +46,7 @@ def list_frames(path: Path) -> tuple[ImageSource, ...]:
     Raises
     ------
     ImageError
-        Where it is no usable image.
+        If it is no usable image.
     """
     n_frames = open_cine(path).n_frames
     return exam_frames(path, n_frames) if may_be_exam(path) else file_frames(path, n_frames)

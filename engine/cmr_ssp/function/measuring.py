@@ -27,7 +27,7 @@ def measure_files(files: Sequence[Path], numbering: Numbering | None = None) -> 
     Raises
     ------
     LabelError
-        Where a file cannot be read, or its name can stand in no table.
+        If a file cannot be read, or its name can stand in no table.
     """
     _require_plain_names(files)
     rows: list[FrameVolumes] = []

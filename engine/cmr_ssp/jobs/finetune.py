@@ -17,7 +17,7 @@ from cmr_ssp.jobs.preparing import Workplace
 from cmr_ssp.jobs.settings import JobSettings
 from cmr_ssp.jobs.unchanged import images_of, labels_of, require_unchanged, seen
 from cmr_ssp.recipes import SegmentationRecipe, is_pretraining, method
-from cmr_ssp.runs import Provenance, Run, leave_behind, lineage
+from cmr_ssp.runs import Provenance, Run, lineage, note_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split
 from cmr_ssp.weights import Checkpoint, load_checkpoint, transfer_weights
 
@@ -121,7 +121,7 @@ class _Finetuning:
         now = replace(now, pretraining=before.pretraining)  # of another run, and not read again
         require_unchanged(self.run, before, now, self.work.on_event)
         if self.work.processes.first:
-            leave_behind(self.run)  # labels may have been corrected from this state
+            note_checkpoint(self.run)  # labels may have been corrected from this state
         return self.work.train(objective, recipe, self.run, before, fabric, resume=True)
 
     def _prepare(

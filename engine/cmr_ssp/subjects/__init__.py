@@ -1,4 +1,4 @@
-"""The nouns: subjects, their cine stacks and segmentations, and cohorts split by subject."""
+"""Data model: subjects, their stacks and segmentations, cohorts, and splits by subject."""
 
 from cmr_ssp.subjects.cohort import Cohort
 from cmr_ssp.subjects.ed_es import ed_and_es

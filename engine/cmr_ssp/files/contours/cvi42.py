@@ -54,7 +54,7 @@ class Workspace:
     problems: tuple[Problem, ...]
 
     def draws_on(self, stack: CineStack) -> bool:
-        """Tell whether any of its contours lies on an image of a cine."""
+        """Return whether any of its contours lies on an image of a cine."""
         return any(uid in self.contours for frame in stack.image_uids for uid in frame)
 
 
@@ -68,7 +68,7 @@ def read_cvi42(path: Path) -> Workspace:
     Raises
     ------
     LabelError
-        Where the file is missing, no XML, has a DOCTYPE or entities, or holds no short-axis contour.
+        If the file is missing, no XML, has a DOCTYPE or entities, or holds no short-axis contour.
     """
     return _read(path, stamp(path))
 
@@ -112,7 +112,7 @@ def draw_contours(place: Path, stack: CineStack) -> dict[int, NDArray[np.uint8]]
     Raises
     ------
     LabelError
-        Where the workspace cannot be read, or was drawn on other images.
+        If the workspace cannot be read, or was drawn on other images.
     """
     workspace = read_cvi42(place)
     drawn: dict[int, NDArray[np.uint8]] = {}

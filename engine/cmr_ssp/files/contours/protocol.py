@@ -29,5 +29,5 @@ class ContourReader(Protocol):
         Raises
         ------
         LabelError
-            Where the contours cannot be read or do not fit the cine.
+            If the contours cannot be read or do not fit the cine.
         """

@@ -68,7 +68,7 @@ def labels_from_contours(
     Raises
     ------
     LabelError
-        Where a file is no polygon, or an image number or a point lies outside the cine.
+        If a file is no polygon, or an image number or a point lies outside the cine.
     """
     volumes: dict[int, NDArray[np.uint8]] = {}
     for image, files in sorted(contours.items()):
@@ -91,7 +91,7 @@ def read_contour(path: Path, shape: tuple[int, int]) -> Polygon:
     Raises
     ------
     LabelError
-        Where the file is no polygon or leaves an image of `shape` (rows, columns).
+        If the file is no polygon or leaves an image of `shape` (rows, columns).
     """
     remedy = "Copy the file again from the data set."
     try:

@@ -15,12 +15,12 @@ from cmr_ssp.errors import Problem
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder; False where that cannot be known."""
+    """Return whether a path is a folder; False where that cannot be known."""
     return os.path.isdir(path)  # noqa: PTH112 - pathlib's raises where permissions are missing
 
 
 def is_regular(path: Path) -> bool:
-    """Tell whether a path is a regular file or leads to one; False where that cannot be known."""
+    """Return whether a path is a regular file or leads to one; False where that cannot be known."""
     return os.path.isfile(path)  # noqa: PTH113 - as above
 
 
@@ -46,7 +46,7 @@ def read_text(path: Path) -> str:
     Raises
     ------
     OSError
-        Where it is none, or cannot be read.
+        If it is none, or cannot be read.
     """
     if not is_regular(path):
         raise FileNotFoundError(errno.ENOENT, "it is no regular file")

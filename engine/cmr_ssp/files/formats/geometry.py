@@ -26,7 +26,7 @@ def grid_of(header: NiftiHeader) -> tuple[Grid, tuple[Problem, ...]]:
     Raises
     ------
     ImageError
-        Where neither affine nor `pixdim` gives a voxel size, or one that no image of a heart has.
+        If neither affine nor `pixdim` gives a voxel size, or one that no image of a heart has.
     """
     size_mm, problems = _voxel_size(header)
     i, j, k = (float(size) for size in size_mm)
@@ -125,7 +125,7 @@ def _mm(size: NDArray[np.float64]) -> str:
 
 
 def slice_order(affine: NDArray[np.float64]) -> tuple[SliceOrder, bool]:
-    """Tell whether the order is known, and whether the file starts at the apex.
+    """Return whether the order is known, and whether the file starts at the apex.
 
     A short-axis stack is oblique to the body. An affine along the world's axes was made up by a
     converter, so it says nothing about the patient.

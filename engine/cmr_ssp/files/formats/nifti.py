@@ -137,7 +137,7 @@ def read_header(path: Path) -> NiftiHeader:
     Raises
     ------
     ImageError
-        Where the file is missing or no NIfTI file, or claims a size that it cannot have.
+        If the file is missing or no NIfTI file, or claims a size that it cannot have.
     """
     if not path.is_file():
         raise ImageError.of(path, "the file does not exist", "Check the path.")

@@ -68,7 +68,7 @@ def read_slicer(path: Path) -> SlicerSegmentation:
     Raises
     ------
     LabelError
-        Where it is missing, damaged, in an encoding that Slicer does not write, or too large to be true.
+        If it is missing, damaged, in an encoding that Slicer does not write, or too large to be true.
     """
     try:
         if path.stat().st_size > _MAX_FILE:

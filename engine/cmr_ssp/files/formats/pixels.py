@@ -26,7 +26,7 @@ def read_stored(header: NiftiHeader) -> NDArray[Any]:
     Raises
     ------
     ImageError
-        Where the file is truncated, damaged, or another one than that of the header, or memory is short.
+        If the file is truncated, damaged, or another one than that of the header, or memory is short.
     """
     try:
         with open_unchanged(header) as file:
@@ -50,7 +50,7 @@ def open_unchanged(header: NiftiHeader) -> BinaryIO:
     Raises
     ------
     ImageError
-        Where another file has its name by now, or it was written to.
+        If another file has its name by now, or it was written to.
     """
     file = header.path.open("rb")
     try:
@@ -67,7 +67,7 @@ def require_unchanged(header: NiftiHeader, found: Stamp) -> None:
     Raises
     ------
     ImageError
-        Where the stamps differ.
+        If the stamps differ.
     """
     if found != header.stamp:
         what = "it was replaced or written to after its header was read"
@@ -110,7 +110,7 @@ def scale(stored: NDArray[Any], header: NiftiHeader) -> NDArray[np.float32]:
     Raises
     ------
     ImageError
-        Where a pixel is NaN or infinite.
+        If a pixel is NaN or infinite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         try:

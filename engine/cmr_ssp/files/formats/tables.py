@@ -21,7 +21,7 @@ def read_rows(path: Path, key: str) -> dict[str, Row] | None:
     Raises
     ------
     CohortError
-        Where the file is unreadable or names a subject twice.
+        If the file is unreadable or names a subject twice.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:

@@ -38,7 +38,7 @@ def import_phases(
     Raises
     ------
     LabelError
-        Where the file cannot be used, holds no label, or where nothing says which phase is drawn.
+        If the file cannot be used, holds no label, or where nothing says which phase is drawn.
     """
     found = import_labels(path, subject, frame=frame, numbering=numbering)
     _require_labels(path, found)
@@ -63,7 +63,7 @@ def import_volumes(path: Path, stack: CineStack, numbering: Numbering | None = N
     Raises
     ------
     LabelError
-        Where the file cannot be used, see `import_labels`, or holds no label.
+        If the file cannot be used, see `import_labels`, or holds no label.
     """
     found = import_labels(path, stack, numbering=numbering)
     _require_labels(path, found, "Give a segmentation.")

@@ -63,7 +63,7 @@ def import_labels(
     Raises
     ------
     LabelError
-        Where the file is unreadable, lies on another grid, or does not say what its numbers or frame are.
+        If the file is unreadable, lies on another grid, or does not say what its numbers or frame are.
     """
     stack = open_stack(source) if isinstance(source, Subject) else source
     if path.name.lower().endswith(SUFFIX):
@@ -177,7 +177,7 @@ def read_label_volumes(path: Path, numbering: Numbering | None = None) -> LabelV
     Raises
     ------
     LabelError
-        Where it is unreadable, or does not say what its numbers are and `numbering` is not given.
+        If it is unreadable, or does not say what its numbers are and `numbering` is not given.
     """
     from cmr_ssp.files.stacks import open_cine
 

@@ -43,7 +43,7 @@ def labelled_voxels(path: Path) -> dict[int, int]:
     Raises
     ------
     LabelError
-        Where the file cannot be read.
+        If the file cannot be read.
     """
     return dict(_labelled_voxels(path, stamp(path)))
 
@@ -64,7 +64,7 @@ def structure_voxels(path: Path, numbering: Numbering) -> dict[Structure, int]:
     Raises
     ------
     LabelError
-        Where the file cannot be read or holds an unknown number.
+        If the file cannot be read or holds an unknown number.
     """
     try:
         numbers = read_numbers(read_header(path))

@@ -27,7 +27,7 @@ def placed(subject: Subject) -> tuple[list[LabelSource], list[Problem]]:
     Raises
     ------
     ImageError
-        Where an image cannot be read.
+        If an image cannot be read.
     """
     waiting = [label for label in subject.labels if label.drawn_on]
     if not waiting:

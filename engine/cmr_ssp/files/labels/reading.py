@@ -26,7 +26,7 @@ def read_segmentation(subject: ResolvedSubject, phase: Phase | str) -> Segmentat
     Raises
     ------
     LabelError
-        Where the phase is not labelled, or its file is unreadable, of another shape than the cine, or
+        If the phase is not labelled, or its file is unreadable, of another shape than the cine, or
         holds numbers that are no structure.
     """
     source = subject.label(phase)
@@ -46,7 +46,7 @@ def read_label_volume(source: LabelSource, stack: CineStack) -> NDArray[Any]:
     Raises
     ------
     LabelError
-        Where the file is unreadable or does not fit the stack.
+        If the file is unreadable or does not fit the stack.
     """
     place = source.source
     if isinstance(place, ContourSource):

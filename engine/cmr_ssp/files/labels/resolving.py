@@ -30,7 +30,7 @@ def resolve_subject(subject: Subject) -> ResolvedSubject:
     Raises
     ------
     LabelError, ImageError
-        Where a file cannot be read.
+        If a file cannot be read.
     """
     if isinstance(subject, ResolvedSubject):
         return subject

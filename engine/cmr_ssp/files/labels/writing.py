@@ -79,7 +79,7 @@ def write_segmentation(
     Raises
     ------
     OutputError
-        Where the labels do not fit the stack, the file cannot be written, it exists and was not written by
+        If the labels do not fit the stack, the file cannot be written, it exists and was not written by
         this function, or (unless `replace`) holds what cannot be made again.
     """
     check_segmentation_target(path, stack, cine, predicts=bool(checkpoint), replace=replace)
@@ -148,7 +148,7 @@ def write_image(path: Path, pixels: NDArray[np.float32], stack: CineStack) -> No
     Raises
     ------
     OutputError
-        Where the file is a source or cannot be written.
+        If the file is a source or cannot be written.
     """
     if path.exists() and any(source.exists() and path.samefile(source) for source in stack.sources):
         raise OutputError.of(path, "it is the image that it comes from", "Choose another name.")
@@ -186,7 +186,7 @@ def check_target(path: Path, sources: Sequence[Path], signature: bytes, kind: st
     Raises
     ------
     OutputError
-        Where the name does not end as NIfTI does, or something else is there: a source above all.
+        If the name does not end as NIfTI does, or something else is there: a source above all.
     """
     if not path.name.lower().endswith(SUFFIXES):
         raise OutputError.of(

@@ -27,7 +27,7 @@ Found = tuple[list[Subject], list[Problem]]
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds ACDC subjects' folders."""
+    """Return whether `folder` holds ACDC subjects' folders."""
     return any(_is_subject(entry) for entry in entries(folder) if _FOLDER.fullmatch(entry.name))
 
 

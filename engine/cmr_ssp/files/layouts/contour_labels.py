@@ -22,7 +22,7 @@ def contour_labels(source: ContourSource, stack: CineStack) -> Labels:
     Raises
     ------
     LabelError
-        Where they cannot be read or do not fit the cine.
+        If they cannot be read or do not fit the cine.
     """
     volumes = READERS[source.format].draw_contours(source.path, stack)
     phases = phases_by_size({frame: voxel_counts(volume) for frame, volume in volumes.items()})

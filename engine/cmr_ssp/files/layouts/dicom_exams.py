@@ -36,7 +36,7 @@ class _Exam:
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds DICOM exams, one a subfolder or archive, or is one."""
+    """Return whether `folder` holds DICOM exams, one a subfolder or archive, or is one."""
     if is_zip(folder):
         return bool(_exams(folder))
     if any(is_nifti(entry) for entry in entries(folder)):
@@ -82,7 +82,7 @@ def list_series(subject: Subject, options: SortOptions | None = None) -> DicomFo
     Raises
     ------
     ImageError
-        Where there is no DICOM image, or the archive is damaged.
+        If there is no DICOM image, or the archive is damaged.
     """
     if subject.place is None or not subject.is_exam:
         return None
@@ -102,7 +102,7 @@ def sort_anew(subject: Subject, options: SortOptions) -> tuple[Subject, CineStac
     Raises
     ------
     ImageError
-        Where these options do not make a short-axis cine of it.
+        If these options do not make a short-axis cine of it.
     """
     path = subject.frames[0].path
     stack = open_dicom(path, options, where=f"subject {subject.id}")
@@ -151,7 +151,7 @@ def _exam(path: Path) -> list[_Exam]:
 
 
 def _holds_several(path: Path) -> bool:
-    """Tell whether a folder is one above exams of several people."""
+    """Return whether a folder is one above exams of several people."""
     return is_folder(path) and len({exam.person for exam in _exams(path)}) > 1
 
 

@@ -29,7 +29,7 @@ _NUMBERING = NUMBERINGS["mnms"]
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds M&Ms files, or subjects' folders with such files."""
+    """Return whether `folder` holds M&Ms files, or subjects' folders with such files."""
     found = entries(folder)
     if any(_part(entry) in ("", "_ED", "_ES") for entry in found):
         return True

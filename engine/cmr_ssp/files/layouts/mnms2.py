@@ -29,7 +29,7 @@ _NUMBERING = NUMBERINGS["mnms"]
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds M&Ms-2 files, or subjects' folders with such files."""
+    """Return whether `folder` holds M&Ms-2 files, or subjects' folders with such files."""
     for entry in entries(folder):
         if is_nifti(entry):
             if _FILE.fullmatch(stem_of(entry)):

@@ -45,7 +45,7 @@ Case = tuple[str, Path, Path | None]
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds folders of images as nnU-Net names them."""
+    """Return whether `folder` holds folders of images as nnU-Net names them."""
     return any(is_folder(folder / name) for name in _FOLDERS)
 
 
@@ -55,7 +55,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     Raises
     ------
     CohortError
-        Where there are labels and neither ``dataset.json`` nor ``cohort.yaml`` tells what they mean.
+        If there are labels and neither ``dataset.json`` nor ``cohort.yaml`` tells what they mean.
     """
     cases, problems = _cases(folder)
     labelled = any(label for group in cases.values() for _, _, label in group)

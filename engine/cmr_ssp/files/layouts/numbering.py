@@ -32,7 +32,7 @@ def numbering_in_yaml(folder: Path) -> Numbering | None:
     Raises
     ------
     CohortError
-        Where the file cannot be understood.
+        If the file cannot be understood.
     """
     for place in folder_and_above(folder, _LEVELS):
         if is_regular(place / SETTINGS):

@@ -19,7 +19,7 @@ _LEAST_LETTERS = 3
 
 
 def may_name_a_person(name: str) -> bool:
-    """Tell whether an id holds a date, or words with capitals one after the other as in ``Doe_Jane``."""
+    """Return whether an id holds a date, or words with capitals one after the other as in ``Doe_Jane``."""
     if _DATE.search(name) or _SIGNS.search(name):
         return True
     words = re.split(r"[_.\-]+", _CAMEL.sub("_", name))

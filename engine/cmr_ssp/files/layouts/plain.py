@@ -29,7 +29,7 @@ _FILE = re.compile(r"(?P<id>.+?)(?P<part>|_gt|_E[DS]|_E[DS]_gt)")
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds NIfTI images."""
+    """Return whether `folder` holds NIfTI images."""
     return any(is_nifti(entry) for entry in entries(folder))
 
 
@@ -39,7 +39,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     Raises
     ------
     CohortError
-        Where ``subjects.csv`` is unusable: it decides what labels mean.
+        If ``subjects.csv`` is unusable: it decides what labels mean.
     """
     rows = _rows(folder)
     files = _files(folder)

@@ -20,7 +20,7 @@ def published_split_of(folder: Path) -> Split:
     Raises
     ------
     CohortError
-        Where a table is missing or lacks a column.
+        If a table is missing or lacks a column.
     """
     first = _column(folder, mnms.NAME, mnms.KEY, "Vendor")
     second = _column(folder, mnms2.NAME, mnms2.KEY, "DISEASE")

@@ -17,7 +17,7 @@ class Layout(Protocol):
     EXPECTS: str
 
     def recognises(self, folder: Path) -> bool:
-        """Tell whether `folder` is laid out this way."""
+        """Return whether `folder` is laid out this way."""
 
     def list_subjects(self, folder: Path) -> tuple[list[Subject], list[Problem]]:
         """List the subjects in `folder` by names, tables and headers."""

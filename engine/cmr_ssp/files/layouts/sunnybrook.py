@@ -25,7 +25,7 @@ _LABEL = re.compile(r"(?P<id>.+)_frame(?P<frame>\d+)_gt")
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds such cines."""
+    """Return whether `folder` holds such cines."""
     return any(_CINE.fullmatch(stem_of(entry)) for entry in entries(folder) if is_nifti(entry))
 
 

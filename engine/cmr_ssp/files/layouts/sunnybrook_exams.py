@@ -28,7 +28,7 @@ _CODE = re.compile(r"SC-(HF-N?I|HYP|N)-\d{1,2}|SCD\d{7}", re.I)
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds a folder of patients' contours."""
+    """Return whether `folder` holds a folder of patients' contours."""
     return bool(_contour_folders(folder))
 
 

@@ -89,7 +89,7 @@ def read_metadata(subject: str, phase: Phase, number: int, labels: Path) -> Labe
     Raises
     ------
     LabelError
-        Where it is damaged, or its label file is missing.
+        If it is damaged, or its label file is missing.
     """
     path = metadata_path(labels)
     remedy = "Put both files of this version back, or move both away."

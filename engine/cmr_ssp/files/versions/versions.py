@@ -65,9 +65,9 @@ def add_version(
     Raises
     ------
     LabelError
-        Where the labels are empty, or a correction lacks its checkpoint or the prediction that it began with.
+        If the labels are empty, or a correction lacks its checkpoint or the prediction that it began with.
     OutputError
-        Where it cannot be written.
+        If it cannot be written.
     """
     if not subject.names_files:
         raise CohortError.of(f"'{subject.id}'", "cannot be a folder's name", "Use letters and digits in ids.")
@@ -100,7 +100,7 @@ def list_versions(folder: Path) -> tuple[tuple[LabelVersion, ...], tuple[Problem
     Raises
     ------
     LabelError
-        Where there is no such folder.
+        If there is no such folder.
     """
     if not folder.is_dir():
         raise LabelError.of(folder, "there is no such folder", "Name a folder of label versions.")
@@ -140,7 +140,7 @@ def with_label_versions(cohort: Cohort, folder: Path) -> Cohort:
     Raises
     ------
     LabelError
-        Where there is no such folder.
+        If there is no such folder.
     """
     versions, damaged = list_versions(folder)
     newest = newest_versions(versions)
@@ -171,7 +171,7 @@ def require_apart(cohort: Cohort, folder: Path) -> None:
     Raises
     ------
     OutputError
-        Where it lies there.
+        If it lies there.
     """
     if folder.resolve().is_relative_to(cohort.root.resolve()):
         what = "it lies inside the cohort, whose images it would be mistaken for"
