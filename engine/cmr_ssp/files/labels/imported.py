@@ -1,4 +1,4 @@
-"""Labels that come back from another program: which phases they are, or all frames of a cine at once."""
+"""Import labels from other programs by phase, or for all frames of a cine."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def import_phases(
     frame: int | None = None,
     numbering: Numbering | None = None,
 ) -> dict[Phase, Segmentation]:
-    """Read labels of a subject that were edited elsewhere, by the phase that they are.
+    """Read labels of a subject that were edited in another program, by phase.
 
     Parameters
     ----------
     path, frame, numbering
         As for `import_labels`.
     subject : Subject
-        Who was drawn.
+        Subject of the labels.
     phase : Phase, optional
-        Where neither known frames nor the file's name tell it. Of two frames that nothing names, the one
-        with the larger LV is ED.
+        Phase, if neither known frames nor the file name define it. Of two unnamed frames, the one with the
+        larger LV is ED.
 
     Raises
     ------
     LabelError
-        If the file cannot be used, holds no label, or where nothing says which phase is drawn.
+        If the file cannot be used, contains no label, or its phase is unknown.
     """
     found = import_labels(path, subject, frame=frame, numbering=numbering)
     _require_labels(path, found)
@@ -53,20 +53,20 @@ def import_phases(
     elif by_frame and (phase is None or phase in by_frame):
         return by_frame if phase is None else {phase: by_frame[phase]}
     listed = ", ".join(str(each.frame) for each in found)
-    what = f"nothing says which phase is drawn at frame {listed}"
-    raise LabelError.of(path, what, "Say --phase, and of several frames --frame.")
+    what = f"the phase at frame {listed} is unknown"
+    raise LabelError.of(path, what, "Use --phase, and --frame if there are several frames.")
 
 
 def import_volumes(path: Path, stack: CineStack, numbering: Numbering | None = None) -> NDArray[np.uint8]:
-    """Read labels as one volume for each frame of the cine, shape (frame, slice, row, column).
+    """Read labels of all frames of a cine, shape (frame, slice, row, column).
 
     Raises
     ------
     LabelError
-        If the file cannot be used, see `import_labels`, or holds no label.
+        If the file cannot be used (see `import_labels`) or contains no label.
     """
     found = import_labels(path, stack, numbering=numbering)
-    _require_labels(path, found, "Give a segmentation.")
+    _require_labels(path, found, "Choose a segmentation.")
     volumes = np.zeros((stack.n_frames, *stack.grid.shape), np.uint8)
     for segmentation in found:
         volumes[segmentation.frame] = segmentation.labels
@@ -74,14 +74,14 @@ def import_volumes(path: Path, stack: CineStack, numbering: Numbering | None = N
 
 
 def _require_labels(
-    path: Path, found: Sequence[Segmentation], remedy: str = "Draw something, or give another file."
+    path: Path, found: Sequence[Segmentation], remedy: str = "Draw labels, or choose another file."
 ) -> None:
     if not found:
         raise LabelError.of(path, "it has no labelled voxel", remedy)
 
 
 def _named_phase(path: Path) -> Phase | None:
-    """Return the phase that a file's name says, unless it says both."""
+    """Return the phase in a file name, None if it has none or both."""
     named = [each for each in Phase if f"_{each}" in path.name.upper()]
     return named[0] if len(named) == 1 else None
 

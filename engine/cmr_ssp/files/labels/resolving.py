@@ -1,4 +1,4 @@
-"""From listed to resolved subjects: the frames of labels as the pixels bear them out."""
+"""Resolve subjects: confirm or correct the frames of their labels from the pixels."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _LISTED = tuple(field.name for field in fields(Subject) if field.name != "labels
 def resolve_subject(subject: Subject) -> ResolvedSubject:
     """Correct the labelled frames of a listed subject from the pixels.
 
-    Read are 4D label files, and cines whose labels lie on volumes of unknown frame; for other subjects this
-    returns at once. What a file was found to hold is kept until it changes.
+    This reads 4D label files, and cines with labels on separate volumes; other subjects need no reading.
+    Results are cached while the files are unchanged.
 
     Parameters
     ----------
     subject : Subject
-        As listed from names, headers and tables. One that is resolved already is returned as it is.
+        A listed subject; a resolved subject is returned unchanged.
 
     Returns
     -------
     ResolvedSubject
-        The subject with the labels that the pixels bear out; its `problems` say what was corrected.
+        The subject with confirmed labels; `problems` has warnings about corrections.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def resolve_subject(subject: Subject) -> ResolvedSubject:
     labels, problems = placed(subject)
     indexed = [(label, label.source) for label in labels if isinstance(label.source, FrameSource)]
     found = [label for label in labels if not isinstance(label.source, FrameSource)]
-    drawn_anew = {label.phase for label in found}  # stands in place of what the 4D file has
+    drawn_anew = {label.phase for label in found}  # replaces the label in the 4D file
     for path in dict.fromkeys(source.path for _, source in indexed):
         here: list[LabelSource] = [label for label, source in indexed if source.path == path]
         frames, wrong = find_phases(path, {label.phase: label.frame for label in here})
