@@ -452,7 +452,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "no folder": (["cohort", "check", "NEW"], "does not exist"),
     "a file": (["cohort", "check", "DATA/a.nii.gz"], "it is a file"),
     "share": (["cohort", "split", "DATA", "-o", "NEW", "--test", "2"], "2"),
-    "preset": (["pretrain", "DATA", "--run", "NEW", "--preset", "mim/papre"], "mim/papre: is no preset"),
+    "preset": (["pretrain", "DATA", "--run", "NEW", "--preset", "mim/papre"], "mim/papre: is not a preset"),
     "preset of another stage": (
         ["pretrain", "DATA", "--run", "NEW", "--preset", "scratch/paper"],
         "scratch",
@@ -464,7 +464,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "set key": (["pretrain", "DATA", "--run", "NEW", "--set", "crop.sise=3"], "'crop.sise' is unknown"),
     "set nothing": (["pretrain", "DATA", "--run", "NEW", "--set", "updates"], "key=value"),
     "set value": (["pretrain", "DATA", "--run", "NEW", "--set", "batch_size=many"], "batch_size"),
-    "set clash": (["pretrain", "DATA", "--run", "NEW", "--set", "crop.size_px=97"], "does not divide"),
+    "set clash": (["pretrain", "DATA", "--run", "NEW", "--set", "crop.size_px=97"], "is not a multiple of"),
     "minutes": (["pretrain", "DATA", "--run", "NEW", "--max-minutes", "-1"], "-1"),
     "no split": (["pretrain", "DATA", "--run", "NEW", "--recipe", "MIM", "--split", "NEW"], "split"),
     "odd split": (["pretrain", "DATA", "--run", "NEW", "--recipe", "MIM", "--split", "ODD"], "split"),
@@ -475,7 +475,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "nothing to resume": (["pretrain", "DATA", "--run", "NEW", "--resume"], "no run to resume"),
     "resume with settings": (["pretrain", "DATA", "--run", "NEW", "--resume", "--set", "seed=1"], "NEW"),
     "run in a file": (["pretrain", "DATA", "--run", "MIM/run", "--recipe", "MIM"], "cannot be written"),
-    "from nothing": (["finetune", "DATA", "--from", "NEW", "--run", "NEW2"], "no such checkpoint"),
+    "from nothing": (["finetune", "DATA", "--from", "NEW", "--run", "NEW2"], "the checkpoint does not exist"),
     "from no preset": (["finetune", "DATA", "--from", "PRETRAINED", "--run", "NEW"], "no preset has"),
     "too many": (
         ["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "60", "--run", "NEW"],
@@ -489,7 +489,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "numeric id": (["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "001", "--run", "NEW"], "'001'"),
     "odd digit": (["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "²", "--run", "NEW"], "'²'"),
     "phase": (["finetune", "DATA", "--recipe", "SCRATCH", "--phases", "systole", "--run", "NEW"], "systole"),
-    "segment by what": (["segment", "NEW", "DATA/a.nii.gz", "-o", "NEW2"], "no such checkpoint"),
+    "segment by what": (["segment", "NEW", "DATA/a.nii.gz", "-o", "NEW2"], "the checkpoint does not exist"),
     "segment nothing": (["segment", "TRAINED", "-o", "NEW"], "Name at least one"),
     "segment text": (["segment", "TRAINED", "DATA/subjects.csv", "-o", "NEW"], "subjects.csv"),
     "segment by pretraining": (["segment", "PRETRAINED", "DATA/a.nii.gz", "-o", "NEW"], "Fine-tune it first"),
@@ -497,7 +497,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "over a label": (["segment", "TRAINED", "DATA/a.nii.gz", "-o", "DATA/a_ED_gt.nii.gz"], "another name"),
     "below a file": (["segment", "TRAINED", "DATA/a.nii.gz", "-o", "MIM/out"], "cannot be written"),
     "numbering": (["segment", "TRAINED", "DATA/a.nii.gz", "-o", "NEW", "--labels", "ukbb"], "ukbb"),
-    "evaluate what": (["evaluate", "NEW", "DATA", "--csv", "NEW2"], "is no run"),
+    "evaluate what": (["evaluate", "NEW", "DATA", "--csv", "NEW2"], "is not a run"),
     "table over a source": (["evaluate", "TRAINED", "DATA", "--csv", "DATA/subjects.csv"], "another name"),
     "table over an image": (["evaluate", "TRAINED", "DATA", "--csv", "DATA/a.nii.gz"], "another name"),
     "table is a folder": (["evaluate", "TRAINED", "DATA", "--csv", "DATA"], "another name"),
@@ -563,7 +563,7 @@ def test_a_damaged_run_is_refused(call: Call, folder: Path, runs: dict[str, Path
     ):
         said = call(*arguments)
         assert said.code == 1
-        assert "no readable checkpoint" in said.err
+        assert "not a valid checkpoint" in said.err
 
 
 def test_a_truncated_cine_is_refused_by_segment(

@@ -274,7 +274,7 @@ def test_seeds_and_shares_are_checked_where_subjects_are_drawn() -> None:
         draw_split([], test=0.5, seed=-1)
     assert len(draw_subjects("abc", 2, 2**64)) == 2
     for share in (float("nan"), -0.1, 1.1):
-        with pytest.raises(CohortError, match="no shares"):
+        with pytest.raises(CohortError, match="not fractions"):
             draw_split([], test=share)
 
 

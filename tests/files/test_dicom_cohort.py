@@ -122,7 +122,7 @@ def test_exams_of_one_person_are_pointed_out(coded: Path) -> None:
     (problem,) = cohort.problems
     assert problem.severity is Severity.WARNING
     assert {exam_id(coded / name) for name in ("p01", "later")} == set(re.findall(r"exam-\d+", problem.where))
-    assert "one role in the split" in problem.remedy
+    assert "the same role in the split" in problem.remedy
     assert not secrets_in(str(problem))
 
 

@@ -96,10 +96,10 @@ def test_running_out_of_memory_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         raise MemoryError
 
     stack = open_cine(save(tmp_path / "a.nii.gz", pixels(*SHAPE, 3)))
-    with pytest.raises(ImageError, match="of memory, more than there is"):
+    with pytest.raises(ImageError, match="of memory, more than is available"):
         pixel_reading.scale(Unaffordable(), read_header(tmp_path / "a.nii.gz"))  # type: ignore[arg-type]
     monkeypatch.setattr(pixel_reading, "_gunzip", exhausted)
-    with pytest.raises(ImageError, match="of memory, more than there is"):
+    with pytest.raises(ImageError, match="of memory, more than is available"):
         stack.load()
 
 

@@ -81,7 +81,7 @@ def test_a_phase_that_nobody_labelled(tmp_path: Path) -> None:
         ((1, 4, 7), np.uint8, "structure number 4, 7 is unknown"),
         ((1, -1), np.int16, "structure number -1 is unknown"),
         ((1, 300), np.int16, "structure number 300 is unknown"),
-        ((1, 1.5), np.float32, "no whole numbers"),
+        ((1, 1.5), np.float32, "not integers"),
         ((1, np.nan), np.float32, "not a number"),
         ((1, np.inf), np.float32, "not a number"),
     ],

@@ -199,7 +199,7 @@ class TestMnMs:
         (tmp_path / "A1B2C3_sa_ED.nii.gz").unlink()
         cohort = open_cohort(tmp_path)
         assert frames_of(tmp_path) == {"A1B2C3": {ES: 0}}
-        assert "of which there is no image" in cohort.problems[0].what
+        assert "which has no image" in cohort.problems[0].what
 
 
 class TestSunnybrook:

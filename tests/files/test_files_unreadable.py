@@ -75,7 +75,7 @@ def test_a_folder_that_may_not_be_read_stops_nothing(place: Path, mode: int) -> 
         (cohort / "lost+found").chmod(mode)
         found = listed_by_somebody_else(cohort)
         assert len(found.subjects) == 1, cohort.name
-        (warning,) = said(found, "may not be read and are left out")
+        (warning,) = said(found, "cannot be read and are left out")
         assert (warning.severity, warning.where) == (Severity.WARNING, str(cohort))
         assert "1 of its folders" in warning.what
 

@@ -165,7 +165,7 @@ def test_a_program_that_was_killed_while_it_wrote_labels_stops_nobody(cohort: Co
         ({"checkpoints": []}, "checkpoints"),  # a correction that hides its run
         ({"origin": "manual"}, "checkpoints"),
         ({"origin": "predicted"}, "v001 cannot be predicted"),
-        ({"frame": "0"}, "no number"),
+        ({"frame": "0"}, "not a number"),
         ({"frame": FRAMES}, "labels frame 4"),
         ({"format": "other"}, "another format"),
     ],
@@ -195,10 +195,10 @@ def test_labels_of_a_namesake_are_refused(cohort: Cohort, tmp_path: Path) -> Non
     other = open_cohort(save(tmp_path / "other" / "a.nii.gz", pixels, moved).parent)
     found = with_label_versions(other, folder)
     assert found.subjects == ()
-    assert "drawn on another one" in found.problems[-1].what
+    assert "drawn on another cine" in found.problems[-1].what
     strange = with_label_versions(cohort.select("b"), folder)
     assert [problem.severity for problem in strange.problems] == ["warning"]
-    with pytest.raises(LabelError, match="no such folder"):
+    with pytest.raises(LabelError, match="the folder does not exist"):
         with_label_versions(cohort, tmp_path / "nowhere")
 
 
@@ -273,7 +273,7 @@ def test_add_and_list(
     ]
     inside = [*into[:-1], cohort.root / "labels"]
     assert call("labels", "add", tmp_path / "edited.nii.gz", *inside) == 1
-    assert "lies inside the cohort" in capsys.readouterr().err
+    assert "is inside the cohort" in capsys.readouterr().err
 
     out = tmp_path / "raw"
     assert call("export-cohort", cohort.root, "-o", out, "--labels", folder, "--names", "ids") == 0

@@ -650,7 +650,7 @@ def test_a_run_is_not_overwritten_and_strangers_are_left_alone(
     cohort: Cohort, banks: jobs.JobSettings, story: Story, tmp_path: Path
 ) -> None:
     before = fingerprint(story.finetuned.folder)
-    with pytest.raises(RunError, match="holds a run already"):
+    with pytest.raises(RunError, match="already contains a run"):
         jobs.finetune(cohort, segmentation(), story.finetuned, split=SPLIT, settings=banks)
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="not empty"):

@@ -141,7 +141,7 @@ def test_damage_in_the_header_is_refused(tmp_path: Path, valid: bytes) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no such checkpoint"):
+    with pytest.raises(CheckpointError, match="the checkpoint does not exist"):
         load_checkpoint(tmp_path / "last.safetensors")
     with pytest.raises(CheckpointError):
         load_checkpoint(tmp_path)

@@ -288,9 +288,9 @@ def test_contradictions_are_said_under_the_settings_to_change(make_form: MakeFor
     for key, value in {"crop.size_px": 100, "batch_size": 10, "micro_batch": "4"}.items():
         write(form, key, value)
     form._check()
-    assert "does not divide by 16" in said(form, "crop.size_px")
+    assert "is not a multiple of 16" in said(form, "crop.size_px")
     assert "no multiple of micro_batch 4" in said(form, "batch_size")
-    assert "does not divide crop.size_px 100" in said(form, "mask.patch_px")
+    assert "is not a divisor of crop.size_px 100" in said(form, "mask.patch_px")
     assert form._general.isHidden()
     write(form, "augmentation.gamma", "2, 1")
     write(form, "augmentation.shift", "1, -1")

@@ -1,4 +1,4 @@
-"""Labels that replace a cohort's own in what is exported."""
+"""Corrected labels that replace those of a cohort in an export."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Corrections = Mapping[tuple[str, Phase], Segmentation]
 
 
 def read_corrections(cohort: Cohort, folder: Path) -> Corrections:
-    """Read ``ID_ED.nii.gz`` and ``ID_ES.nii.gz``, each a volume of a phase that the cohort knows.
+    """Read ``ID_ED.nii.gz`` and ``ID_ES.nii.gz``, each a volume of a labelled phase of the cohort.
 
     Raises
     ------
     LabelError
-        If the folder holds none, or a file cannot be used.
+        If the folder contains none, or a file cannot be used.
     """
     found: dict[tuple[str, Phase], Segmentation] = {}
     for subject in cohort.subjects:
@@ -32,6 +32,6 @@ def read_corrections(cohort: Cohort, folder: Path) -> Corrections:
                 for segmentation in import_labels(files[label.phase], subject, frame=label.frame):
                     found[subject.id, label.phase] = segmentation
     if not found:
-        what = "it holds no corrected label of a labelled phase of this cohort"
-        raise LabelError.of(folder, what, "Call the files ID_ED.nii.gz and ID_ES.nii.gz.")
+        what = "it contains no corrected label of a labelled phase of this cohort"
+        raise LabelError.of(folder, what, "Name the files ID_ED.nii.gz and ID_ES.nii.gz.")
     return found

@@ -29,7 +29,7 @@ from cmr_ssp.subjects import Cohort, ResolvedSubject, Segmentation, Split, Subje
 
 _KEY_COLUMNS = ("case", "subject", "phase")
 KEY_BEGINS = ",".join(_KEY_COLUMNS) + "\n"
-"""How every table of `NnunetExport.key_csv` begins."""
+"""Start of every table of `NnunetExport.key_csv`."""
 
 _ENDING = ".nii.gz"
 _EXPORT = MadeFolder(
@@ -163,7 +163,7 @@ def _check_names(target: Path, number: int, name: str, cohort: Cohort) -> None:
 
 
 def _resolved(subjects: Sequence[Subject]) -> tuple[list[ResolvedSubject], list[Problem]]:
-    """Look at the pixels of all subjects; return those whose labels can be read, and what is wrong."""
+    """Resolve all subjects; return those whose labels can be read, and all problems."""
     resolved: list[ResolvedSubject] = []
     problems: list[Problem] = []
     for subject in subjects:

@@ -88,7 +88,7 @@ def _read(path: Path, _stamp: Stamp) -> Workspace:
     problems = [Problem.warning(path, UNVERIFIED, _COMPARE)]
     if passed:
         what = f"these contours are not used: {', '.join(sorted(passed))}"
-        problems.append(Problem.warning(path, what, "Nothing, if that is right."))
+        problems.append(Problem.warning(path, what, "Check that it is right."))
     return Workspace(contours, tuple(problems))
 
 
