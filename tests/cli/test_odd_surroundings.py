@@ -294,7 +294,7 @@ def test_a_time_limit_that_never_comes_is_refused(
 def test_structures_of_no_number_are_refused(tmp_path: Path, folder: Path, number: str) -> None:
     odd = shutil.copytree(folder, tmp_path / "odd")
     (odd / "cohort.yaml").write_text(f"structures: {{LV: {number}, MYO: 2, RV: 1}}\n")
-    with pytest.raises(CohortError, match="cannot be understood"):
+    with pytest.raises(CohortError, match="numbering is invalid"):
         open_cohort(odd)
 
 

@@ -29,6 +29,7 @@ from cmr_ssp.files import (
     import_labels,
     open_cine,
     open_cohort,
+    open_stack,
     read_segmentation,
     resolve_subject,
     write_segmentation,
@@ -281,8 +282,9 @@ def test_nnunet(tmp_path: Path) -> None:
     split = Split({"ann": Role.TRAIN, "bob": Role.TEST, "cy": Role.TRAIN})
     own = read_segmentation(resolve_subject(cohort.subject("cy")), Phase.ES)
     fixed = np.roll(own.labels, 1, axis=2)
-    corrections = {("cy", Phase.ES): Segmentation(fixed, own.frame, own.drawn)}
-    made = export_nnunet(cohort, tmp_path / "raw", number=7, split=split, corrections=corrections)
+    corrected = tmp_path / "corrected"
+    write_segmentation(corrected / "cy_ES.nii.gz", fixed, open_stack(cohort.subject("cy")))
+    made = export_nnunet(cohort, tmp_path / "raw", number=7, split=split, corrected=corrected)
     folder = tmp_path / "raw" / "Dataset007_CMR"
     assert made.folder == folder
     assert not made.problems

@@ -51,7 +51,7 @@ def test_labels_come_from_the_workspace(exam: Path, inside: bool, tmp_path: Path
     cohort = open_cohort(tmp_path / "cohort")
     (subject,) = cohort.subjects
     assert cohort.layout == "DICOM exams"
-    assert {label.phase: label.frame for label in subject.labels} == {Phase.ED: ED, Phase.ES: ES}
+    assert {label.phase: label.listed_frame for label in subject.labels} == {Phase.ED: ED, Phase.ES: ES}
     assert {label.source for label in subject.labels} == {
         ContourSource(place / "Doe^Jane.cvi42wsx", ContourFormat.CVI42)
     }

@@ -7,7 +7,7 @@ import pytest
 from cmr_ssp.anatomy import NUMBERINGS, Numbering, Phase, Structure
 from cmr_ssp.errors import LabelError
 from cmr_ssp.files import read_segmentation
-from cmr_ssp.subjects import FrameSource, LabelSource, ResolvedSubject, VolumeSource
+from cmr_ssp.subjects import FrameSource, ResolvedLabel, ResolvedSubject, VolumeSource
 from files_helpers import OBLIQUE, SHAPE, edit_header, pixels, save
 
 LV, MYO, RV = Structure
@@ -24,7 +24,7 @@ def subject_with(
     cine = save(folder / "cine.nii.gz", pixels(*SHAPE, 2), affine)
     path = save(folder / "gt.nii.gz", labels, affine)
     place = VolumeSource(path) if index is None else FrameSource(path, index)
-    label = LabelSource(Phase.ED, 1, place, numbering)
+    label = ResolvedLabel(Phase.ED, 1, place, numbering)
     return ResolvedSubject("x", (FrameSource(cine, 0), FrameSource(cine, 1)), (label,))
 
 

@@ -40,7 +40,9 @@ def labels_4d(frames: dict[int, np.ndarray], n: int = 5) -> np.ndarray:
 
 
 def frames_of(folder: Path) -> dict[str, dict[Phase, int]]:
-    return {s.id: {label.phase: label.frame for label in s.labels} for s in open_cohort(folder).subjects}
+    return {
+        s.id: {label.phase: label.listed_frame for label in s.labels} for s in open_cohort(folder).subjects
+    }
 
 
 class TestACDC:
@@ -135,7 +137,7 @@ class TestMnMs:
         mnms_table(tmp_path, f"A1B2C3,Siemens,A,1,{row},HCM")
         subject = resolve_subject(open_cohort(tmp_path).subjects[0])
         problems = subject.problems
-        assert {label.phase: label.frame for label in subject.labels} == {ED: 0, ES: 3}
+        assert {label.phase: label.listed_frame for label in subject.labels} == {ED: 0, ES: 3}
         assert [label.source.index for label in subject.labels] == [0, 3]
         assert problems[0].severity is Severity.WARNING
         assert "ED at frame 0 and ES at frame 3" in problems[0].what

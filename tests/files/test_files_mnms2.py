@@ -36,7 +36,7 @@ def table(folder: Path, *rows: str) -> None:
 
 
 def frames_of(subject) -> dict[Phase, int]:
-    return {label.phase: label.frame for label in subject.labels}
+    return {label.phase: label.listed_frame for label in subject.labels}
 
 
 def test_frames_are_found_by_their_voxels(tmp_path: Path) -> None:

@@ -216,7 +216,7 @@ def test_one_phase_of_a_4d_label_file_is_replaced(tmp_path: Path) -> None:
     moved = Segmentation(np.roll(own.labels, 1, axis=1), 1, own.drawn)
     add_version(tmp_path / "labels", subject, Phase.ED, moved, origin=Origin.IMPORTED)
     found = resolve_subject(with_label_versions(cohort, tmp_path / "labels").subject("a"))
-    assert {label.phase: label.frame for label in found.labels} == {Phase.ED: 1, Phase.ES: 2}
+    assert {label.phase: label.listed_frame for label in found.labels} == {Phase.ED: 1, Phase.ES: 2}
     assert len(found.labels) == 2
     assert np.array_equal(read_segmentation(found, Phase.ED).labels, moved.labels)
 
@@ -257,7 +257,7 @@ def test_add_and_list(
     into = ["--cohort", cohort.root, "--subject", "c", "--labels", folder]
     assert call("labels", "add", tmp_path / "edited.nii.gz", *into) == 0
     found = with_label_versions(cohort, folder).subject("c")
-    assert {label.phase: label.frame for label in found.labels} == {Phase.ED: ED, Phase.ES: ES}
+    assert {label.phase: label.listed_frame for label in found.labels} == {Phase.ED: ED, Phase.ES: ES}
 
     write_segmentation(tmp_path / "one_frame03.nii.gz", both[ED], stack)
     assert call("labels", "add", tmp_path / "one_frame03.nii.gz", *into) == 1

@@ -108,7 +108,7 @@ def export_cohort(
     terminal: Shown,
 ) -> None:
     """Write the labelled phases of a cohort as a data set of another program."""
-    from cmr_ssp.exports import CaseNames, export_nnunet, read_corrections
+    from cmr_ssp.exports import CaseNames, export_nnunet
     from cmr_ssp.exports.nnunet import KEY_BEGINS
     from cmr_ssp.subjects.split_file import read_split
 
@@ -123,7 +123,7 @@ def export_cohort(
         name=name,
         split=read_split(split) if split else None,
         case_names=CaseNames(names),
-        corrections=read_corrections(cohort, corrected) if corrected else None,
+        corrected=corrected,
         replace=replace,
     )
     for problem in made.problems:

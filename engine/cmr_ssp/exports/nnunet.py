@@ -20,7 +20,7 @@ from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import CmrSspError, OutputError, Problem
 from cmr_ssp.events import Progress, ignore_progress
-from cmr_ssp.exports.corrections import Corrections
+from cmr_ssp.exports.corrections import Corrections, read_corrections
 from cmr_ssp.exports.nnunet_cases import Case, CaseNames, cases_of, dataset_json, folds
 from cmr_ssp.files import open_stack, read_segmentation, resolve_subject, write_segmentation
 from cmr_ssp.files.labels.writing import write_image
@@ -64,7 +64,7 @@ def export_nnunet(
     name: str = "CMR",
     split: Split | None = None,
     case_names: CaseNames = CaseNames.PSEUDONYMS,
-    corrections: Corrections | None = None,
+    corrected: Path | None = None,
     replace: bool = False,
     on_progress: Progress = ignore_progress,
 ) -> NnunetExport:
@@ -83,8 +83,8 @@ def export_nnunet(
         Its test subjects go to ``imagesTs`` and ``labelsTs``.
     case_names : CaseNames
         ``subject001_ED``, counted in the order of ids, or ``<id>_ED``.
-    corrections : mapping, optional
-        Labels that replace those of the cohort.
+    corrected : Path, optional
+        Folder of labels that replace those of the cohort, see `read_corrections`.
     replace : bool
         Replace an earlier export if it is unchanged (`export.txt` lists its files).
     on_progress : callable, optional
@@ -99,12 +99,14 @@ def export_nnunet(
     ------
     OutputError
         If there is nothing to export, or other or changed files are in the way; nothing is changed then.
+    LabelError
+        If a corrected label cannot be used, or there is none.
     """
     target = folder / f"Dataset{number:03d}_{name}"
-    corrections = corrections or {}
     _check_names(target, number, name, cohort)
     _require_free(target, cohort, replace=replace)
     subjects, problems = _resolved(cohort.subjects)
+    corrections = read_corrections(subjects, corrected) if corrected else {}
     complete, structures, wrong = _complete(subjects, corrections)
     problems += wrong
     cases = cases_of(complete, split, case_names)
@@ -195,7 +197,7 @@ def _drawn(
     drawn: dict[tuple[str, Phase], frozenset[Structure]] = {}
     problems: list[Problem] = []
     for subject in subjects:
-        for phase in _phases(subject, corrections):
+        for phase in sorted(subject.phases):
             try:
                 found = _labels(subject, phase, corrections).drawn
             except CmrSspError as error:
@@ -204,10 +206,6 @@ def _drawn(
             if found:
                 drawn[subject.id, phase] = found
     return drawn, problems
-
-
-def _phases(subject: ResolvedSubject, corrections: Corrections) -> list[Phase]:
-    return [phase for phase in Phase if phase in subject.phases or (subject.id, phase) in corrections]
 
 
 def _labels(subject: ResolvedSubject, phase: Phase, corrections: Corrections) -> Segmentation:

@@ -184,7 +184,7 @@ def header_problems(subject: Subject) -> list[Problem]:
     except CmrSspError as error:
         return list(error.problems)
     problems = list(stack.problems)
-    if len({label.frame for label in subject.labels}) < len(subject.labels):
+    if len({label.listed_frame for label in subject.labels}) < len(subject.labels):
         what = f"ED and ES of {subject.id} are the same frame"
         remedy = "Correct the frame numbers given with the cohort."
         problems.append(Problem(str(subject.labels[0].source.path), what, remedy))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, Problem
-from cmr_ssp.subjects.subject import LabelSource, Subject
+from cmr_ssp.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -148,12 +148,9 @@ class Cohort:
 
 
 def _row(subject: Subject) -> tuple[Any, ...]:
-    labelled = (_known_frame(subject.label(phase)) for phase in Phase)
+    frames = {label.phase: label.stated_frame for label in subject.labels}
+    labelled = (frames.get(phase) for phase in Phase)
     return (subject.id, len(subject.frames), *labelled, subject.vendor, subject.group)
-
-
-def _known_frame(label: LabelSource | None) -> int | None:
-    return None if label is None or label.drawn_on else label.frame
 
 
 def _html_row(cells: tuple[Any, ...]) -> str:

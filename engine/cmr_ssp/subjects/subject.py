@@ -30,16 +30,15 @@ class LabelSource:
     ----------
     phase : Phase
         The labelled phase.
-    frame : int
-        0-based frame of the subject's stack that the labels belong to. Names and tables may be wrong about
-        it: only that of a `ResolvedSubject` is certain.
+    listed_frame : int
+        0-based frame of the subject's stack according to names and tables, which may be wrong; a
+        `ResolvedLabel` has the confirmed one.
     source : DrawingSource
         Label file (and frame within it, if it is 4D), or contours.
     numbering : Numbering
         Meaning of the numbers in the file.
     drawn_on : Path or None
-        The 3D image that the labels were drawn on, where only a comparison with the frames of the cine
-        tells which one it is; None in a `ResolvedSubject`.
+        Separate 3D image of the labels if only its pixels define the frame; None in a `ResolvedLabel`.
     origin : Origin
         Origin of the labels.
     corrected_from : tuple of str
@@ -47,12 +46,27 @@ class LabelSource:
     """
 
     phase: Phase
-    frame: int
+    listed_frame: int
     source: DrawingSource
     numbering: Numbering
     drawn_on: Path | None = None
     origin: Origin = Origin.DATA_SET
     corrected_from: tuple[str, ...] = ()
+
+    @property
+    def stated_frame(self) -> int | None:
+        """The listed frame; None if only the pixels define it."""
+        return None if self.drawn_on else self.listed_frame
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedLabel(LabelSource):
+    """A `LabelSource` whose frame the pixels have confirmed."""
+
+    @property
+    def frame(self) -> int:
+        """The 0-based frame of the subject's stack to which the labels belong."""
+        return self.listed_frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +126,20 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSubject(Subject):
-    """A resolved subject: the pixels have confirmed every `LabelSource.frame`.
+    """A resolved subject: the pixels have confirmed the frame of every label.
 
     Training, evaluation, exports and the display of labels take this type; `cmr_ssp.files.resolve_subject`
     creates it.
 
     Attributes
     ----------
+    labels : tuple of ResolvedLabel
+        At most one per phase.
     problems : tuple of Problem
         Warnings about corrected frames and dropped labels.
     """
 
+    labels: tuple[ResolvedLabel, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 

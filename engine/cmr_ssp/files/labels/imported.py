@@ -12,12 +12,12 @@ from cmr_ssp.anatomy import Numbering, Phase
 from cmr_ssp.errors import LabelError
 from cmr_ssp.files.labels.importing import import_labels
 from cmr_ssp.files.labels.phases import phases_by_size
-from cmr_ssp.subjects import CineStack, Segmentation, Subject, voxel_counts
+from cmr_ssp.subjects import CineStack, ResolvedSubject, Segmentation, voxel_counts
 
 
 def import_phases(
     path: Path,
-    subject: Subject,
+    subject: ResolvedSubject,
     *,
     phase: Phase | None = None,
     frame: int | None = None,
@@ -29,7 +29,7 @@ def import_phases(
     ----------
     path, frame, numbering
         As for `import_labels`.
-    subject : Subject
+    subject : ResolvedSubject
         Subject of the labels.
     phase : Phase, optional
         Phase, if neither known frames nor the file name define it. Of two unnamed frames, the one with the

@@ -39,12 +39,12 @@ def placed(subject: Subject) -> tuple[list[LabelSource], list[Problem]]:
     problems: list[Problem] = []
     taken: set[int] = set()
     for label in subject.labels:
-        frame = frames[label.drawn_on] if label.drawn_on else label.frame
+        frame = frames[label.drawn_on] if label.drawn_on else label.listed_frame
         if frame is None or (label.drawn_on and frame in taken):
             problems.append(_unplaced(label, cine, frame))
             continue
         taken.add(frame)
-        labels.append(replace(label, frame=frame, drawn_on=None))
+        labels.append(replace(label, listed_frame=frame, drawn_on=None))
     return labels, problems
 
 

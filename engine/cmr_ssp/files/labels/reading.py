@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.anatomy import OTHER_STRUCTURES, Numbering, Phase
+from cmr_ssp.anatomy import OTHER_STRUCTURES, Numbering, Phase, phase_named
 from cmr_ssp.errors import CmrSspError, LabelError, Problem
 from cmr_ssp.files.contours import READERS
 from cmr_ssp.files.formats.frame_reading import index_in_file
@@ -29,7 +29,7 @@ def read_segmentation(subject: ResolvedSubject, phase: Phase | str) -> Segmentat
         If the phase is not labelled, or its file is unreadable, has another shape than the cine, or contains
         numbers without a structure.
     """
-    source = subject.label(phase)
+    source = {label.phase: label for label in subject.labels}.get(phase_named(phase))
     if source is None:
         where, what = f"subject {subject.id}", f"it has no {phase} label"
         labelled = " and ".join(subject.phases) or "nothing"
@@ -50,7 +50,7 @@ def read_label_volume(source: LabelSource, stack: CineStack) -> NDArray[Any]:
     """
     place = source.source
     if isinstance(place, ContourSource):
-        return _drawn_contours(place, source.frame, stack)
+        return _drawn_contours(place, source.listed_frame, stack)
     try:
         header = read_header(place.path)
         problems = label_header_problems(header, source, stack)
@@ -101,8 +101,8 @@ def label_header_problems(header: NiftiHeader, label: LabelSource, stack: CineSt
         what = f"the label has {header.shape[0]} frames instead of {expected}"
         remedy = "Use one volume for one phase, or one volume for each frame of the cine."
         problems.append(Problem(where, what, remedy))
-    elif not 0 <= label.frame < stack.n_frames:
-        what = f"it labels frame {label.frame} (counted from 0) of a cine of {stack.n_frames}"
+    elif not 0 <= label.listed_frame < stack.n_frames:
+        what = f"it labels frame {label.listed_frame} (counted from 0) of a cine of {stack.n_frames}"
         remedy = "Correct the frame numbers given with the cohort."
         problems.append(Problem(where, what, remedy))
     return problems

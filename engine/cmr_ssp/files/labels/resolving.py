@@ -6,9 +6,10 @@ from dataclasses import fields
 
 from cmr_ssp.files.labels.phases import find_phases, in_phase_order, label_sources
 from cmr_ssp.files.labels.placing import placed
-from cmr_ssp.subjects import FrameSource, LabelSource, ResolvedSubject, Subject
+from cmr_ssp.subjects import FrameSource, LabelSource, ResolvedLabel, ResolvedSubject, Subject
 
 _LISTED = tuple(field.name for field in fields(Subject) if field.name != "labels")
+_LABEL = tuple(field.name for field in fields(LabelSource))
 
 
 def resolve_subject(subject: Subject) -> ResolvedSubject:
@@ -40,10 +41,15 @@ def resolve_subject(subject: Subject) -> ResolvedSubject:
     drawn_anew = {label.phase for label in found}  # replaces the label in the 4D file
     for path in dict.fromkeys(source.path for _, source in indexed):
         here: list[LabelSource] = [label for label, source in indexed if source.path == path]
-        frames, wrong = find_phases(path, {label.phase: label.frame for label in here})
+        frames, wrong = find_phases(path, {label.phase: label.listed_frame for label in here})
         frames = {phase: frame for phase, frame in frames.items() if phase not in drawn_anew}
         found += label_sources(path, frames, here[0].numbering)
         problems += wrong
-    told = {name: getattr(subject, name) for name in _LISTED}
+    listed = {name: getattr(subject, name) for name in _LISTED}
     kept = in_phase_order(found) if indexed else found
-    return ResolvedSubject(**told, labels=tuple(kept), problems=tuple(problems))
+    confirmed = tuple(map(_confirmed, kept))
+    return ResolvedSubject(**listed, labels=confirmed, problems=tuple(problems))
+
+
+def _confirmed(label: LabelSource) -> ResolvedLabel:
+    return ResolvedLabel(**{name: getattr(label, name) for name in _LABEL})
