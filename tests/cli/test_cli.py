@@ -1,4 +1,4 @@
-"""The command line: its stable forms, its help, its start, and no traceback whatever it is given."""
+"""The command line: output formats, help, start time, and no tracebacks on invalid input."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COMMANDS = [
 
 @dataclass
 class Said:
-    """How a call ended and what it printed, line breaks removed."""
+    """Exit code and output of a call, without line breaks."""
 
     code: int
     out: str
@@ -85,7 +85,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cohort of six subjects, five of them labelled, that must be the same afterwards."""
+    """A cohort of six subjects, five of them labelled, that must not change."""
     path = write_beating_cohort(tmp_path_factory.mktemp("data") / "cohort", "abcdef", labelled="abcde")
     before = fingerprint(path)
     yield path
@@ -104,7 +104,7 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def runs(folder: Path, recipes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A pretraining and a fine-tuning from it, made on the command line."""
+    """A pretraining and a fine-tuning from it, made by the command line."""
     place = tmp_path_factory.mktemp("runs")
     made = {name: place / name for name in ("mim", "finetune")}
     end = ["--recipe", str(recipes["mim"]), "--run", str(made["mim"])]
@@ -152,7 +152,7 @@ def test_help_of_a_command_names_the_stable_options(call: Call) -> None:
 
 
 def test_it_starts_fast_and_without_torch(folder: Path) -> None:
-    """Help, listings and checks in one fresh process; processor time, as other work may be going on."""
+    """Run help, listings and checks in one new process; measure CPU time, since other work may be running."""
     calls = [[*command, "--help"] for command in COMMANDS]
     calls += [
         ["--version"],
@@ -205,7 +205,7 @@ def test_check_lists_a_good_cohort(call: Call, folder: Path) -> None:
 
 
 def faulty_cohort(path: Path) -> dict[str, str]:
-    """Break a cohort in every way the issue lists; return what must be said of which file."""
+    """Damage a cohort in many ways; return the expected message for each file."""
     write_beating_cohort(path, "abcdefg")
     cut = (path / "a.nii.gz").read_bytes()
     (path / "a.nii.gz").write_bytes(cut[: len(cut) // 2])
@@ -400,7 +400,7 @@ def test_segment_to_a_folder_and_to_a_file(
 def test_segmenting_loads_neither_monai_nor_lightning(
     folder: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    """They cost three seconds, and training alone needs them."""
+    """They take three seconds, and only training needs them."""
     arguments = ["segment", str(runs["finetune"]), str(folder / "a.nii.gz"), "-o", str(tmp_path / "a.nii.gz")]
     code = f"import sys; from cmr_ssp.cli import main\ntry: main({arguments!r})\n"
     code += "except SystemExit as end: assert not end.code\n"
@@ -516,7 +516,7 @@ def test_bad_input_ends_with_a_message(
     arguments: list[str],
     complaint: str,
 ) -> None:
-    """An exception that is none of ours would come through `call` and fail the test."""
+    """Any other exception would pass through `call` and fail the test."""
     places = {
         "DATA": folder,
         "NEW": tmp_path / "NEW",

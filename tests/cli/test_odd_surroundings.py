@@ -1,4 +1,4 @@
-"""The command line ends with a message, never with a traceback, whatever it is started in and given."""
+"""The command line ends with a message, not a traceback, in any environment and for any input."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def interrupted(words: list[object], waits_for: str) -> tuple[int, str, str]:
-    """Send a real SIGINT once the command has printed something, or after half a second."""
+    """Send a SIGINT when the command prints something, or after half a second."""
     command = [sys.executable, "-m", "cmr_ssp.cli", *map(str, words)]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) as process:
@@ -332,7 +332,7 @@ def test_dicom_without_preamble_is_read(tmp_path: Path) -> None:
 
 
 def _remove_preamble(path: Path) -> None:
-    """Write the data set alone, as programs of the nineties did."""
+    """Write the data set without preamble, like old programs."""
     from pydicom import Dataset, dcmread
 
     data = Dataset(dcmread(path))

@@ -1,4 +1,4 @@
-"""Cohorts of DICOM exams, and `cmr-ssp convert`: nobody is named, whatever the folders are called."""
+"""Cohorts of DICOM exams, and `cmr-ssp convert`: folder names that identify people do not appear."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from files_helpers import fingerprint, pixels, save
 
 
 def person(folder: Path, name: str, number: int, **fields: object) -> Path:
-    """Write somebody's exam into a folder of that name."""
+    """Write the exam of a person into a folder with that name."""
     images = siemens(study_seed=f"study {number}", **({"PatientID": f"MRN{4700 + number}"} | fields))
     return save_exam(folder / name, images)
 
@@ -83,7 +83,7 @@ def test_an_id_belongs_to_the_images_wherever_they_lie(coded: Path, tmp_path: Pa
 
 
 def test_two_exams_opened_one_after_the_other_have_two_ids(coded: Path) -> None:
-    """In whatever order, alone or together: else the results of the second replace those of the first."""
+    """In any order, alone or together; otherwise results of the second would replace those of the first."""
     together = ids(coded)
     alone = [ids(coded / name) for name in ("p02", "p01", "p02", "p03")]
     assert alone == [{name: together[name]} for name in ("p02", "p01", "p02", "p03")]

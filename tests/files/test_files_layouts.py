@@ -70,7 +70,7 @@ class TestACDC:
         assert frames_of(tmp_path) == {"patient001": {ED: 1, ES: 0}}
 
     def test_a_frame_number_that_is_none(self, tmp_path: Path) -> None:
-        """Python takes a superscript for a digit, and does not make a number of it."""
+        """In Python a superscript is a digit, but cannot be converted to a number."""
         info = acdc_subject(tmp_path, 1) / "Info.cfg"
         info.write_text("ED: ²\nES: 3\nGroup: NOR\n", encoding="utf-8")
         assert frames_of(tmp_path) == {"patient001": {ES: 1}}
@@ -362,7 +362,7 @@ STATED = [
 @pytest.mark.parametrize("stated", STATED)
 @pytest.mark.parametrize("layout", ["ACDC", "M&Ms", "Sunnybrook", "plain folder"])
 def test_numbers_that_the_user_states_in_every_layout(tmp_path: Path, layout: str, stated: str) -> None:
-    """The file may lie in the folder that was named, above the subjects."""
+    """The file may be in the opened folder, above the subjects."""
     own = np.array([0, 50, 100, 200], np.uint8)
     folder = tmp_path / "data" / "training"
     if layout == "ACDC":

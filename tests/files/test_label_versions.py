@@ -1,4 +1,4 @@
-"""Label versions: never overwritten, never mistaken for another's, and honest about what they came from."""
+"""Label versions: never overwritten or assigned to another subject, with correct lineage."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def cohort(tmp_path: Path) -> Cohort:
 
 
 def drawn(cohort: Cohort, subject: str = "a", phase: Phase = Phase.ED, shift: int = 1) -> Segmentation:
-    """Return somebody's other opinion about a phase."""
+    """Return different labels of a phase."""
     own = read_segmentation(resolve_subject(cohort.subject(subject)), phase)
     return replace(own, labels=np.roll(own.labels, shift, axis=2))
 
@@ -203,7 +203,7 @@ def test_labels_of_a_namesake_are_refused(cohort: Cohort, tmp_path: Path) -> Non
 
 
 def test_one_phase_of_a_4d_label_file_is_replaced(tmp_path: Path) -> None:
-    """The pixels of the 4D file must not bring back the phase that was drawn anew."""
+    """The pixels of the 4D file must not restore the replaced phase."""
     cine = heart()
     labels = np.stack([cine, np.zeros_like(cine), heart(radius=3.0)], axis=-1)
     image = np.random.default_rng(0).integers(1, 99, labels.shape).astype(np.int16)

@@ -1,4 +1,5 @@
-"""SimCLR's and PCL's loss against slow versions and MONAI's, edge cases, positions as whole numbers."""
+"""The losses of SimCLR and PCL compared with slow versions and MONAI, edge cases, and positions as
+integers."""
 
 from __future__ import annotations
 
@@ -35,7 +36,7 @@ def views_of_one_slice(n: int) -> Tensor:
 
 
 def slow_loss(vectors: Tensor, positives: Tensor, temperature: float) -> float:
-    """Written out term by term from the definition."""
+    """Compute the loss term by term from the definition."""
     points = vectors.double().tolist()
 
     def cosine(a: list[float], b: list[float]) -> float:
@@ -69,7 +70,7 @@ def test_several_positives_are_averaged_for_each_anchor_and_anchors_without_any_
     positives |= positives.T.clone()
     positives[4], positives[:, 4] = False, False
     assert len(set(positives.sum(dim=1).tolist())) > 3
-    for diagonal in (True, False):  # nobody is a positive of itself, whatever is said
+    for diagonal in (True, False):  # the diagonal is ignored
         positives.fill_diagonal_(diagonal)
         found = float(contrastive_loss(features(9), positives, 0.1))
         assert found == pytest.approx(slow_loss(features(9), positives, 0.1), rel=1e-5)
@@ -106,7 +107,8 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 
 
 def test_half_precision_is_left_for_the_loss() -> None:
-    """At 0.1 a cosine of 0.99 becomes 9.9, whose exponential of thousands of views is no half float."""
+    """At 0.1 a cosine of 0.99 becomes 9.9; the sum of its exponential over thousands of views overflows half
+    precision."""
     vectors = (torch.ones(64, 8) + 0.01 * features(64, 8).float()).to(torch.bfloat16)
     positives = views_of_one_slice(32)
     expected = slow_loss(vectors, positives, 0.01)

@@ -1,4 +1,4 @@
-"""Rebuilding hidden patches: geometry, masks, errors, and the job around it."""
+"""Reconstruction of hidden patches: geometry, masks, errors, and its job."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SPACING_MM = (1.5, 1.2)
 
 
 class Fake(nn.Module):
-    """Returns a function of what it is shown, and remembers what that was."""
+    """Returns a function of its input, and stores the input."""
 
     def __init__(self, answer: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ def noise(frames: int = 3, slices: int = 5) -> np.ndarray:
 
 
 def dots(place_px: tuple[float, float], border: tuple[int, int]) -> np.ndarray:
-    """Return a cine of a soft dot, which breathes beside a still one, behind a border of zeros."""
+    """Return a cine of a soft pulsating dot beside a static one, with a border of zeros."""
     i, j = np.indices((60, 70))
     radii = 3 + np.cos(2 * np.pi * np.arange(4) / 4)
     squares = (i - place_px[0]) ** 2 + (j - place_px[1]) ** 2

@@ -54,7 +54,8 @@ def test_the_presets_exist_for_every_method() -> None:
 
 @pytest.mark.parametrize("size", sorted({name.split("/")[1] for name in preset_names()}))
 def test_presets_of_one_size_fit_one_another(size: str) -> None:
-    """Weights can go from pretraining to fine-tuning, and from scratch differs by nothing but them."""
+    """Weights can be transferred from pretraining to fine-tuning, and training from scratch differs only in
+    them."""
     finetune, scratch = (load_recipe(f"{method}/{size}") for method in ("finetune", "scratch"))
     assert finetune.augmentation == scratch.augmentation
     for name in preset_names():

@@ -29,7 +29,7 @@ BUILT_IN = tuple(name.rpartition(".")[2] for name in registry._BUILT_IN)
 
 @pytest.fixture
 def provide(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provide]:
-    """Let another package provide objects, each under an entry point of its name."""
+    """Provide objects by entry points of another package."""
 
     def given(**objects: object) -> None:
         monkeypatch.setitem(sys.modules, "someones", SimpleNamespace(**objects))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What masked image modelling rebuilds over a training, kept in the run."""
+"""Records of masked image modelling in a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One job at a time in a run, what a refused one leaves alone, and what a killed one leaves behind."""
+"""One job at a time in a run; refused jobs change nothing, and runs of killed jobs can be resumed."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_finished_run_stays_finished(cohort: Cohort, tmp_path: Path) -> None:
 
 
 def test_what_was_made_while_somebody_waited_is_seen(tmp_path: Path) -> None:
-    """The lock comes free just before the patience of a second job ends, and there is a run by then."""
+    """The lock is released just before the second job gives up; by then there is a run."""
     run, held, free = Run(tmp_path / "run"), threading.Event(), threading.Event()
 
     def hold() -> None:

@@ -1,4 +1,4 @@
-"""Runs stand torn files, foreign permissions, and gradients that are not finite."""
+"""Runs with truncated files, missing permissions, and gradients that are not finite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Score tables that are read back, and those that jobs leave in a run."""
+"""Reading and writing score tables, also in runs."""
 
 from __future__ import annotations
 

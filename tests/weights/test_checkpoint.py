@@ -1,4 +1,4 @@
-"""Checkpoints: what goes in comes out, nothing else is ever believed, and weights that are carried over."""
+"""Checkpoints: round trips, rejection of damaged files, and transfer of weights."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def valid(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Compare nested states exactly; a tuple comes back as a list."""
+    """Compare nested states exactly; tuples become lists."""
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict):
@@ -148,7 +148,7 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
 
 
 def about(**changes: Any) -> dict[str, Any]:
-    """Return the header of a checkpoint without tensors, changed."""
+    """Return the modified header of a checkpoint without tensors."""
     tree = {
         "format": "cmr-ssp checkpoint 1",
         "network": {"pairs": []},

@@ -125,7 +125,7 @@ class Augmentation(RecipeModel):
         return self
 
 
-def seed_apart(title: str, description: str) -> Any:
+def seed_field(title: str, description: str) -> Any:
     """Return the field of a seed that may differ from that of the recipe."""
     extra: dict[str, Any] = {"none": "as the seed"}
     return Field(None, ge=0, le=LARGEST_SEED, title=title, description=description, json_schema_extra=extra)
@@ -134,8 +134,8 @@ def seed_apart(title: str, description: str) -> Any:
 class Seeds(RecipeModel):
     """Separate seeds, to vary one source of randomness while the others stay fixed."""
 
-    weights: int | None = seed_apart("Weights", "Of the initial weights")
-    order: int | None = seed_apart("Order", "Of batches, augmentation and hidden patches")
+    weights: int | None = seed_field("Weights", "Of the initial weights")
+    order: int | None = seed_field("Order", "Of batches, augmentation and hidden patches")
 
 
 class Optimiser(RecipeModel):

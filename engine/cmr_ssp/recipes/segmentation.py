@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cmr_ssp.recipes.models import Fraction, Positive, Recipe, RecipeModel, Seeds, seed_apart
+from cmr_ssp.recipes.models import Fraction, Positive, Recipe, RecipeModel, Seeds, seed_field
 
 
 class SegmentationLoss(RecipeModel):
@@ -41,7 +41,7 @@ class PredictionSettings(RecipeModel):
 class SegmentationSeeds(Seeds):
     """Separate seeds, including that of the label budget."""
 
-    subset: int | None = seed_apart("Subset", "Of the draw of labelled subjects")
+    subset: int | None = seed_field("Subset", "Of the draw of labelled subjects")
 
 
 class SegmentationRecipe(Recipe):

@@ -45,9 +45,9 @@ def import_phases(
     known = {label.frame: label.phase for label in subject.labels}
     by_frame = {known[each.frame]: each for each in found if each.frame in known}
     if len(found) == 1:
-        told = phase or next(iter(by_frame), None) or _named_phase(path)
-        if told:
-            return {told: found[0]}
+        named = phase or next(iter(by_frame), None) or _named_phase(path)
+        if named:
+            return {named: found[0]}
     elif phase is None and len(found) == 2 and len(by_frame) < 2:
         return _by_size(found)
     elif by_frame and (phase is None or phase in by_frame):

@@ -48,7 +48,7 @@ class LabelMark:
     checkpoint: str = ""
 
 
-class Kept(StrEnum):
+class KeepReason(StrEnum):
     """Reason why a file is not replaced without permission."""
 
     FOREIGN = "it exists and is not a segmentation of this program"
@@ -118,7 +118,7 @@ def read_mark(path: Path) -> LabelMark | None:
     return None
 
 
-def why_kept(path: Path, grid: Grid, cine: str, *, predicts: bool) -> Kept | None:
+def reason_to_keep(path: Path, grid: Grid, cine: str, *, predicts: bool) -> KeepReason | None:
     """Return why a segmentation must not be replaced without permission, None if it may be.
 
     Parameters
@@ -137,14 +137,14 @@ def why_kept(path: Path, grid: Grid, cine: str, *, predicts: bool) -> Kept | Non
         header = read_header(path)
         numbers = read_stored(header)
     except CmrSspError:
-        return Kept.EDITED  # damaged, but parts may be recoverable
+        return KeepReason.EDITED  # damaged, but parts may be recoverable
     if not _same_exam(mark, cine, header, grid):
-        return Kept.OTHER_EXAM
+        return KeepReason.OTHER_EXAM
     if mark is None:
-        return Kept.UNMARKED
+        return KeepReason.UNMARKED
     if header.is_scaled or mark.labels != labels_digest(numbers):
-        return Kept.EDITED
-    return Kept.DRAWN if predicts and not mark.checkpoint else None
+        return KeepReason.EDITED
+    return KeepReason.DRAWN if predicts and not mark.checkpoint else None
 
 
 def _same_exam(mark: LabelMark | None, cine: str, header: NiftiHeader, grid: Grid) -> bool:

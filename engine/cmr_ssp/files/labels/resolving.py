@@ -38,11 +38,11 @@ def resolve_subject(subject: Subject) -> ResolvedSubject:
     labels, problems = placed(subject)
     indexed = [(label, label.source) for label in labels if isinstance(label.source, FrameSource)]
     found = [label for label in labels if not isinstance(label.source, FrameSource)]
-    drawn_anew = {label.phase for label in found}  # replaces the label in the 4D file
+    replaced = {label.phase for label in found}  # replaces the label in the 4D file
     for path in dict.fromkeys(source.path for _, source in indexed):
         here: list[LabelSource] = [label for label, source in indexed if source.path == path]
         frames, wrong = find_phases(path, {label.phase: label.listed_frame for label in here})
-        frames = {phase: frame for phase, frame in frames.items() if phase not in drawn_anew}
+        frames = {phase: frame for phase, frame in frames.items() if phase not in replaced}
         found += label_sources(path, frames, here[0].numbering)
         problems += wrong
     listed = {name: getattr(subject, name) for name in _LISTED}

@@ -17,7 +17,14 @@ from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
 from cmr_ssp.atomic import replacing
 from cmr_ssp.errors import CmrSspError, OutputError
 from cmr_ssp.files.formats.nifti import SUFFIXES, is_nifti, read_header
-from cmr_ssp.files.labels.marks import Kept, LabelMark, Volumes, as_extension, labels_digest, why_kept
+from cmr_ssp.files.labels.marks import (
+    KeepReason,
+    LabelMark,
+    Volumes,
+    as_extension,
+    labels_digest,
+    reason_to_keep,
+)
 from cmr_ssp.subjects import CineStack
 
 SIGNATURE = b"cmr-ssp segmentation"
@@ -118,7 +125,7 @@ def check_segmentation_target(
         If it may not; the error has the options as remedy.
     """
     check_target(path, stack.sources, SIGNATURE, "segmentation", "segmented")
-    kept = None if replace or not path.exists() else why_kept(path, stack.grid, cine, predicts=predicts)
+    kept = None if replace or not path.exists() else reason_to_keep(path, stack.grid, cine, predicts=predicts)
     if kept is not None:
         remedy = "Choose another name or folder, or move the file away."
         if predicts:
@@ -126,11 +133,11 @@ def check_segmentation_target(
         raise OutputError.of(path, kept, remedy)
 
 
-def standing(path: Path, stack: CineStack, cine: str) -> Kept | None:
+def reason_to_keep_file(path: Path, stack: CineStack, cine: str) -> KeepReason | None:
     """Return why a prediction must not overwrite a file without permission, None if it may."""
     if not _description(path).startswith(SIGNATURE):
-        return Kept.FOREIGN
-    return why_kept(path, stack.grid, cine, predicts=True)
+        return KeepReason.FOREIGN
+    return reason_to_keep(path, stack.grid, cine, predicts=True)
 
 
 def write_image(path: Path, pixels: NDArray[np.float32], stack: CineStack) -> None:

@@ -105,8 +105,8 @@ def reopen_exam(subject: Subject, options: SortOptions) -> tuple[Subject, CineSt
     """
     path = subject.frames[0].path
     stack = open_dicom(path, options, where=f"subject {subject.id}")
-    sorted_anew, problems = _subject(subject.id, path, stack, options)
-    return sorted_anew, replace(stack, problems=(*stack.problems, *problems))
+    reopened, problems = _subject(subject.id, path, stack, options)
+    return reopened, replace(stack, problems=(*stack.problems, *problems))
 
 
 def _subject(

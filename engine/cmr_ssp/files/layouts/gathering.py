@@ -26,22 +26,22 @@ def parts_by_subject(paths: Iterable[Path], pattern: re.Pattern[str]) -> dict[st
     return files
 
 
-def here_and_in_own_folders(folder: Path, ending: str) -> list[Path]:
+def entries_and_nested_files(folder: Path, ending: str) -> list[Path]:
     """Return the entries of a folder, and the files in its subfolders that begin with their names."""
     here = entries(folder)
     own = [path for e in here if is_folder(e) for path in matching(e, f"{e.name}{ending}")]
     return [*here, *own]
 
 
-def subjects_of(
-    files: Mapping[str, Parts], subject_of: Callable[[str, Parts], tuple[Subject, list[Problem]]]
+def collect_subjects(
+    files: Mapping[str, Parts], make_subject: Callable[[str, Parts], tuple[Subject, list[Problem]]]
 ) -> tuple[list[Subject], list[Problem]]:
     """Create all subjects that have frames, and collect the problems of the others."""
     subjects: list[Subject] = []
     problems: list[Problem] = []
     for name, parts in sorted(files.items()):
         try:
-            subject, found = subject_of(name, parts)
+            subject, found = make_subject(name, parts)
         except CmrSspError as error:
             problems += error.problems
             continue

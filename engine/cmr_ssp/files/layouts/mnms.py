@@ -15,7 +15,12 @@ from cmr_ssp.files.formats.folders import entries, is_folder, is_regular
 from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.formats.tables import Row, nearest_table, whole_number
 from cmr_ssp.files.labels.phases import find_phases, in_phase_order, label_sources
-from cmr_ssp.files.layouts.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
+from cmr_ssp.files.layouts.gathering import (
+    Parts,
+    collect_subjects,
+    entries_and_nested_files,
+    parts_by_subject,
+)
 from cmr_ssp.subjects import FrameSource, LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "M&Ms"
@@ -55,13 +60,13 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     if not rows and any("_gt" in parts for parts in files.values()):
         what = f"no CSV with a column '{KEY}' here or above: vendors unknown, phases from the labels"
         problems.append(Problem.warning(folder, what, "Copy the data set's CSV here."))
-    subjects, found = subjects_of(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
+    subjects, found = collect_subjects(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
     return subjects, problems + found
 
 
 def _files(folder: Path) -> dict[str, Parts]:
     """Group the files by code: those in `folder` itself and in folders named by a code."""
-    return parts_by_subject(here_and_in_own_folders(folder, "_sa*"), _FILE)
+    return parts_by_subject(entries_and_nested_files(folder, "_sa*"), _FILE)
 
 
 def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:

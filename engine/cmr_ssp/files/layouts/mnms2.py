@@ -14,7 +14,12 @@ from cmr_ssp.errors import Problem
 from cmr_ssp.files.formats.folders import entries, matching
 from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.formats.tables import Row, nearest_table
-from cmr_ssp.files.layouts.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
+from cmr_ssp.files.layouts.gathering import (
+    Parts,
+    collect_subjects,
+    entries_and_nested_files,
+    parts_by_subject,
+)
 from cmr_ssp.subjects import ImageSource, LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "M&Ms-2"
@@ -49,7 +54,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     if not rows:
         what = f"no CSV with a column '{KEY}' here or above: vendors and diseases unknown"
         problems.append(Problem.warning(folder, what, "Copy dataset_information.csv here."))
-    subjects, found = subjects_of(
+    subjects, found = collect_subjects(
         _files(folder), lambda name, parts: _subject(name, parts, rows.get(name, {}))
     )
     return subjects, problems + found
@@ -57,7 +62,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
 
 def _files(folder: Path) -> dict[str, Parts]:
     """Group the files by code: those in `folder` itself and in folders named by a code."""
-    return parts_by_subject(here_and_in_own_folders(folder, "_SA_*"), _FILE)
+    return parts_by_subject(entries_and_nested_files(folder, "_SA_*"), _FILE)
 
 
 def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:

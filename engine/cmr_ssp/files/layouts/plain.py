@@ -16,7 +16,7 @@ from cmr_ssp.files.formats.folders import entries, is_regular
 from cmr_ssp.files.formats.nifti import is_nifti, read_header
 from cmr_ssp.files.formats.tables import Row, folder_and_above, read_rows, whole_number
 from cmr_ssp.files.labels.phases import find_phases, in_phase_order, label_sources
-from cmr_ssp.files.layouts.gathering import Parts, parts_by_subject, subjects_of
+from cmr_ssp.files.layouts.gathering import Parts, collect_subjects, parts_by_subject
 from cmr_ssp.subjects import ImageSource, LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "plain folder"
@@ -44,7 +44,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     rows = _rows(folder)
     files = _files(folder)
     problems = _rows_without_files(folder, rows, files)
-    subjects, found = subjects_of(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
+    subjects, found = collect_subjects(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
     return subjects, problems + found
 
 
