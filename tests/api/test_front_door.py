@@ -85,7 +85,7 @@ def test_a_recipe_of_the_other_stage_is_refused(folder: Path, tmp_path: Path) ->
         cmr_ssp.pretrain(cohort, "scratch/paper", tmp_path / "run")
     with pytest.raises(RecipeError, match=r"'mim'.*pretrain"):
         cmr_ssp.finetune(cohort, "mim/paper", tmp_path / "run")
-    with pytest.raises(RecipeError, match="no preset"):
+    with pytest.raises(RecipeError, match="not a preset"):
         cmr_ssp.load_recipe("mim/papre")
     with pytest.raises(LabelError, match="no such phase"):
         cmr_ssp.finetune(cohort, "scratch/paper", tmp_path / "run", phases="systole")

@@ -227,7 +227,7 @@ def test_convert_says_what_to_do(
     save(other, pixels(6, 5, 4, 3))
     content = other.read_bytes()
     assert run("convert", exam, "-o", other, "--missing-slice", "skip") == 1
-    assert "is no cine of this program" in capsys.readouterr().err
+    assert "is not a cine of this program" in capsys.readouterr().err
     assert other.read_bytes() == content
 
 

@@ -82,8 +82,8 @@ def test_a_phase_that_nobody_labelled(tmp_path: Path) -> None:
         ((1, -1), np.int16, "structure number -1 is unknown"),
         ((1, 300), np.int16, "structure number 300 is unknown"),
         ((1, 1.5), np.float32, "not integers"),
-        ((1, np.nan), np.float32, "not a number"),
-        ((1, np.inf), np.float32, "not a number"),
+        ((1, np.nan), np.float32, "not finite"),
+        ((1, np.inf), np.float32, "not finite"),
     ],
 )
 def test_numbers_that_are_no_structure(

@@ -261,7 +261,7 @@ def test_add_and_list(
 
     write_segmentation(tmp_path / "one_frame03.nii.gz", both[ED], stack)
     assert call("labels", "add", tmp_path / "one_frame03.nii.gz", *into) == 1
-    assert "which phase is drawn at frame 3" in capsys.readouterr().err
+    assert "the phase at frame 3 is unknown" in capsys.readouterr().err
     assert call("labels", "add", tmp_path / "one_frame03.nii.gz", *into, "--phase", "ES", "--drawn-anew") == 0
     assert call("labels", "list", folder) == 0
     said = capsys.readouterr().out

@@ -190,7 +190,7 @@ def test_the_few_stand_open_and_the_rest_is_folded(make_form: MakeForm) -> None:
     form = make_form()
     form.show()
     sections = fields(form).sections
-    groups = ["Network", "Crop", "Augmentation", "Optimiser", "Schedule", "Seeds set apart"]
+    groups = ["Network", "Crop", "Augmentation", "Optimiser", "Schedule", "Separate seeds"]
     assert list(sections) == ["Training", *groups]
     for key in ("updates", "batch_size", "optimiser.learning_rate", "mask.patch_px", "mask.hidden"):
         assert fields(form).rows[key].visibleRegion().boundingRect().height() > 10, key

@@ -73,8 +73,8 @@ def export_nnunet(
     Parameters
     ----------
     cohort : Cohort
-        Its labelled phases become cases. Structures without any label are no class. Phases that lack a
-        structure of other phases are left out, since nnU-Net would train on it as background.
+        Its labelled phases become cases. Structures without any label do not become classes. Phases that lack
+        a structure of other phases are left out, since nnU-Net would train on it as background.
     folder : Path
         Parent folder of the data set, usually ``nnUNet_raw``.
     number, name : int, str

@@ -80,7 +80,7 @@ def _check_folder(folder: Path) -> None:
     if not folder.exists():
         raise CohortError.of(folder, "the folder does not exist", "Check the path.")
     if not folder.is_dir():
-        raise CohortError.of(folder, "it is a file", "Name the folder that holds the subjects.")
+        raise CohortError.of(folder, "it is a file", "Choose the folder of the subjects.")
     try:
         empty = not any(folder.iterdir())
     except OSError as error:
@@ -88,7 +88,7 @@ def _check_folder(folder: Path) -> None:
             folder, f"it cannot be read ({error.strerror})", "Check its permissions."
         ) from error
     if empty:
-        raise CohortError.of(folder, "the folder is empty", "Name the folder that holds the subjects.")
+        raise CohortError.of(folder, "the folder is empty", "Choose the folder of the subjects.")
 
 
 def _recognise(folder: Path) -> list[tuple[Layout, list[Path]]]:

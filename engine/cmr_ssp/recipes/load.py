@@ -98,7 +98,7 @@ def load_recipe(
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError.of(source, f"is not valid YAML ({error})", "Correct the file.") from None
     if not isinstance(tree, dict):
-        raise RecipeError.of(source, "holds no settings", "Start from `cmr-ssp recipe show mim/paper`.")
+        raise RecipeError.of(source, "has no settings", "Start from `cmr-ssp recipe show mim/paper`.")
     for setting in settings:
         _apply(tree, setting)
     return parse_recipe(tree, str(source), kind=kind, methods=methods)

@@ -46,8 +46,8 @@ class Method:
     hands_on : tuple of str
         Parts of the network from which fine-tuning starts: ``encoder``, ``decoder`` or both.
     rebuilds : bool
-        Whether the network reconstructs hidden patches like masked image modelling, for
-        `cmr_ssp.jobs.reconstruct`. The recipe must then derive from `MimRecipe`.
+        Whether the network reconstructs hidden patches like MIM, for `cmr_ssp.jobs.reconstruct`. The recipe
+        must then derive from `MimRecipe`.
     """
 
     name: str

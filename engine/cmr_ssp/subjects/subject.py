@@ -24,7 +24,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LabelSource:
-    """Where the labels of one phase lie on disk.
+    """Source of the labels of one phase on disk.
 
     Attributes
     ----------

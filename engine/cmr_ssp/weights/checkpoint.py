@@ -116,7 +116,7 @@ def _checked(path: Path, about: dict[str, Any], tensors: Mapping[str, Tensor]) -
     """Verify the digest; return warnings about a checkpoint of an earlier version without digest."""
     stored = about.pop("digest", None)
     if set(about) != _PARTS or (stored is not None and stored != _digest(about, tensors)):
-        what = "is damaged: its content is not what was written"
+        what = "is damaged: its content does not match its digest"
         raise CheckpointError.of(path, what, "Copy the file again, or resume or repeat the run.")
     if (broken := _not_finite(tensors)) is not None:
         what = f"has weights that are not finite ({broken})"

@@ -249,5 +249,5 @@ def _check_size(header: NiftiHeader) -> None:
         what = f"the header claims {claim} pixels, too many for a file of {on_disk} bytes"
         if header.n_bytes <= possible:
             size = f"{header.n_bytes / 2**30:.1f} GiB"
-            what = f"the header claims {claim} pixels ({size}), more than in any cine"
+            what = f"the header claims {claim} pixels ({size}), more than any cine has"
         raise ImageError.of(header.path, what, "The file is damaged or truncated: copy it again.")

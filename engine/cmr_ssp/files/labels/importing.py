@@ -122,7 +122,7 @@ def _nifti(path: Path, stack: CineStack, numbering: Numbering | None) -> NDArray
         raise LabelError(*error.problems) from error
     meaning = numbering or numbering_in_header(path)
     if meaning is None:
-        what = "the structures of its numbers are unknown"
+        what = "it does not define which structures its numbers are"
         raise LabelError.of(path, what, f"Give the numbering, or keep {_SNAP_LABELS} beside it.")
     labels = to_structures(numbers, meaning, str(path))
     return labels[:, ::-1] if stack.grid.slices_reversed else labels

@@ -16,7 +16,7 @@ class PatchMask(RecipeModel):
         32, title="Patch size", description="Side of a patch in pixels", json_schema_extra={"unit": "px"}
     )
     hidden: Fraction = Field(
-        0.75, title="Hidden share", description="Exact fraction of the patches that is hidden"
+        0.75, title="Hidden fraction", description="Exact fraction of the patches that is hidden"
     )
 
 
