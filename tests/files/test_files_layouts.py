@@ -319,7 +319,7 @@ class TestPlainFolder:
     def test_other_structures_are_refused_plainly(self, tmp_path: Path, content: str) -> None:
         save(tmp_path / "a.nii.gz", pixels(*SHAPE))
         (tmp_path / "cohort.yaml").write_text(content)
-        with pytest.raises(CohortError, match=r"cohort\.yaml: 'LA' is not one of .*LV, MYO, RV.*extending\.md"):
+        with pytest.raises(CohortError, match=r"cohort\.yaml: 'LA' is not one .*LV, MYO, RV.*extending\.md"):
             open_cohort(tmp_path)
 
     def test_other_numbers_say_that_only_three_structures_can_be_segmented(self, tmp_path: Path) -> None:
