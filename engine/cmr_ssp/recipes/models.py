@@ -212,7 +212,7 @@ class Recipe(RecipeModel):
     threads: Count | None = Field(
         None,
         title="Threads",
-        description="CPU threads; by default all that are idle",
+        description="CPU threads; by default all available",
         json_schema_extra={"none": "automatic"},
     )
     checkpoint_every: Count = Field(

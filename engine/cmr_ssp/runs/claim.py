@@ -25,8 +25,8 @@ def write_no_state(outcome: Outcome, problems: Sequence[Problem]) -> None:
 def claimed(run: Run, *, resume: bool) -> Iterator[WriteState]:
     """Create and lock the folder of a run, or lock an existing run with `resume`.
 
-    Files of a job that failed before its first checkpoint are removed. A finished run stays finished even if
-    a job that resumes it fails.
+    The folder may contain the files of a job that failed before its first checkpoint. A finished run stays
+    finished even if a job that resumes it fails.
 
     Raises
     ------
