@@ -135,7 +135,7 @@ def test_a_cohort_for_nnunet(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert len(list((made / "imagesTs").iterdir())) == 2
     assert call(*common) == 1
     assert "exists already" in capsys.readouterr().err
-    assert call(*common, "--corrected", tmp_path) == 1
+    assert call(*common, "--corrected", tmp_path, "--replace") == 1
     assert "no corrected label" in capsys.readouterr().err
 
 

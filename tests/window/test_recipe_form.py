@@ -289,7 +289,7 @@ def test_contradictions_are_said_under_the_settings_to_change(make_form: MakeFor
         write(form, key, value)
     form._check()
     assert "is not a multiple of 16" in said(form, "crop.size_px")
-    assert "no multiple of micro_batch 4" in said(form, "batch_size")
+    assert "not a multiple of micro_batch 4" in said(form, "batch_size")
     assert "is not a divisor of crop.size_px 100" in said(form, "mask.patch_px")
     assert form._general.isHidden()
     write(form, "augmentation.gamma", "2, 1")
