@@ -356,7 +356,7 @@ def test_an_affine_that_is_no_number_is_no_difference(tmp_path: Path, folder: Pa
         nib.save(made, path)
     cohort = open_cohort(odd)
     assert not [problem for problem in cohort.problems if "differs" in problem.what]
-    (told,) = [problem for problem in cohort.problems if "not a number" in problem.what]
+    (told,) = [problem for problem in cohort.problems if "not finite" in problem.what]
     assert "pixdim is used" in told.what
     assert (
         open_stack(cohort.subject("a")).spacing_mm == open_stack(open_cohort(folder).subject("a")).spacing_mm
