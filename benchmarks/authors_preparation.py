@@ -55,7 +55,8 @@ def _reformat(subject: Subject, folder: Path) -> Item:
     drawings = [nib.load(label.source.path) for label in subject.labels]
     drawn = np.stack([drawing.get_fdata() for drawing in drawings], axis=-1)
     labels = nib.Nifti1Image(drawn, cine.affine, dtype=np.int64)
-    item: Item = {"about": {"subject": subject.id, "labelled": [label.frame for label in subject.labels]}}
+    frames = [label.listed_frame for label in subject.labels]
+    item: Item = {"about": {"subject": subject.id, "labelled": frames}}
     for key, whole in ((IMAGE, cine), (LABEL, labels)):
         item[key] = folder / f"{subject.id}_{key}.nii.gz"
         nib.save(whole.slicer[box].as_reoriented(SWAP_ROWS_AND_COLUMNS), item[key])

@@ -12,7 +12,7 @@ from cmr_ssp.errors import CmrSspError
 from cmr_ssp.events import Cancel, OnEvent, Preparing
 from cmr_ssp.files import open_cohort
 from cmr_ssp.files.dicom import DicomFolder, SortOptions
-from cmr_ssp.files.layouts.dicom_exams import list_series, sort_anew
+from cmr_ssp.files.layouts.dicom_exams import list_series, reopen_exam
 from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.runs import Run, list_runs, read_records, stored_scores
 from cmr_ssp.subjects import Cohort, Split, Subject
@@ -130,7 +130,7 @@ def listing_series(subject: Subject, options: SortOptions | None = None) -> Work
 
 def sorting_exam(subject: Subject, options: SortOptions) -> Work:
     """Open the exam of a subject with chosen options."""
-    return lambda *_: sort_anew(subject, options)
+    return lambda *_: reopen_exam(subject, options)
 
 
 def listing_runs(folder: Path) -> Work:

@@ -1,4 +1,4 @@
-"""What `import cmr_ssp` offers to scripts and notebooks."""
+"""The public names of `cmr_ssp`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_every_name_is_there_and_listed() -> None:
 
 
 def test_names_are_functions_whatever_was_imported_before() -> None:
-    """A module of the same name would take a function's place as soon as something imports it."""
+    """Importing a module with the same name would replace a function."""
     code = "import cmr_ssp, cmr_ssp.jobs, cmr_ssp.cli\n"
     code += "assert all(callable(getattr(cmr_ssp, name)) for name in cmr_ssp.__all__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -85,7 +85,7 @@ def test_a_recipe_of_the_other_stage_is_refused(folder: Path, tmp_path: Path) ->
         cmr_ssp.pretrain(cohort, "scratch/paper", tmp_path / "run")
     with pytest.raises(RecipeError, match=r"'mim'.*pretrain"):
         cmr_ssp.finetune(cohort, "mim/paper", tmp_path / "run")
-    with pytest.raises(RecipeError, match="no preset"):
+    with pytest.raises(RecipeError, match="not a preset"):
         cmr_ssp.load_recipe("mim/papre")
     with pytest.raises(LabelError, match="no such phase"):
         cmr_ssp.finetune(cohort, "scratch/paper", tmp_path / "run", phases="systole")

@@ -67,7 +67,7 @@ def test_what_is_no_cine_is_refused(tuned: Run, pixels: Any, spacing: Any, said:
 
 def test_files_need_a_place_and_arrays_have_none(tuned: Run, folder: Path, tmp_path: Path) -> None:
     run: Any = tuned
-    with pytest.raises(OutputError, match="Name a folder"):
+    with pytest.raises(OutputError, match="Give a folder"):
         cmr_ssp.segment(run, folder / "a.nii.gz")  # type: ignore[call-overload]
     with pytest.raises(OutputError, match="no file is written"):
         cmr_ssp.segment(run, np.zeros((2, 8, 8)), tmp_path, spacing_mm=SPACING)  # type: ignore[call-overload]

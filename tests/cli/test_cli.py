@@ -1,4 +1,4 @@
-"""The command line: its stable forms, its help, its start, and no traceback whatever it is given."""
+"""The command line: output formats, help, start time, and no tracebacks on invalid input."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COMMANDS = [
 
 @dataclass
 class Said:
-    """How a call ended and what it printed, line breaks removed."""
+    """Exit code and output of a call, without line breaks."""
 
     code: int
     out: str
@@ -85,7 +85,7 @@ def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cohort of six subjects, five of them labelled, that must be the same afterwards."""
+    """A cohort of six subjects, five of them labelled, that must not change."""
     path = write_beating_cohort(tmp_path_factory.mktemp("data") / "cohort", "abcdef", labelled="abcde")
     before = fingerprint(path)
     yield path
@@ -104,7 +104,7 @@ def recipes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def runs(folder: Path, recipes: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A pretraining and a fine-tuning from it, made on the command line."""
+    """A pretraining and a fine-tuning from it, made by the command line."""
     place = tmp_path_factory.mktemp("runs")
     made = {name: place / name for name in ("mim", "finetune")}
     end = ["--recipe", str(recipes["mim"]), "--run", str(made["mim"])]
@@ -152,7 +152,7 @@ def test_help_of_a_command_names_the_stable_options(call: Call) -> None:
 
 
 def test_it_starts_fast_and_without_torch(folder: Path) -> None:
-    """Help, listings and checks in one fresh process; processor time, as other work may be going on."""
+    """Run help, listings and checks in one new process; measure CPU time, since other work may be running."""
     calls = [[*command, "--help"] for command in COMMANDS]
     calls += [
         ["--version"],
@@ -205,7 +205,7 @@ def test_check_lists_a_good_cohort(call: Call, folder: Path) -> None:
 
 
 def faulty_cohort(path: Path) -> dict[str, str]:
-    """Break a cohort in every way the issue lists; return what must be said of which file."""
+    """Damage a cohort in many ways; return the expected message for each file."""
     write_beating_cohort(path, "abcdefg")
     cut = (path / "a.nii.gz").read_bytes()
     (path / "a.nii.gz").write_bytes(cut[: len(cut) // 2])
@@ -400,7 +400,7 @@ def test_segment_to_a_folder_and_to_a_file(
 def test_segmenting_loads_neither_monai_nor_lightning(
     folder: Path, runs: dict[str, Path], tmp_path: Path
 ) -> None:
-    """They cost three seconds, and training alone needs them."""
+    """They take three seconds, and only training needs them."""
     arguments = ["segment", str(runs["finetune"]), str(folder / "a.nii.gz"), "-o", str(tmp_path / "a.nii.gz")]
     code = f"import sys; from cmr_ssp.cli import main\ntry: main({arguments!r})\n"
     code += "except SystemExit as end: assert not end.code\n"
@@ -452,19 +452,19 @@ BAD: dict[str, tuple[list[str], str]] = {
     "no folder": (["cohort", "check", "NEW"], "does not exist"),
     "a file": (["cohort", "check", "DATA/a.nii.gz"], "it is a file"),
     "share": (["cohort", "split", "DATA", "-o", "NEW", "--test", "2"], "2"),
-    "preset": (["pretrain", "DATA", "--run", "NEW", "--preset", "mim/papre"], "mim/papre: is no preset"),
+    "preset": (["pretrain", "DATA", "--run", "NEW", "--preset", "mim/papre"], "mim/papre: is not a preset"),
     "preset of another stage": (
         ["pretrain", "DATA", "--run", "NEW", "--preset", "scratch/paper"],
         "scratch",
     ),
     "both": (["pretrain", "DATA", "--run", "NEW", "--preset", "mim/demo", "--recipe", "MIM"], "--preset"),
-    "no recipe": (["pretrain", "DATA", "--run", "NEW", "--recipe", "NEW"], "readable"),
-    "binary recipe": (["pretrain", "DATA", "--run", "NEW", "--recipe", "DATA/a.nii.gz"], "readable"),
+    "no recipe": (["pretrain", "DATA", "--run", "NEW", "--recipe", "NEW"], "not valid YAML"),
+    "binary recipe": (["pretrain", "DATA", "--run", "NEW", "--recipe", "DATA/a.nii.gz"], "not valid YAML"),
     "recipe key": (["pretrain", "DATA", "--run", "NEW", "--recipe", "UNKNOWN"], "'learning' is unknown"),
     "set key": (["pretrain", "DATA", "--run", "NEW", "--set", "crop.sise=3"], "'crop.sise' is unknown"),
     "set nothing": (["pretrain", "DATA", "--run", "NEW", "--set", "updates"], "key=value"),
     "set value": (["pretrain", "DATA", "--run", "NEW", "--set", "batch_size=many"], "batch_size"),
-    "set clash": (["pretrain", "DATA", "--run", "NEW", "--set", "crop.size_px=97"], "does not divide"),
+    "set clash": (["pretrain", "DATA", "--run", "NEW", "--set", "crop.size_px=97"], "is not a multiple of"),
     "minutes": (["pretrain", "DATA", "--run", "NEW", "--max-minutes", "-1"], "-1"),
     "no split": (["pretrain", "DATA", "--run", "NEW", "--recipe", "MIM", "--split", "NEW"], "split"),
     "odd split": (["pretrain", "DATA", "--run", "NEW", "--recipe", "MIM", "--split", "ODD"], "split"),
@@ -475,7 +475,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "nothing to resume": (["pretrain", "DATA", "--run", "NEW", "--resume"], "no run to resume"),
     "resume with settings": (["pretrain", "DATA", "--run", "NEW", "--resume", "--set", "seed=1"], "NEW"),
     "run in a file": (["pretrain", "DATA", "--run", "MIM/run", "--recipe", "MIM"], "cannot be written"),
-    "from nothing": (["finetune", "DATA", "--from", "NEW", "--run", "NEW2"], "no such checkpoint"),
+    "from nothing": (["finetune", "DATA", "--from", "NEW", "--run", "NEW2"], "the checkpoint does not exist"),
     "from no preset": (["finetune", "DATA", "--from", "PRETRAINED", "--run", "NEW"], "no preset has"),
     "too many": (
         ["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "60", "--run", "NEW"],
@@ -489,7 +489,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "numeric id": (["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "001", "--run", "NEW"], "'001'"),
     "odd digit": (["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "²", "--run", "NEW"], "'²'"),
     "phase": (["finetune", "DATA", "--recipe", "SCRATCH", "--phases", "systole", "--run", "NEW"], "systole"),
-    "segment by what": (["segment", "NEW", "DATA/a.nii.gz", "-o", "NEW2"], "no such checkpoint"),
+    "segment by what": (["segment", "NEW", "DATA/a.nii.gz", "-o", "NEW2"], "the checkpoint does not exist"),
     "segment nothing": (["segment", "TRAINED", "-o", "NEW"], "Name at least one"),
     "segment text": (["segment", "TRAINED", "DATA/subjects.csv", "-o", "NEW"], "subjects.csv"),
     "segment by pretraining": (["segment", "PRETRAINED", "DATA/a.nii.gz", "-o", "NEW"], "Fine-tune it first"),
@@ -497,7 +497,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "over a label": (["segment", "TRAINED", "DATA/a.nii.gz", "-o", "DATA/a_ED_gt.nii.gz"], "another name"),
     "below a file": (["segment", "TRAINED", "DATA/a.nii.gz", "-o", "MIM/out"], "cannot be written"),
     "numbering": (["segment", "TRAINED", "DATA/a.nii.gz", "-o", "NEW", "--labels", "ukbb"], "ukbb"),
-    "evaluate what": (["evaluate", "NEW", "DATA", "--csv", "NEW2"], "is no run"),
+    "evaluate what": (["evaluate", "NEW", "DATA", "--csv", "NEW2"], "is not a run"),
     "table over a source": (["evaluate", "TRAINED", "DATA", "--csv", "DATA/subjects.csv"], "another name"),
     "table over an image": (["evaluate", "TRAINED", "DATA", "--csv", "DATA/a.nii.gz"], "another name"),
     "table is a folder": (["evaluate", "TRAINED", "DATA", "--csv", "DATA"], "another name"),
@@ -516,7 +516,7 @@ def test_bad_input_ends_with_a_message(
     arguments: list[str],
     complaint: str,
 ) -> None:
-    """An exception that is none of ours would come through `call` and fail the test."""
+    """Any other exception would pass through `call` and fail the test."""
     places = {
         "DATA": folder,
         "NEW": tmp_path / "NEW",
@@ -563,7 +563,7 @@ def test_a_damaged_run_is_refused(call: Call, folder: Path, runs: dict[str, Path
     ):
         said = call(*arguments)
         assert said.code == 1
-        assert "no readable checkpoint" in said.err
+        assert "not a valid checkpoint" in said.err
 
 
 def test_a_truncated_cine_is_refused_by_segment(

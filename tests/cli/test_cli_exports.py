@@ -68,7 +68,7 @@ def test_itksnap_and_frames(
     names = ["ann_frame01.nii.gz", "ann_frame01_seg.nii.gz", "ann_frame02_ES.nii.gz"]
     names += ["ann_frame02_ES_seg.nii.gz", "labels.txt"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
-    for frames, message in (("9", "no frame 9"), ("x", "is no frame"), ("", "no frame was requested")):
+    for frames, message in (("9", "no frame 9"), ("x", "is not a frame"), ("", "no frame was requested")):
         assert call(*common, "--frames", frames, "--replace") == 1
         assert message in capsys.readouterr().err
 
@@ -106,7 +106,7 @@ def test_dicom_segmentations_ask_about_identity(tmp_path: Path, capsys: pytest.C
     assert "--with-identity" in said.err
     assert not out.exists()
     assert call(*common) == 1
-    assert "Name their folder with --dicom" in capsys.readouterr().err
+    assert "Give their folder with --dicom" in capsys.readouterr().err
     assert call(*common, "--dicom", tmp_path / "dicom", "--with-identity", "--made-by", "manual") == 0
     assert "carry the patient's name" in capsys.readouterr().out
     first = pydicom.dcmread(sorted(out.iterdir())[0])
@@ -135,7 +135,7 @@ def test_a_cohort_for_nnunet(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert len(list((made / "imagesTs").iterdir())) == 2
     assert call(*common) == 1
     assert "exists already" in capsys.readouterr().err
-    assert call(*common, "--corrected", tmp_path) == 1
+    assert call(*common, "--corrected", tmp_path, "--replace") == 1
     assert "no corrected label" in capsys.readouterr().err
 
 

@@ -1,4 +1,4 @@
-"""What every command prints for people, for log files and for programs."""
+"""Output of commands in terminals, log files and for programs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cohort_helpers import mim, segmentation, write_beating_cohort
 
 
 def start(*words: object, **environment: str) -> subprocess.Popen[str]:
-    """Start the command line as a process of its own, whose output goes into pipes."""
+    """Start the command line in a process with piped output."""
     command = [sys.executable, "-m", "cmr_ssp.cli", *map(str, words)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=os.environ | environment)
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that segments."""
+    """A run with a segmentation network."""
     place = tmp_path_factory.mktemp("runs")
     (place / "recipe.yaml").write_text(recipe_yaml(segmentation(method="scratch")))
     words = ["finetune", folder, "--recipe", place / "recipe.yaml", "--run", place / "run", "--subjects", 2]
@@ -115,7 +115,7 @@ def test_json_tells_errors_too(words: list[str]) -> None:
 
 
 def test_a_line_of_progress_reaches_a_pipe_at_once(folder: Path, recipe: Path, tmp_path: Path) -> None:
-    """A log file must show where a training is, not at its end only."""
+    """A log file must show the progress during training."""
     words = ["pretrain", folder, "--recipe", recipe, "--run", tmp_path / "run", "--set", "updates=100000"]
     with start(*words) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""A demo removes what an earlier demo made there, and nothing else."""
+"""A demo removes the files of an earlier demo, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from files_helpers import fingerprint
 
 
 def made(folder: Path) -> Path:
-    """Write what stands for a finished demo."""
+    """Write the files of a finished demo."""
     (folder / "runs" / "mim").mkdir(parents=True)
     (folder / "runs" / "mim" / "last.safetensors").write_bytes(b"weights")
     (folder / "cohort").mkdir()

@@ -1,4 +1,4 @@
-"""Results in other programs' formats: what is written lies voxel for voxel on the source, and comes back."""
+"""Exports to other formats: files match the source voxel by voxel, and can be read back."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ from cmr_ssp.files import (
     import_labels,
     open_cine,
     open_cohort,
+    open_stack,
     read_segmentation,
     resolve_subject,
     write_segmentation,
@@ -52,7 +53,7 @@ MOMENTS = (Moment(0, Phase.ED), Moment(2, Phase.ES))
 
 @pytest.fixture(params=AFFINES, ids=str)
 def source(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """A cine of three frames; the last kind has its voxel size in pixdim alone, as ACDC has."""
+    """A cine of three frames; the last kind has its voxel size only in pixdim, like ACDC."""
     path = tmp_path / "data" / "cine.nii.gz"
     affine = AFFINES[request.param]
     save(path, pixels(*SHAPE, 3), DIAGONAL if affine is None else affine)
@@ -64,7 +65,7 @@ def source(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def labels() -> np.ndarray:
-    """Fake labels with every structure in every frame, no two slices or frames alike."""
+    """Artificial labels with every structure in every frame; all slices and frames differ."""
     return np.random.default_rng(5).integers(0, 4, (3, *SHAPE[::-1])).astype(np.uint8)
 
 
@@ -183,7 +184,7 @@ def test_itksnap_description(tmp_path: Path) -> None:
 
 
 def resave(path: Path, **header: object) -> None:
-    """Save as a program does that keeps pixels and affine, and writes a header of its own."""
+    """Save like a program that keeps pixels and affine but writes a new header."""
     image = nib.load(path)
     fresh = nib.Nifti1Image(np.asarray(image.dataobj).astype(np.float32), image.affine)
     nib.save(fresh, path)
@@ -281,8 +282,9 @@ def test_nnunet(tmp_path: Path) -> None:
     split = Split({"ann": Role.TRAIN, "bob": Role.TEST, "cy": Role.TRAIN})
     own = read_segmentation(resolve_subject(cohort.subject("cy")), Phase.ES)
     fixed = np.roll(own.labels, 1, axis=2)
-    corrections = {("cy", Phase.ES): Segmentation(fixed, own.frame, own.drawn)}
-    made = export_nnunet(cohort, tmp_path / "raw", number=7, split=split, corrections=corrections)
+    corrected = tmp_path / "corrected"
+    write_segmentation(corrected / "cy_ES.nii.gz", fixed, open_stack(cohort.subject("cy")))
+    made = export_nnunet(cohort, tmp_path / "raw", number=7, split=split, corrected=corrected)
     folder = tmp_path / "raw" / "Dataset007_CMR"
     assert made.folder == folder
     assert not made.problems
@@ -329,7 +331,7 @@ def test_nnunet_replaces_the_whole_of_an_earlier_export(tmp_path: Path) -> None:
 
 
 def foreign_set(folder: Path) -> None:
-    """Lay out a data set of nnU-Net as somebody else's: the names are those that an export has."""
+    """Create a foreign nnU-Net data set with the file names of an export."""
     for part in ("imagesTr/subject001_ED_0000.nii.gz", "labelsTr/subject001_ED.nii.gz", "dataset.json"):
         (folder / part).parent.mkdir(parents=True, exist_ok=True)
         (folder / part).write_bytes(b"somebody's")

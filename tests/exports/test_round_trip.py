@@ -1,6 +1,6 @@
-"""Load, segment, export, load again: same affine, same spacing, same labels, however poor the header.
+"""Load, segment, export, load again: affine, spacing and labels are preserved, even with poor headers.
 
-DICOM SEG has its own round trips in test_exports: it lies on DICOM images, not on NIfTI files.
+Round trips of DICOM SEG are in test_exports, since they need DICOM images.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def test_what_is_taken_away_comes_back(
 
 
 def same_place(path: Path, cine: Path) -> None:
-    """Compare by the program's own reading, and by nibabel's."""
+    """Compare as read by this package and by nibabel."""
     ours, theirs = open_cine(path).grid, open_cine(cine).grid
     assert np.array_equal(ours.affine, theirs.affine)
     assert ours.spacing_mm == theirs.spacing_mm

@@ -1,4 +1,4 @@
-"""cvi42 workspaces, made after what published parsers expect; no real export was at hand."""
+"""cvi42 workspaces, created to match published parsers, since no real export was available."""
 
 from __future__ import annotations
 

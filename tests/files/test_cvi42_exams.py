@@ -10,7 +10,7 @@ import pytest
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import LabelError, Severity
 from cmr_ssp.files import check_pixels, open_cohort, read_segmentation, resolve_subject
-from cmr_ssp.files.layouts.dicom_exams import sort_anew
+from cmr_ssp.files.layouts.dicom_exams import reopen_exam
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.subjects import ContourFormat, ContourSource, SortOptions
 from contour_helpers import contour, workspace
@@ -51,7 +51,7 @@ def test_labels_come_from_the_workspace(exam: Path, inside: bool, tmp_path: Path
     cohort = open_cohort(tmp_path / "cohort")
     (subject,) = cohort.subjects
     assert cohort.layout == "DICOM exams"
-    assert {label.phase: label.frame for label in subject.labels} == {Phase.ED: ED, Phase.ES: ES}
+    assert {label.phase: label.listed_frame for label in subject.labels} == {Phase.ED: ED, Phase.ES: ES}
     assert {label.source for label in subject.labels} == {
         ContourSource(place / "Doe^Jane.cvi42wsx", ContourFormat.CVI42)
     }
@@ -89,7 +89,7 @@ def test_a_second_workspace_and_a_damaged_one_are_told(exam: Path) -> None:
 def test_contours_follow_another_way_of_sorting(exam: Path) -> None:
     workspace(exam / "a.cvi42wsx", drawn_on(exam))
     (subject,) = open_cohort(exam.parent).subjects
-    again, stack = sort_anew(subject, SortOptions(repeated="first"))
+    again, stack = reopen_exam(subject, SortOptions(repeated="first"))
     assert again.labels == subject.labels
     assert any("real export" in problem.what for problem in stack.problems)
 
@@ -98,5 +98,5 @@ def test_a_workspace_that_changed_since_listing(exam: Path) -> None:
     path = workspace(exam / "a.cvi42wsx", drawn_on(exam))
     resolved = resolve_subject(open_cohort(exam.parent).subjects[0])
     workspace(path, {"1.2.3": contour("saendocardialContour", box(0.5, 3.5))})
-    with pytest.raises(LabelError, match="on none of the images"):
+    with pytest.raises(LabelError, match="to none of the images"):
         read_segmentation(resolved, Phase.ED)

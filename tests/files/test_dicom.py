@@ -1,4 +1,5 @@
-"""Short-axis cines from synthetic DICOM: found by geometry, refused with reasons, nobody named."""
+"""Short-axis cines from synthetic DICOM: found by geometry, rejected with reasons, without names of
+people."""
 
 from __future__ import annotations
 
@@ -430,7 +431,7 @@ def test_damaged_files(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.6, 0.9, 0.99])
 @pytest.mark.parametrize("zipped_up", [False, True])
 def test_a_file_that_is_cut_off_is_named(tmp_path: Path, share: float, zipped_up: bool) -> None:
-    """Otherwise its slice lacks a frame, and whoever resamples as advised gets an interpolated cine."""
+    """Otherwise its slice lacks a frame, and the suggested resampling would interpolate it."""
     exam = save_exam(tmp_path / "exam", siemens())
     file = sorted(exam.iterdir())[13]
     content = file.read_bytes()
@@ -452,7 +453,7 @@ def test_a_damaged_file_is_not_named_after_a_person(tmp_path: Path) -> None:
 
 
 def encrypted(path: Path, *names: str) -> Path:
-    """Say of members of an archive that they are encrypted."""
+    """Mark members of an archive as encrypted."""
     content = bytearray(path.read_bytes())
     with zipfile.ZipFile(path) as archive:
         offsets = {info.filename: info.header_offset for info in archive.infolist()}

@@ -1,4 +1,4 @@
-"""Cohorts of DICOM exams, and `cmr-ssp convert`: nobody is named, whatever the folders are called."""
+"""Cohorts of DICOM exams, and `cmr-ssp convert`: folder names that identify people do not appear."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from files_helpers import fingerprint, pixels, save
 
 
 def person(folder: Path, name: str, number: int, **fields: object) -> Path:
-    """Write somebody's exam into a folder of that name."""
+    """Write the exam of a person into a folder with that name."""
     images = siemens(study_seed=f"study {number}", **({"PatientID": f"MRN{4700 + number}"} | fields))
     return save_exam(folder / name, images)
 
@@ -83,7 +83,7 @@ def test_an_id_belongs_to_the_images_wherever_they_lie(coded: Path, tmp_path: Pa
 
 
 def test_two_exams_opened_one_after_the_other_have_two_ids(coded: Path) -> None:
-    """In whatever order, alone or together: else the results of the second replace those of the first."""
+    """In any order, alone or together; otherwise results of the second would replace those of the first."""
     together = ids(coded)
     alone = [ids(coded / name) for name in ("p02", "p01", "p02", "p03")]
     assert alone == [{name: together[name]} for name in ("p02", "p01", "p02", "p03")]
@@ -122,7 +122,7 @@ def test_exams_of_one_person_are_pointed_out(coded: Path) -> None:
     (problem,) = cohort.problems
     assert problem.severity is Severity.WARNING
     assert {exam_id(coded / name) for name in ("p01", "later")} == set(re.findall(r"exam-\d+", problem.where))
-    assert "one role in the split" in problem.remedy
+    assert "the same role in the split" in problem.remedy
     assert not secrets_in(str(problem))
 
 
@@ -227,7 +227,7 @@ def test_convert_says_what_to_do(
     save(other, pixels(6, 5, 4, 3))
     content = other.read_bytes()
     assert run("convert", exam, "-o", other, "--missing-slice", "skip") == 1
-    assert "is no cine of this program" in capsys.readouterr().err
+    assert "is not a cine of this program" in capsys.readouterr().err
     assert other.read_bytes() == content
 
 

@@ -1,4 +1,4 @@
-"""Files that claim or inflate to more than any exam has: refused before the work is done."""
+"""Files that claim or decompress to more than any exam are rejected early."""
 
 from __future__ import annotations
 

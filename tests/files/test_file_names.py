@@ -1,4 +1,4 @@
-"""File names that are not UTF-8: Python has them with surrogate escapes, which no text file can hold."""
+"""File names that are not UTF-8: Python uses surrogate escapes, which cannot be written to text files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ODD = os.fsdecode(b"zo\xeb")
 
 @pytest.fixture
 def named_oddly(tmp_path: Path) -> Path:
-    """Return a cohort in a folder whose name is not UTF-8; the names of its files are."""
+    """Return a cohort in a folder whose name is not UTF-8, with UTF-8 file names."""
     return write_beating_cohort(tmp_path / ODD / "cohort", "abc")
 
 

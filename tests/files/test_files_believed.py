@@ -1,4 +1,4 @@
-"""What a NIfTI file says of its units, voxel sizes and length, and what happens to it while it is read."""
+"""Units, voxel sizes and lengths in NIfTI headers, and changes of files while they are read."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_slices_of_dicom_have_the_same_limits(tmp_path: Path) -> None:
 
 
 def test_a_file_that_inflates_to_more_bytes_than_any_cine_is_not_inflated(tmp_path: Path) -> None:
-    """As many voxels as are allowed, of eight bytes each."""
+    """The maximum number of voxels with eight bytes each."""
     header = nib.Nifti1Header()
     header.set_data_dtype(np.float64)
     header.set_data_shape((512, 512, 64, 64))
@@ -85,7 +85,7 @@ def test_a_file_that_inflates_to_more_bytes_than_any_cine_is_not_inflated(tmp_pa
 
 
 class Unaffordable:
-    """Pixels of which there is no room for a copy."""
+    """Pixels that are too large to copy."""
 
     def astype(self, *_: object, **__: object) -> None:
         raise MemoryError
@@ -96,10 +96,10 @@ def test_running_out_of_memory_is_named(tmp_path: Path, monkeypatch: pytest.Monk
         raise MemoryError
 
     stack = open_cine(save(tmp_path / "a.nii.gz", pixels(*SHAPE, 3)))
-    with pytest.raises(ImageError, match="of memory, more than there is"):
+    with pytest.raises(ImageError, match="of memory, more than is available"):
         pixel_reading.scale(Unaffordable(), read_header(tmp_path / "a.nii.gz"))  # type: ignore[arg-type]
     monkeypatch.setattr(pixel_reading, "_gunzip", exhausted)
-    with pytest.raises(ImageError, match="of memory, more than there is"):
+    with pytest.raises(ImageError, match="of memory, more than is available"):
         stack.load()
 
 

@@ -7,7 +7,7 @@ import pytest
 from cmr_ssp.anatomy import NUMBERINGS, Numbering, Phase, Structure
 from cmr_ssp.errors import LabelError
 from cmr_ssp.files import read_segmentation
-from cmr_ssp.subjects import FrameSource, LabelSource, ResolvedSubject, VolumeSource
+from cmr_ssp.subjects import FrameSource, ResolvedLabel, ResolvedSubject, VolumeSource
 from files_helpers import OBLIQUE, SHAPE, edit_header, pixels, save
 
 LV, MYO, RV = Structure
@@ -24,7 +24,7 @@ def subject_with(
     cine = save(folder / "cine.nii.gz", pixels(*SHAPE, 2), affine)
     path = save(folder / "gt.nii.gz", labels, affine)
     place = VolumeSource(path) if index is None else FrameSource(path, index)
-    label = LabelSource(Phase.ED, 1, place, numbering)
+    label = ResolvedLabel(Phase.ED, 1, place, numbering)
     return ResolvedSubject("x", (FrameSource(cine, 0), FrameSource(cine, 1)), (label,))
 
 
@@ -81,9 +81,9 @@ def test_a_phase_that_nobody_labelled(tmp_path: Path) -> None:
         ((1, 4, 7), np.uint8, "structure number 4, 7 is unknown"),
         ((1, -1), np.int16, "structure number -1 is unknown"),
         ((1, 300), np.int16, "structure number 300 is unknown"),
-        ((1, 1.5), np.float32, "no whole numbers"),
-        ((1, np.nan), np.float32, "not a number"),
-        ((1, np.inf), np.float32, "not a number"),
+        ((1, 1.5), np.float32, "not integers"),
+        ((1, np.nan), np.float32, "not finite"),
+        ((1, np.inf), np.float32, "not finite"),
     ],
 )
 def test_numbers_that_are_no_structure(

@@ -40,7 +40,9 @@ def labels_4d(frames: dict[int, np.ndarray], n: int = 5) -> np.ndarray:
 
 
 def frames_of(folder: Path) -> dict[str, dict[Phase, int]]:
-    return {s.id: {label.phase: label.frame for label in s.labels} for s in open_cohort(folder).subjects}
+    return {
+        s.id: {label.phase: label.listed_frame for label in s.labels} for s in open_cohort(folder).subjects
+    }
 
 
 class TestACDC:
@@ -68,7 +70,7 @@ class TestACDC:
         assert frames_of(tmp_path) == {"patient001": {ED: 1, ES: 0}}
 
     def test_a_frame_number_that_is_none(self, tmp_path: Path) -> None:
-        """Python takes a superscript for a digit, and does not make a number of it."""
+        """In Python a superscript is a digit, but cannot be converted to a number."""
         info = acdc_subject(tmp_path, 1) / "Info.cfg"
         info.write_text("ED: ²\nES: 3\nGroup: NOR\n", encoding="utf-8")
         assert frames_of(tmp_path) == {"patient001": {ES: 1}}
@@ -135,7 +137,7 @@ class TestMnMs:
         mnms_table(tmp_path, f"A1B2C3,Siemens,A,1,{row},HCM")
         subject = resolve_subject(open_cohort(tmp_path).subjects[0])
         problems = subject.problems
-        assert {label.phase: label.frame for label in subject.labels} == {ED: 0, ES: 3}
+        assert {label.phase: label.listed_frame for label in subject.labels} == {ED: 0, ES: 3}
         assert [label.source.index for label in subject.labels] == [0, 3]
         assert problems[0].severity is Severity.WARNING
         assert "ED at frame 0 and ES at frame 3" in problems[0].what
@@ -199,7 +201,7 @@ class TestMnMs:
         (tmp_path / "A1B2C3_sa_ED.nii.gz").unlink()
         cohort = open_cohort(tmp_path)
         assert frames_of(tmp_path) == {"A1B2C3": {ES: 0}}
-        assert "of which there is no image" in cohort.problems[0].what
+        assert "which has no image" in cohort.problems[0].what
 
 
 class TestSunnybrook:
@@ -317,7 +319,7 @@ class TestPlainFolder:
     def test_other_structures_are_refused_plainly(self, tmp_path: Path, content: str) -> None:
         save(tmp_path / "a.nii.gz", pixels(*SHAPE))
         (tmp_path / "cohort.yaml").write_text(content)
-        with pytest.raises(CohortError, match=r"cohort\.yaml: 'LA' is none of .*LV, MYO, RV.*extending\.md"):
+        with pytest.raises(CohortError, match=r"cohort\.yaml: 'LA' is not one .*LV, MYO, RV.*extending\.md"):
             open_cohort(tmp_path)
 
     def test_other_numbers_say_that_only_three_structures_can_be_segmented(self, tmp_path: Path) -> None:
@@ -360,7 +362,7 @@ STATED = [
 @pytest.mark.parametrize("stated", STATED)
 @pytest.mark.parametrize("layout", ["ACDC", "M&Ms", "Sunnybrook", "plain folder"])
 def test_numbers_that_the_user_states_in_every_layout(tmp_path: Path, layout: str, stated: str) -> None:
-    """The file may lie in the folder that was named, above the subjects."""
+    """The file may be in the opened folder, above the subjects."""
     own = np.array([0, 50, 100, 200], np.uint8)
     folder = tmp_path / "data" / "training"
     if layout == "ACDC":

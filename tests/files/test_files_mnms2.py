@@ -36,7 +36,7 @@ def table(folder: Path, *rows: str) -> None:
 
 
 def frames_of(subject) -> dict[Phase, int]:
-    return {label.phase: label.frame for label in subject.labels}
+    return {label.phase: label.listed_frame for label in subject.labels}
 
 
 def test_frames_are_found_by_their_voxels(tmp_path: Path) -> None:
@@ -71,7 +71,8 @@ def test_a_file_that_changed_is_compared_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("image", "reason"), [(pixels(*SHAPE, seed=99), "equals no frame"), (None, "which another phase has")]
+    ("image", "reason"),
+    [(pixels(*SHAPE, seed=99), "equals no frame"), (None, "which belongs to another phase")],
 )
 def test_a_volume_that_is_no_frame_of_its_own(tmp_path: Path, image: np.ndarray | None, reason: str) -> None:
     images = mnms2_subject(tmp_path, "001", {ED: 1, ES: 2})
@@ -98,7 +99,7 @@ def test_without_cine_the_volumes_are_the_frames(tmp_path: Path) -> None:
 def test_a_label_without_its_image(tmp_path: Path) -> None:
     mnms2_subject(tmp_path, "001", {ED: 0, ES: 2})
     (tmp_path / "001" / "001_SA_ES.nii.gz").unlink()
-    assert "of which there is no image" in open_cohort(tmp_path).problems[1].what
+    assert "which has no image" in open_cohort(tmp_path).problems[1].what
 
 
 def test_one_subjects_folder(tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ def describe(folder: Path, labels: Any) -> None:
 
 
 def frames_of(folder: Path) -> dict[str, dict[Phase, int]]:
-    return {s.id: {label.phase: label.frame for label in s.labels} for s in open_cohort(folder).subjects}
+    return {
+        s.id: {label.phase: label.listed_frame for label in s.labels} for s in open_cohort(folder).subjects
+    }
 
 
 @pytest.mark.parametrize(

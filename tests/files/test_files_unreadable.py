@@ -1,4 +1,4 @@
-"""Folders that may not be read, and what is no file: left out with a word, and nothing waits for a pipe."""
+"""Unreadable folders and special files are left out with a warning, and pipes do not block."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs permissio
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """Return a folder that others may enter: `tmp_path` is closed to them."""
+    """Return a folder accessible to other users, unlike `tmp_path`."""
     folder = Path(tempfile.mkdtemp())
     folder.chmod(0o755)
     yield folder
@@ -39,7 +39,7 @@ def place() -> Iterator[Path]:
 
 
 def listed_by_somebody_else(folder: Path) -> Cohort:
-    """List a cohort as a user whom permissions bind: root may read everything."""
+    """List a cohort as another user, since root may read everything."""
     open_cohort(folder)  # loads what that user may perhaps not load
     user = os.geteuid()
     if user == 0:
@@ -75,7 +75,7 @@ def test_a_folder_that_may_not_be_read_stops_nothing(place: Path, mode: int) -> 
         (cohort / "lost+found").chmod(mode)
         found = listed_by_somebody_else(cohort)
         assert len(found.subjects) == 1, cohort.name
-        (warning,) = said(found, "may not be read and are left out")
+        (warning,) = said(found, "cannot be read and are left out")
         assert (warning.severity, warning.where) == (Severity.WARNING, str(cohort))
         assert "1 of its folders" in warning.what
 
@@ -94,7 +94,7 @@ def test_unreadable_files_of_an_exam_are_counted(place: Path) -> None:
 
 
 def odd_files(folder: Path) -> list[Path]:
-    """Put into a folder what is no file: a dead link, a link in a circle, a pipe, a socket, a device."""
+    """Create special files: a dead link, a circular link, a pipe, a socket and a device."""
     (folder / "IM8001").symlink_to(folder / "gone")
     (folder / "IM8002").symlink_to(folder / "IM8002")
     os.mkfifo(folder / "IM8003")

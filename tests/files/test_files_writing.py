@@ -20,7 +20,7 @@ def labels_for(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def poor_header(path: Path, n_frames: int) -> Path:
-    """Write a file as ACDC distributes it: a unit sform, no qform, no units, spacing in pixdim alone."""
+    """Write a file like those of ACDC: unit sform, no qform, no units, spacing only in pixdim."""
     save(path, pixels(*SHAPE, n_frames))
     unit = {"srow_x": [-1, 0, 0, 0], "srow_y": [0, -1, 0, 0], "srow_z": [0, 0, 1, 0]}
     return edit_header(path, qform_code=0, sform_code=2, xyzt_units=0, **unit)

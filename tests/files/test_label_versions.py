@@ -1,4 +1,4 @@
-"""Label versions: never overwritten, never mistaken for another's, and honest about what they came from."""
+"""Label versions: never overwritten or assigned to another subject, with correct lineage."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def cohort(tmp_path: Path) -> Cohort:
 
 
 def drawn(cohort: Cohort, subject: str = "a", phase: Phase = Phase.ED, shift: int = 1) -> Segmentation:
-    """Return somebody's other opinion about a phase."""
+    """Return different labels of a phase."""
     own = read_segmentation(resolve_subject(cohort.subject(subject)), phase)
     return replace(own, labels=np.roll(own.labels, shift, axis=2))
 
@@ -165,7 +165,7 @@ def test_a_program_that_was_killed_while_it_wrote_labels_stops_nobody(cohort: Co
         ({"checkpoints": []}, "checkpoints"),  # a correction that hides its run
         ({"origin": "manual"}, "checkpoints"),
         ({"origin": "predicted"}, "v001 cannot be predicted"),
-        ({"frame": "0"}, "no number"),
+        ({"frame": "0"}, "not a number"),
         ({"frame": FRAMES}, "labels frame 4"),
         ({"format": "other"}, "another format"),
     ],
@@ -195,15 +195,15 @@ def test_labels_of_a_namesake_are_refused(cohort: Cohort, tmp_path: Path) -> Non
     other = open_cohort(save(tmp_path / "other" / "a.nii.gz", pixels, moved).parent)
     found = with_label_versions(other, folder)
     assert found.subjects == ()
-    assert "drawn on another one" in found.problems[-1].what
+    assert "drawn on another cine" in found.problems[-1].what
     strange = with_label_versions(cohort.select("b"), folder)
     assert [problem.severity for problem in strange.problems] == ["warning"]
-    with pytest.raises(LabelError, match="no such folder"):
+    with pytest.raises(LabelError, match="the folder does not exist"):
         with_label_versions(cohort, tmp_path / "nowhere")
 
 
 def test_one_phase_of_a_4d_label_file_is_replaced(tmp_path: Path) -> None:
-    """The pixels of the 4D file must not bring back the phase that was drawn anew."""
+    """The pixels of the 4D file must not restore the replaced phase."""
     cine = heart()
     labels = np.stack([cine, np.zeros_like(cine), heart(radius=3.0)], axis=-1)
     image = np.random.default_rng(0).integers(1, 99, labels.shape).astype(np.int16)
@@ -216,7 +216,7 @@ def test_one_phase_of_a_4d_label_file_is_replaced(tmp_path: Path) -> None:
     moved = Segmentation(np.roll(own.labels, 1, axis=1), 1, own.drawn)
     add_version(tmp_path / "labels", subject, Phase.ED, moved, origin=Origin.IMPORTED)
     found = resolve_subject(with_label_versions(cohort, tmp_path / "labels").subject("a"))
-    assert {label.phase: label.frame for label in found.labels} == {Phase.ED: 1, Phase.ES: 2}
+    assert {label.phase: label.listed_frame for label in found.labels} == {Phase.ED: 1, Phase.ES: 2}
     assert len(found.labels) == 2
     assert np.array_equal(read_segmentation(found, Phase.ED).labels, moved.labels)
 
@@ -257,11 +257,11 @@ def test_add_and_list(
     into = ["--cohort", cohort.root, "--subject", "c", "--labels", folder]
     assert call("labels", "add", tmp_path / "edited.nii.gz", *into) == 0
     found = with_label_versions(cohort, folder).subject("c")
-    assert {label.phase: label.frame for label in found.labels} == {Phase.ED: ED, Phase.ES: ES}
+    assert {label.phase: label.listed_frame for label in found.labels} == {Phase.ED: ED, Phase.ES: ES}
 
     write_segmentation(tmp_path / "one_frame03.nii.gz", both[ED], stack)
     assert call("labels", "add", tmp_path / "one_frame03.nii.gz", *into) == 1
-    assert "which phase is drawn at frame 3" in capsys.readouterr().err
+    assert "the phase at frame 3 is unknown" in capsys.readouterr().err
     assert call("labels", "add", tmp_path / "one_frame03.nii.gz", *into, "--phase", "ES", "--drawn-anew") == 0
     assert call("labels", "list", folder) == 0
     said = capsys.readouterr().out
@@ -273,7 +273,7 @@ def test_add_and_list(
     ]
     inside = [*into[:-1], cohort.root / "labels"]
     assert call("labels", "add", tmp_path / "edited.nii.gz", *inside) == 1
-    assert "lies inside the cohort" in capsys.readouterr().err
+    assert "is inside the cohort" in capsys.readouterr().err
 
     out = tmp_path / "raw"
     assert call("export-cohort", cohort.root, "-o", out, "--labels", folder, "--names", "ids") == 0

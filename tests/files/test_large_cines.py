@@ -1,4 +1,4 @@
-"""Cines that do not fit in memory are segmented frame by frame, with the labels of those that do."""
+"""Cines that do not fit into memory are segmented frame by frame, with the same result."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_levels_are_the_same_to_the_last_bit(border: int) -> None:
 
 
 def beating(frames: int, slices: int, rows: int, columns: int) -> np.ndarray:
-    """Return a bright disc that beats on a noisy ground, shape (frame, slice, row, column)."""
+    """Return a pulsating bright disc on a noisy background, shape (frame, slice, row, column)."""
     random = np.random.default_rng(0)
     cine = random.integers(20, 60, (frames, slices, rows, columns)).astype(np.float32)
     i, j = np.indices((rows, columns))
@@ -117,7 +117,7 @@ def beating(frames: int, slices: int, rows: int, columns: int) -> np.ndarray:
 
 
 def bright() -> Fake:
-    """Return a network that takes what is bright for the LV and what is dark for the RV."""
+    """Return a network that labels bright pixels as LV and dark ones as RV."""
 
     def logits(images: torch.Tensor) -> torch.Tensor:
         return torch.cat([torch.zeros_like(images), images - 1, images - 9, -images - 0.9], dim=1)
@@ -160,7 +160,7 @@ def test_memory_grows_with_the_labels_not_with_the_pixels(
 
 @contextmanager
 def peak() -> Iterator[list[int]]:
-    """Yield a list that gets the most bytes that were held at once; torch's own are not counted."""
+    """Yield a list that receives the peak memory in bytes, without that of torch."""
     measured: list[int] = []
     tracemalloc.start()
     try:
@@ -198,11 +198,11 @@ def test_digests_do_not_depend_on_the_type_of_small_numbers(kind: type) -> None:
     assert labels_digest(changed) != labels_digest(labels.astype(np.uint8))
 
 
-# ---- what people are told -----------------------------------------------------------------------
+# ---- messages -----------------------------------------------------------------------------------
 
 
 def large(**changes: object) -> CineStack:
-    """Return a stack of 100 x 30 x 512 x 512 that nobody reads."""
+    """Return a stack of 100 x 30 x 512 x 512 that is never read."""
     grid = Grid((30, 512, 512), (8.0, 0.7, 0.7), np.eye(4))
     return CineStack(grid, 100, lambda: np.empty(0, np.float32), **changes)  # type: ignore[arg-type]
 

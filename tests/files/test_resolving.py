@@ -1,4 +1,4 @@
-"""Listed and resolved subjects: whatever uses labels takes their frames from the pixels."""
+"""Listed and resolved subjects: the frames of labels come from the pixels."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_contours_find_their_images(folder: Path) -> None:
         assert "SC-N-40" in problem.where
     assert cohort.subject("SC-N-03").labels == ()
     subject = cohort.subject("SC-HF-I-1")
-    assert {label.phase: label.frame for label in subject.labels} == {Phase.ED: 1, Phase.ES: 4}
+    assert {label.phase: label.listed_frame for label in subject.labels} == {Phase.ED: 1, Phase.ES: 4}
     assert np.array_equal(open_stack(subject).load(), stored())
     ed, es = (read_segmentation(resolve_subject(subject), phase) for phase in Phase)
     assert ed.drawn == {Structure.LV, Structure.MYO}

@@ -11,7 +11,7 @@ SPACING_MM = (10.0, 1.5, 2.0)
 
 
 def labels(*lv_voxels: int) -> np.ndarray:
-    """Return frames with so many voxels of LV each, and 100 of MYO where there is any LV."""
+    """Return frames with the given numbers of LV voxels, and 100 of MYO if there is any LV."""
     volumes = np.zeros((len(lv_voxels), 4, 10, 20), np.uint8)
     for volume, n in zip(volumes, lv_voxels, strict=True):
         volume.reshape(-1)[:n] = LV

@@ -654,7 +654,7 @@ def test_runs_and_other_files_are_not_overwritten(
     cohort: Cohort, banks: jobs.JobSettings, story: Story, tmp_path: Path
 ) -> None:
     before = fingerprint(story.finetuned.folder)
-    with pytest.raises(RunError, match="holds a run already"):
+    with pytest.raises(RunError, match="already contains a run"):
         jobs.finetune(cohort, segmentation(), story.finetuned, split=SPLIT, settings=banks)
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(RunError, match="not empty"):

@@ -161,7 +161,7 @@ def test_files_of_other_programs_are_never_replaced(run: Run, cohort: Cohort, tm
     theirs = save(tmp_path / "b_seg.nii.gz", np.zeros((4, 4, 4), np.uint8))
     before = fingerprint(tmp_path)
     for asked in (False, True):
-        with pytest.raises(OutputError, match="no segmentation of this program"):
+        with pytest.raises(OutputError, match="not a segmentation of this program"):
             segment(run, cohort.root / "b.nii.gz", tmp_path, replace=asked)
     assert theirs.exists()
     assert fingerprint(tmp_path) == before

@@ -190,7 +190,7 @@ def test_a_file_of_another_program_is_kept_beside_the_new_one(
     assert one.file == tmp_path / "a-2_seg.nii.gz"
     assert (tmp_path / "a_seg.nii.gz").read_text() == "mine"
     assert [p.name for p in tmp_path.iterdir() if "-2" in p.name] == ["a-2_seg.nii.gz"]
-    assert any("no segmentation of this program" in notice.problem.what for notice in heard.of(Noticed))
+    assert any("not a segmentation of this program" in notice.problem.what for notice in heard.of(Noticed))
 
 
 def test_a_pretrained_network_does_not_segment_subjects(cohort: Cohort, tmp_path: Path) -> None:

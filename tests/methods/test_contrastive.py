@@ -1,4 +1,5 @@
-"""SimCLR's and PCL's loss against slow versions and MONAI's, edge cases, positions as whole numbers."""
+"""The losses of SimCLR and PCL compared with slow versions and MONAI, edge cases, and positions as
+integers."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ import torch
 from cmr_ssp.files import open_cohort
 from cmr_ssp.methods.contrastive.objective import contrastive_loss
 from cmr_ssp.methods.objective import make_objective
-from cmr_ssp.methods.pcl.objective import PclObjective, alike_positions
+from cmr_ssp.methods.pcl.objective import PclObjective, similar_positions
 from cmr_ssp.methods.simclr.objective import SimclrObjective
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.samples.bank.slices import SliceBank
@@ -35,7 +36,7 @@ def views_of_one_slice(n: int) -> Tensor:
 
 
 def slow_loss(vectors: Tensor, positives: Tensor, temperature: float) -> float:
-    """Written out term by term from the definition."""
+    """Compute the loss term by term from the definition."""
     points = vectors.double().tolist()
 
     def cosine(a: list[float], b: list[float]) -> float:
@@ -69,7 +70,7 @@ def test_several_positives_are_averaged_for_each_anchor_and_anchors_without_any_
     positives |= positives.T.clone()
     positives[4], positives[:, 4] = False, False
     assert len(set(positives.sum(dim=1).tolist())) > 3
-    for diagonal in (True, False):  # nobody is a positive of itself, whatever is said
+    for diagonal in (True, False):  # the diagonal is ignored
         positives.fill_diagonal_(diagonal)
         found = float(contrastive_loss(features(9), positives, 0.1))
         assert found == pytest.approx(slow_loss(features(9), positives, 0.1), rel=1e-5)
@@ -106,7 +107,8 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
 
 
 def test_half_precision_is_left_for_the_loss() -> None:
-    """At 0.1 a cosine of 0.99 becomes 9.9, whose exponential of thousands of views is no half float."""
+    """At 0.1 a cosine of 0.99 becomes 9.9; the sum of its exponential over thousands of views overflows half
+    precision."""
     vectors = (torch.ones(64, 8) + 0.01 * features(64, 8).float()).to(torch.bfloat16)
     positives = views_of_one_slice(32)
     expected = slow_loss(vectors, positives, 0.01)
@@ -136,24 +138,24 @@ def whole(*numbers: int) -> np.ndarray:
 
 
 def test_whole_numbers_decide_where_floats_round() -> None:
-    ten = alike_positions(np.arange(10), whole(*[10] * 10), 0.1, exact=True)
+    ten = similar_positions(np.arange(10), whole(*[10] * 10), 0.1, exact=True)
     assert np.array_equal(ten, np.eye(10, dtype=bool))  # a tenth is not less than a tenth
-    rounded = alike_positions(np.arange(10), whole(*[10] * 10), 0.1, exact=False)
+    rounded = similar_positions(np.arange(10), whole(*[10] * 10), 0.1, exact=False)
     neighbours = rounded.diagonal(1)
     assert neighbours.any() and not neighbours.all()  # what the authors' code does
     for n in (1, 5, 9):
-        assert np.array_equal(alike_positions(np.arange(n), whole(*[n] * n), 0.1, exact=True), np.eye(n))
-    assert alike_positions(np.arange(12), whole(*[12] * 12), 0.1, exact=True).diagonal(1).all()
+        assert np.array_equal(similar_positions(np.arange(n), whole(*[n] * n), 0.1, exact=True), np.eye(n))
+    assert similar_positions(np.arange(12), whole(*[12] * 12), 0.1, exact=True).diagonal(1).all()
 
 
 def test_positions_of_stacks_of_other_lengths_are_compared_as_fractions() -> None:
     slices, lengths = whole(0, 0, 3, 4, 5, 9), whole(1, 9, 7, 10, 11, 10)
-    found = alike_positions(slices, lengths, 0.1, exact=True)
+    found = similar_positions(slices, lengths, 0.1, exact=True)
     for i, j in np.ndindex(6, 6):
         tenth = abs(slices[i] * lengths[j] - slices[j] * lengths[i]) * 10 < lengths[i] * lengths[j]
         assert found[i, j] == tenth
     assert found[0, 1] and found[3, 2]
-    assert not alike_positions(slices, lengths, 0.02, exact=True)[3, 2]
+    assert not similar_positions(slices, lengths, 0.02, exact=True)[3, 2]
 
 
 # ---- the two objectives -------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""DINO's loss against a slow version; its teacher, schedules, frozen layer, views and collapse."""
+"""DINO: loss compared with a slow version, teacher, schedules, frozen layer, views and collapse."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def objective(bank: SliceBank, **changes: object) -> DinoObjective:
 
 
 def parts(made: DinoObjective) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the tensors of student and teacher by the same names."""
+    """Return the tensors of student and teacher under the same names."""
     state = {name: tensor.clone() for name, tensor in made.network.state_dict().items()}
     teacher = {n.removeprefix("teacher."): t for n, t in state.items() if n.startswith("teacher.")}
     return {name: state[name] for name in teacher}, teacher
 
 
 def slow_loss(student: Tensor, teacher: Tensor, centre: Tensor, hot: float, cold: float) -> float:
-    """Written out view by view, image by image."""
+    """Compute the loss view by view and image by image."""
     terms = []
     for g, v in np.ndindex(len(teacher), len(student)):
         if g == v:
@@ -117,7 +117,8 @@ def test_the_teacher_follows_by_the_momentum_of_the_update(bank: SliceBank) -> N
 
 
 def test_the_teacher_s_own_views_move_its_statistics(bank: SliceBank) -> None:
-    """Original DINO averages parameters alone, and the teacher normalises by the views that it sees."""
+    """The original DINO averages only parameters; the teacher normalises by the statistics of its own
+    views."""
     made = objective(bank)
     made.network.train()
     _, before = parts(made)
@@ -128,7 +129,7 @@ def test_the_teacher_s_own_views_move_its_statistics(bank: SliceBank) -> None:
 
 
 def test_the_best_state_is_not_a_collapse(bank: SliceBank) -> None:
-    """A teacher that always says the same is easy to guess: the loss falls to nothing."""
+    """A constant teacher is easy to predict, so the loss approaches zero."""
     ranks, losses = [], []
     for outputs in (torch.eye(7)[:4], torch.eye(7)[:1].expand(4, 7)):
         made = objective(bank)
@@ -165,7 +166,7 @@ def test_the_temperature_warms_up_and_the_last_layer_thaws(bank: SliceBank) -> N
 
 
 def test_the_paper_s_temperature_climbs_every_epoch_as_the_authors_does() -> None:
-    """Theirs is ``linspace(0.02, 0.04, 30)``, one value an epoch, and 0.04 from then on."""
+    """The authors use ``linspace(0.02, 0.04, 30)``, one value per epoch, then 0.04."""
     teacher = load_recipe("dino/paper").teacher  # type: ignore[attr-defined]
     length = TrainingLength(updates_per_epoch=7, updates=700)
     found = [teacher_temperature(teacher, update, length) for update in range(700)]
@@ -204,7 +205,7 @@ def test_solarising_turns_what_is_above_the_mean_upside_down() -> None:
 
 
 class Same(nn.Module):
-    """A network whose outputs are given, whatever the views."""
+    """A network with fixed outputs, independent of the views."""
 
     def __init__(self, outputs: Tensor) -> None:
         super().__init__()

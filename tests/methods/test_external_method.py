@@ -37,7 +37,7 @@ assert not {"torch", "monai", "lightning_fabric"} & set(sys.modules)
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write the package with the metadata that installing it would leave; return its folder."""
+    """Write the package with the metadata of an installation; return its folder."""
     folder = tmp_path_factory.mktemp("site")
     for name, text in FILES.items():
         path = folder / name
@@ -56,7 +56,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run_python(installed: Path, *arguments: str) -> str:
-    """Run Python in a fresh process that finds the package; return what it printed."""
+    """Run Python in a new process that finds the package; return its output."""
     path = os.pathsep.join([str(installed), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": path, "COLUMNS": "200"}
     command = [sys.executable, *arguments]

@@ -1,4 +1,4 @@
-"""Losses against slow versions written out by hand, and blindness to what nobody drew."""
+"""Losses compared with slow versions; structures that are not labelled have no effect."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def test_masked_mse_does_not_overflow_in_half_precision() -> None:
 
 
 def nearest_exact(labels: np.ndarray, size: int) -> np.ndarray:
-    """Take the label under the middle of each larger pixel."""
+    """Return the label at the centre of each larger pixel."""
     places = [math.floor((k + 0.5) * len(labels) / size) for k in range(size)]
     return np.array([[labels[i, j] for j in places] for i in places])
 
 
 def slow_loss(logits: np.ndarray, labels: np.ndarray, drawn: np.ndarray, smoothing: float) -> float:
-    """Half cross-entropy and half soft Dice at one resolution, pixel by pixel."""
+    """Compute half cross-entropy and half soft Dice at one resolution, pixel by pixel."""
     entropy, dice_losses = [], []
     for image, truth, known in zip(logits, labels, drawn, strict=True):
         p = np.exp(image) / np.exp(image).sum(axis=0)
@@ -142,7 +142,7 @@ def test_weights_and_smoothing_come_from_the_recipe() -> None:
 
 
 def test_an_all_background_image_counts_where_the_structures_were_drawn() -> None:
-    """Slices beyond the heart are drawn as empty: predicting a structure there costs."""
+    """Slices beyond the heart are labelled as empty, so predicting a structure there increases the loss."""
     labels = torch.zeros(1, 4, 4, dtype=torch.uint8)
     drawn = torch.ones(1, 3, dtype=torch.bool)
     criterion = SegmentationCriterion(SegmentationLoss())
@@ -152,7 +152,7 @@ def test_an_all_background_image_counts_where_the_structures_were_drawn() -> Non
     assert float(criterion([loud], labels, drawn)) > 1
 
 
-# ---- what nobody drew ---------------------------------------------------------------------------
+# ---- structures that are not labelled -----------------------------------------------------------
 
 
 def swap_with_background(logits: torch.Tensor, structure: Structure) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Every pretraining method through its job: it ends, resumes to the same bits, hands on what it should."""
+"""Every pretraining method in its job: it finishes, resumes to the same bits, and passes on its weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What pretraining and training on labels hand to the loop, on a tiny slice bank."""
+"""Objectives of pretraining and of training on labels, on a tiny slice bank."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def bank(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> SliceBank:
 
 
 class Watched(nn.Module):
-    """Passes images to a network, or rebuilds nothing, and keeps what it was shown."""
+    """Passes images to a network, if there is one, and records the inputs."""
 
     def __init__(self, network: nn.Module | None = None) -> None:
         super().__init__()
@@ -142,7 +142,7 @@ def test_validation_is_the_dice_of_the_stack_that_prediction_gives(cohort: Cohor
 
 
 def stop_after(batches: int, network: nn.Module, cancel: Cancel) -> list[int]:
-    """Ask to stop once a network has seen some batches; return the sizes of all that it sees."""
+    """Request a stop after some batches; return the sizes of all batches."""
     sizes: list[int] = []
 
     def count(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Rebuilding hidden patches: geometry, masks, errors, and the job around it."""
+"""Reconstruction of hidden patches: geometry, masks, errors, and its job."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SPACING_MM = (1.5, 1.2)
 
 
 class Fake(nn.Module):
-    """Returns a function of what it is shown, and remembers what that was."""
+    """Returns a function of its input, and stores the input."""
 
     def __init__(self, answer: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ def noise(frames: int = 3, slices: int = 5) -> np.ndarray:
 
 
 def dots(place_px: tuple[float, float], border: tuple[int, int]) -> np.ndarray:
-    """Return a cine of a soft dot, which breathes beside a still one, behind a border of zeros."""
+    """Return a cine of a soft pulsating dot beside a static one, with a border of zeros."""
     i, j = np.indices((60, 70))
     radii = 3 + np.cos(2 * np.pi * np.arange(4) / 4)
     squares = (i - place_px[0]) ** 2 + (j - place_px[1]) ** 2
@@ -178,7 +178,7 @@ def test_every_frame_and_slice_that_is_not_there_is_named() -> None:
 
 @pytest.mark.parametrize("hidden", [-0.1, 1.1, float("nan")])
 def test_a_share_lies_between_nothing_and_all(hidden: float) -> None:
-    with pytest.raises(RecipeError, match="no share"):
+    with pytest.raises(RecipeError, match="not a fraction"):
         rebuild(rebuilder(), noise(), SPACING_MM, 0, hidden=hidden)
 
 
@@ -199,7 +199,7 @@ def test_a_rebuilder_comes_from_its_checkpoint_alone(tmp_path: Path) -> None:
 
 def test_other_networks_rebuild_nothing(tmp_path: Path) -> None:
     segmenter = checkpoint(tmp_path / "a", UNet((3, 4), 4, deep_supervision=True), segmentation())
-    with pytest.raises(CheckpointError, match="does not rebuild"):
+    with pytest.raises(CheckpointError, match="does not reconstruct"):
         load_rebuilder(segmenter, torch.device("cpu"))
     wider = checkpoint(tmp_path / "b", UNet((3, 5), 1, deep_supervision=False), mim())
     with pytest.raises(CheckpointError, match="do not fit"):

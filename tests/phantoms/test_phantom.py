@@ -18,7 +18,7 @@ SEEDS = range(10)
 
 @pytest.fixture(scope="module")
 def cines() -> list[PhantomCine]:
-    """Every vendor and every group at least twice, with few frames for speed."""
+    """Create every vendor and group at least twice, with few frames for speed."""
     vendors, groups = sorted(STYLES), list(GROUPS)
     return [make_phantom(s, vendors[s % 4], n_frames=8, group=groups[s % 5]) for s in SEEDS]
 

@@ -73,8 +73,8 @@ def test_acdc_as_nnunet_lays_it_out(real_data: Path, tmp_path: Path) -> None:
     assert len(raw.subjects) == 9
     own = open_cohort(real_data / "acdc").select(subject.id for subject in raw.subjects)
     for ours, theirs in zip(raw.subjects, own.subjects, strict=True):
-        assert [(label.phase, label.frame) for label in ours.labels] == [
-            (label.phase, label.frame) for label in theirs.labels
+        assert [(label.phase, label.listed_frame) for label in ours.labels] == [
+            (label.phase, label.listed_frame) for label in theirs.labels
         ]
 
 
@@ -122,7 +122,7 @@ def test_sunnybrook(real_data: Path) -> None:
         stack = open_stack(subject)
         assert stack.n_frames == 20
         assert stack.frame_spacing_s == pytest.approx(0.05, abs=0.005)
-        assert [label.frame for label in subject.labels] == [19, 6]
+        assert [label.listed_frame for label in subject.labels] == [19, 6]
         assert read_segmentation(resolve_subject(subject), Phase.ED).drawn == {LV, MYO}
         assert read_segmentation(resolve_subject(subject), Phase.ES).drawn == {LV}
 

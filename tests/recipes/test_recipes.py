@@ -54,7 +54,8 @@ def test_the_presets_exist_for_every_method() -> None:
 
 @pytest.mark.parametrize("size", sorted({name.split("/")[1] for name in preset_names()}))
 def test_presets_of_one_size_fit_one_another(size: str) -> None:
-    """Weights can go from pretraining to fine-tuning, and from scratch differs by nothing but them."""
+    """Weights can be transferred from pretraining to fine-tuning, and training from scratch differs only in
+    them."""
     finetune, scratch = (load_recipe(f"{method}/{size}") for method in ("finetune", "scratch"))
     assert finetune.augmentation == scratch.augmentation
     for name in preset_names():
@@ -304,7 +305,7 @@ def test_all_contradictions_are_listed_at_once() -> None:
         small(epochs=3, batch_size=10, micro_batch=4, crop={"size_px": 100}, mask={"patch_px": 30})
     )
     text = "\n".join(found)
-    for expected in ("either epochs or updates", "divide by 64", "micro_batch 4", "patch_px 30"):
+    for expected in ("either epochs or updates", "multiple of 64", "micro_batch 4", "patch_px 30"):
         assert expected in text
 
 
@@ -343,11 +344,11 @@ def test_updates_replace_epochs_and_back() -> None:
 @pytest.mark.parametrize(
     ("setting", "what"),
     [
-        ("updates", "no key=value pair"),
+        ("updates", "not a key=value pair"),
         ("nonsense=3", "'nonsense' is unknown"),
         ("crop.nonsense=3", "'crop.nonsense' is unknown"),
-        ("batch_size.deep=3", "no group of settings"),
-        ("updates=[1", "no valid YAML"),
+        ("batch_size.deep=3", "not a group of settings"),
+        ("updates=[1", "not valid YAML"),
     ],
 )
 def test_bad_settings_are_refused(setting: str, what: str) -> None:
@@ -369,7 +370,7 @@ def test_files_that_are_no_recipe_are_refused(text: str, tmp_path: Path) -> None
 
 
 def test_a_recipe_of_another_method_is_of_no_use() -> None:
-    with pytest.raises(RecipeError, match="'mim', which is of no use here"):
+    with pytest.raises(RecipeError, match="'mim', which cannot be used here"):
         load_recipe("mim/paper", methods=("finetune", "scratch"))
 
 

@@ -29,7 +29,7 @@ BUILT_IN = tuple(name.rpartition(".")[2] for name in registry._BUILT_IN)
 
 @pytest.fixture
 def provide(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provide]:
-    """Let another package provide objects, each under an entry point of its name."""
+    """Provide objects by entry points of another package."""
 
     def given(**objects: object) -> None:
         monkeypatch.setitem(sys.modules, "someones", SimpleNamespace(**objects))  # type: ignore[arg-type]
@@ -68,7 +68,7 @@ def test_broken_methods_are_named_and_the_others_work(provide: Provide) -> None:
     told = {problem.where.split("'")[1]: problem.what for problem in problems}
     assert "ModuleNotFoundError" in told["gone"]
     assert "already" in told["taken"] and "already" in told["training"]
-    assert "is no cmr_ssp.recipes.Method" in told["number"]
+    assert "is not a cmr_ssp.recipes.Method" in told["number"]
 
 
 def test_an_unknown_method_says_what_could_be_meant(provide: Provide) -> None:
@@ -89,6 +89,6 @@ def test_an_objective_that_cannot_be_imported_is_named() -> None:
 def test_a_recipe_of_a_kind_is_of_that_type_or_refused() -> None:
     assert load_recipe("mim/paper", kind=PretrainRecipe).method == "mim"
     assert load_recipe("scratch/paper", kind=SegmentationRecipe).prediction.flips in (True, False)
-    with pytest.raises(RecipeError, match="'finetune', which is of no use here") as caught:
+    with pytest.raises(RecipeError, match="'finetune', which cannot be used here") as caught:
         load_recipe("finetune/paper", kind=PretrainRecipe)
     assert " or ".join(BUILT_IN) in caught.value.problems[0].remedy

@@ -1,4 +1,4 @@
-"""What masked image modelling rebuilds over a training, kept in the run."""
+"""Records of masked image modelling in a run."""
 
 from __future__ import annotations
 
@@ -118,5 +118,5 @@ def test_what_is_missing_or_damaged_is_named(cohort: Cohort, tmp_path: Path) -> 
     run = pretrain(cohort, tmp_path / "run", mim(updates=1))
     path = run.records / "update-0000001.safetensors"
     path.write_bytes(path.read_bytes()[:50])
-    with pytest.raises(RunError, match=r"update-0000001.*no readable record"):
+    with pytest.raises(RunError, match=r"update-0000001.*not a valid record"):
         read_records(run)

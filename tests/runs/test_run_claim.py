@@ -1,4 +1,4 @@
-"""One job at a time in a run, what a refused one leaves alone, and what a killed one leaves behind."""
+"""One job at a time in a run; refused jobs change nothing, and runs of killed jobs can be resumed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_a_second_job_is_refused_and_changes_nothing(cohort: Cohort, tmp_path: P
 
     def intrude() -> None:
         before = fingerprint(run.folder)
-        with pytest.raises(RunError, match="another job is at work in it"):
+        with pytest.raises(RunError, match="another job is working in it"):
             jobs.pretrain(cohort, mim(), run, split=SPLIT, settings=CPU, resume=resume, on_event=second)
         assert fingerprint(run.folder) == before
 
@@ -132,7 +132,7 @@ def test_a_finished_run_stays_finished(cohort: Cohort, tmp_path: Path) -> None:
 
 
 def test_what_was_made_while_somebody_waited_is_seen(tmp_path: Path) -> None:
-    """The lock comes free just before the patience of a second job ends, and there is a run by then."""
+    """The lock is released just before the second job gives up; by then there is a run."""
     run, held, free = Run(tmp_path / "run"), threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -145,7 +145,7 @@ def test_what_was_made_while_somebody_waited_is_seen(tmp_path: Path) -> None:
     holder.start()
     held.wait(10)
     threading.Timer(0.2, free.set).start()
-    with pytest.raises(RunError, match="holds a run already"), claimed(run, resume=False):
+    with pytest.raises(RunError, match="already contains a run"), claimed(run, resume=False):
         pass
     holder.join()
     assert not (run.folder / ".lock").exists()

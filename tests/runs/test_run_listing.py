@@ -1,4 +1,4 @@
-"""The list of runs: what it says of each, that damage does not stop it, and that it is fast."""
+"""The list of runs: its content, robustness to damaged runs, and speed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
 
 @pytest.fixture(scope="module")
 def made(cohort: Cohort, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a pretraining, a fine-tuning from it that is scored, one that was stopped, and one that failed."""
+    """Create a pretraining, an evaluated fine-tuning from it, a stopped one, and a failed one."""
     folder = tmp_path_factory.mktemp("runs")
     source = Run(folder / "mim")
     jobs.pretrain(cohort, mim(), source, split=SPLIT, settings=CPU)

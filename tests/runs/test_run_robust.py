@@ -1,4 +1,4 @@
-"""Runs stand torn files, foreign permissions, and gradients that are not finite."""
+"""Runs with truncated files, missing permissions, and gradients that are not finite."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_a_torn_last_row_of_the_history_is_made_again(tmp_path: Path, kept: int)
 def test_a_damaged_history_is_a_named_error(tmp_path: Path, content: bytes) -> None:
     run = stopped(tmp_path / "run")
     run.history.write_bytes(content)
-    with pytest.raises(RunError, match=r"history\.csv: is no readable history"):
+    with pytest.raises(RunError, match=r"history\.csv: is not a valid history"):
         run_training(run.folder, Line(), recipe(updates=9), resume=True)
 
 

@@ -119,7 +119,7 @@ def test_the_newest_score_of_a_structure_is_kept(tmp_path: Path) -> None:
 def test_scores_without_a_recipe_are_not_a_run(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     store_scores(run, [score("a", 0.5)])
-    with pytest.raises(RunError, match="is no run"):
+    with pytest.raises(RunError, match="is not a run"):
         run.split()
     cohort = open_cohort(write_beating_cohort(tmp_path / "cohort", "abc"))
     recipe = segmentation(method="scratch")

@@ -33,7 +33,7 @@ def test_counts_and_rules() -> None:
 
 
 def test_the_draw_is_the_authors_own() -> None:
-    """pandas draws with the old generator, without replacement; the authors shuffle sorted names."""
+    """pandas draws with the legacy generator, without replacement; the authors shuffle sorted names."""
     split = published_split({f"A{n:02d}": "A" for n in range(20)}, {})
     left_out = set(range(20)) - {int(code[1:]) for code in split.ids(Role.TEST)}
     assert left_out == set(range(20)) - set(np.random.RandomState(1234).permutation(20)[:15].tolist())

@@ -38,7 +38,7 @@ def digest(ids: Iterable[str]) -> str:
 
 
 def drawn(n: int | None, seed: int = 0, vendors: tuple[str, ...] | None = None) -> set[str]:
-    """Return the training subjects of a label budget in which nobody validates, as in the paper."""
+    """Return the training subjects of a label budget without validation subjects, as in the paper."""
     budget = LabelBudget(n, seed, vendors=vendors, validates=False)
     labelled = budget.choose(published_cohort(), published_roles())
     assert labelled.validation == ()
@@ -62,7 +62,7 @@ def test_the_lists_by_vendor(vendors: str) -> None:
 
 
 def test_ids_of_another_cohort_keep_their_order() -> None:
-    """Digits go behind letters; where all ids are of one kind nothing changes."""
+    """Digits follow letters; if all ids are of one kind, their order is unchanged."""
     codes, numbers = ["A1", "B2", "C3"], ["001", "002", "003"]
     assert set(draw_subjects(codes + numbers, 6, 0)) == set(codes + numbers)
     by_place = dict(zip(numbers, codes, strict=True))

@@ -1,4 +1,4 @@
-"""Checkpoints: what goes in comes out, nothing else is ever believed, and weights that are carried over."""
+"""Checkpoints: round trips, rejection of damaged files, and transfer of weights."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def valid(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def same(a: Any, b: Any) -> bool:
-    """Compare nested states exactly; a tuple comes back as a list."""
+    """Compare nested states exactly; tuples become lists."""
     if isinstance(a, torch.Tensor):
         return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict):
@@ -128,7 +128,7 @@ def test_every_truncation_is_refused(tmp_path: Path, valid: bytes) -> None:
     path = tmp_path / "last.safetensors"
     for length in (0, 1, 8, 100, len(valid) // 2, len(valid) - 1):
         path.write_bytes(valid[:length])
-        with pytest.raises(CheckpointError, match="readable"):
+        with pytest.raises(CheckpointError, match="not a valid"):
             load_checkpoint(path)
 
 
@@ -141,14 +141,14 @@ def test_damage_in_the_header_is_refused(tmp_path: Path, valid: bytes) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="no such checkpoint"):
+    with pytest.raises(CheckpointError, match="the checkpoint does not exist"):
         load_checkpoint(tmp_path / "last.safetensors")
     with pytest.raises(CheckpointError):
         load_checkpoint(tmp_path)
 
 
 def about(**changes: Any) -> dict[str, Any]:
-    """Return the header of a checkpoint without tensors, changed."""
+    """Return the modified header of a checkpoint without tensors."""
     tree = {
         "format": "cmr-ssp checkpoint 1",
         "network": {"pairs": []},

@@ -193,7 +193,7 @@ def test_the_few_stand_open_and_the_rest_is_folded(make_form: MakeForm) -> None:
     form = make_form()
     form.show()
     sections = fields(form).sections
-    groups = ["Network", "Crop", "Augmentation", "Optimiser", "Schedule", "Seeds set apart"]
+    groups = ["Network", "Crop", "Augmentation", "Optimiser", "Schedule", "Separate seeds"]
     assert list(sections) == ["Training", *groups]
     for key in ("updates", "batch_size", "optimiser.learning_rate", "mask.patch_px", "mask.hidden"):
         assert fields(form).rows[key].visibleRegion().boundingRect().height() > 10, key
@@ -291,9 +291,9 @@ def test_contradictions_are_said_under_the_settings_to_change(make_form: MakeFor
     for key, value in {"crop.size_px": 100, "batch_size": 10, "micro_batch": "4"}.items():
         write(form, key, value)
     form._check()
-    assert "does not divide by 16" in said(form, "crop.size_px")
-    assert "no multiple of micro_batch 4" in said(form, "batch_size")
-    assert "does not divide crop.size_px 100" in said(form, "mask.patch_px")
+    assert "is not a multiple of 16" in said(form, "crop.size_px")
+    assert "not a multiple of micro_batch 4" in said(form, "batch_size")
+    assert "is not a divisor of crop.size_px 100" in said(form, "mask.patch_px")
     assert form._general.isHidden()
     write(form, "augmentation.gamma", "2, 1")
     write(form, "augmentation.shift", "1, -1")

@@ -61,6 +61,6 @@ def test_sample_shows_the_first_subject_with_labels_at_both_phases(viewer: Any) 
     assert (cine.name, labels.name) == (subject.id, f"{subject.id} labels")
     assert labels.data.shape == cine.data.shape
     np.testing.assert_array_equal(labels.scale, cine.scale)
-    frames = sorted(label.frame for label in subject.labels)
+    frames = sorted(label.listed_frame for label in subject.labels)
     assert np.flatnonzero(labels.data.any(axis=(1, 2, 3))).tolist() == frames
     assert list(labels.features["structure"]) == ["LV cavity", "LV myocardium", "RV cavity"]

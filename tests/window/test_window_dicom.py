@@ -12,7 +12,7 @@ import pytest
 from cmr_ssp.errors import CohortError
 from cmr_ssp.files import exam_id, open_cohort, open_stack
 from cmr_ssp.files.dicom import SortOptions
-from cmr_ssp.files.layouts.dicom_exams import list_series, sort_anew
+from cmr_ssp.files.layouts.dicom_exams import list_series, reopen_exam
 from cmr_ssp.samples.bank.building import slice_bank
 from cmr_ssp.subjects import Role
 from dicom_helpers import (
@@ -256,7 +256,7 @@ def test_an_archive_without_dicom_is_no_cohort(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b.bin").write_bytes(bytes(400))
     archive = Path(shutil.make_archive(str(tmp_path / "other"), "zip", tmp_path / "a"))
-    with pytest.raises(CohortError, match="holds no DICOM image"):
+    with pytest.raises(CohortError, match="contains no DICOM image"):
         open_cohort(archive)
 
 
@@ -273,7 +273,7 @@ def test_choices_say_what_would_help(folder: Path) -> None:
 
 def test_a_subject_keeps_its_choice(folder: Path) -> None:
     gap = next(subject for subject in open_cohort(folder).refused if subject.id == exam_id(folder / GAP))
-    subject, stack = sort_anew(gap, SortOptions(missing_slice="interpolate"))
+    subject, stack = reopen_exam(gap, SortOptions(missing_slice="interpolate"))
     assert len(subject.frames) == stack.n_frames == FRAMES
     assert np.array_equal(open_stack(subject).load(), stack.load())
     assert open_stack(subject).alterations == ("missing slices were interpolated",)
@@ -304,4 +304,4 @@ def test_the_first_of_two_acquisitions_is_taken_if_chosen(qtbot: Any, tmp_path: 
     assert "the first one is used" in dialog.verdict.text()
     with qtbot.waitSignal(dialog.open_requested) as opened:
         dialog.open_button.click()
-    assert np.array_equal(sort_anew(*opened.args)[1].load(), stored([0, 1, 2, 3]))
+    assert np.array_equal(reopen_exam(*opened.args)[1].load(), stored([0, 1, 2, 3]))

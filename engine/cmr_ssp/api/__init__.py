@@ -1,5 +1,5 @@
-"""The stages as a script or a notebook calls them: with paths, names of presets and plain numbers.
+"""Functions for scripts and notebooks, with paths, preset names and plain numbers as arguments.
 
-`cmr_ssp` offers these functions. Each training, segmentation or evaluation calls the function of
-`cmr_ssp.jobs` of the same name, which has more settings.
+`cmr_ssp` exports these functions. Training, segmentation and evaluation call the function of `cmr_ssp.jobs`
+with the same name, which has more settings.
 """

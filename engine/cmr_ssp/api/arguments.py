@@ -1,4 +1,4 @@
-"""Arguments as people write them, turned into what the jobs take."""
+"""Convert the arguments of users to those of jobs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 Subjects = int | Iterable[str] | Mapping[str, Sequence[Phase | str]]
-"""How many labelled subjects, which, or which phases of which."""
+"""Number of labelled subjects, their ids, or their ids and phases."""
 
 BOTH_PHASES = (Phase.ED, Phase.ES)
 

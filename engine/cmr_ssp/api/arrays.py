@@ -1,4 +1,4 @@
-"""A cine that is an array, as a stack."""
+"""Convert an array to a stack."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AXES = "(frame, slice, row, column)"
 
 
 def stack_of(pixels: NDArray[Any], spacing_mm: SpacingMm | None) -> CineStack:
-    """Return an array as a stack; the order of its slices and its place in the scanner are not known.
+    """Return an array as a stack with unknown slice order and position.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def stack_of(pixels: NDArray[Any], spacing_mm: SpacingMm | None) -> CineStack:
     Raises
     ------
     ImageError
-        Where shape, pixels or spacing are no cine's.
+        If shape, pixels or spacing are invalid.
     """
     if pixels.ndim not in (3, 4) or not pixels.size:
         what = f"its shape is {pixels.shape}"

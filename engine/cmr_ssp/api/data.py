@@ -1,4 +1,4 @@
-"""Open the data that everything else works on."""
+"""Open cohorts, cines and labels."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from cmr_ssp.subjects import CineStack, Cohort, Segmentation, Subject
 
 
 def open_cohort(folder: PathLike, labels: PathLike | None = None) -> Cohort:
-    """List the subjects under a folder, whose layout is recognised; no pixels are read.
+    """List the subjects in a folder; its layout is recognised, and no pixels are read.
 
     Parameters
     ----------
     folder : str or path
-        Of a data set, of NIfTI files, or of DICOM exams.
+        Folder of a data set, NIfTI files or DICOM exams.
     labels : str or path, optional
-        Folder of label versions; the newest stand in for the cohort's own labels.
+        Folder of label versions; the newest replace the labels of the cohort.
 
     Returns
     -------
     Cohort
-        `Cohort.problems` has everything that was found wrong.
+        `Cohort.problems` has all problems.
 
     Raises
     ------
     CohortError
-        Where the folder is no cohort.
+        If the folder is not a cohort.
 
     Examples
     --------
@@ -58,7 +58,7 @@ def open_cine(path: PathLike) -> CineStack:
     Raises
     ------
     ImageError
-        Where the file is no usable image.
+        If the file is not a usable image.
 
     Examples
     --------
@@ -69,25 +69,25 @@ def open_cine(path: PathLike) -> CineStack:
 
 
 def read_segmentation(subject: Subject, phase: Phase | str) -> Segmentation:
-    """Read the labels of one phase of a subject, at the frame that the pixels confirm.
+    """Read the labels of one phase of a subject, at the frame confirmed by the pixels.
 
     Parameters
     ----------
     subject : Subject
-        Of a cohort.
+        Subject of a cohort.
     phase : Phase or str
         Such as ``"ED"``.
 
     Returns
     -------
     Segmentation
-        Labels, shape (slice, row, column), their frame, and which structures somebody drew.
+        Labels, shape (slice, row, column), their frame, and the labelled structures.
 
     Raises
     ------
     LabelError
-        Where the phase is not labelled, or its file is unreadable, does not fit the cine, or holds numbers
-        that are no structure.
+        If the phase is not labelled, or its file is unreadable, does not fit the cine, or contains numbers
+        without a structure.
 
     Examples
     --------

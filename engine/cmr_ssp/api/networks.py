@@ -1,4 +1,4 @@
-"""Trained networks for code of one's own."""
+"""Load trained networks for use in other code."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from cmr_ssp.runs import Run
 def load_network(run: PathLike | Run) -> SegmentationNetwork:
     """Return the network of a run as a plain `torch.nn.Module` in evaluation mode.
 
-    It takes images (batch, 1, row, column) and returns one tensor of logits (batch, class, row, column), in
-    training mode too. Its `description` says how images have to be normalised, their pixel spacing, and
-    which class each channel is; its encoder is `network.encoder`.
+    It takes images (batch, 1, row, column) and returns one tensor of logits (batch, class, row, column), also
+    in training mode. Its `description` has the normalisation and pixel spacing of the images and the class of
+    each channel; its encoder is `network.encoder`.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def load_network(run: PathLike | Run) -> SegmentationNetwork:
     Raises
     ------
     CheckpointError
-        Where the run does not segment, or its checkpoint is missing or damaged.
+        If the run has no segmentation network, or its checkpoint is missing or damaged.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def load_encoder(run: PathLike | Run) -> PretrainedEncoder:
     Raises
     ------
     CheckpointError
-        Where the checkpoint is missing or damaged.
+        If the checkpoint is missing or damaged.
 
     Examples
     --------

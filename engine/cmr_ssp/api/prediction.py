@@ -1,4 +1,4 @@
-"""Segment and score."""
+"""Segment and evaluate."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def segment(
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
 ) -> tuple[Path, ...] | Labels:
-    """Segment every frame of a cine: files into label files, a stack or an array into an array.
+    """Segment every frame of cines: files to label files, a stack or an array to an array.
 
     Parameters
     ----------
@@ -80,34 +80,34 @@ def segment(
         From `finetune`.
     cines : str, path, iterable of them, CineStack, or ndarray
         NIfTI files, or folders or zip archives of DICOM; or one cine in memory. An array has the shape
-        (frame, slice, row, column), or (slice, row, column) where there is one frame.
+        (frame, slice, row, column), or (slice, row, column) for a single frame.
     output : str or path
-        For files: a folder, or for a single cine a ``.nii.gz`` file.
+        For files: a folder, or a ``.nii.gz`` file for a single cine.
     spacing_mm : tuple of float
         For an array: the distance between the centres of slices, rows and columns, in mm.
     numbering : str
         Numbers in the files: ``mnms`` (LV 1, MYO 2, RV 3) or ``acdc``.
     replace : bool
-        Write over segmentations of other exams, and over those that were edited; a copy stays as ``.bak``.
+        Replace segmentations of other exams and edited ones; a copy is kept as ``.bak``.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     on_event : callable, optional
-        Called with what happens; ``print`` shows it.
+        Called with events; ``print`` shows them.
     cancel : Cancel, optional
-        Another thread may ask it to stop.
+        Lets another thread stop the job.
 
     Returns
     -------
     tuple of Path, or ndarray of uint8
-        Of files, the label files that were written, in the order of the cines and in the geometry of each
-        source. Of a stack or an array, labels of the same shape: 0, LV 1, MYO 2, RV 3.
+        For files, the label files in the order of the cines, each with the geometry of its source. For a
+        stack or an array, labels of the same shape: 0, LV 1, MYO 2, RV 3.
 
     Raises
     ------
     CmrSspError
-        Naming every file that cannot be segmented, before the first is.
+        If files cannot be segmented; raised before the first one, with all of them.
     Cancelled
-        Where `cancel` asked, of a stack or an array; files that are done stay.
+        If `cancel` was requested, for a stack or an array; finished files are kept.
 
     Examples
     --------
@@ -125,7 +125,9 @@ def segment(
         labels = jobs.segment_in_memory(as_run(run), stack, device=device, on_event=on_event, cancel=cancel)
         return labels.reshape(cines.shape)
     if output is None:
-        raise OutputError.of("output", "nothing says where the label files go", "Name a folder or a file.")
+        raise OutputError.of(
+            "output", "the output for the label files is missing", "Give a folder or a file."
+        )
     listed = [cines] if isinstance(cines, str | os.PathLike) else cines
     done = jobs.segment(
         as_run(run),
@@ -149,7 +151,7 @@ def evaluate(
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
 ) -> Evaluation:
-    """Score a run by 3D Dice in the images' own voxel grids.
+    """Evaluate a run by 3D Dice on the voxel grids of the images.
 
     Parameters
     ----------
@@ -158,23 +160,23 @@ def evaluate(
     cohort : Cohort
         Labelled subjects.
     phases : iterable of str
-        The labelled phases to score: ``ED``, ``ES``.
+        Labelled phases to score: ``ED``, ``ES``.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     on_event : callable, optional
-        Called with what happens; ``print`` shows it.
+        Called with events; ``print`` shows them.
     cancel : Cancel, optional
-        Another thread may ask it to stop.
+        Lets another thread stop the job.
 
     Returns
     -------
     Evaluation
-        Its `reported` scores are those of subjects that the run never saw.
+        `reported` has the scores of subjects that the run has not seen.
 
     Raises
     ------
     CmrSspError
-        Where no subject is labelled, or naming every file that cannot be used.
+        If no subject is labelled, or files cannot be used; the error names all of them.
 
     Examples
     --------
@@ -189,8 +191,8 @@ def evaluate(
 
 
 def _require_no_file(output: PathLike | None, numbering: str, *, replace: bool) -> None:
-    """Refuse what has a meaning for files alone."""
+    """Reject arguments that are only for files."""
     if output is not None or numbering != "mnms" or replace:
         what = "no file is written for an array or a stack"
-        remedy = "Leave output, numbering and replace out, or give the path of the cine."
+        remedy = "Omit output, numbering and replace, or give the path of the cine."
         raise OutputError.of("output" if output is None else output, what, remedy)

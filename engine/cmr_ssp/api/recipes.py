@@ -1,4 +1,4 @@
-"""The pretraining methods, the presets and recipes."""
+"""List pretraining methods and presets, and load recipes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def list_methods() -> tuple[str, ...]:
 
 
 def list_recipes() -> dict[str, str]:
-    """Return the names of the shipped presets, each with a sentence on what it is for.
+    """Return the names of the presets, each with a sentence about its purpose.
 
     Examples
     --------
@@ -44,21 +44,21 @@ def load_recipe(source: PathLike, settings: Iterable[str] = (), *, kind: type[_R
 
 
 def load_recipe(source: PathLike, settings: Iterable[str] = (), *, kind: type[Recipe] = Recipe) -> Recipe:
-    """Read a shipped preset or a recipe file.
+    """Load a preset or a recipe file.
 
     Parameters
     ----------
     source : str or path
-        A preset's name, such as ``"mim/cpu-small"``, or the path of a YAML file.
+        Name of a preset, such as ``"mim/cpu-small"``, or path of a YAML file.
     settings : iterable of str
         Changes, such as ``"optimiser.learning_rate=0.01"``.
     kind : type of Recipe
-        What the recipe has to be, such as `cmr_ssp.recipes.PretrainRecipe`; any unless given.
+        Required class of the recipe, such as `cmr_ssp.recipes.PretrainRecipe`; by default any.
 
     Raises
     ------
     RecipeError
-        With every fault that was found.
+        If settings are invalid; the error names all faults.
 
     Examples
     --------

@@ -26,26 +26,26 @@ def pretrain(
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
 ) -> Run:
-    """Pretrain on all frames and slices of a cohort's training subjects; no label is used.
+    """Pretrain on all frames and slices of the training subjects of a cohort, without labels.
 
     Parameters
     ----------
     cohort : Cohort
         From `open_cohort`.
     recipe : Recipe, str or path
-        Settings, a preset's name or a YAML file.
+        Recipe, name of a preset, or path of a YAML file.
     run : str, path or Run
         A new folder.
     split : Split, optional
-        Roles of the subjects; without, a quarter of the labelled subjects becomes the test set.
+        Roles of the subjects; by default a quarter of the labelled subjects are test subjects.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     max_minutes : float, optional
-        Fit the training to this time.
+        Choose the number of updates so that training takes this time.
     on_event : callable, optional
-        Called with what happens; ``print`` shows it.
+        Called with events; ``print`` shows them.
     cancel : Cancel, optional
-        Another thread may ask it to stop and keep what there is.
+        Lets another thread stop the training; the run can be resumed.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def pretrain(
     Raises
     ------
     CmrSspError
-        With everything that is wrong with cohort, recipe or run.
+        If cohort, recipe or run cannot be used; the error has all problems.
 
     Examples
     --------
@@ -96,34 +96,34 @@ def finetune(
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
 ) -> Run:
-    """Train a network that segments, on the labels of a few subjects.
+    """Train a segmentation network on the labels of a few subjects.
 
     Parameters
     ----------
     cohort : Cohort
         From `open_cohort`.
     recipe : Recipe, str or path
-        Settings, a preset's name or a YAML file.
+        Recipe, name of a preset, or path of a YAML file.
     run : str, path or Run
         A new folder.
     pretrained : str, path or Run, optional
-        The pretraining to start from; from scratch without.
+        Pretraining to start from; by default from scratch.
     subjects : int, iterable of str, or mapping, optional
-        How many labelled subjects, or which, or which phases of which; all training subjects unless given.
+        Number of labelled subjects, their ids, or their phases by id; by default all training subjects.
     seed : int, optional
-        Of the draw of subjects; the recipe's unless given, as for weights and order.
+        Seed of the draw of subjects; by default that of the recipe, which also applies to weights and order.
     phases : iterable of str
-        The labelled phases to use.
+        Labelled phases to use.
     split : Split, optional
-        Inherited from the pretraining, or drawn, where there is none.
+        By default inherited from the pretraining, or drawn if there is none.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     max_minutes : float, optional
-        Fit the training to this time.
+        Choose the number of updates so that training takes this time.
     on_event : callable, optional
-        Called with what happens; ``print`` shows it.
+        Called with events; ``print`` shows them.
     cancel : Cancel, optional
-        Another thread may ask it to stop and keep what there is.
+        Lets another thread stop the training; the run can be resumed.
 
     Returns
     -------
@@ -133,11 +133,11 @@ def finetune(
     Raises
     ------
     CmrSspError
-        With everything that is wrong with cohort, labels, recipe or run.
+        If cohort, labels, recipe or run cannot be used; the error has all problems.
 
     Examples
     --------
-    Five labelled subjects, and the network that the pretraining left:
+    Five labelled subjects, and a pretrained network:
 
     >>> tuned = cmr_ssp.finetune(
     ...     cohort, "finetune/cpu-small", "runs/tuned", pretrained="runs/mim", subjects=5

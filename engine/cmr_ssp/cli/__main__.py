@@ -1,4 +1,4 @@
-"""``python -m cmr_ssp.cli``, as ``torchrun -m`` and the processes of ``--devices`` start it."""
+"""``python -m cmr_ssp.cli``, used by ``torchrun -m`` and the processes of ``--devices``."""
 
 from cmr_ssp.cli import main
 

@@ -1,4 +1,4 @@
-"""The commands, the options that all of them have, and how they end."""
+"""The commands, the options of every command, and exit codes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ app = App(
     version=__version__,
     suppress_keyboard_interrupt=False,
 )
-cohort_app = App(name="cohort", help="Look at a folder of subjects, and split it.")
-recipe_app = App(name="recipe", help="See the shipped presets.")
-labels_app = App(name="labels", help="Keep edited labels as versions; nothing is overwritten.")
-cache_app = App(name="cache", help="See which slice banks are kept, and remove them.")
+cohort_app = App(name="cohort", help="Check and split a cohort.")
+recipe_app = App(name="recipe", help="List and show presets.")
+labels_app = App(name="labels", help="Store edited labels as versions; nothing is overwritten.")
+cache_app = App(name="cache", help="List and remove cached slice banks.")
 app.command(cache_app)
 app.command(cohort_app)
 app.command(labels_app)
@@ -48,7 +48,7 @@ app.command("cmr_ssp.cli.exports:export_cohort")
 app.command("cmr_ssp.cli.exports:volumes")
 app.command("cmr_ssp.cli.demo:demo")
 app.register_install_completion_command(
-    help="Let the Tab key complete commands and options in this shell (bash, zsh, fish, PowerShell)."
+    help="Install Tab completion of commands and options (bash, zsh, fish, PowerShell)."
 )
 app.meta.group_parameters = Group("Options of every command", sort_key=100)
 
@@ -68,16 +68,14 @@ def _launch(
     ] = False,
     verbose: Annotated[
         bool,
-        Parameter(
-            name=["--verbose", "-v"], negative=(), help="Print what libraries say, and where an error arose."
-        ),
+        Parameter(name=["--verbose", "-v"], negative=(), help="Print notices of libraries, and tracebacks."),
     ] = False,
     json: Annotated[
         bool,
         Parameter(negative=(), help="Print one JSON object as the result; progress goes to standard error."),
     ] = False,
 ) -> None:
-    """Run the command that `words` name."""
+    """Parse and run a command."""
     terminal = Terminal(quiet=quiet, verbose=verbose, as_json=json)
     _listen_to_libraries(verbose)
     code = _run(words, terminal)
@@ -110,7 +108,7 @@ def _run(words: tuple[str, ...], terminal: Terminal) -> int:
 
 
 def _require_working_directory() -> None:
-    """Refuse to work where relative paths lead nowhere."""
+    """Check that the working directory exists, for relative paths."""
     try:
         Path.cwd()
     except OSError as error:
@@ -119,16 +117,16 @@ def _require_working_directory() -> None:
 
 
 def _listen_to_libraries(verbose: bool) -> None:
-    """Let libraries print their notices with ``--verbose`` only; warnings and errors always pass."""
+    """Show notices of libraries only with ``--verbose``; always show warnings and errors."""
     if verbose:
         logging.basicConfig(level=logging.INFO)
-    # lightning's own handler prints at once, whatever the level of the root logger
+    # lightning's own handler ignores the level of the root logger
     notices = logging.getLogger("lightning_fabric.utilities.rank_zero")
     notices.setLevel(logging.NOTSET if verbose else logging.WARNING)
 
 
 def _import_commands(group: App) -> None:
-    """Import the commands, so that a list of them shows what each does."""
+    """Import the commands, so that their list shows their help."""
     for name in group:
         if not name.startswith("-"):
             _import_commands(group[name])

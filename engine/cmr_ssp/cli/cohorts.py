@@ -115,7 +115,8 @@ def _known(folder: Path, authors_yaml: Path | None, terminal: Terminal) -> Split
 
 
 def _row(subject: Subject) -> tuple[str, ...]:
-    labelled = " ".join(f"{label.phase}@{'?' if label.drawn_on else label.frame}" for label in subject.labels)
+    frames = {label.phase: label.stated_frame for label in subject.labels}
+    labelled = " ".join(f"{phase}@{'?' if frame is None else frame}" for phase, frame in frames.items())
     about = (subject.vendor or "-", subject.group or "-")
     return (subject.id, str(len(subject.frames)), labelled or "-", *about)
 
@@ -125,7 +126,7 @@ def _described(subject: Subject) -> dict[str, Any]:
     return {
         "id": subject.id,
         "frames": len(subject.frames),
-        "labelled": {str(label.phase): None if label.drawn_on else label.frame for label in subject.labels},
+        "labelled": {str(label.phase): label.stated_frame for label in subject.labels},
         "vendor": subject.vendor,
         "group": subject.group,
     }

@@ -19,20 +19,22 @@ _IDENTITY = (
 _LABELS_TXT = "labels.txt"
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder to write into.")]
-Replace = Annotated[bool, Parameter(negative=(), help="Write over the files of an earlier export.")]
+Replace = Annotated[bool, Parameter(negative=(), help="Replace the files of an earlier export.")]
 Numbers = Annotated[
     Literal["mnms", "acdc"] | None,
-    Parameter(name="--labels", help="What the numbers in the label files are, where they do not say it."),
+    Parameter(name="--labels", help="Numbers in the label files, if the files do not define them."),
 ]
 
 
 def export(
-    segmentation: Annotated[Path, Parameter(help="Label file on the grid of the cine, as X_seg.nii.gz.")],
+    segmentation: Annotated[
+        Path, Parameter(help="Label file on the grid of the cine, such as X_seg.nii.gz.")
+    ],
     *,
-    source: Annotated[Path, Parameter(help="The cine that it belongs to (NIfTI).")],
+    source: Annotated[Path, Parameter(help="Cine of the labels (NIfTI).")],
     to: Annotated[
         Literal["itksnap", "slicer", "phases", "dicom-seg", "captures"],
-        Parameter(help="Volumes with ITK-SNAP's labels, .seg.nrrd, volumes, DICOM SEG, or pictures."),
+        Parameter(help="Format: volumes with ITK-SNAP labels, .seg.nrrd, volumes, DICOM SEG, or pictures."),
     ],
     output: Output,
     frames: Annotated[
@@ -42,7 +44,7 @@ def export(
         Path | None, Parameter(help="Folder of the DICOM images of the cine, for dicom-seg.")
     ] = None,
     with_identity: Annotated[
-        bool, Parameter(negative=(), help="Agree that DICOM SEG files name the patient.")
+        bool, Parameter(negative=(), help="Confirm that DICOM SEG files name the patient.")
     ] = False,
     made_by: Annotated[
         Literal["automatic", "semiautomatic", "manual"],
@@ -52,7 +54,7 @@ def export(
     replace: Replace = False,
     terminal: Shown,
 ) -> None:
-    """Write a segmentation in another program's format, on the grid of its cine."""
+    """Write a segmentation in the format of another program, on the grid of its cine."""
     from cmr_ssp import exports
     from cmr_ssp.exports.moments import check_moments, check_targets
     from cmr_ssp.files import import_volumes, open_cine
@@ -90,29 +92,27 @@ def export_cohort(
     *,
     to: Annotated[Literal["nnunet"], Parameter(help="Raw data set of nnU-Net, version 2.")] = "nnunet",
     output: Output,
-    number: Annotated[int, Parameter(help="Of the data set, as in Dataset001_CMR.")] = 1,
-    name: Annotated[str, Parameter(help="Of the data set, letters and digits.")] = "CMR",
+    number: Annotated[int, Parameter(help="Number of the data set, as in Dataset001_CMR.")] = 1,
+    name: Annotated[str, Parameter(help="Name of the data set, letters and digits.")] = "CMR",
     split: SplitFile = None,
-    names: Annotated[
-        Literal["pseudonyms", "ids"], Parameter(help="What cases are called after.")
-    ] = "pseudonyms",
+    names: Annotated[Literal["pseudonyms", "ids"], Parameter(help="How cases are named.")] = "pseudonyms",
     key: Annotated[
-        Path | None, Parameter(help="CSV to write that says which subject each case is; keep it apart.")
+        Path | None, Parameter(help="CSV to write with the subject of each case; store it separately.")
     ] = None,
     corrected: Annotated[
         Path | None,
-        Parameter(help="Folder of labels, ID_ED.nii.gz or ID_ES.nii.gz, that replace the cohort's."),
+        Parameter(help="Folder of labels, ID_ED.nii.gz or ID_ES.nii.gz, that replace those of the cohort."),
     ] = None,
     labels: LabelFolder = None,
     replace: Replace = False,
     terminal: Shown,
 ) -> None:
-    """Write the labelled phases of a cohort as another program's data set."""
-    from cmr_ssp.exports import CaseNames, export_nnunet, read_corrections
+    """Write the labelled phases of a cohort as a data set of another program."""
+    from cmr_ssp.exports import CaseNames, export_nnunet
     from cmr_ssp.exports.nnunet import KEY_BEGINS
     from cmr_ssp.subjects.split_file import read_split
 
-    del to  # one so far
+    del to  # only one so far
     if key is not None:
         require_replaceable(key, KEY_BEGINS)
     cohort = open_labelled(folder, labels, terminal)
@@ -123,7 +123,7 @@ def export_cohort(
         name=name,
         split=read_split(split) if split else None,
         case_names=CaseNames(names),
-        corrections=read_corrections(cohort, corrected) if corrected else None,
+        corrected=corrected,
         replace=replace,
     )
     for problem in made.problems:
@@ -144,7 +144,7 @@ def volumes(
     from cmr_ssp.function import VOLUMES_BEGIN, measure_files, volumes_csv
 
     if not segmentations:
-        raise LabelError.of(csv, "no label file was named that it could be made from", "Name at least one.")
+        raise LabelError.of(csv, "no label files were given", "Give at least one.")
     require_replaceable(csv, VOLUMES_BEGIN)
     rows = measure_files(segmentations, NUMBERINGS[labels] if labels else None)
     write_text(csv, volumes_csv(rows))

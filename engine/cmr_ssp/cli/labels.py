@@ -1,4 +1,4 @@
-"""``cmr-ssp labels``: labels that were edited come back as new versions."""
+"""``cmr-ssp labels``: add edited labels as new versions, and list versions."""
 
 from __future__ import annotations
 
@@ -16,35 +16,39 @@ from cmr_ssp.errors import LabelError, Severity
 if TYPE_CHECKING:
     from cmr_ssp.files.versions.origin import LabelVersion
 
-_Labels = Annotated[Path, Parameter(name="--labels", help="Folder of label versions, apart from the cohort.")]
-_SHOWN = 12  # of a digest
+_Labels = Annotated[Path, Parameter(name="--labels", help="Folder of label versions, outside of the cohort.")]
+_SHOWN = 12  # characters of a digest
 _COLUMNS = ("subject", "phase", "version", "frame", "origin", "from", "drawn", "made", "")
 
 
 def add(
-    file: Annotated[Path, Parameter(help="Edited labels: NIfTI of one frame or all, or .seg.nrrd.")],
+    file: Annotated[Path, Parameter(help="Edited labels: NIfTI of one or all frames, or .seg.nrrd.")],
     *,
     cohort: Annotated[Path, Parameter(help="Folder of the subjects.")],
-    subject: Annotated[str, Parameter(help="Id of the subject that was drawn.")],
+    subject: Annotated[str, Parameter(help="Subject id.")],
     labels: _Labels,
-    phase: Annotated[Literal["ED", "ES"] | None, Parameter(help="Where the frame does not tell it.")] = None,
-    frame: Annotated[int | None, Parameter(help="From 0; where the file's name does not say it.")] = None,
+    phase: Annotated[
+        Literal["ED", "ES"] | None, Parameter(help="Phase, if the frame does not define it.")
+    ] = None,
+    frame: Annotated[int | None, Parameter(help="Frame from 0, if the file name does not define it.")] = None,
     corrected_from: Annotated[
-        Path | None, Parameter(help="Run whose prediction was edited; its scores against it enter no mean.")
+        Path | None,
+        Parameter(help="Run whose prediction was edited; its scores against these labels enter no mean."),
     ] = None,
     prediction: Annotated[
-        Path | None, Parameter(help="The file that was edited; without, the run segments the frame again.")
+        Path | None,
+        Parameter(help="File of the prediction before editing; by default the run segments the frame again."),
     ] = None,
     drawn_anew: Annotated[
-        bool, Parameter(negative=(), help="Neither a prediction nor an earlier version was under it.")
+        bool, Parameter(negative=(), help="Drawn without a prediction or an earlier version.")
     ] = False,
     numbers: Annotated[
-        Literal["mnms", "acdc"] | None, Parameter(help="What the numbers are, if the file does not say it.")
+        Literal["mnms", "acdc"] | None, Parameter(help="Numbers in the file, if it does not define them.")
     ] = None,
     device: Device = "auto",
     terminal: Shown,
 ) -> None:
-    """Keep labels that were edited elsewhere as the newest version of their subject and phase.
+    """Add labels that were edited in another program as the newest version of their subject and phase.
 
     Nothing is overwritten, neither the cohort's own labels nor earlier versions.
     """
@@ -53,7 +57,7 @@ def add(
     from cmr_ssp.subjects import Origin
 
     if corrected_from and drawn_anew:
-        what = "it cannot be corrected from a run and drawn anew"
+        what = "it cannot be both corrected from a run and drawn anew"
         raise LabelError.of(file, what, "Give --corrected-from or --drawn-anew.")
     listed = open_labelled(cohort, labels if labels.is_dir() else None, terminal)
     require_apart(listed, labels)
@@ -93,7 +97,7 @@ def add(
 def list_labels(
     folder: Annotated[Path, Parameter(help="Folder of label versions.")], *, terminal: Shown
 ) -> None:
-    """List label versions, where each comes from, and which are in use."""
+    """List label versions with their origin, and which are in use."""
     from cmr_ssp.files import list_versions
     from cmr_ssp.files.versions.versions import newest_versions
 
@@ -116,7 +120,7 @@ def _row(version: LabelVersion) -> tuple[str, ...]:
 
 
 def _described(version: LabelVersion) -> dict[str, object]:
-    """Describe a version for programs."""
+    """Describe a version for the JSON output."""
     return {
         "subject": version.subject,
         "phase": version.phase,

@@ -1,4 +1,4 @@
-"""A picture of segmentations laid over slices."""
+"""Pictures of segmentations over slices."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TITLE_PX = 18
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Panel:
-    """One slice with its labels, both (row, column), and what stands above it."""
+    """One slice with labels, both (row, column), and a title."""
 
     title: str
     image: NDArray[np.float32]
@@ -26,7 +26,7 @@ class Panel:
 
 
 def save_overlays(path: Path, rows: Sequence[Sequence[Panel]]) -> None:
-    """Write panels as one PNG, a row of the sequence a row of the picture."""
+    """Write panels as one PNG with the given rows."""
     picture = np.concatenate([np.concatenate([_tile(panel) for panel in row], axis=1) for row in rows])
     Image.fromarray(picture).save(path)
 

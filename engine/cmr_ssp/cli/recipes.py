@@ -1,4 +1,4 @@
-"""``cmr-ssp recipe``: see the shipped presets."""
+"""``cmr-ssp recipe``: list and show presets."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from cmr_ssp.cli.terminal import make_table
 
 
 def list_presets(*, terminal: Shown) -> None:
-    """List the shipped presets, and what each is for."""
+    """List the presets and their purposes."""
     from cmr_ssp.recipes import method_problems, preset_names, preset_purpose
 
     for problem in method_problems():
         terminal.problem(problem)
     purposes = {name: preset_purpose(name) for name in preset_names()}
-    terminal.show(make_table(("preset", "what it is for"), purposes.items()))
+    terminal.show(make_table(("preset", "purpose"), purposes.items()))
     terminal.give(presets=[{"name": name, "purpose": purpose} for name, purpose in purposes.items()])
 
 
 def show(
-    preset: Annotated[str, Parameter(help="One that `cmr-ssp recipe list` names.")],
+    preset: Annotated[str, Parameter(help="Name of a preset, see `cmr-ssp recipe list`.")],
     *,
     settings: SetOptions = None,
     terminal: Shown,
 ) -> None:
-    """Print a preset with every setting as YAML, ready to be changed and given back with --recipe."""
+    """Print a preset with all settings as YAML, to edit and use with --recipe."""
     from cmr_ssp.recipes import load_recipe, recipe_yaml
 
     recipe = load_recipe(preset, settings or ())

@@ -1,7 +1,6 @@
 """Export results to the formats of other programs, on the grid of their images."""
 
 from cmr_ssp.exports.captures import write_captures
-from cmr_ssp.exports.corrections import Corrections, read_corrections
 from cmr_ssp.exports.dicom_parts import has_highdicom
 from cmr_ssp.exports.dicom_seg import MadeBy, write_dicom_seg
 from cmr_ssp.exports.dicom_seg_cine import SourceImages, write_dicom_seg_cine
@@ -14,7 +13,6 @@ from cmr_ssp.exports.slicer import write_slicer
 
 __all__ = [
     "CaseNames",
-    "Corrections",
     "MadeBy",
     "Moment",
     "NnunetExport",
@@ -23,7 +21,6 @@ __all__ = [
     "find_moments",
     "frame_instances",
     "has_highdicom",
-    "read_corrections",
     "write_captures",
     "write_dicom_seg",
     "write_dicom_seg_cine",

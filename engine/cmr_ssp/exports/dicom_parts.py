@@ -30,7 +30,7 @@ def load_highdicom(where: object) -> Any:
 
 
 def has_highdicom() -> bool:
-    """Tell whether highdicom is installed, without importing it."""
+    """Return whether highdicom is installed, without importing it."""
     return find_spec("highdicom") is not None
 
 

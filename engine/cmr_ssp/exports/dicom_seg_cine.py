@@ -1,4 +1,4 @@
-"""DICOM segmentations of several frames of a cine, a file each."""
+"""DICOM segmentations of several frames of a cine, one file each."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from cmr_ssp.subjects import CineStack
 
 @dataclass(frozen=True, slots=True)
 class SourceImages:
-    """What a DICOM segmentation refers to, and what it says of its making.
+    """Source images and algorithm type of DICOM segmentations.
 
     Attributes
     ----------
     folder : Path or None
-        Of the DICOM images of the cine.
+        Folder of the DICOM images of the cine.
     with_identity : bool
-        Has to be True: patient's name, id, birth date and study are copied from the images.
+        Must be True to confirm that the patient's name, id, birth date and study are copied.
     made_by : MadeBy
-        Who drew.
+        Type of algorithm.
     """
 
     folder: Path | None
@@ -50,27 +50,27 @@ def write_dicom_seg_cine(
     Parameters
     ----------
     folder, name : Path, str
-        Where to, and what the files' names begin with.
+        Output folder, and start of the file names.
     labels : ndarray of uint8, shape (frame, slice, row, column)
         0 or a `Structure` number.
     stack : CineStack
-        The cine that the labels lie on.
+        Cine of the labels.
     moments : sequence of Moment
-        Which frames.
+        Frames to write.
     images : SourceImages
-        The DICOM images that the objects refer to.
+        DICOM images of the cine.
     replace : bool
-        Write over the files of an earlier export.
+        Overwrite existing files.
 
     Raises
     ------
     OutputError
-        Where there are no such images, identity is not agreed to, or a file is in the way.
+        If there are no such images, identity is not confirmed, or a file is in the way.
     """
     source = images.folder
     if source is None or not source.is_dir():
         what = "DICOM segmentations refer to the DICOM images of the cine"
-        raise OutputError.of(source or "--dicom", what, "Name their folder with --dicom.")
+        raise OutputError.of(source or "--dicom", what, "Give their folder with --dicom.")
     written = [folder / f"{name}_{moment.name}_seg.dcm" for moment in moments]
     check_targets(written, source.rglob("*"), replace=replace)
     for moment, path in zip(moments, written, strict=True):

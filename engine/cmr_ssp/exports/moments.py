@@ -31,12 +31,12 @@ class Moment:
 def find_moments(
     wanted: str, volumes: NDArray[np.uint8], spacing_mm: tuple[float, float, float]
 ) -> list[Moment]:
-    """Return the frames that a text asks for; a segmentation of one frame has but that one.
+    """Parse a list of frames; a segmentation of one frame has only that one.
 
     Parameters
     ----------
     wanted : str
-        ``ED,ES``, by the volume of the LV; ``all`` that are labelled; or numbers from 0, as in ``0,12``.
+        ``ED,ES`` by LV volume, ``all`` labelled frames, or numbers from 0 as in ``0,12``.
     volumes : ndarray of uint8, shape (frame, slice, row, column)
         0 or a `Structure` number.
     spacing_mm : tuple of float
@@ -45,7 +45,7 @@ def find_moments(
     Raises
     ------
     RecipeError
-        Where the text names no frame, or a phase that the volumes do not tell.
+        If a part is not a frame, or the volumes do not define a phase.
     """
     measured = frame_volumes(volumes, spacing_mm, "")
     labelled = [row.frame for row in measured if any(ml is not None for ml in row.ml.values())]
@@ -59,10 +59,10 @@ def find_moments(
         if phase is not None and phase not in phases:
             if len(labelled) == 1:
                 return [Moment(labelled[0])]
-            what = f"the LV volumes do not say which frame is {phase}"
-            raise RecipeError.of("--frames", what, "Name frames by their numbers, from 0.")
+            what = f"the LV volumes do not define {phase}"
+            raise RecipeError.of("--frames", what, "Use frame numbers, from 0.")
         if phase is None and not part.isdecimal():
-            raise RecipeError.of("--frames", f"'{part}' is no frame", "Write ED,ES or all or 0,12.")
+            raise RecipeError.of("--frames", f"'{part}' is not a frame", "Use ED,ES or all or 0,12.")
         frame = phases[phase] if phase else int(part)
         moments.append(Moment(frame, named.get(frame)))
     return list(dict.fromkeys(moments))

@@ -20,7 +20,7 @@ from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import CmrSspError, OutputError, Problem
 from cmr_ssp.events import Progress, ignore_progress
-from cmr_ssp.exports.corrections import Corrections
+from cmr_ssp.exports.corrections import Corrections, read_corrections
 from cmr_ssp.exports.nnunet_cases import Case, CaseNames, cases_of, dataset_json, folds
 from cmr_ssp.files import open_stack, read_segmentation, resolve_subject, write_segmentation
 from cmr_ssp.files.labels.writing import write_image
@@ -29,7 +29,7 @@ from cmr_ssp.subjects import Cohort, ResolvedSubject, Segmentation, Split, Subje
 
 _KEY_COLUMNS = ("case", "subject", "phase")
 KEY_BEGINS = ",".join(_KEY_COLUMNS) + "\n"
-"""How every table of `NnunetExport.key_csv` begins."""
+"""Start of every table of `NnunetExport.key_csv`."""
 
 _ENDING = ".nii.gz"
 _EXPORT = MadeFolder(
@@ -64,7 +64,7 @@ def export_nnunet(
     name: str = "CMR",
     split: Split | None = None,
     case_names: CaseNames = CaseNames.PSEUDONYMS,
-    corrections: Corrections | None = None,
+    corrected: Path | None = None,
     replace: bool = False,
     on_progress: Progress = ignore_progress,
 ) -> NnunetExport:
@@ -73,8 +73,8 @@ def export_nnunet(
     Parameters
     ----------
     cohort : Cohort
-        Its labelled phases become cases. Structures without any label are no class. Phases that lack a
-        structure of other phases are left out, since nnU-Net would train on it as background.
+        Its labelled phases become cases. Structures without any label do not become classes. Phases that lack
+        a structure of other phases are left out, since nnU-Net would train on it as background.
     folder : Path
         Parent folder of the data set, usually ``nnUNet_raw``.
     number, name : int, str
@@ -83,8 +83,8 @@ def export_nnunet(
         Its test subjects go to ``imagesTs`` and ``labelsTs``.
     case_names : CaseNames
         ``subject001_ED``, counted in the order of ids, or ``<id>_ED``.
-    corrections : mapping, optional
-        Labels that replace those of the cohort.
+    corrected : Path, optional
+        Folder of labels that replace those of the cohort, see `read_corrections`.
     replace : bool
         Replace an earlier export if it is unchanged (`export.txt` lists its files).
     on_progress : callable, optional
@@ -99,12 +99,14 @@ def export_nnunet(
     ------
     OutputError
         If there is nothing to export, or other or changed files are in the way; nothing is changed then.
+    LabelError
+        If a corrected label cannot be used, or there is none.
     """
     target = folder / f"Dataset{number:03d}_{name}"
-    corrections = corrections or {}
     _check_names(target, number, name, cohort)
     _require_free(target, cohort, replace=replace)
     subjects, problems = _resolved(cohort.subjects)
+    corrections = read_corrections(subjects, corrected) if corrected else {}
     complete, structures, wrong = _complete(subjects, corrections)
     problems += wrong
     cases = cases_of(complete, split, case_names)
@@ -163,7 +165,7 @@ def _check_names(target: Path, number: int, name: str, cohort: Cohort) -> None:
 
 
 def _resolved(subjects: Sequence[Subject]) -> tuple[list[ResolvedSubject], list[Problem]]:
-    """Look at the pixels of all subjects; return those whose labels can be read, and what is wrong."""
+    """Resolve all subjects; return those whose labels can be read, and all problems."""
     resolved: list[ResolvedSubject] = []
     problems: list[Problem] = []
     for subject in subjects:
@@ -195,7 +197,7 @@ def _drawn(
     drawn: dict[tuple[str, Phase], frozenset[Structure]] = {}
     problems: list[Problem] = []
     for subject in subjects:
-        for phase in _phases(subject, corrections):
+        for phase in sorted(subject.phases):
             try:
                 found = _labels(subject, phase, corrections).drawn
             except CmrSspError as error:
@@ -204,10 +206,6 @@ def _drawn(
             if found:
                 drawn[subject.id, phase] = found
     return drawn, problems
-
-
-def _phases(subject: ResolvedSubject, corrections: Corrections) -> list[Phase]:
-    return [phase for phase in Phase if phase in subject.phases or (subject.id, phase) in corrections]
 
 
 def _labels(subject: ResolvedSubject, phase: Phase, corrections: Corrections) -> Segmentation:

@@ -1,4 +1,4 @@
-"""Disk to subjects and back: image formats, and one module a data set convention."""
+"""Read and write files: image formats, layouts of cohorts, labels and label versions."""
 
 from cmr_ssp.files.checks import check_pixels
 from cmr_ssp.files.cine_writing import write_cine

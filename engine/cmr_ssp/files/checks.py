@@ -1,4 +1,4 @@
-"""What only the pixels of a cohort can show to be wrong."""
+"""Checks of a cohort that need the pixels."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from cmr_ssp.subjects import Cohort, Segmentation, SliceOrder, Subject
 
 
 def check_pixels(cohort: Cohort, on_progress: Progress = ignore_progress) -> tuple[Problem, ...]:
-    """Read every image and label of a cohort and report everything that is wrong.
+    """Read every image and label of a cohort and report all problems.
 
     Parameters
     ----------
     cohort : Cohort
-        As listed; what listing found already is not repeated.
+        As listed; problems found by listing are not repeated.
     on_progress : callable, optional
-        Called with the number of subjects done and of all.
+        Called with the number of finished subjects and the total.
 
     Returns
     -------
@@ -44,14 +44,14 @@ def _image_problems(subject: Subject) -> list[Problem]:
     except CmrSspError as error:
         return list(error.problems)
     flat = [t for t, volume in enumerate(pixels) if volume.min() == volume.max()]
-    what = "all pixels of frame {} (counted from 0) have one value"
+    what = "all pixels of frame {} (counted from 0) have the same value"
     remedy = "Export the image again, or leave this subject out."
     places = [_place(subject, t) for t in flat]
     return [Problem(place, what.format(t), remedy) for place, t in zip(places, flat, strict=True)]
 
 
 def _place(subject: Subject, frame: int) -> str:
-    """Return what to call a frame's file; a DICOM exam by its subject, since its path may name a person."""
+    """Return the name of a frame in messages; of a DICOM exam, whose path may name a person, the subject."""
     return f"subject {subject.id}" if subject.is_exam else str(subject.frames[frame].path)
 
 
@@ -76,7 +76,7 @@ def _label_problems(listed: Subject) -> list[Problem]:
 
 
 def _oddities(where: str, segmentation: Segmentation, order: SliceOrder) -> list[Problem]:
-    """Warn of labels without any voxel, and of stacks that look as if they began at the apex."""
+    """Warn about labels without voxels, and stacks that seem to begin at the apex."""
     areas = np.count_nonzero(segmentation.labels, axis=(1, 2))
     areas = areas[areas > 0]
     if not len(areas):
@@ -85,14 +85,14 @@ def _oddities(where: str, segmentation: Segmentation, order: SliceOrder) -> list
     third = max(1, len(areas) // 3)
     if len(areas) >= 3 and areas[:third].mean() < areas[-third:].mean():
         known = "by its affine" if order is SliceOrder.BASE_FIRST else "unless an affine says otherwise"
-        what = f"its labels grow from slice to slice, yet stacks are read base first {known}"
+        what = f"its labels grow from slice to slice, but stacks are read base first {known}"
         return [Problem.warning(where, what, "Check the slice order: relative slice positions depend on it.")]
     return []
 
 
 def _enclosed_cavity(where: str, labels: NDArray[np.uint8]) -> list[Problem]:
-    """Warn where the myocardium goes round another cavity than the LV, slice by slice."""
-    from scipy import ndimage  # 0.4 s, which listing alone need not wait for
+    """Warn if the myocardium encloses another cavity than the LV, counted over slices."""
+    from scipy import ndimage  # takes 0.4 s, which listing does not need
 
     inside = np.zeros(1 + max(Structure), int)
     for drawn in labels:
@@ -106,11 +106,11 @@ def _enclosed_cavity(where: str, labels: NDArray[np.uint8]) -> list[Problem]:
         f"the cavity that the myocardium encloses is called RV ({inside[Structure.RV]} voxels), "
         f"not LV ({inside[Structure.LV]})"
     )
-    return [Problem.warning(where, what, "State which number is which structure in cohort.yaml.")]
+    return [Problem.warning(where, what, "Define the structure of each number in cohort.yaml.")]
 
 
 def _phase_problems(subject: Subject, drawn: dict[Phase, Segmentation]) -> list[Problem]:
-    """Warn where the cavity drawn at ED is smaller than that drawn at ES."""
+    """Warn if the LV cavity is smaller at ED than at ES."""
     if set(drawn) != set(Phase):
         return []
     sizes = {phase: np.count_nonzero(seg.labels == Structure.LV) for phase, seg in drawn.items()}

@@ -1,4 +1,4 @@
-"""Cines to NIfTI, with nothing in the header but geometry, time, and what was computed to make them."""
+"""Write cines as NIfTI files whose header has only geometry, frame spacing and alterations."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from cmr_ssp.subjects import CineStack
 
 
 def write_cine(path: Path, stack: CineStack) -> None:
-    """Write a cine as a 4D NIfTI file: int16 where all pixels are whole numbers, else float32.
+    """Write a cine as a 4D NIfTI file: int16 if all pixels are integers, otherwise float32.
 
-    What was interpolated or left out (`CineStack.alterations`) stands in the header's description, and
-    comes back as warnings when the file is read. The file appears under its name only when it is complete.
+    The header's description lists what was interpolated or left out (`CineStack.alterations`); reading the
+    file gives warnings about it. The file is written atomically.
 
     Parameters
     ----------
     path : Path
         Ends in ``.nii`` or ``.nii.gz``.
     stack : CineStack
-        What to write.
+        Cine to write.
 
     Raises
     ------
     OutputError
-        Where the file cannot be written, or exists and was not written by this function.
+        If the file cannot be written, or exists and was not written by this function.
     ImageError
-        Where the pixels cannot be read.
+        If the pixels cannot be read.
     """
     check_target(path, stack.sources, CINE_SIGNATURE, "cine", "converted")
     pixels = _smallest(stack.load())
@@ -48,7 +48,7 @@ def write_cine(path: Path, stack: CineStack) -> None:
 
 
 def _smallest(pixels: NDArray[np.float32]) -> NDArray[Any]:
-    """Return whole numbers as int16 where they fit."""
+    """Convert integers to int16 if they fit."""
     limits = np.iinfo(np.int16)
     if pixels.min() < limits.min or pixels.max() > limits.max:
         return pixels

@@ -1,4 +1,4 @@
-"""Which data set convention a folder follows, and the subjects in it."""
+"""Recognise the layout of a folder and list its subjects."""
 
 from __future__ import annotations
 
@@ -26,25 +26,24 @@ _MAX_FOLDERS = 2000
 def open_cohort(folder: Path) -> Cohort:
     """List the subjects under a folder, reading headers only.
 
-    The layout is recognised in the folder itself, in the folders below it (the user named the one above),
-    or in the one above it (the user named one subject's folder, which gives a cohort of that subject). The
-    zip archive of a DICOM exam is a cohort of that exam.
+    The layout is searched in the folder itself, in its subfolders, and in its parent (if the folder is that
+    of one subject, the cohort has only this subject). The zip archive of a DICOM exam is a cohort of that
+    exam.
 
     Parameters
     ----------
     folder : Path
-        What the user named.
+        Folder or archive.
 
     Returns
     -------
     Cohort
-        Subjects that can be used, and everything that was found wrong. A subject with an error is not
-        among the subjects.
+        Usable subjects, and all problems. Subjects with an error are not included.
 
     Raises
     ------
     CohortError
-        Where the folder is missing, empty, of no known layout or of several.
+        If the folder is missing or empty, or has no known layout or several.
     """
     folder = Path(os.path.abspath(folder))  # noqa: PTH100 - resolve() would lose the user's own links
     if not is_zip(folder):
@@ -81,7 +80,7 @@ def _check_folder(folder: Path) -> None:
     if not folder.exists():
         raise CohortError.of(folder, "the folder does not exist", "Check the path.")
     if not folder.is_dir():
-        raise CohortError.of(folder, "it is a file", "Name the folder that holds the subjects.")
+        raise CohortError.of(folder, "it is a file", "Choose the folder of the subjects.")
     try:
         empty = not any(folder.iterdir())
     except OSError as error:
@@ -89,37 +88,39 @@ def _check_folder(folder: Path) -> None:
             folder, f"it cannot be read ({error.strerror})", "Check its permissions."
         ) from error
     if empty:
-        raise CohortError.of(folder, "the folder is empty", "Name the folder that holds the subjects.")
+        raise CohortError.of(folder, "the folder is empty", "Choose the folder of the subjects.")
 
 
 def _recognise(folder: Path) -> list[tuple[Layout, list[Path]]]:
-    """Return the layout of a folder (or those made to be used as one) and where its subjects lie."""
+    """Return the layout of a folder (or several made to be combined), each with its folders of subjects."""
     if is_zip(folder):
         if ARCHIVES.recognises(folder):
             return [(ARCHIVES, [folder])]
-        raise CohortError.of(folder, "the archive holds no DICOM image", "Unpack other archives first.")
+        raise CohortError.of(folder, "the archive contains no DICOM image", "Unpack other archives first.")
     for layout in LAYOUTS:
         if layout.recognises(folder):
             return [(layout, [folder])]
-        # NIfTI files are no part of an exam, even where exams lie beside their folder
+        # NIfTI files are not part of an exam, even if there are exams beside their folder
         if layout not in OF_DICOM and _holds_images(folder) and layout.recognises(folder.parent):
             return [(layout, [folder.parent])]
     found = _below(folder, LAYOUTS[:-1]) or _below(folder, LAYOUTS[-1:])
     if not found:
         known = "; ".join(f"{layout.NAME} ({layout.EXPECTS})" for layout in LAYOUTS)
         remedy = f"Looked here and in the folders below for {known}. See docs/data.md."
-        raise CohortError.of(folder, "it follows no known layout", remedy)
+        raise CohortError.of(folder, "it has no known layout", remedy)
     if len(found) > 1 and not {layout.NAME for layout, _ in found} <= TOGETHER:
         listed = "; ".join(
             f"{layout.NAME} in {', '.join(str(place.relative_to(folder)) for place in places)}"
             for layout, places in found
         )
-        raise CohortError.of(folder, f"it holds several data sets ({listed})", "Name one of these folders.")
+        raise CohortError.of(
+            folder, f"it contains several data sets ({listed})", "Name one of these folders."
+        )
     return found
 
 
 def _below(folder: Path, layouts: Sequence[Layout]) -> list[tuple[Layout, list[Path]]]:
-    """Look for layouts in the folders below, to a limited depth and number, and not inside a find."""
+    """Search subfolders for layouts, to a limited depth and number, and not within a match."""
     found: dict[str, tuple[Layout, list[Path]]] = {}
     level, seen = [folder], 0
     for _ in range(_DEPTH):
@@ -136,7 +137,7 @@ def _below(folder: Path, layouts: Sequence[Layout]) -> list[tuple[Layout, list[P
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Return the folders in a folder, sorted, hidden ones left out; none where it cannot be read."""
+    """Return the sorted subfolders without hidden ones; none if the folder cannot be read."""
     return [entry for entry in entries(folder) if is_folder(entry) and not entry.name.startswith(".")]
 
 
@@ -149,14 +150,14 @@ def _lies_in(subject: Subject, folder: Path) -> bool:
 
 
 def _renumbered(subject: Subject, numbering: Numbering | None) -> Subject:
-    """Let what the user states about the numbers overrule the layout."""
+    """Replace the numbering of the layout by that of the user."""
     if numbering is None:
         return subject
     return replace(subject, labels=tuple(replace(label, numbering=numbering) for label in subject.labels))
 
 
 def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
-    """Refuse ids that two subjects share or that could lead a file name out of its folder."""
+    """Check that an id is unique and safe as a file name."""
     where = f"subject {subject.id}"
     if subject.place is not None and not subject.is_exam:
         where = str(subject.place)
@@ -168,23 +169,23 @@ def _bad_id(subject: Subject, others: Container[str]) -> list[Problem]:
     elif not subject.names_files:
         what = f"'{subject.id}' cannot be a subject's id"
         problems.append(
-            Problem(where, what, "Use letters, digits, '-' and '_' in ids, a letter or digit first.")
+            Problem(where, what, "Use letters, digits, '-' and '_' in ids, beginning with a letter or digit.")
         )
     if subject.id in others:
         what = f"a second subject has the id '{subject.id}'"
-        problems.append(Problem(where, what, "Rename one of them, or name the folder of one data set only."))
+        problems.append(Problem(where, what, "Rename one of them, or choose the folder of one data set."))
     return problems
 
 
 def header_problems(subject: Subject) -> list[Problem]:
-    """Open a subject by its headers and list what is wrong with its images and labels."""
+    """Check the headers of a subject's images and labels."""
     try:
         stack = open_stack(subject)
     except CmrSspError as error:
         return list(error.problems)
     problems = list(stack.problems)
-    if len({label.frame for label in subject.labels}) < len(subject.labels):
-        what = f"ED and ES of {subject.id} are one and the same frame"
+    if len({label.listed_frame for label in subject.labels}) < len(subject.labels):
+        what = f"ED and ES of {subject.id} are the same frame"
         remedy = "Correct the frame numbers given with the cohort."
         problems.append(Problem(str(subject.labels[0].source.path), what, remedy))
     for label in subject.labels:
@@ -196,12 +197,12 @@ def header_problems(subject: Subject) -> list[Problem]:
 
 
 def _label_problems(label: LabelSource, stack: CineStack) -> list[Problem]:
-    if isinstance(label.source, ContourSource):  # listing drew them on this grid
+    if isinstance(label.source, ContourSource):  # listing rasterised them on this grid
         return []
     header = read_header(label.source.path)
     problems = label_header_problems(header, label, stack)
     if problems or same_affine(header.affine, stack.grid.affine):
         return problems
-    what = "its affine differs from that of its cine; labels are taken voxel by voxel"
-    remedy = "Look at one overlay before you trust these labels."
+    what = "its affine differs from that of its cine; voxels are matched by index"
+    remedy = "Check an overlay before you use these labels."
     return [Problem.warning(header.path, what, remedy)]

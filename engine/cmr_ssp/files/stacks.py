@@ -1,4 +1,4 @@
-"""Cine stacks from one 4D file, several 3D ones or a DICOM exam: headers at once, pixels when asked."""
+"""Open stacks from a 4D file, several 3D files or a DICOM exam; pixels are read on demand."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from cmr_ssp.subjects import (
 
 
 def open_cine(path: Path) -> CineStack:
-    """Open one NIfTI file or DICOM exam (folder, zip archive) as a stack; a 3D volume is one frame.
+    """Open a NIfTI file or DICOM exam (folder, zip archive) as a stack; a 3D volume is one frame.
 
     Raises
     ------
     ImageError
-        Where the file is no usable image. ``load()`` raises it for damaged or non-finite pixels.
+        If the file is not a usable image. ``load()`` raises it for damaged or non-finite pixels.
     """
     if may_be_exam(path):
         return open_dicom(path)
@@ -41,12 +41,12 @@ def open_cine(path: Path) -> CineStack:
 
 
 def list_frames(path: Path) -> tuple[ImageSource, ...]:
-    """Return the frames of what the user named: one NIfTI file or DICOM exam.
+    """Return the frames of a NIfTI file or DICOM exam.
 
     Raises
     ------
     ImageError
-        Where it is no usable image.
+        If it is not a usable image.
     """
     n_frames = open_cine(path).n_frames
     return exam_frames(path, n_frames) if may_be_exam(path) else file_frames(path, n_frames)
@@ -55,13 +55,13 @@ def list_frames(path: Path) -> tuple[ImageSource, ...]:
 def open_stack(subject: Subject) -> CineStack:
     """Open the cine of a subject, reading headers only.
 
-    ``load()`` of what is returned reads each file once and gives float32 pixels, shape (frame, slice,
-    row, column), base slice first where the slice order is known, contiguous.
+    ``load()`` of the result reads each file once and returns contiguous float32 pixels, shape (frame, slice,
+    row, column), base first if the slice order is known.
 
     Raises
     ------
     ImageError
-        Naming every file that is no usable image or lies on another grid than the first.
+        If files are not usable images or have different grids; the error names all of them.
 
     Examples
     --------
@@ -77,10 +77,10 @@ def open_stack(subject: Subject) -> CineStack:
 
 
 def _open_exam(where: str, frames: tuple[ExamSource, ...], sorting: SortOptions | None) -> CineStack:
-    """Open a DICOM exam; problems name the subject, since a folder's name may be a person's."""
+    """Open a DICOM exam; problems name the subject, since paths may name a person."""
     stack = open_dicom(frames[0].path, sorting, where=where)
     if [frame.index for frame in frames] != list(range(stack.n_frames)):
-        what = f"its exam has {stack.n_frames} frames, other ones than when it was listed"
+        what = f"its exam has {stack.n_frames} frames, not the same as when it was listed"
         raise ImageError.of(where, what, "List the cohort again.")
     return stack
 
@@ -109,13 +109,13 @@ def _open(name: str, frames: tuple[FileSource, ...]) -> CineStack:
 
 
 def _altered(header: NiftiHeader) -> list[Problem]:
-    """Say again what was computed when the file was made from DICOM."""
-    what, remedy = "its {} when it was made from DICOM", "Trust these less than measured ones."
+    """Repeat the warnings from the conversion of DICOM."""
+    what, remedy = "its {} when it was made from DICOM", "They are less reliable than measured ones."
     return [Problem.warning(header.path, what.format(each), remedy) for each in header.alterations]
 
 
 def _headers(paths: Sequence[Path]) -> dict[Path, NiftiHeader]:
-    """Read all headers before complaining about any."""
+    """Read all headers; raise one error for all that fail."""
     headers: dict[Path, NiftiHeader] = {}
     problems: list[Problem] = []
     for path in paths:
@@ -142,14 +142,14 @@ def _missing_frame(frame: FileSource, header: NiftiHeader) -> list[Problem]:
     index = index_in_file(frame)
     if index < header.shape[0]:
         return []
-    what = f"frame {index} was asked for, but it has {header.shape[0]} (counted from 0)"
+    what = f"frame {index} was requested, but it has {header.shape[0]} (counted from 0)"
     return [Problem(str(frame.path), what, "Check the frame numbers given with the cohort.")]
 
 
 def _load(
     frames: tuple[FileSource, ...], slices_reversed: bool, headers: Mapping[Path, NiftiHeader]
 ) -> NDArray[np.float32]:
-    """Read every file once and put its frames in their places."""
+    """Read every file once and return its frames in order."""
     paths = tuple(dict.fromkeys(frame.path for frame in frames))
     if len(paths) == 1:
         return _read_frames(headers[paths[0]], [index_in_file(frame) for frame in frames], slices_reversed)

@@ -15,19 +15,19 @@ from cmr_ssp.subjects.subject import is_formula
 
 
 def measure_files(files: Sequence[Path], numbering: Numbering | None = None) -> list[FrameVolumes]:
-    """Measure every frame of label files; subjects are called after their files.
+    """Measure every frame of label files; subjects are named after the files.
 
     Parameters
     ----------
     files : sequence of Path
         NIfTI, 4D or 3D.
     numbering : Numbering, optional
-        What the numbers mean, where the files do not say it.
+        Meaning of the numbers, if the files do not define it.
 
     Raises
     ------
     LabelError
-        Where a file cannot be read, or its name can stand in no table.
+        If a file cannot be read, or its name is not allowed in a table.
     """
     _require_plain_names(files)
     rows: list[FrameVolumes] = []
@@ -41,10 +41,10 @@ def measure_files(files: Sequence[Path], numbering: Numbering | None = None) -> 
 
 
 def _require_plain_names(files: Sequence[Path]) -> None:
-    """Refuse file names that a spreadsheet would compute, or that no table can hold."""
-    what, remedy = "its name would be a formula in a table", "Let it begin with a letter or digit."
+    """Reject file names that a spreadsheet would evaluate, or that are not valid text."""
+    what, remedy = "its name would be a formula in a table", "Rename it to begin with a letter or digit."
     odd = [Problem(str(file), what, remedy) for file in files if is_formula(file.name)]
-    what, remedy = "its name is not UTF-8 and can stand in no table", "Rename it."
+    what, remedy = "its name is not UTF-8 and not allowed in a table", "Rename it."
     odd += [Problem(str(file), what, remedy) for file in files if not is_text(file.name)]
     if odd:
         raise LabelError(*odd)

@@ -17,7 +17,7 @@ from cmr_ssp.jobs.settings import JobSettings
 from cmr_ssp.jobs.training_job import training_job
 from cmr_ssp.jobs.unchanged import fingerprints_of, image_digests, label_digests, require_unchanged
 from cmr_ssp.recipes import SegmentationRecipe, is_pretraining, method
-from cmr_ssp.runs import Provenance, Run, leave_behind, lineage
+from cmr_ssp.runs import Provenance, Run, lineage, note_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split
 from cmr_ssp.weights import Checkpoint, load_checkpoint, transfer_weights
 
@@ -121,7 +121,7 @@ class _Finetuning:
         now = replace(now, pretraining=before.pretraining)  # from another run, whose data is not read
         require_unchanged(self.run, before, now, self.context.on_event)
         if self.context.processes.first:
-            leave_behind(self.run)  # labels may descend from this checkpoint
+            note_checkpoint(self.run)  # labels may descend from this checkpoint
         return self.context.train(objective, recipe, self.run, before, fabric, resume=True)
 
     def _prepare(

@@ -12,8 +12,8 @@ from cmr_ssp.errors import OutputError, Problem
 from cmr_ssp.files import exam_id
 from cmr_ssp.files.dicom import may_be_exam
 from cmr_ssp.files.formats.nifti import SUFFIXES, stem_of
-from cmr_ssp.files.labels.marks import Kept, cine_digest
-from cmr_ssp.files.labels.writing import check_segmentation_target, standing
+from cmr_ssp.files.labels.marks import KeepReason, cine_digest
+from cmr_ssp.files.labels.writing import check_segmentation_target, reason_to_keep_file
 from cmr_ssp.subjects import CineStack
 
 _ENDING = "_seg.nii.gz"
@@ -57,9 +57,9 @@ def free_target(folder: Path, name: str, stack: CineStack, digest: str) -> tuple
     stack, digest : CineStack, str
         The segmented cine, and its `cine_digest`.
     """
-    in_the_way: list[tuple[Path, Kept]] = []
+    in_the_way: list[tuple[Path, KeepReason]] = []
     for path in _names(folder, name):
-        kept = standing(path, stack, digest) if path.exists() else None
+        kept = reason_to_keep_file(path, stack, digest) if path.exists() else None
         if kept is None:
             break
         in_the_way.append((path, kept))
@@ -69,8 +69,8 @@ def free_target(folder: Path, name: str, stack: CineStack, digest: str) -> tuple
 
 def back_up(path: Path, stack: CineStack, digest: str) -> tuple[Problem, ...]:
     """Copy a segmentation that cannot be computed again, before it is overwritten; return a warning."""
-    kept = standing(path, stack, digest) if path.exists() else None
-    if kept is None or kept is Kept.FOREIGN:
+    kept = reason_to_keep_file(path, stack, digest) if path.exists() else None
+    if kept is None or kept is KeepReason.FOREIGN:
         return ()
     copy = keep_copy(path)
     return (Problem.warning(path, f"{kept}; it is overwritten", f"The old file is kept as {copy.name}."),)
@@ -96,7 +96,7 @@ def _target(
 
 def _is_of_another(path: Path, stack: CineStack, digest: Callable[[], str]) -> bool:
     """Return whether a file belongs to another exam with the same id, as some anonymisers produce."""
-    return path.exists() and standing(path, stack, digest()) is Kept.OTHER_EXAM
+    return path.exists() and reason_to_keep_file(path, stack, digest()) is KeepReason.OTHER_EXAM
 
 
 def _names(folder: Path, name: str) -> Iterator[Path]:

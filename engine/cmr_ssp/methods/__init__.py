@@ -1,4 +1,4 @@
-"""Self-supervised pretraining: one folder a method, all filling the slots of `PretrainObjective`.
+"""Self-supervised pretraining: one subpackage per method, each with a subclass of `PretrainObjective`.
 
-A method's package names its `Method` and loads no torch. `cmr_ssp.recipes.methods` lists all of them.
+The subpackage of a method defines its `Method` without importing torch. `cmr_ssp.recipes.methods` lists all.
 """

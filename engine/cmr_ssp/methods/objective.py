@@ -1,4 +1,4 @@
-"""What every pretraining method fills in."""
+"""Base class of the objectives of all pretraining methods."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.views import make_views
 from cmr_ssp.training import Objective
 
-_VALIDATION_STREAM = 1 << 31  # no update has this number
+_VALIDATION_STREAM = 1 << 31  # not the number of any update
 
 RecipeT = TypeVar("RecipeT", bound=PretrainRecipe)
 
 
 class PretrainObjective(Objective, Generic[RecipeT]):
-    """A method of pretraining: its network with heads, its views and loss, and what is measured.
+    """Objective of a pretraining method: network with heads, views, loss and validation measures.
 
     Parameters
     ----------
     bank : SliceBank
-        Where the slices come from.
+        Source of the slices.
     samples, validation_samples : ndarray of int
-        Which of them train, and which only measure.
+        Training and validation slices.
     recipe : PretrainRecipe
-        Of the method.
+        Recipe of the method.
     device : torch.device
-        Where it happens.
+        Device to train on.
     """
 
     n_views: ClassVar[int] = 1
-    """Views of a slice that the network takes."""
+    """Number of views per slice."""
 
     validation_batch: int = 32
-    """Slices that are measured at once."""
+    """Number of slices per validation batch."""
 
     def __init__(
         self,
@@ -58,17 +58,17 @@ class PretrainObjective(Objective, Generic[RecipeT]):
 
     @abstractmethod
     def make_network(self) -> nn.Module:
-        """Return the network; the parts that it hands on are called `encoder` and `decoder`, as in `UNet`."""
+        """Create the network; fine-tuning uses its parts `encoder` and `decoder`, as in `UNet`."""
 
     @abstractmethod
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
-        """Return the means over validation slices of what is measured; changes nothing.
+        """Return the mean of each measure over validation slices, without changing any state.
 
-        The first one chooses the best checkpoint: higher is better.
+        The first measure selects the best checkpoint: higher is better.
         """
 
     def inputs(self, n: int) -> Any:
-        """Return images as the network takes them for `n` slices, of the right size and without content."""
+        """Return zeros in the shape of the network's input for `n` slices."""
         size = self.recipe.crop.size_px
         return torch.zeros(n * self.n_views, 1, size, size, device=self.device)
 
@@ -82,7 +82,7 @@ class PretrainObjective(Objective, Generic[RecipeT]):
         n_views: int = 1,
         keep: NDArray[np.int64] | None = None,
     ) -> Tensor:
-        """Return views of each slice or of those kept, channels last, shape (n_views * n, 1, size, size)."""
+        """Return views of all or the kept slices, channels last, shape (n_views * n, 1, size, size)."""
         views = make_views(
             self.bank,
             samples,
@@ -98,10 +98,10 @@ class PretrainObjective(Objective, Generic[RecipeT]):
 
     @torch.inference_mode()
     def validate(self, cancel: Cancel | None = None) -> dict[str, float]:
-        """Return what is measured on validation slices, drawn in the same way every time.
+        """Return the mean measures over the validation slices, with the same random numbers every time.
 
-        They are shuffled first, always alike: side by side lie the frames of one slice, among which no view
-        could be told from another.
+        The slices are shuffled with a fixed seed, since neighbours are frames of one slice, whose views are
+        hard to tell apart.
         """
         cancel = cancel or Cancel()
         shuffle = np.random.default_rng((self.recipe.seed, _VALIDATION_STREAM))
@@ -130,12 +130,12 @@ def make_objective(
     Raises
     ------
     RecipeError
-        Where the method's package has no such objective.
+        If the package of the method does not define it.
     """
     found = method(recipe.method)
     objective = found.load_objective()
     if not (isinstance(objective, type) and issubclass(objective, PretrainObjective)):
-        what = f"its objective '{found.objective}' is no subclass of PretrainObjective"
+        what = f"its objective '{found.objective}' is not a subclass of PretrainObjective"
         remedy = "Update or uninstall the package that provides it."
         raise RecipeError.of(f"method '{found.name}'", what, remedy)
     return objective(bank, samples, validation_samples, recipe, device)

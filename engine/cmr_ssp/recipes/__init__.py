@@ -1,4 +1,4 @@
-"""All validated settings of a run, the shipped presets, and the pretraining methods."""
+"""Recipes with validation, the presets, and the pretraining methods."""
 
 from cmr_ssp.recipes.load import (
     load_recipe,

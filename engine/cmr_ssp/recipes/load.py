@@ -1,4 +1,4 @@
-"""Recipes from shipped presets, YAML files and ``key=value`` settings."""
+"""Load recipes from presets, YAML files and ``key=value`` settings."""
 
 from __future__ import annotations
 
@@ -19,16 +19,14 @@ from cmr_ssp.recipes.segmentation import SegmentationRecipe
 
 _RecipeT = TypeVar("_RecipeT", bound=Recipe)
 _TRAINING: Mapping[str, type[Recipe]] = {"finetune": SegmentationRecipe, "scratch": SegmentationRecipe}
-_REMOVED = {
-    "teacher.buffers_follow": "The teacher keeps its own running statistics. Pretrain a run that has it anew."
-}
-"""Settings that earlier versions had, and what to do without them."""
+_REMOVED = {"teacher.buffers_follow": "The teacher keeps its own running statistics. Repeat the pretraining."}
+"""Settings of earlier versions, and what to do instead."""
 
 _PRESETS = resources.files("cmr_ssp.recipes") / "presets"
 
 
 def preset_names() -> tuple[str, ...]:
-    """Return the names of the shipped presets, such as ``mim/paper``, by method and name."""
+    """Return the names of the presets, such as ``mim/paper``, sorted by method and name."""
     return tuple(
         f"{name}/{file.name.removesuffix('.yaml')}"
         for name, folder in sorted(_preset_folders().items())
@@ -43,12 +41,12 @@ def _preset_folders() -> dict[str, Traversable]:
 
 
 def preset_purpose(name: str) -> str:
-    """Return in a sentence what a shipped preset is for: what its file begins with.
+    """Return the purpose of a preset, one sentence from the first line of its file.
 
     Raises
     ------
     RecipeError
-        Where there is no such preset.
+        If the preset does not exist.
     """
     return _preset_text(name).partition("\n")[0].removeprefix("#").strip()
 
@@ -76,31 +74,31 @@ def load_recipe(
     kind: type[Recipe] = Recipe,
     methods: Iterable[str] | None = None,
 ) -> Recipe:
-    """Read a recipe and apply settings to it.
+    """Load a recipe and apply settings to it.
 
     Parameters
     ----------
     source : str or Path
         A preset's name as a string, or the path of a YAML file.
     settings : iterable of str
-        ``key=value`` pairs; a dotted key reaches into a group, as in ``optimiser.learning_rate=0.01``.
+        ``key=value`` pairs; dotted keys are nested settings, as in ``optimiser.learning_rate=0.01``.
     kind : type of Recipe
-        What the recipe has to be, such as `PretrainRecipe`; any unless given.
+        Required class of the recipe, such as `PretrainRecipe`; by default any.
     methods : iterable of str, optional
-        The methods that are allowed; all of that kind unless given.
+        Allowed methods; by default all of that kind.
 
     Raises
     ------
     RecipeError
-        With every fault that was found.
+        If settings are invalid; the error names all faults.
     """
     try:
         text = source.read_text(encoding="utf-8") if isinstance(source, Path) else _preset_text(source)
         tree = load_yaml(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError.of(source, f"is no readable YAML ({error})", "Correct the file.") from None
+        raise RecipeError.of(source, f"is not valid YAML ({error})", "Correct the file.") from None
     if not isinstance(tree, dict):
-        raise RecipeError.of(source, "holds no settings", "Start from `cmr-ssp recipe show mim/paper`.")
+        raise RecipeError.of(source, "has no settings", "Start from `cmr-ssp recipe show mim/paper`.")
     for setting in settings:
         _apply(tree, setting)
     return parse_recipe(tree, str(source), kind=kind, methods=methods)
@@ -123,12 +121,12 @@ def parse_recipe(
     kind: type[Recipe] = Recipe,
     methods: Iterable[str] | None = None,
 ) -> Recipe:
-    """Validate settings that were read from somewhere; `where` names the source in errors.
+    """Validate the settings of a recipe; `where` names their source in errors.
 
     Raises
     ------
     RecipeError
-        With every fault that was found.
+        If settings are invalid; the error names all faults.
     """
     model = _model(tree.get("method"), where, kind, methods)
     try:
@@ -139,7 +137,7 @@ def parse_recipe(
 
 
 def _model(name: object, where: str, kind: type[Recipe], methods: Iterable[str] | None) -> type[Recipe]:
-    """Return the class of a method's recipes, where that method is allowed."""
+    """Return the recipe class of a method, if the method is allowed."""
     known = {method.name: method.recipe for method in registry.methods()} | dict(_TRAINING)
     if not isinstance(name, str) or name not in known:
         remedy = f"Choose one of {', '.join(known)}, or install the package that provides it."
@@ -150,7 +148,7 @@ def _model(name: object, where: str, kind: type[Recipe], methods: Iterable[str] 
     if name not in allowed or not issubclass(known[name], kind):
         fitting = [other for other in allowed if other in known and issubclass(known[other], kind)]
         remedy = f"Use a recipe whose method is {' or '.join(fitting)}."
-        raise RecipeError.of(where, f"has the method {name!r}, which is of no use here", remedy)
+        raise RecipeError.of(where, f"has the method {name!r}, which cannot be used here", remedy)
     return known[name]
 
 
@@ -162,36 +160,36 @@ def recipe_yaml(recipe: Recipe) -> str:
 def _preset_text(name: str) -> str:
     if name not in preset_names():
         remedy = f"Choose one of {', '.join(preset_names())}, or give a file with --recipe."
-        raise RecipeError.of(name, "is no preset", remedy)
+        raise RecipeError.of(name, "is not a preset", remedy)
     method, _, variant = name.partition("/")
     return (_preset_folders()[method] / f"{variant}.yaml").read_text(encoding="utf-8")
 
 
 def _apply(tree: dict[str, Any], setting: str) -> None:
-    """Write one ``key=value`` into the tree; epochs and updates replace one another."""
+    """Write one ``key=value`` pair into the tree; epochs and updates replace each other."""
     key, equals, value = setting.partition("=")
     if not equals:
-        raise RecipeError.of(setting, "is no key=value pair", "Write, for example, --set updates=400.")
+        raise RecipeError.of(setting, "is not a key=value pair", "Write, for example, --set updates=400.")
     *groups, leaf = key.strip().split(".")
     for group in groups:
         tree = tree.setdefault(group, {})
         if not isinstance(tree, dict):
-            raise RecipeError.of(setting, f"'{group}' is no group of settings", "Name a setting.")
+            raise RecipeError.of(setting, f"'{group}' is not a group of settings", "Name a setting.")
     if not groups and leaf in ("epochs", "updates"):
         for count in ("epochs", "updates"):
             tree.pop(count, None)
     try:
         tree[leaf] = load_yaml(value)
     except yaml.YAMLError:
-        raise RecipeError.of(setting, "has a value that is no valid YAML", "Quote it.") from None
+        raise RecipeError.of(setting, "has a value that is not valid YAML", "Quote it.") from None
 
 
 def _problems(where: str, fault: Mapping[str, Any]) -> list[Problem]:
-    """Turn one of pydantic's findings into problems with a way out."""
+    """Convert an error of pydantic to problems with a remedy."""
     key = ".".join(str(part) for part in fault["loc"])
     found = fault.get("ctx", {}).get("error")
     if isinstance(found, ContradictionError):
-        remedy = "Change the settings so that they agree."
+        remedy = "Change one of the settings."
         return [Problem(where, f"{key}.{what}" if key else what, remedy) for what in found.faults]
     return [_problem(where, key, fault)]
 

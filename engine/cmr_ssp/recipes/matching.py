@@ -1,4 +1,4 @@
-"""Which preset goes on from a pretraining."""
+"""Find the preset for fine-tuning a pretrained network."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from cmr_ssp.recipes.models import Recipe
 
 
 def matching_preset(pretrained: Recipe | None, *, on_gpu: bool = False) -> str:
-    """Return the preset that fits a pretrained network, or the usual one for the device from scratch.
+    """Return the preset that fits a pretrained network, or the default for the device if there is none.
 
-    Where several have its network and crop, contrast, augmentation and how the length is counted tell them
-    apart, in this order.
+    Among several presets with its network and crop, the preset with the most similar contrast, augmentation
+    and unit of length (in this order) is chosen.
 
     Raises
     ------
     RecipeError
-        Where no preset has the network and crop of the pretraining.
+        If no preset has the same network and crop.
     """
     if pretrained is None:
         return "scratch/gpu-8gb" if on_gpu else "scratch/cpu-small"

@@ -1,4 +1,4 @@
-"""What all recipes share, as frozen models: unknown, impossible and contradictory settings are refused."""
+"""Settings of recipes as frozen models, which reject unknown, invalid and contradictory settings."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Range = tuple[float, float]
 LARGEST_SEED = 2**63 - 1
-"""What torch takes."""
+"""Range of seeds accepted by torch."""
 
 
 class RecipeModel(BaseModel):
-    """Frozen settings; unknown keys are refused."""
+    """Frozen settings; unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ContradictionError(ValueError):
-    """Settings that are possible alone but not together; each fault begins with the key to change."""
+    """Valid settings that contradict each other; each fault begins with the key to change."""
 
     def __init__(self, faults: list[str]) -> None:
         self.faults = tuple(faults)
@@ -41,12 +41,12 @@ class NetworkSettings(RecipeModel):
 
     @property
     def divisor(self) -> int:
-        """What the sides of an image must divide by."""
+        """Number that must divide the sides of an image."""
         return 1 << (len(self.channels) - 1)
 
 
 class Crop(RecipeModel):
-    """The square that the network sees."""
+    """The square that the network receives."""
 
     size_px: Count = Field(
         256, title="Size", description="Side of the crop in pixels", json_schema_extra={"unit": "px"}
@@ -60,7 +60,7 @@ class Crop(RecipeModel):
     centre: Literal["motion", "image"] = Field(
         "motion",
         title="Centre on",
-        description="Centre the crop on the moving heart or on the middle of the image",
+        description="Centre of the crop: the moving heart or the middle of the image",
     )
 
 
@@ -70,44 +70,47 @@ class Augmentation(RecipeModel):
     translation_px: Annotated[float, Field(ge=0)] = Field(
         40.0,
         title="Translation",
-        description="Furthest shift along rows and along columns",
+        description="Largest shift along rows and columns",
         json_schema_extra={"unit": "px"},
     )
     rotation_deg: Annotated[float, Field(ge=0, le=180)] = Field(
-        180.0, title="Rotation", description="Furthest turn either way", json_schema_extra={"unit": "degrees"}
+        180.0,
+        title="Rotation",
+        description="Largest angle in either direction",
+        json_schema_extra={"unit": "degrees"},
     )
     scale: tuple[Positive, Positive] = Field((0.7, 1.4), title="Zoom", description="Range of the factor")
-    flip_p: Fraction = Field(0.5, title="Flip probability", description="Of each of the two axes")
+    flip_p: Fraction = Field(0.5, title="Flip probability", description="Of each axis")
     noise_p: Fraction = Field(0.2, title="Noise probability")
     noise_sd: Annotated[float, Field(ge=0)] = Field(
-        0.2, title="Noise level", description="Largest standard deviation, in those of the image"
+        0.2, title="Noise level", description="Largest standard deviation, in standard deviations of the cine"
     )
     blur_p: Fraction = Field(0.2, title="Blur probability")
     blur_sigma_px: tuple[Positive, Positive] = Field(
         (0.5, 1.5),
         title="Blur width",
-        description="Range of the Gaussian's",
+        description="Range of the Gaussian's standard deviation",
         json_schema_extra={"unit": "px"},
     )
     blur_border: Literal["reflect", "zeros"] = Field(
         "reflect",
         title="Blur beyond the border",
-        description="Mirror the image, or take the cine's mean (zeros) as the paper's authors did",
+        description="Mirror the image, or pad with the mean of the cine (zeros) as in the authors' code",
     )
     multiply_p: Fraction = Field(1.0, title="Contrast probability")
     multiply: tuple[Positive, Positive] = Field(
-        (0.6, 1.5), title="Contrast", description="Range of the factor on the intensities"
+        (0.6, 1.5), title="Contrast", description="Range of the intensity factor"
     )
     shift_p: Fraction = Field(1.0, title="Brightness probability")
     shift: Range = Field(
-        (-0.4, 0.4), title="Brightness", description="Range of what is added, in standard deviations"
+        (-0.4, 0.4), title="Brightness", description="Range of the added offset, in standard deviations"
     )
     gamma_p: Fraction = Field(1.0, title="Gamma probability")
     gamma: tuple[Positive, Positive] = Field((0.7, 1.5), title="Gamma", description="Range of the exponent")
     solarise_p: Fraction = Field(
         0.0,
         title="Solarisation probability",
-        description="Of turning values above the mean upside down, below the cine's highest",
+        description="Of inverting values above the mean",
     )
 
     @model_validator(mode="after")
@@ -122,29 +125,31 @@ class Augmentation(RecipeModel):
         return self
 
 
-def seed_apart(title: str, description: str) -> Any:
-    """Return the field of a seed that may be set apart from a recipe's own."""
+def seed_field(title: str, description: str) -> Any:
+    """Return the field of a seed that may differ from that of the recipe."""
     extra: dict[str, Any] = {"none": "as the seed"}
     return Field(None, ge=0, le=LARGEST_SEED, title=title, description=description, json_schema_extra=extra)
 
 
 class Seeds(RecipeModel):
-    """Seeds set apart from the recipe's own, so that one source of chance varies while the others stay."""
+    """Separate seeds, to vary one source of randomness while the others stay fixed."""
 
-    weights: int | None = seed_apart("Weights", "Of the network's first weights")
-    order: int | None = seed_apart("Order", "Of batches, augmentation and what is hidden")
+    weights: int | None = seed_field("Weights", "Of the initial weights")
+    order: int | None = seed_field("Order", "Of batches, augmentation and hidden patches")
 
 
 class Optimiser(RecipeModel):
-    """What turns gradients into updates."""
+    """Settings of the optimiser."""
 
     name: Literal["sgd", "adamw"] = Field("sgd", title="Kind")
     learning_rate: Positive = Field(
-        0.01, title="Learning rate", description="The highest; the schedule says how it falls"
+        0.01, title="Learning rate", description="Highest learning rate; see the schedule"
     )
     weight_decay: Annotated[float, Field(ge=0)] = Field(3e-5, title="Weight decay")
     decay_all: bool = Field(
-        True, title="Decay everything", description="Else neither biases nor normalisation are decayed"
+        True,
+        title="Decay everything",
+        description="Otherwise biases and normalisation layers are not decayed",
     )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.99, title="Momentum", description="Of SGD")
     nesterov: bool = Field(True, title="Nesterov momentum", description="Of SGD")
@@ -157,55 +162,57 @@ class Optimiser(RecipeModel):
 
 
 class Schedule(RecipeModel):
-    """How the learning rate falls."""
+    """Schedule of the learning rate."""
 
     name: Literal["cosine", "polynomial", "constant"] = Field("polynomial", title="Shape")
-    power: Positive = Field(0.9, title="Power", description="Of the polynomial")
+    power: Positive = Field(0.9, title="Power", description="Exponent of the polynomial schedule")
     warmup: Fraction = Field(
         0.0,
         title="Warm-up",
-        description="Part of the training over which the rate climbs from zero",
+        description="Fraction of the training over which the rate rises from zero",
         json_schema_extra={"unit": "share"},
     )
-    lowest: Annotated[float, Field(ge=0)] = Field(0.0, title="Lowest rate", description="Where a cosine ends")
+    lowest: Annotated[float, Field(ge=0)] = Field(
+        0.0, title="Lowest rate", description="Final rate of the cosine schedule"
+    )
     per: Literal["epoch", "update"] = Field(
         "epoch", title="Changes every", description="When the rate changes"
     )
 
 
 def blur_radius_px(sigma_px: float) -> int:
-    """Return how far a Gaussian of this width is followed."""
+    """Return the radius of the blur kernel for a Gaussian of this width."""
     return math.ceil(4 * sigma_px)
 
 
 class Recipe(RecipeModel):
-    """All settings of a run: what every method shares."""
+    """All settings of a run; this base class has those of every method."""
 
     compares_batch: ClassVar[bool] = False
-    """Whether the loss compares the slices of a batch with one another, so that micro-batches change it."""
+    """Whether the loss compares slices of a batch with each other, so that micro-batches would change it."""
 
     method: str
     epochs: Count | None = Field(
         None, title="Epochs", description="Passes over the slices; give this or updates"
     )
     updates: Count | None = Field(None, title="Updates", description="Optimiser steps; give this or epochs")
-    batch_size: Count = Field(32, title="Batch size", description="Slices that one update looks at")
+    batch_size: Count = Field(32, title="Batch size", description="Slices per update")
     micro_batch: Count | None = Field(
         None,
         title="Micro-batch",
-        description="Slices at once where a batch does not fit in memory",
+        description="Slices per forward pass if a batch does not fit into memory",
         json_schema_extra={"none": "whole batch"},
     )
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
-        0, title="Seed", description="Of everything that is drawn"
+        0, title="Seed", description="Of all random numbers"
     )
     precision: Literal["auto", "bf16-mixed", "16-mixed", "32-true"] = Field(
-        "auto", title="Precision", description="auto: bfloat16 where the processor has it"
+        "auto", title="Precision", description="auto: bfloat16 if the processor supports it"
     )
     threads: Count | None = Field(
         None,
         title="Threads",
-        description="Processor threads; default all but what else runs",
+        description="CPU threads; by default all available",
         json_schema_extra={"none": "automatic"},
     )
     checkpoint_every: Count = Field(
@@ -214,28 +221,28 @@ class Recipe(RecipeModel):
     validate_at: Literal["checkpoint", "epoch", "never"] = Field(
         "checkpoint",
         title="Validate at",
-        description="When validation subjects are measured: every checkpoint, the end of every epoch, never",
+        description="When to validate: at every checkpoint, after every epoch, never",
     )
     network: NetworkSettings = Field(NetworkSettings(), title="Network")
     crop: Crop = Field(Crop(), title="Crop")
     augmentation: Augmentation = Field(Augmentation(), title="Augmentation")
     optimiser: Optimiser = Field(Optimiser(), title="Optimiser")
     schedule: Schedule = Field(Schedule(), title="Schedule")
-    seeds: Seeds = Field(Seeds(), title="Seeds set apart")
+    seeds: Seeds = Field(Seeds(), title="Separate seeds")
 
     @property
     def freezes(self) -> bool:
-        """Whether a part of the network is frozen for a while."""
+        """Whether a part of the network is frozen for part of the training."""
         return False
 
     @property
     def weights_seed(self) -> int:
-        """What the network's first weights are drawn with."""
+        """Seed of the initial weights."""
         return self.seed if self.seeds.weights is None else self.seeds.weights
 
     @property
     def order_seed(self) -> int:
-        """What batches, augmentation and hidden patches of the training are drawn with."""
+        """Seed of batches, augmentation and hidden patches in training."""
         return self.seed if self.seeds.order is None else self.seeds.order
 
     @model_validator(mode="after")
@@ -245,19 +252,17 @@ class Recipe(RecipeModel):
             faults.append("give either epochs or updates")
         if self.crop.size_px % self.network.divisor:
             faults.append(
-                f"crop.size_px {self.crop.size_px} does not divide by {self.network.divisor}, as "
+                f"crop.size_px {self.crop.size_px} is not a multiple of {self.network.divisor}, as "
                 f"{len(self.network.channels)} resolutions need"
             )
         if self.micro_batch is not None and self.batch_size % self.micro_batch:
-            faults.append(f"batch_size {self.batch_size} is no multiple of micro_batch {self.micro_batch}")
+            faults.append(f"batch_size {self.batch_size} is not a multiple of micro_batch {self.micro_batch}")
         if self.schedule.lowest and self.schedule.name != "cosine":
-            faults.append("schedule.lowest is of a cosine only")
+            faults.append("schedule.lowest is only for a cosine")
         if self.optimiser.name == "sgd" and self.optimiser.nesterov and not self.optimiser.momentum:
             faults.append("optimiser.nesterov needs an optimiser.momentum above 0")
         if (self.micro_batch or self.batch_size) == 1 and self.crop.size_px == self.network.divisor:
-            faults.append(
-                "batch_size 1 with one pixel at the lowest resolution leaves nothing to normalise by"
-            )
+            faults.append("batch_size 1 with one pixel at the lowest resolution cannot be normalised")
         if blur_radius_px(max(self.augmentation.blur_sigma_px)) >= self.crop.size_px:
             faults.append(f"augmentation.blur_sigma_px is too wide for crop.size_px {self.crop.size_px}")
         if self.schedule.lowest > self.optimiser.learning_rate:

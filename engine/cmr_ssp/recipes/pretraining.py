@@ -1,4 +1,4 @@
-"""What the recipes of all pretraining methods share."""
+"""Base class of the recipes of all pretraining methods."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from cmr_ssp.recipes.models import Recipe
 
 
 class PretrainRecipe(Recipe):
-    """Pretraining by any method; no label is looked at."""
+    """Recipe of pretraining by any method; labels are not used."""

@@ -1,4 +1,4 @@
-"""The pretraining methods: those that ship with the engine, and those of other installed packages."""
+"""Registry of pretraining methods: the built-in ones, and those of other installed packages."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cmr_ssp.errors import Problem, RecipeError
 from cmr_ssp.recipes.pretraining import PretrainRecipe
 
 ENTRY_POINTS = "cmr_ssp.methods"
-"""The group of entry points in which other packages name their methods."""
+"""Entry point group by which other packages provide methods."""
 
-# By name and imported when first asked for: a method lies above the training that it extends.
+# Imported on first use, since methods depend on the training code.
 _BUILT_IN = (
     "cmr_ssp.methods.mim",
     "cmr_ssp.methods.simclr",
@@ -27,27 +27,27 @@ _BUILT_IN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Method:
-    """A pretraining method; making one loads neither torch nor the method's objective.
+    """A pretraining method; creating one imports neither torch nor the objective.
 
     Attributes
     ----------
     name : str
-        What recipes call it: their ``method``, and the first half of its presets' names.
+        Identifier: ``method`` in recipes, and the first part of preset names.
     short, title : str
-        Its name for people, in lists and in full.
+        Short and full display name.
     learns : str
-        What the network learns, in one sentence.
+        One sentence on what the network learns.
     recipe : type of PretrainRecipe
-        Its settings.
+        Class of its recipes.
     presets : Traversable
-        The folder of its shipped recipes, one YAML file each.
+        Folder of its presets, one YAML file each.
     objective : str
-        Its subclass of `cmr_ssp.methods.objective.PretrainObjective` as ``module:class``, imported when used.
+        Subclass of `cmr_ssp.methods.objective.PretrainObjective` as ``module:class``, imported on first use.
     hands_on : tuple of str
-        The parts of its network that fine-tuning starts from: ``encoder``, ``decoder`` or both.
+        Parts of the network from which fine-tuning starts: ``encoder``, ``decoder`` or both.
     rebuilds : bool
-        Whether its network rebuilds hidden patches as masked image modelling does, so that
-        `cmr_ssp.jobs.reconstruct` can show them. Its recipe then derives from `MimRecipe`.
+        Whether the network reconstructs hidden patches like MIM, for `cmr_ssp.jobs.reconstruct`. The recipe
+        must then derive from `MimRecipe`.
     """
 
     name: str
@@ -61,12 +61,12 @@ class Method:
     rebuilds: bool = False
 
     def load_objective(self) -> Any:
-        """Import the class that `objective` names.
+        """Import the class named by `objective`.
 
         Raises
         ------
         RecipeError
-            Where it cannot be imported.
+            If it cannot be imported.
         """
         module, _, name = self.objective.partition(":")
         try:
@@ -90,33 +90,33 @@ def method_names() -> tuple[str, ...]:
 
 
 def is_pretraining(name: str) -> bool:
-    """Tell whether a recipe's method is one of pretraining."""
+    """Return whether a method is a pretraining method."""
     return name in _found()[0]
 
 
 def method(name: str) -> Method:
-    """Return the method that recipes call so.
+    """Return the method with a name.
 
     Raises
     ------
     RecipeError
-        Where no installed package provides it.
+        If no installed package provides it.
     """
     found, problems = _found()
     if name not in found:
         remedy = f"Choose one of {', '.join(found)}, or install the package that provides it."
-        raise RecipeError(Problem(name, "is no pretraining method", remedy), *problems)
+        raise RecipeError(Problem(name, "is not a pretraining method", remedy), *problems)
     return found[name]
 
 
 def method_problems() -> tuple[Problem, ...]:
-    """Return a warning for every method of another package that cannot be used."""
+    """Return a warning for each method of another package that cannot be used."""
     return _found()[1]
 
 
 @cache
 def _found() -> tuple[Mapping[str, Method], tuple[Problem, ...]]:
-    """Return the methods by name, and what is wrong with those of other packages."""
+    """Return the methods by name, and the problems of those from other packages."""
     found: dict[str, Method] = {}
     for module in _BUILT_IN:
         built_in: Method = import_module(module).METHOD
@@ -132,7 +132,7 @@ def _found() -> tuple[Mapping[str, Method], tuple[Problem, ...]]:
 
 
 def _loaded(point: EntryPoint, found: Mapping[str, Method]) -> Method | Problem:
-    """Return what an entry point names, or why it cannot be used; other people's code may raise anything."""
+    """Load an entry point; return its method, or why it cannot be used (it may raise any exception)."""
     where = f"entry point '{point.name}' of {ENTRY_POINTS}"
     try:
         loaded = point.load()
@@ -140,8 +140,8 @@ def _loaded(point: EntryPoint, found: Mapping[str, Method]) -> Method | Problem:
         what = f"{point.value} cannot be imported ({type(error).__name__}: {error})"
         return Problem.warning(where, what, _REMEDY)
     if not isinstance(loaded, Method):
-        return Problem.warning(where, f"{point.value} is no cmr_ssp.recipes.Method", _REMEDY)
+        return Problem.warning(where, f"{point.value} is not a cmr_ssp.recipes.Method", _REMEDY)
     if loaded.name in (*found, "finetune", "scratch"):
-        what = f"another method is called '{loaded.name}' already"
+        what = f"there is already a method '{loaded.name}'"
         return Problem.warning(where, what, _REMEDY)
     return loaded

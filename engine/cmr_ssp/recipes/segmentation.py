@@ -1,4 +1,4 @@
-"""The recipe of training on labels: fine-tuning and from scratch."""
+"""The recipe of fine-tuning and of training from scratch."""
 
 from __future__ import annotations
 
@@ -6,44 +6,46 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cmr_ssp.recipes.models import Fraction, Positive, Recipe, RecipeModel, Seeds, seed_apart
+from cmr_ssp.recipes.models import Fraction, Positive, Recipe, RecipeModel, Seeds, seed_field
 
 
 class SegmentationLoss(RecipeModel):
-    """Cross-entropy plus soft Dice, at every resolution but the lowest."""
+    """Cross-entropy plus soft Dice, at every resolution except the lowest."""
 
     cross_entropy: Annotated[float, Field(ge=0)] = Field(0.5, title="Weight of cross-entropy")
     dice: Annotated[float, Field(ge=0)] = Field(0.5, title="Weight of Dice")
     smoothing: Positive = Field(
-        1e-5, title="Smoothing", description="Added above and below the Dice's fraction line"
+        1e-5, title="Smoothing", description="Added to numerator and denominator of the Dice"
     )
     deep_supervision: bool = Field(
-        True, title="Deep supervision", description="Losses at the lower resolutions too"
+        True, title="Deep supervision", description="Also compute the loss at lower resolutions"
     )
 
 
 class PredictionSettings(RecipeModel):
-    """How a stack is segmented."""
+    """Settings of segmentation."""
 
     flips: bool = Field(
         False, title="Average over flips", description="Average over the four flips of every slice"
     )
     recentre: bool = Field(
-        False, title="Segment twice", description="Segment twice, the second time around what was found"
+        False, title="Segment twice", description="Segment twice, the second time centred on the first result"
     )
     largest_component: bool = Field(
-        False, title="Largest piece only", description="Keep the largest piece of every structure and frame"
+        False,
+        title="Largest component only",
+        description="Keep the largest connected component of each structure in each frame",
     )
 
 
 class SegmentationSeeds(Seeds):
-    """Seeds set apart, that of the label budget's subjects among them."""
+    """Separate seeds, including that of the label budget."""
 
-    subset: int | None = seed_apart("Subset", "Of the labelled subjects that are drawn")
+    subset: int | None = seed_field("Subset", "Of the draw of labelled subjects")
 
 
 class SegmentationRecipe(Recipe):
-    """Training on labels: fine-tuning a pretrained network, or from scratch."""
+    """Recipe of training on labels: fine-tuning, or from scratch."""
 
     method: Literal["finetune", "scratch"]
     seeds: SegmentationSeeds = Field(SegmentationSeeds(), title="Seeds set apart")
@@ -51,23 +53,23 @@ class SegmentationRecipe(Recipe):
     freeze_encoder: Fraction = Field(
         0.0,
         title="Encoder frozen",
-        description="First part of the training with the encoder frozen",
+        description="Fraction of the training, from the start, with the encoder frozen",
         json_schema_extra={"unit": "share"},
     )
     prediction: PredictionSettings = Field(PredictionSettings(), title="Prediction")
 
     @property
     def subset_seed(self) -> int:
-        """What the subjects of a label budget are drawn with."""
+        """Seed of the subjects of a label budget."""
         return self.seed if self.seeds.subset is None else self.seeds.subset
 
     @property
     def freezes(self) -> bool:
-        """Whether the encoder is frozen for a while."""
+        """Whether the encoder is frozen for part of the training."""
         return self.freeze_encoder > 0
 
     def with_subset_seed(self, seed: int) -> SegmentationRecipe:
-        """Return the recipe with another seed of the label budget's subjects."""
+        """Return the recipe with another seed of the label budget."""
         if seed == self.subset_seed:
             return self
         return self.model_copy(update={"seeds": self.seeds.model_copy(update={"subset": seed})})
@@ -77,5 +79,5 @@ class SegmentationRecipe(Recipe):
         if not self.loss.cross_entropy and not self.loss.dice:
             faults.append("loss.cross_entropy and loss.dice are both 0")
         if self.method == "scratch" and self.freeze_encoder:
-            faults.append("freeze_encoder would keep random weights; from scratch there is nothing to keep")
+            faults.append("freeze_encoder would keep random weights in training from scratch")
         return faults

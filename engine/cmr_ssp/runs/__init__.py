@@ -1,12 +1,12 @@
-"""Runs on disk: recipe, split, history, headers of checkpoints, and provenance; light to import.
+"""Runs on disk: recipe, split, history, checkpoint headers, and provenance; importing it loads no torch.
 
-What needs their tensors is in `cmr_ssp.weights`.
+`cmr_ssp.weights` reads and writes the tensors.
 """
 
 from cmr_ssp.runs.claim import WriteState, claimed, is_claimed, write_no_state
 from cmr_ssp.runs.header import CheckpointHeader, file_digest, read_checkpoint_header
 from cmr_ssp.runs.identity import data_id, run_id
-from cmr_ssp.runs.lineage import leave_behind, lineage
+from cmr_ssp.runs.lineage import lineage, note_checkpoint
 from cmr_ssp.runs.listing import RunState, RunSummary, is_run, list_runs
 from cmr_ssp.runs.provenance import Provenance, SeenSubjects
 from cmr_ssp.runs.records import Records, read_records
@@ -27,9 +27,9 @@ __all__ = [
     "file_digest",
     "is_claimed",
     "is_run",
-    "leave_behind",
     "lineage",
     "list_runs",
+    "note_checkpoint",
     "read_checkpoint_header",
     "read_records",
     "run_id",

@@ -1,4 +1,4 @@
-"""One job at a time in a run directory, also across processes."""
+"""Lock a run folder so that only one job at a time works in it, also across processes."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from cmr_ssp.events import Outcome
 from cmr_ssp.locking import holding, is_held
 from cmr_ssp.runs.run import LOCK, Run
 
-_PATIENCE_S = 0.5  # somebody may be looking whether it is free
+_PATIENCE_S = 0.5  # another process may be testing the lock
 
 WriteState = Callable[[Outcome, Sequence[Problem]], None]
-"""Writes to a run how its job ended."""
+"""Writes the outcome of a job into its run."""
 
 
 def write_no_state(outcome: Outcome, problems: Sequence[Problem]) -> None:
@@ -23,20 +23,20 @@ def write_no_state(outcome: Outcome, problems: Sequence[Problem]) -> None:
 
 @contextmanager
 def claimed(run: Run, *, resume: bool) -> Iterator[WriteState]:
-    """Make the directory of a run, or with `resume` take up the run in it, and keep other jobs out.
+    """Create and lock the folder of a run, or lock an existing run with `resume`.
 
-    What a job left behind that failed before its first checkpoint is no obstacle. A finished run stays
-    finished, whatever becomes of a job that resumes it.
+    The folder may contain the files of a job that failed before its first checkpoint. A finished run stays
+    finished even if a job that resumes it fails.
 
     Raises
     ------
     RunError
-        Where the folder holds something else already, nothing to resume, or another job works in it.
+        If the folder contains other files, has nothing to resume, or another job works in it.
     OutputError
-        Where it cannot be made.
+        If it cannot be created.
     """
     if not (run.folder / LOCK).exists():
-        run.require_free(resume=resume)  # before anything is put into a stranger's folder
+        run.require_free(resume=resume)  # before anything is written into a folder of the user
     with _locked(run):
         run.require_free(resume=resume)
         run.clear_leftovers()
@@ -48,19 +48,19 @@ def claimed(run: Run, *, resume: bool) -> Iterator[WriteState]:
 
 
 def is_claimed(run: Run) -> bool:
-    """Tell whether a job works in a run now."""
+    """Return whether a job is working in a run."""
     return is_held(run.folder / LOCK)
 
 
 @contextmanager
 def _locked(run: Run) -> Iterator[None]:
     remedy = "Wait until it has ended, or choose another run folder."
-    busy = RunError.of(run.folder, "another job is at work in it", remedy)
+    busy = RunError.of(run.folder, "another job is working in it", remedy)
     with holding(run.folder / LOCK, busy, _PATIENCE_S):
         yield
 
 
 def _is_finished(run: Run) -> bool:
-    with suppress(CmrSspError):  # a damaged state will be written anew
+    with suppress(CmrSspError):  # a damaged state will be replaced
         return run.read_state()[0] is Outcome.FINISHED
     return False

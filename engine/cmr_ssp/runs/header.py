@@ -1,7 +1,7 @@
-"""What a checkpoint says in its header, which is JSON: reading it loads no torch.
+"""The JSON header of a checkpoint; reading it does not import torch.
 
-`cmr_ssp.weights` reads and writes the tensors. All of the header is one JSON text under one key: safetensors
-writes several keys in a random order, and equal states have to give equal bytes.
+`cmr_ssp.weights` reads and writes the tensors. The header is a single JSON text under one key: safetensors
+writes several keys in random order, but equal states must give equal bytes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CheckpointHeader:
-    """What a checkpoint says without its tensors: updates done, recipe, and what its network has seen."""
+    """The content of a checkpoint without its tensors: finished updates, recipe and provenance."""
 
     update: int
     recipe: Recipe
@@ -44,14 +44,14 @@ class CheckpointHeader:
 
 
 def read_checkpoint_header(path: Path) -> CheckpointHeader:
-    """Read everything of a checkpoint but its tensors.
+    """Read a checkpoint without its tensors.
 
     Raises
     ------
     CheckpointError
-        Where the file is missing, damaged or no checkpoint of ours.
+        If the file is missing, damaged or not a checkpoint.
     """
-    with opened_checkpoint(path, "np") as (_, about):
+    with open_checkpoint(path, "np") as (_, about):
         recipe = parse_recipe(about["recipe"], str(path))
         return CheckpointHeader(
             int(about["tally"]["update"]), recipe, Provenance.from_dict(about["provenance"])
@@ -59,20 +59,20 @@ def read_checkpoint_header(path: Path) -> CheckpointHeader:
 
 
 @contextmanager
-def opened_checkpoint(path: Path, framework: str) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """Open a checkpoint, yield the file and its header, and name whatever is wrong with it.
+def open_checkpoint(path: Path, framework: str) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """Open a checkpoint and yield the file and its header.
 
     Parameters
     ----------
     path : Path
         The checkpoint.
     framework : str
-        What its tensors shall be: ``pt`` or ``np``.
+        Type of the tensors: ``pt`` or ``np``.
 
     Raises
     ------
     CheckpointError
-        Where the file is missing, damaged or no checkpoint of ours.
+        If the file is missing, damaged or not a checkpoint.
     """
     remedy = "Choose the run folder that training wrote, or copy the file again."
     try:
@@ -82,14 +82,14 @@ def opened_checkpoint(path: Path, framework: str) -> Iterator[tuple[Any, dict[st
                 raise CheckpointError.of(path, f"is a {about['format']}", "Update napari-cmr-ssp.")
             yield file, about
     except FileNotFoundError:
-        raise CheckpointError.of(path, "there is no such checkpoint", remedy) from None
+        raise CheckpointError.of(path, "the checkpoint does not exist", remedy) from None
     except _UNREADABLE as error:
-        raise CheckpointError.of(path, f"is no readable checkpoint ({error})", remedy) from None
+        raise CheckpointError.of(path, f"is not a valid checkpoint ({error})", remedy) from None
     except RecipeError as error:
         raise CheckpointError(*error.problems) from None
 
 
 def file_digest(path: Path) -> str:
-    """Return a digest of a checkpoint's file."""
+    """Return the SHA-256 of a checkpoint file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What tells runs apart in tables, wherever their folders lie and whatever they are called."""
+"""Identifiers of runs in tables, independent of the place and name of their folders."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _HOW_AND_HOW_LONG = {
 
 
 def run_id(recipe: Recipe, provenance: Provenance) -> str:
-    """Return a digest of what a run trains, on whom, and from which weights.
+    """Return a digest of the recipe, data and initial weights of a run.
 
-    How long and on what machine it trains is not in it: a run keeps its id while it is resumed, and running
-    the same thing again gives the same id. The digest of the checkpoint tells such runs apart.
+    Length and machine are not included: a run keeps its id when it is resumed, and repeating it gives the
+    same id. The digests of the checkpoints distinguish such runs.
     """
     settings = recipe.model_dump(mode="json", exclude_defaults=True, exclude=_HOW_AND_HOW_LONG)
     seen = provenance.as_dict()
@@ -34,7 +34,7 @@ def run_id(recipe: Recipe, provenance: Provenance) -> str:
 
 
 def data_id(provenance: Provenance) -> str:
-    """Return a digest of the cines that a run is trained on, whatever their subjects are called."""
+    """Return a digest of the cines of a run, independent of subject ids."""
     seen = {**provenance.pretraining, **provenance.training}
     return _digest(sorted(seen.values()))
 

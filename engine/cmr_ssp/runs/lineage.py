@@ -1,7 +1,7 @@
-"""Which checkpoints a run is, was, and came from: labels corrected from any of them are no test of it.
+"""Lineage of a run: labels corrected from any of its checkpoints cannot test it.
 
-The states that a resumed run left behind are kept beside its checkpoint, not in it: a run that was resumed
-ends in the same bytes as one that never stopped.
+The earlier checkpoints of a resumed run are listed in a separate file, not in the checkpoint, so that a
+resumed run and an uninterrupted one end in the same bytes.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from cmr_ssp.runs.provenance import Provenance
 from cmr_ssp.runs.run import Run
 
 
-def leave_behind(run: Run) -> None:
-    """Note the last checkpoint of a run that is about to be trained on.
+def note_checkpoint(run: Run) -> None:
+    """Add the last checkpoint of a run to its list of earlier checkpoints, before training continues.
 
     Raises
     ------
     CmrSspError
-        Where the note is damaged or cannot be written.
+        If the list is damaged or cannot be written.
     """
-    digests = dict.fromkeys([*_left_behind(run), file_digest(run.last)])
+    digests = dict.fromkeys([*_earlier_checkpoints(run), file_digest(run.last)])
     write_text(run.earlier, "".join(f"{digest}\n" for digest in digests))
 
 
 def lineage(run: Run, provenance: Provenance) -> tuple[str, ...]:
-    """Return the digests of a run's last checkpoint, of its earlier ones, and of all that it came from.
+    """Return the digests of a run's last checkpoint, its earlier ones, and all ancestors.
 
     Raises
     ------
     RunError
-        Where the note of earlier checkpoints is damaged.
+        If the list of earlier checkpoints is damaged.
     """
-    every = (file_digest(run.last), *reversed(_left_behind(run)), *provenance.lineage)
+    every = (file_digest(run.last), *reversed(_earlier_checkpoints(run)), *provenance.lineage)
     return tuple(dict.fromkeys(every))
 
 
-def _left_behind(run: Run) -> list[str]:
+def _earlier_checkpoints(run: Run) -> list[str]:
     if not run.earlier.exists():
         return []
     try:
@@ -47,5 +47,5 @@ def _left_behind(run: Run) -> list[str]:
     except (OSError, ValueError) as error:
         raise RunError.of(run.earlier, f"it cannot be read ({error})", "Restore it from a copy.") from None
     if not all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests):
-        raise RunError.of(run.earlier, "it is no list of checkpoints", "Restore it from a copy.")
+        raise RunError.of(run.earlier, "it is not a list of checkpoints", "Restore it from a copy.")
     return digests

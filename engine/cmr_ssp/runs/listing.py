@@ -1,4 +1,4 @@
-"""The runs in a folder at a glance; no tensor is read, and no damage stops the list."""
+"""Summaries of the runs in a folder, without reading tensors; damaged runs are listed as such."""
 
 from __future__ import annotations
 
@@ -25,47 +25,47 @@ _T = TypeVar("_T")
 
 
 class RunState(StrEnum):
-    """What has become of a run."""
+    """State of a run."""
 
     RUNNING = "running"
     FINISHED = "finished"
-    STOPPED = "stopped"  # by the user, or its process was killed
+    STOPPED = "stopped"  # by the user, or because its process was killed
     FAILED = "failed"
     DAMAGED = "damaged"  # some of its files cannot be read
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run at a glance.
+    """Summary of a run.
 
     Attributes
     ----------
     folder : Path
-        Its directory.
+        Its folder.
     name : str
-        The directory's name.
+        Name of the folder.
     method : str
-        A pretraining method, ``scratch`` or ``finetune``; empty where it failed before anybody knew.
+        A pretraining method, ``scratch`` or ``finetune``; empty if the run failed before writing its recipe.
     state : RunState
-        What has become of it.
+        Whether it runs, has finished, stopped or failed.
     update : int
-        Updates done; of a run that does not run, those that its last checkpoint holds.
+        Finished updates; those of the last checkpoint unless the run is running.
     updates : int or None
-        Updates in all, None where the recipe counts epochs.
+        Total number of updates, None if the recipe counts epochs.
     labelled : Mapping of str to tuple of str
-        The phases whose labels training saw, by subject id.
+        Phases whose labels were used in training, by subject id.
     pretrained_from : str or None
-        Name of the listed run whose last checkpoint it started from.
+        Name of the listed run from whose last checkpoint it started.
     has_checkpoint : bool
-        Whether there is a network to go on with.
+        Whether it has a checkpoint.
     mean_test_dice : float or None
-        Mean 3D Dice over all scores of test subjects, None without any.
+        Mean 3D Dice over all scores of test subjects, None if there are none.
     n_test_subjects : int
-        How many those are.
+        Number of test subjects with scores.
     problems : tuple of str
-        Why it failed, and which files are damaged.
+        Reasons for failure, and damaged files.
     modified : datetime
-        When training last wrote to it, in UTC.
+        Time of the last change by training, in UTC.
     """
 
     folder: Path
@@ -84,10 +84,10 @@ class RunSummary:
 
 
 def list_runs(folder: Path) -> tuple[RunSummary, ...]:
-    """List the runs that lie in a folder or one level deeper, newest first.
+    """List the runs in a folder or one level deeper, newest first.
 
-    To find which run another started from, the checkpoints that come into question are digested, each
-    once as long as it stays the same. A damaged run is listed as such; nothing is raised.
+    To find the run from which another started, candidate checkpoints are hashed; digests of unchanged files
+    are cached. Damaged runs are listed as such, without raising errors.
     """
     found = [_read(place) for place in _run_folders(folder)]
     headers = {summary.folder: header for summary, header in found if header is not None}
@@ -104,18 +104,18 @@ def _run_folders(folder: Path) -> Iterable[Path]:
 
 
 def is_run(folder: Path) -> bool:
-    """Tell whether a folder is a run; of one that failed early, only its state is there."""
+    """Return whether a folder is a run; a run that failed early has only its state."""
     return any((folder / name).is_file() for name in ("state.json", "last.safetensors"))
 
 
 def _read(folder: Path) -> tuple[RunSummary, CheckpointHeader | None]:
-    """Summarise a run, and return its checkpoint's header, if there is one."""
+    """Return the summary of a run, and the header of its checkpoint if it has one."""
     run, damage = Run(folder), list[str]()
 
     def attempt(read: Callable[[], _T], otherwise: _T) -> _T:
         try:
             return read()
-        except Exception as error:  # whatever is wrong with one file, the list goes on
+        except Exception as error:  # a damaged file must not stop the list
             damage.append(str(error))
             return otherwise
 
@@ -147,7 +147,7 @@ def _read(folder: Path) -> tuple[RunSummary, CheckpointHeader | None]:
 
 
 def _unended(run: Run) -> RunState:
-    """Return the state of a run whose job has not said how it ended: at work, or killed."""
+    """Return the state of a run without outcome: still running, or killed."""
     return RunState.RUNNING if is_claimed(run) else RunState.STOPPED
 
 
@@ -156,7 +156,7 @@ def _recipe(run: Run) -> Recipe | None:
 
 
 def _last_update(run: Run) -> int:
-    """Return the update of the history's last complete row; another process may be writing the next."""
+    """Return the update in the last complete row of the history; the next may be in progress."""
     if not run.history.exists():
         return 0
     try:
@@ -165,7 +165,7 @@ def _last_update(run: Run) -> int:
         place = names.index("update")
         return int(values[place]) if len(lines) > 1 else 0
     except (OSError, IndexError, ValueError, csv.Error) as error:
-        raise RunError.of(run.history, f"is no readable history ({error})", "Restore the file.") from None
+        raise RunError.of(run.history, f"is not a valid history ({error})", "Restore the file.") from None
 
 
 def _labelled(header: CheckpointHeader | None) -> dict[str, tuple[str, ...]]:
@@ -182,7 +182,7 @@ def _modified(run: Run) -> datetime:
 
 
 def _source(folder: Path, headers: Mapping[Path, CheckpointHeader]) -> str | None:
-    """Return the name of the run that another started from; only those that saw the same are digested."""
+    """Return the name of the run from which another started; only runs with the same data are hashed."""
     header = headers.get(folder)
     if header is None or not header.provenance.pretrained_from:
         return None
@@ -198,11 +198,11 @@ def _digest(path: Path) -> str:
     try:
         about = path.stat()
         return _digest_of(path, about.st_size, about.st_mtime_ns)
-    except OSError:  # it vanished, or must not be read
+    except OSError:  # it was removed, or cannot be read
         return ""
 
 
 @lru_cache(maxsize=4096)
 def _digest_of(path: Path, size: int, modified_ns: int) -> str:
-    del size, modified_ns  # they tell whether it is the same file still
+    del size, modified_ns  # only cache keys, to notice changes of the file
     return file_digest(path)

@@ -1,4 +1,4 @@
-"""What a network has seen, and where it was made."""
+"""The data that a network has seen, and the machine it was trained on."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ SeenSubjects = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Which subjects a checkpoint's network saw, and how it was made.
+    """The subjects that the network of a checkpoint has seen, and how it was trained.
 
     Attributes
     ----------
     pretraining, training, validation : Mapping of str to str
-        Fingerprint by subject id: whose pixels pretraining saw, whose labels training saw, and who
-        chose the best checkpoint.
+        Fingerprint by subject id: subjects of the pretraining, of training with labels, and of validation.
     phases : Mapping of str to sequence of str
-        The labelled phases that training saw, by subject id; empty for pretraining.
+        Labelled phases used in training, by subject id; empty for pretraining.
     pretrained_from : str
-        Digest of the checkpoint that the weights came from; empty from scratch.
+        Digest of the checkpoint with the initial weights; empty from scratch.
     machine : Mapping
         Device, precision, threads and versions.
     ancestors : sequence of str
-        Digests of the checkpoints before `pretrained_from`, in its run and in those that it came from.
+        Digests of the checkpoints before `pretrained_from`, in its run and in earlier runs.
     trained_on_test : sequence of str
-        Test subjects that were trained on because somebody insisted.
+        Test subjects that were used in training because the user forced it.
     images, labels : Mapping of str to str
-        Digests, by subject id, of all that entered training and validation: every frame, and the labels of
-        the phases that were used. Empty in checkpoints of earlier versions; pretraining has no labels.
+        Digests, by subject id, of the data of training and validation: all frames, and the labels of the
+        phases used. Empty in checkpoints of earlier versions; pretraining has no labels.
     """
 
     pretraining: SeenSubjects = field(default_factory=dict)
@@ -47,7 +46,7 @@ class Provenance:
 
     @property
     def lineage(self) -> tuple[str, ...]:
-        """Digests of every checkpoint that the weights came through, this one not included."""
+        """Digests of all ancestors of the weights, without this checkpoint."""
         return tuple(dict.fromkeys(filter(None, (self.pretrained_from, *self.ancestors))))
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,6 +55,6 @@ class Provenance:
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:
-        """Rebuild what `as_dict` returned."""
+        """Create it from the result of `as_dict`."""
         lists = {name: tuple(tree.get(name, ())) for name in ("ancestors", "trained_on_test")}
         return cls(**{**tree, **lists})

@@ -1,4 +1,4 @@
-"""Reconstructions of the same slices over a pretraining, kept in its run."""
+"""Records: reconstructions of the same slices during pretraining, saved in the run."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _NAME = re.compile(r"update-(\d+)\.safetensors")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RecordedSlices:
-    """What is rebuilt again and again.
+    """The slices that every record reconstructs.
 
     Attributes
     ----------
     images : ndarray of float16, shape (slice, row, column)
-        Crops, standardised.
+        Standardised crops.
     masks : ndarray of bool, same shape
-        True is hidden.
+        True where a pixel is hidden.
     places : tuple of (str, int, int)
         Subject id, frame and slice of each.
     role : str
-        ``validation``, or ``train`` where no subject validates.
+        ``validation``, or ``train`` if there is no validation subject.
     spacing_mm : float
-        Distance between the crops' rows and columns.
+        Distance between rows and columns of the crops.
     """
 
     images: NDArray[np.float16]
@@ -55,11 +55,11 @@ class Records:
     Attributes
     ----------
     slices : RecordedSlices
-        What was there.
+        Original slices and masks.
     updates : tuple of int
-        After how many updates each record was made, ascending.
+        Number of updates before each record, ascending.
     rebuilt : ndarray of float16, shape (record, slice, row, column)
-        What the network made of the slices; of meaning where hidden.
+        Output of the network, meaningful only where hidden.
     """
 
     slices: RecordedSlices
@@ -75,12 +75,12 @@ class Records:
 
 
 def write_slices(run: Run, slices: RecordedSlices) -> None:
-    """Keep what all records of a run are about; once a run.
+    """Write the slices of all records of a run, once per run.
 
     Raises
     ------
     OutputError
-        Where it cannot be written.
+        If it cannot be written.
     """
     about = {"places": slices.places, "role": slices.role, "spacing_mm": slices.spacing_mm}
     arrays = {"images": slices.images, "masks": slices.masks}
@@ -88,27 +88,27 @@ def write_slices(run: Run, slices: RecordedSlices) -> None:
 
 
 def write_record(run: Run, update: int, rebuilt: NDArray[np.float16]) -> Path:
-    """Keep what the network makes of the slices after an update; return the file.
+    """Write the reconstruction of the slices after an update, and return the file.
 
     Raises
     ------
     OutputError
-        Where it cannot be written.
+        If it cannot be written.
     """
     path = run.records / f"update-{update:07d}.safetensors"
     _write(path, {"rebuilt": rebuilt})
     return path
 
 
-def forget_records(run: Run, after: int) -> None:
-    """Remove records of updates that are about to be done again."""
+def delete_records(run: Run, after: int) -> None:
+    """Delete records of updates that will be repeated."""
     for update, path in _listed(run).items():
         if update > after:
             path.unlink(missing_ok=True)
 
 
 def has_records(run: Run) -> bool:
-    """Tell whether a run has the slices that records are about."""
+    """Return whether a run has records."""
     return (run.records / _FIXED).exists()
 
 
@@ -118,10 +118,10 @@ def read_records(run: Run) -> Records:
     Raises
     ------
     RunError
-        Where it has none, or where they are damaged.
+        If it has none, or they are damaged.
     """
     if not has_records(run):
-        remedy = "Choose a run of masked image modelling that this version made."
+        remedy = "Choose a run of masked image modelling made with this version."
         raise RunError.of(run.folder, "has no reconstruction records", remedy)
     path = run.records / _FIXED
     remedy = "Copy the run again, or remove its folder 'records'."
@@ -141,7 +141,7 @@ def read_records(run: Run) -> Records:
             rebuilt = np.concatenate((rebuilt, _read(path)[0]["rebuilt"][None]))
         return Records(slices, tuple(listed), rebuilt)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError.of(path, f"is no readable record ({error})", remedy) from None
+        raise RunError.of(path, f"is not a valid record ({error})", remedy) from None
 
 
 def _listed(run: Run) -> dict[int, Path]:
@@ -155,7 +155,7 @@ def _write(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: dict[str, s
             save_file(
                 {name: np.ascontiguousarray(array) for name, array in arrays.items()}, temporary, metadata
             )
-        except SafetensorError as error:  # what safetensors makes of a full disk
+        except SafetensorError as error:  # raised by safetensors if the disk is full
             raise OSError(str(error)) from error
 
 

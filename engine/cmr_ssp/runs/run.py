@@ -1,4 +1,4 @@
-"""A run: one directory that the user chose, with everything a later stage needs."""
+"""A run: one folder with everything that later stages need."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from cmr_ssp.subjects.split_file import read_split, write_split
 
 _R = TypeVar("_R", bound=Recipe)
 
-# Settings that a run fills in where the recipe leaves them open.
+# Settings that the run determines unless the recipe sets them.
 _RESOLVED = ("precision", "threads")
 LOCK = ".lock"
-"""Lies in a run directory while a job works in it."""
+"""Lock file, present while a job works in the run."""
 
 _WITHOUT_CHECKPOINT = {LOCK, "state.json", "recipe.yaml", "split.yaml", "history.csv"}
 _LEFTOVER = re.compile(
@@ -35,13 +35,13 @@ _HISTORY_COLUMNS = ["epoch", "update", "run", "data", "learning_rate", "loss"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run directory.
+    """A run folder.
 
     Attributes
     ----------
     folder : Path
-        Holds ``recipe.yaml``, ``split.yaml``, ``history.csv``, ``last.safetensors``,
-        ``best.safetensors`` and ``state.json``, and ``scores.csv`` once it was evaluated.
+        Contains ``recipe.yaml``, ``split.yaml``, ``history.csv``, ``last.safetensors``, ``best.safetensors``
+        and ``state.json``, and ``scores.csv`` after an evaluation.
 
     Examples
     --------
@@ -61,87 +61,87 @@ class Run:
 
     @property
     def best(self) -> Path:
-        """The checkpoint of the best validation score, or of the lowest loss without validation."""
+        """The checkpoint with the best validation score, or the lowest loss without validation."""
         return self.folder / "best.safetensors"
 
     @property
     def earlier(self) -> Path:
-        """Digests of the checkpoints that were trained on further; only of a run that was resumed."""
+        """List of the digests of earlier checkpoints, only in resumed runs."""
         return self.folder / "earlier.txt"
 
     @property
     def history(self) -> Path:
-        """One row an epoch."""
+        """History with one row per epoch."""
         return self.folder / "history.csv"
 
     @property
     def records(self) -> Path:
-        """Folder of what masked image modelling rebuilt over the training."""
+        """Folder of the records of masked image modelling."""
         return self.folder / "records"
 
     @property
     def scores(self) -> Path:
-        """What was scored with the newest checkpoint, one row a subject, phase and structure."""
+        """Scores of the newest checkpoint, one row per subject, phase and structure."""
         return self.folder / "scores.csv"
 
     @property
     def recipe_file(self) -> Path:
-        """The recipe that is being run."""
+        """The recipe file."""
         return self.folder / "recipe.yaml"
 
     def recipe(self) -> Recipe:
-        """Return the recipe that is being run.
+        """Return the recipe of the run.
 
         Raises
         ------
         RecipeError
-            Where there is none, or where it is damaged.
+            If it is missing or damaged.
         """
         return load_recipe(self.recipe_file)
 
     def require_free(self, *, resume: bool) -> None:
-        """Check that a run can be made here, or with `resume` that there is one to continue.
+        """Check that a run can be created here, or with `resume`, that there is one to continue.
 
         Raises
         ------
         RunError
-            Where the folder holds something else already, or nothing to resume.
+            If the folder contains other files, or nothing to resume.
         """
         if resume and not self.last.exists():
-            raise RunError.of(self.folder, "holds no run to resume", "Start it without --resume.")
+            raise RunError.of(self.folder, "contains no run to resume", "Start it without --resume.")
         if resume or not self.folder.exists():
             return
         inside = {p.name for p in self.folder.iterdir()} if self.folder.is_dir() else {self.folder.name}
         inside = {name for name in inside if not _LEFTOVER.fullmatch(name)}
         if not inside <= _WITHOUT_CHECKPOINT:
-            what = "holds a run already" if self.last.exists() else "exists and is not empty"
-            remedy = "Choose another folder for the run, or resume the one that is there."
+            what = "already contains a run" if self.last.exists() else "exists and is not empty"
+            remedy = "Choose another folder for the run, or resume the existing one."
             raise RunError.of(self.folder, what, remedy)
 
     def clear_leftovers(self) -> None:
-        """Remove what a process left behind that was killed while it wrote."""
+        """Remove temporary files of a process that was killed while writing."""
         for path in (*self.folder.glob(".*.tmp"), *self.records.glob(".*.tmp")):
             if _LEFTOVER.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
     def write_description(self, recipe: Recipe, split: Split) -> None:
-        """Write the recipe that is being run and the split that it obeys."""
+        """Write the recipe and the split."""
         self.write_recipe(recipe)
         write_split(self.folder / "split.yaml", split)
 
     def write_recipe(self, recipe: Recipe) -> None:
-        """Write the recipe that is being run; its length changes where a time limit is planned anew."""
+        """Write the recipe; its length changes if a time limit is planned again."""
         write_text(self.recipe_file, recipe_yaml(recipe))
 
     def same_recipe(self, stored: _R, asked: _R | None, *, fitted: bool = False) -> _R:
-        """Return the stored recipe of a run that is being continued.
+        """Return the stored recipe of a run to continue.
 
-        With `fitted`, its length came from a time limit and is not compared.
+        With `fitted`, the length comes from a time limit and is not compared.
 
         Raises
         ------
         RunError
-            Naming every setting in which the recipe that was asked for differs.
+            If the requested recipe differs; the error names every such setting.
         """
         if asked is None:
             return stored
@@ -151,7 +151,7 @@ class Run:
             Problem(
                 str(self.folder),
                 f"was started with {key} {was[key]}, not {wanted[key]}",
-                "Resume it as it was started, or start another run.",
+                "Resume it with the same settings, or start another run.",
             )
             for key in was
             if was[key] != wanted[key] and key not in open_settings
@@ -161,31 +161,31 @@ class Run:
         return stored
 
     def split(self) -> Split:
-        """Return the split that the run was made with.
+        """Return the split of the run.
 
         Raises
         ------
         RunError
-            Where the folder is no run.
+            If the folder is not a run.
         """
         path = self.folder / "split.yaml"
         if not path.is_file():
-            raise RunError.of(self.folder, "is no run", "Name the folder that training wrote.")
+            raise RunError.of(self.folder, "is not a run", "Choose the folder of a run.")
         return read_split(path)
 
     def write_state(self, outcome: Outcome | None, problems: Sequence[Problem] = ()) -> None:
-        """Record how the job ended, without folders, which may be named after people; None while it runs."""
+        """Write the outcome of the job (None while it runs), without paths, which may name a person."""
         kept = [str(problem.without_paths()) for problem in problems]
         state = {"state": outcome or _RUNNING, "problems": kept}
         write_text(self.folder / "state.json", json.dumps(state, indent=1))
 
     def read_state(self) -> tuple[Outcome | None, tuple[str, ...]]:
-        """Return how the last job ended, and its problems; None while it runs, or where it was killed.
+        """Return the outcome and problems of the last job; None if it is running or was killed.
 
         Raises
         ------
         RunError
-            Where the state is damaged.
+            If the state is damaged.
         """
         path = self.folder / "state.json"
         if not path.exists():
@@ -195,11 +195,11 @@ class Run:
             ended = None if state["state"] == _RUNNING else Outcome(state["state"])
             return ended, tuple(str(problem) for problem in state["problems"])
         except (OSError, KeyError, TypeError, ValueError) as error:
-            what = f"is no readable state ({error})"
-            raise RunError.of(path, what, "Continue the run with --resume to write it anew.") from None
+            what = f"is not a valid state ({error})"
+            raise RunError.of(path, what, "Continue the run with --resume to replace it.") from None
 
     def append_history(self, row: Mapping[str, float | str]) -> None:
-        """Add a row to the history; a column the file lacks is added to the rows before."""
+        """Append a row to the history; new columns are also added to earlier rows."""
         columns = self._history_columns()
         if not set(row) <= set(columns):
             self.write_history([*self.read_history(), row])
@@ -209,10 +209,12 @@ class Run:
                 csv.DictWriter(file, columns, lineterminator="\n").writerow(row)
         except OSError as error:
             what = f"it cannot be written ({error.strerror})"
-            raise OutputError.of(self.history, what, "Make room, then continue with --resume.") from error
+            raise OutputError.of(
+                self.history, what, "Free disk space, then continue with --resume."
+            ) from error
 
     def write_history(self, rows: Sequence[Mapping[str, float | str]]) -> None:
-        """Replace the history."""
+        """Replace the whole history."""
         columns = list(dict.fromkeys(name for row in rows for name in row)) or _HISTORY_COLUMNS
         text = io.StringIO()
         writer = csv.DictWriter(text, columns, lineterminator="\n")
@@ -227,12 +229,12 @@ class Run:
             return next(csv.reader(file), [])
 
     def read_history(self) -> list[dict[str, str]]:
-        """Return the rows of the history, empty where there is none; one that was torn off is left out.
+        """Return the rows of the history, empty if there is none, without an incomplete last row.
 
         Raises
         ------
         RunError
-            Where it is damaged.
+            If the history is damaged.
         """
         if not self.history.exists():
             return []
@@ -242,6 +244,6 @@ class Run:
             for row in rows:
                 int(row["update"])
         except (OSError, LookupError, TypeError, ValueError, csv.Error) as error:
-            what = f"is no readable history ({error})"
+            what = f"is not a valid history ({error})"
             raise RunError.of(self.history, what, "Restore the file, or move it away.") from None
         return rows

@@ -1,4 +1,4 @@
-"""The scores that jobs leave in a run."""
+"""The scores stored in a run."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from cmr_ssp.runs.run import Run
 
 
 def stored_scores(run: Run) -> tuple[Score, ...]:
-    """Return all scores of a run, none where it was never scored.
+    """Return all scores of a run, none if it was never evaluated.
 
     Raises
     ------
     ScoreError
-        Where the table is damaged.
+        If the table is damaged.
     """
     return read_scores(run.scores) if run.scores.exists() else ()
 
 
 def store_scores(run: Run, scores: Iterable[Score]) -> None:
-    """Add scores to a run's table; of the same subject, phase and structure the newest stays.
+    """Add scores to the table of a run; they replace those of the same subject, phase and structure.
 
     Raises
     ------
     ScoreError
-        Where the table is damaged.
+        If the table is damaged.
     OutputError
-        Where it cannot be written.
+        If it cannot be written.
     """
     every = (*stored_scores(run), *scores)
     newest = {(score.subject, score.phase, score.structure): score for score in every}

@@ -1,4 +1,4 @@
-"""Opening safetensors files."""
+"""Open safetensors files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cmr_ssp.errors import is_text
 
 @contextmanager
 def open_tensors(path: Path, framework: str) -> Iterator[Any]:
-    """Open a safetensors file; as `safe_open`, but at paths that are not UTF-8 too.
+    """Open a safetensors file like `safe_open`, also if its path is not UTF-8.
 
     Parameters
     ----------
@@ -26,13 +26,13 @@ def open_tensors(path: Path, framework: str) -> Iterator[Any]:
     Raises
     ------
     OSError
-        Where it cannot be opened.
+        If it cannot be opened.
     SafetensorError
-        Where it is no such file.
+        If it is not a safetensors file.
     """
     if is_text(str(path)):
         with safe_open(path, framework=framework) as tensors:
             yield tensors
-    else:  # only Linux has such paths, and another name for whatever is open
+    else:  # only Linux has such paths, and it offers another path to open files
         with path.open("rb") as file, safe_open(f"/proc/self/fd/{file.fileno()}", framework) as tensors:
             yield tensors

@@ -1,4 +1,4 @@
-"""The nouns: subjects, their cine stacks and segmentations, and cohorts split by subject."""
+"""Data model: subjects, their stacks and segmentations, cohorts, and splits by subject."""
 
 from cmr_ssp.subjects.cohort import Cohort
 from cmr_ssp.subjects.ed_es import ed_and_es
@@ -27,7 +27,7 @@ from cmr_ssp.subjects.stack import (
     structures_in,
     voxel_counts,
 )
-from cmr_ssp.subjects.subject import LabelSource, Origin, ResolvedSubject, Subject
+from cmr_ssp.subjects.subject import LabelSource, Origin, ResolvedLabel, ResolvedSubject, Subject
 
 __all__ = [
     "LARGE_BYTES",
@@ -44,6 +44,7 @@ __all__ = [
     "ImageSource",
     "LabelSource",
     "Origin",
+    "ResolvedLabel",
     "ResolvedSubject",
     "Role",
     "Segmentation",

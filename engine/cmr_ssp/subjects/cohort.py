@@ -1,4 +1,4 @@
-"""A list of subjects found in one place."""
+"""Cohorts: the subjects of one folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError, Problem
-from cmr_ssp.subjects.subject import LabelSource, Subject
+from cmr_ssp.subjects.subject import Subject
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,20 +20,20 @@ _SHOWN_ROWS = 20  # in a notebook
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Cohort:
-    """Subjects found under one folder; has a length, and can be iterated over.
+    """The subjects of one folder; has a length and can be iterated over.
 
     Attributes
     ----------
     root : Path
         The folder.
     layout : str
-        Name of the data set convention that was recognised.
+        Name of the recognised layout.
     subjects : tuple of Subject
         Usable subjects, sorted by id.
     problems : tuple of Problem
-        Everything that was found wrong while listing, warnings included.
+        All problems found while listing, including warnings.
     refused : tuple of Subject
-        Those with an error; a DICOM exam has one frame here, which names its place.
+        Subjects with an error; a DICOM exam among them has a single frame that holds its path.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class Cohort:
         return len(self.subjects)
 
     def __bool__(self) -> bool:
-        """Return True: a cohort without subjects is still one."""
+        """Return True, also for a cohort without subjects."""
         return True
 
     def __iter__(self) -> Iterator[Subject]:
@@ -70,13 +70,13 @@ class Cohort:
         return f"{self.layout}, {counts}"
 
     def to_dataframe(self) -> pd.DataFrame:
-        """Return a table of the subjects, for pandas.
+        """Return a table of the subjects as a pandas data frame.
 
         Returns
         -------
         DataFrame
-            Indexed by ``subject``; columns ``frames``, ``ED`` and ``ES`` (the labelled frame, counted from 0;
-            missing where nobody drew it or only the pixels tell it), ``vendor`` and ``group``.
+            Indexed by ``subject``; columns ``frames``, ``ED`` and ``ES`` (labelled frame, counted from 0;
+            missing if not labelled or known only from the pixels), ``vendor`` and ``group``.
         """
         import pandas as pd
 
@@ -85,7 +85,7 @@ class Cohort:
         return table.astype(dict.fromkeys(Phase, "Int64")).set_index("subject")
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows: the first subjects."""
+        """Return an HTML table of the first subjects for notebooks."""
         heads = "".join(f"<th>{name}</th>" for name in ("subject", "frames", *Phase, "vendor", "group"))
         rows = "".join(_html_row(_row(subject)) for subject in self.subjects[:_SHOWN_ROWS])
         more = f"<p>and {len(self) - _SHOWN_ROWS} more</p>" if len(self) > _SHOWN_ROWS else ""
@@ -93,19 +93,19 @@ class Cohort:
         return f"{about}<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>{more}"
 
     def with_subject(self, subject: Subject, problems: Iterable[Problem] = ()) -> Cohort:
-        """Return the cohort with an exam opened in another way, whether it was refused or usable before.
+        """Return a cohort in which an exam, refused or not, is replaced.
 
         Parameters
         ----------
         subject : Subject
-            As it is now; takes the place of the one with the same images' place.
+            Replaces the subject whose images have the same path.
         problems : iterable of Problem
-            What is to be known of it; replaces what was said of it.
+            Problems of the new subject; they replace those of the old one.
 
         Raises
         ------
         CohortError
-            Where its id is that of a subject whose images lie elsewhere.
+            If another subject has the same id.
         """
         others = [each for each in self.subjects if each.place != subject.place]
         if any(each.id == subject.id for each in others):
@@ -125,35 +125,32 @@ class Cohort:
         Raises
         ------
         CohortError
-            Where the cohort has no subject of that id.
+            If the cohort has no subject with that id.
         """
         return self.select([subject_id]).subjects[0]
 
     def select(self, ids: Iterable[str]) -> Cohort:
-        """Return the cohort of the named subjects only.
+        """Return a cohort with only the named subjects.
 
         Raises
         ------
         CohortError
-            Naming every id that the cohort lacks.
+            If ids are missing; the error names all of them.
         """
         wanted = list(ids)
         known = {subject.id: subject for subject in self.subjects}
         missing = [name for name in wanted if name not in known]
         if missing:
-            remedy = f"Choose among the {len(known)} subjects that `cmr-ssp cohort check` lists."
+            remedy = f"Choose from the {len(known)} subjects listed by `cmr-ssp cohort check`."
             raise CohortError(*(Problem(str(self.root), f"no subject '{m}'", remedy) for m in missing))
         chosen = tuple(known[name] for name in sorted(set(wanted)))
         return Cohort(self.root, self.layout, chosen, self.problems)
 
 
 def _row(subject: Subject) -> tuple[Any, ...]:
-    labelled = (_known_frame(subject.label(phase)) for phase in Phase)
+    frames = {label.phase: label.stated_frame for label in subject.labels}
+    labelled = (frames.get(phase) for phase in Phase)
     return (subject.id, len(subject.frames), *labelled, subject.vendor, subject.group)
-
-
-def _known_frame(label: LabelSource | None) -> int | None:
-    return None if label is None or label.drawn_on else label.frame
 
 
 def _html_row(cells: tuple[Any, ...]) -> str:

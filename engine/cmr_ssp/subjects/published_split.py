@@ -1,6 +1,6 @@
-"""The split of the paper (arXiv:2409.18100), rebuilt from the tables of its two data sets, and its files.
+"""The split of the paper (arXiv:2409.18100), from the tables of its two data sets, and its file format.
 
-Its authors write ``{test|train|valid: {mm1: [codes], mm2: [codes]}}``; `mm1` is M&Ms, `mm2` M&Ms-2.
+The authors write ``{test|train|valid: {mm1: [codes], mm2: [codes]}}``; `mm1` is M&Ms, `mm2` M&Ms-2.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ _VALIDATION_SHARE, _VALIDATION_SEED = 0.2, 0
 
 
 def published_split(vendors: Mapping[str, str], diseases: Mapping[str, str]) -> Split:
-    """Draw the subjects as the authors did: 296 train, 74 validation, 140 test from the whole data sets.
+    """Draw the subjects like the authors: 296 training, 74 validation and 140 test subjects.
 
-    15 subjects of each M&Ms vendor and M&Ms-2's own test set are the test. M&Ms-2 subjects of the groups
-    NOR, HCM and LV may be in M&Ms as well and get no role. Of the rest every fifth validates.
+    Test subjects are 15 of each M&Ms vendor, and the test set of M&Ms-2. M&Ms-2 subjects of the groups NOR,
+    HCM and LV may also be in M&Ms and get no role. Every fifth of the rest is for validation.
 
     Parameters
     ----------
     vendors : Mapping of str to str
-        Vendor by M&Ms code, in the order of its table, which the draw depends on.
+        Vendor by M&Ms code, in the order of the table, on which the draw depends.
     diseases : Mapping of str to str
         Disease by M&Ms-2 code (three digits).
 
     Raises
     ------
     CohortError
-        Where a vendor has fewer subjects than are drawn.
+        If a vendor has too few subjects.
     """
     own = {code for code, disease in diseases.items() if disease not in _PERHAPS_IN_MNMS}
     everyone, test = own | set(vendors), (own & _TEST_MNMS2) | set(_draw_mnms(vendors))
@@ -53,7 +53,7 @@ def published_split(vendors: Mapping[str, str], diseases: Mapping[str, str]) -> 
 
 
 def _draw_mnms(vendors: Mapping[str, str]) -> list[str]:
-    """Draw what ``DataFrame.sample(15, random_state=1234)`` draws of each vendor's rows."""
+    """Draw the same subjects as ``DataFrame.sample(15, random_state=1234)`` from the rows of each vendor."""
     groups: dict[str, list[str]] = defaultdict(list)
     for code, vendor in vendors.items():
         groups[vendor].append(code)
@@ -74,14 +74,14 @@ def read_authors_split(path: Path) -> Split:
     Raises
     ------
     CohortError
-        Where the file is of another form or gives a subject two roles.
+        If the file has another form or gives a subject two roles.
     """
     remedy = "Give a file of the form {test|train|valid: {mm1: [codes], mm2: [codes]}}."
     try:
         tree = load_yaml(path.read_text(encoding="utf-8"))
         listed = [(code, _NAMES[name]) for name, sets in tree.items() for code in _codes(sets)]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise CohortError.of(path, "it is no split file of the paper's authors", remedy) from error
+        raise CohortError.of(path, "it is not a split file of the paper's authors", remedy) from error
     counts = [code for code, _ in listed]
     twice = sorted({code for code in counts if counts.count(code) > 1})
     if twice:
@@ -97,7 +97,7 @@ def _codes(sets: Mapping[str, Iterable[Any]]) -> list[str]:
 
 
 def write_authors_split(path: Path, split: Split) -> None:
-    """Write a split in the authors' form; codes of three digits are M&Ms-2, all others M&Ms."""
+    """Write a split in the authors' format; codes of three digits are M&Ms-2, all others M&Ms."""
     tree: dict[str, dict[str, list[str]]] = {}
     for name, role in _NAMES.items():
         sets: dict[str, list[str]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What to do where the series of a DICOM exam can be sorted in more than one way."""
+"""Options for DICOM exams whose series can be sorted in more than one way."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ MissingSlice = Literal["refuse", "skip", "interpolate"]
 
 @dataclass(frozen=True, slots=True)
 class SortOptions:
-    """Ways on where slices do not fit together; whatever is taken stays with the stack as a warning.
+    """Options for slices that do not fit together; the stack carries a warning about each one applied.
 
     Attributes
     ----------
     series : int or None
-        Which of the listed series to open, counted from 1; None where only one can be meant.
+        Number of the listed series to open, counted from 1; None if there is only one candidate.
     unequal_frames : {"refuse", "resample"}
-        Where slices have different numbers of frames: refuse, or interpolate each slice in time to the
-        commonest number, by trigger time.
+        If slices have different numbers of frames: refuse, or interpolate each slice in time to the most
+        common number, by trigger time.
     repeated : {"last", "first"}
-        Which acquisition counts where a slice was acquired again.
+        Which pass to use if a slice was acquired repeatedly.
     missing_slice : {"refuse", "skip", "interpolate"}
-        Where a slice is missing or rotated: refuse, go on without, or interpolate between its neighbours.
+        If a slice is missing or rotated: refuse, leave it out, or interpolate between its neighbours.
     """
 
     series: int | None = None

@@ -1,4 +1,4 @@
-"""Where images and labels lie on disk: one type a kind, decided once when a folder is listed."""
+"""Sources: where frames and labels lie on disk, with one type per kind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class VolumeSource:
 
 @dataclass(frozen=True, slots=True)
 class FrameSource:
-    """One frame, counted from 0, of a NIfTI file that has a time axis or could have one."""
+    """One frame, counted from 0, of a NIfTI file with (possibly) a time axis."""
 
     path: Path
     index: int
@@ -31,7 +31,7 @@ class ExamSource:
 
 
 class ContourFormat(StrEnum):
-    """Formats of contours; each has a module in `cmr_ssp.files.contours`."""
+    """Contour formats, each with a module in `cmr_ssp.files.contours`."""
 
     SUNNYBROOK = "Sunnybrook"
     CVI42 = "cvi42"
@@ -39,24 +39,24 @@ class ContourFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ContourSource:
-    """A file or folder of contours, which are drawn on the grid of the cine when they are read."""
+    """A file or folder of contours, which are rasterised on the grid of the cine when read."""
 
     path: Path
     format: ContourFormat
 
 
 ImageSource = VolumeSource | FrameSource | ExamSource
-"""Where one frame of a cine lies."""
+"""Source of one frame of a cine."""
 
 DrawingSource = VolumeSource | FrameSource | ContourSource
-"""Where what was drawn on one frame lies."""
+"""Source of the labels of one frame."""
 
 
 def file_frames(path: Path, n_frames: int) -> tuple[FrameSource, ...]:
-    """Return all frames of a NIfTI file."""
+    """Return sources of all frames of a NIfTI file."""
     return tuple(FrameSource(path, t) for t in range(n_frames))
 
 
 def exam_frames(path: Path, n_frames: int) -> tuple[ExamSource, ...]:
-    """Return all frames of the cine of a DICOM exam."""
+    """Return sources of all frames of the cine of a DICOM exam."""
     return tuple(ExamSource(path, t) for t in range(n_frames))

@@ -1,4 +1,4 @@
-"""Which subject may train, validate or test: drawn once, stored, inherited by later runs."""
+"""Splits: the role of each subject, drawn once, stored, and inherited by later runs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from cmr_ssp.errors import CohortError
 from cmr_ssp.subjects.subject import Subject
 
 DEFAULT_TEST_FRACTION = 0.25
-"""Of the labelled subjects, locked away for the test where nobody says otherwise."""
+"""Default fraction of the labelled subjects for the test."""
 
 
 _OLD_SEEDS = 2**32
-"""How many seeds numpy's old generator knows, which the paper's authors drew with."""
+"""Number of seeds of numpy's legacy generator, which the paper's authors used."""
 
 
 class Role(StrEnum):
-    """What a subject is used for."""
+    """Use of a subject."""
 
     TRAIN = "train"
     VALIDATION = "validation"
@@ -35,9 +35,9 @@ class Split:
     Attributes
     ----------
     roles : Mapping of str to Role
-        By subject id.
+        Role by subject id.
     seed : int or None
-        What it was drawn with; None where somebody wrote it down.
+        Seed of the draw; None if the split was not drawn.
 
     Examples
     --------
@@ -51,18 +51,18 @@ class Split:
     seed: int | None = None
 
     def ids(self, *roles: Role) -> tuple[str, ...]:
-        """Return the sorted ids of the subjects that have one of `roles`."""
+        """Return the sorted ids of the subjects with one of `roles`."""
         return tuple(sorted(name for name, role in self.roles.items() if role in roles))
 
     def role(self, subject_id: str) -> Role | None:
-        """Return the role of a subject, None for one that the split does not know."""
+        """Return the role of a subject, None if it is not in the split."""
         return self.roles.get(subject_id)
 
 
 def draw_split(subjects: Iterable[Subject], *, test: float, validation: float = 0.0, seed: int = 0) -> Split:
-    """Draw test and validation subjects at random, stratified by diagnostic group or else vendor.
+    """Draw test and validation subjects, stratified by diagnostic group or else by vendor.
 
-    Only labelled subjects are drawn: nobody else can be scored. The rest trains.
+    Only labelled subjects are drawn, since others cannot be scored. All other subjects are for training.
 
     Parameters
     ----------
@@ -71,12 +71,12 @@ def draw_split(subjects: Iterable[Subject], *, test: float, validation: float = 
     test, validation : float
         Fractions of the labelled subjects, 0 to 1.
     seed : int
-        Of the draw.
+        Random seed.
     """
     if seed < 0:
-        raise CohortError.of(f"seed {seed}", "nothing can be drawn with it", "Choose 0 or a number above.")
+        raise CohortError.of(f"seed {seed}", "it is not a valid seed", "Choose a number from 0.")
     if not (0 <= test <= 1 and 0 <= validation <= 1):
-        what = f"{test} for the test and {validation} for validation are no shares"
+        what = f"{test} for the test and {validation} for validation are not fractions"
         raise CohortError.of("split", what, "Give numbers from 0 to 1.")
     subjects = sorted(subjects, key=lambda subject: subject.id)
     roles = {subject.id: Role.TRAIN for subject in subjects}
@@ -90,7 +90,7 @@ def draw_split(subjects: Iterable[Subject], *, test: float, validation: float = 
 
 
 def _interleaved_strata(subjects: list[Subject], rng: np.random.Generator) -> list[str]:
-    """Shuffle within strata, then deal out so that every prefix is spread evenly over the strata."""
+    """Shuffle within strata, then interleave them so that every prefix is spread evenly over the strata."""
     strata: dict[str, list[str]] = defaultdict(list)
     for subject in subjects:
         strata[subject.group or subject.vendor or ""].append(subject.id)
@@ -104,8 +104,8 @@ def _interleaved_strata(subjects: list[Subject], rng: np.random.Generator) -> li
 def draw_subjects(ids: Iterable[str], n: int, seed: int) -> tuple[str, ...]:
     """Draw `n` of `ids`: sorted, shuffled with `seed`, first `n`; larger budgets contain smaller ones.
 
-    Ids of digits alone come last, so that the subjects of M&Ms and M&Ms-2 are drawn as the paper's authors
-    drew them: they sorted ``mm1-A0S9V9`` and ``mm2-101``.
+    Ids of digits only come last, so that subjects of M&Ms and M&Ms-2 are drawn like by the paper's authors,
+    who sorted ``mm1-A0S9V9`` and ``mm2-101``.
     """
     names = np.array(sorted(ids, key=lambda name: (name.isdecimal(), name)))
     np.random.RandomState(seed % _OLD_SEEDS).shuffle(names)

@@ -1,4 +1,4 @@
-"""Splits as YAML files that people can read and write."""
+"""Splits as readable YAML files."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ def write_split(path: Path, split: Split) -> None:
 
 
 def read_split(path: Path) -> Split:
-    """Read a split that `write_split` wrote, or that somebody wrote in the same form.
+    """Read a split that `write_split` or a person wrote.
 
     Raises
     ------
     CohortError
-        With every fault of the file.
+        If the file is invalid; the error names all faults.
     """
     remedy = "Write lists of subject ids under train, validation and test."
     try:
         tree = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CohortError.of(path, f"is no readable split ({error})", remedy) from None
+        raise CohortError.of(path, f"is not a valid split ({error})", remedy) from None
     if (
         not isinstance(tree, dict)
         or not set(tree) <= {"seed", *Role}
         or any(not isinstance(tree.get(role.value) or [], list) for role in Role)
     ):
-        raise CohortError.of(path, "is no split", remedy)
+        raise CohortError.of(path, "is not a split", remedy)
     roles: dict[str, Role] = {}
     problems = []
     for role in Role:

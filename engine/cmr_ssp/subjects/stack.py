@@ -17,11 +17,11 @@ from cmr_ssp.anatomy import Structure
 from cmr_ssp.errors import Problem
 
 LARGE_BYTES = 512 << 20
-"""Of pixels in memory (float32): above it, what works frame by frame reads frame by frame."""
+"""Size of the pixels (float32) above which a cine is read frame by frame where possible."""
 
 
 class SliceOrder(StrEnum):
-    """Whether slice 0 is known to be the most basal one."""
+    """Whether slice 0 is known to be the most basal slice."""
 
     BASE_FIRST = "base first"
     UNKNOWN = "unknown"
@@ -36,13 +36,12 @@ class Grid:
     shape : tuple of int
         Number of slices, rows and columns.
     spacing_mm : tuple of float
-        Distance between slice centres, rows and columns, in mm.
-    affine : ndarray, shape (4, 4)
-        The file's own voxel-to-world matrix, for its index order (column, row, slice) and slice order.
+        Distance between slice centres, rows and columns, in mm. affine : ndarray, shape (4, 4) Voxel-to-world
+        matrix of the file, for its index order (column, row, slice) and slice order.
     slices_reversed : bool
-        True where the file starts at the apex, so that slice ``k`` here is slice ``n - 1 - k`` there.
+        True if the file starts at the apex, so that slice ``k`` here is slice ``n - 1 - k`` there.
     slice_order : SliceOrder
-        Base first where the affine has a patient orientation, else as in the file and unknown.
+        Base first if the affine has a patient orientation, otherwise as in the file and unknown.
     """
 
     shape: tuple[int, int, int]
@@ -53,25 +52,25 @@ class Grid:
 
 
 def same_affine(one: NDArray[np.float64], other: NDArray[np.float64]) -> bool:
-    """Tell whether two voxel-to-world matrices agree, but for what programs round when they save.
+    """Return whether two voxel-to-world matrices agree up to rounding.
 
-    What is not a number agrees with itself: the voxel size is judged elsewhere.
+    NaN equals NaN here; the voxel size is checked elsewhere.
     """
     return bool(np.allclose(one, other, rtol=1e-3, atol=1e-2, equal_nan=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """What is known of scanner and scan, and nothing of the person or the day.
+    """Properties of scanner and scan, without personal data or date.
 
     Attributes
     ----------
     vendor, model : str or None
-        Of the scanner.
+        Vendor and model of the scanner.
     field_strength_t : float or None
         In tesla.
     heart_rate_bpm : float or None
-        Beats a minute during the scan.
+        Heart rate in beats per minute.
     """
 
     vendor: str | None = None
@@ -81,7 +80,7 @@ class Acquisition:
 
 
 class Frames(Protocol):
-    """The frames of a cine one at a time: an array of (frame, slice, row, column), or what reads them."""
+    """Access to the frames of a cine: an array (frame, slice, row, column), or an object that reads them."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -95,7 +94,7 @@ class Frames(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class CineStack:
-    """A short-axis cine, lazily read.
+    """A short-axis cine whose pixels are read on demand.
 
     Attributes
     ----------
@@ -106,23 +105,21 @@ class CineStack:
     load : callable
         Reads and returns all pixels as float32, shape (frame, slice, row, column).
     open_frames : callable or None
-        Opens the files to read single frames, None where they can only be read as a whole; see `frames`.
+        Opens the files to read single frames, None if they can only be read as a whole; see `frames`.
     frame_spacing_s : float or None
-        Time between frames in seconds, None where the file does not say.
+        Time between frames in seconds, None if unknown.
     sources : tuple of Path
-        The files that the pixels come from (of DICOM, the folder or archive); nothing may ever write to
-        them.
+        Files of the pixels (for DICOM, the folder or archive), which must never be written to.
     problems : tuple of Problem
-        What is odd about the geometry of these files, or was done to make them fit (warnings).
+        Warnings about the geometry of these files, or about changes that make them fit.
     acquisition : Acquisition or None
-        Scanner and heart rate, where the files say (DICOM does).
+        Scanner and heart rate, if the files have them (DICOM).
     image_uids : tuple of tuple of str
-        SOP instance UID of the DICOM image of each frame and slice, shape (frame, slice), for matching what
-        was drawn on it; empty text where an image was computed or lies in a multi-frame file. Empty for
-        other files.
+        SOP instance UID of the DICOM image of each frame and slice, shape (frame, slice), to match contours;
+        an empty string for computed images and multi-frame files. Empty for other files.
     alterations : tuple of str
-        What was computed or left out to make the slices fit, such as ``"frames were resampled"``; what is
-        written of the stack carries it on.
+        What was computed or left out to make the slices fit, such as ``"frames were resampled"``; files
+        written from the stack keep it.
 
     Examples
     --------
@@ -144,17 +141,17 @@ class CineStack:
 
     @property
     def n_bytes(self) -> int:
-        """What all pixels take in memory."""
+        """Size of all pixels in memory."""
         return self.n_frames * math.prod(self.grid.shape) * np.dtype(np.float32).itemsize
 
     @contextmanager
     def frames(self) -> Iterator[Frames]:
-        """Yield the frames: all in memory, or of a cine above `LARGE_BYTES` one at a time from its files.
+        """Yield the frames: in memory, or read one at a time if the cine is above `LARGE_BYTES`.
 
         Raises
         ------
         ImageError
-            Where pixels are damaged or not finite; of a large cine, when the frame is asked for.
+            If pixels are damaged or not finite; for a large cine, on access to the frame.
         """
         if self.open_frames is None or self.n_bytes <= LARGE_BYTES:
             yield self.load()
@@ -164,7 +161,7 @@ class CineStack:
 
     @property
     def pixels(self) -> NDArray[np.float32]:
-        """All pixels, shape (frame, slice, row, column), read from the files at every access."""
+        """All pixels, shape (frame, slice, row, column), read from the files on every access."""
         return self.load()
 
     @property
@@ -185,7 +182,7 @@ class CineStack:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Segmentation:
-    """Structures drawn on one frame of a stack.
+    """Labels of one frame of a stack.
 
     Attributes
     ----------
@@ -194,8 +191,8 @@ class Segmentation:
     frame : int
         0-based frame of the stack.
     drawn : frozenset of Structure
-        What somebody drew here. Where a structure is not in it, its absence from `labels` means *not
-        labelled*, not *empty*.
+        Labelled structures. If a structure is missing here, its absence from `labels` means *not labelled*,
+        not *empty*.
 
     Examples
     --------
@@ -210,7 +207,7 @@ class Segmentation:
 
     @classmethod
     def of(cls, labels: NDArray[np.uint8], frame: int) -> Self:
-        """Make one of a label volume: a structure without any voxel counts as not drawn."""
+        """Create one from a label volume; structures without voxels count as not drawn."""
         return cls(labels, frame, structures_in(labels))
 
 
@@ -221,5 +218,5 @@ def voxel_counts(labels: NDArray[np.uint8]) -> dict[Structure, int]:
 
 
 def structures_in(labels: NDArray[np.uint8]) -> frozenset[Structure]:
-    """Return the structures that have a voxel."""
+    """Return the structures with at least one voxel."""
     return frozenset(structure for structure, count in voxel_counts(labels).items() if count)

@@ -1,4 +1,4 @@
-"""One person's examination, described without its pixels."""
+"""Subjects: a person's examination, described without its pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cmr_ssp.subjects.sources import DrawingSource, ExamSource, ImageSource
 
 
 class Origin(StrEnum):
-    """Where labels come from: a data set, a hand, another program, an edited prediction, a prediction."""
+    """Origin of labels: a data set, drawn by hand, another program, an edited prediction, or a prediction."""
 
     DATA_SET = "data set"
     MANUAL = "manual"
@@ -24,56 +24,70 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LabelSource:
-    """Where the labels of one phase lie on disk.
+    """Source of the labels of one phase on disk.
 
     Attributes
     ----------
     phase : Phase
         The labelled phase.
-    frame : int
-        0-based frame of the subject's stack that the labels belong to. Names and tables may be wrong about
-        it: only that of a `ResolvedSubject` is certain.
+    listed_frame : int
+        0-based frame of the subject's stack according to names and tables, which may be wrong; a
+        `ResolvedLabel` has the confirmed one.
     source : DrawingSource
-        The label file (and frame within it, for 4D label files), or contours.
+        Label file (and frame within it, if it is 4D), or contours.
     numbering : Numbering
-        What the numbers in the file mean.
+        Meaning of the numbers in the file.
     drawn_on : Path or None
-        The 3D image that the labels were drawn on, where only a comparison with the frames of the cine
-        tells which one it is; None in a `ResolvedSubject`.
+        Separate 3D image of the labels if only its pixels define the frame; None in a `ResolvedLabel`.
     origin : Origin
-        Where the labels come from.
+        Origin of the labels.
     corrected_from : tuple of str
-        SHA-256 of every checkpoint whose prediction these labels descend from; empty unless corrected.
+        SHA-256 of every checkpoint from whose predictions these labels descend; empty unless corrected.
     """
 
     phase: Phase
-    frame: int
+    listed_frame: int
     source: DrawingSource
     numbering: Numbering
     drawn_on: Path | None = None
     origin: Origin = Origin.DATA_SET
     corrected_from: tuple[str, ...] = ()
 
+    @property
+    def stated_frame(self) -> int | None:
+        """The listed frame; None if only the pixels define it."""
+        return None if self.drawn_on else self.listed_frame
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedLabel(LabelSource):
+    """A `LabelSource` whose frame the pixels have confirmed."""
+
+    @property
+    def frame(self) -> int:
+        """The 0-based frame of the subject's stack to which the labels belong."""
+        return self.listed_frame
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One person's examination as listed: ids, vendor, paths and labelled phases, told by names and headers.
+    """A listed subject: id, vendor, paths and labelled phases, from names, tables and headers.
 
-    `cmr_ssp.files.resolve_subject` looks at the pixels and returns a `ResolvedSubject`.
+    `cmr_ssp.files.resolve_subject` reads the pixels and returns a `ResolvedSubject`.
 
     Attributes
     ----------
     id : str
         Unique within its cohort.
     frames : tuple of ImageSource
-        The frames of the cine in temporal order; frame ``t`` of the stack is read from ``frames[t]``.
-        A cohort that ships ED and ES only gives two.
+        Frames of the cine in temporal order; frame ``t`` of the stack is read from ``frames[t]``. A cohort
+        with only ED and ES has two.
     labels : tuple of LabelSource
-        At most one per phase; empty where nobody labelled the subject.
+        At most one per phase; empty if the subject is not labelled.
     vendor, group : str or None
-        Scanner vendor and diagnostic group, where the data set says so.
+        Scanner vendor and diagnostic group, if known.
     sorting : SortOptions or None
-        What somebody chose for the DICOM exam; None where nothing was to choose.
+        Options chosen for the DICOM exam; None for the defaults.
     """
 
     id: str
@@ -85,18 +99,18 @@ class Subject:
 
     @property
     def names_files(self) -> bool:
-        """Whether the id can name a file without leading it out of its folder, and stand in a table."""
+        """Whether the id is safe as a file name and as a cell of a table."""
         leads_away = self.id.startswith(".") or ".." in self.id or set(self.id) & set("/\\:\0")
         return bool(self.id) and not leads_away and not is_formula(self.id) and is_text(self.id)
 
     @property
     def place(self) -> Path | None:
-        """Where its first frame lies: the folder or archive of a DICOM exam."""
+        """Path of its first frame: the folder or archive of a DICOM exam."""
         return self.frames[0].path if self.frames else None
 
     @property
     def is_exam(self) -> bool:
-        """Whether its cine is a DICOM exam, whose path may be named after a person."""
+        """Whether its cine is a DICOM exam, whose path may name a person."""
         return bool(self.frames) and isinstance(self.frames[0], ExamSource)
 
     @property
@@ -105,27 +119,30 @@ class Subject:
         return tuple(label.phase for label in self.labels)
 
     def label(self, phase: Phase | str) -> LabelSource | None:
-        """Return the labels of `phase`, such as ``"ED"``, or None where nobody drew it."""
+        """Return the labels of `phase`, such as ``"ED"``, or None if it is not labelled."""
         wanted = phase_named(phase)
         return next((label for label in self.labels if label.phase is wanted), None)
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedSubject(Subject):
-    """A subject whose labels were compared with the pixels: every `LabelSource.frame` is certain.
+    """A resolved subject: the pixels have confirmed the frame of every label.
 
-    Whatever trains, evaluates, exports or shows labels takes this type; `cmr_ssp.files.resolve_subject`
-    makes it.
+    Training, evaluation, exports and the display of labels take this type; `cmr_ssp.files.resolve_subject`
+    creates it.
 
     Attributes
     ----------
+    labels : tuple of ResolvedLabel
+        At most one per phase.
     problems : tuple of Problem
-        What the pixels corrected, and labels that were dropped (warnings).
+        Warnings about corrected frames and dropped labels.
     """
 
+    labels: tuple[ResolvedLabel, ...] = ()
     problems: tuple[Problem, ...] = ()
 
 
 def is_formula(cell: str) -> bool:
-    """Tell whether spreadsheets would compute a cell of a table instead of showing it."""
+    """Return whether a spreadsheet would evaluate a cell as a formula."""
     return cell.startswith(("=", "+", "-", "@", "\t", "\r"))

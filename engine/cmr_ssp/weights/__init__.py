@@ -1,4 +1,4 @@
-"""The weights of a run: its checkpoints as tensors, and carrying weights into another network."""
+"""The weights of a run: checkpoints with tensors, and transfer of weights to another network."""
 
 from cmr_ssp.weights.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from cmr_ssp.weights.transfer import TransferReport, transfer_weights

@@ -1,6 +1,6 @@
 """Checkpoints as one safetensors file: tensors, and everything else as JSON in its header.
 
-Nothing is ever unpickled, so a checkpoint from a stranger can be opened. A digest of tensors and header shows
+Nothing is unpickled, so untrusted checkpoints are safe to open. A digest of tensors and header detects
 damage. `cmr_ssp.runs` reads the header alone, without torch.
 """
 
@@ -22,7 +22,7 @@ from cmr_ssp.atomic import replacing
 from cmr_ssp.errors import CheckpointError, Problem
 from cmr_ssp.recipes import Recipe, parse_recipe
 from cmr_ssp.runs import Provenance
-from cmr_ssp.runs.header import FORMAT, HEADER_KEY, opened_checkpoint
+from cmr_ssp.runs.header import FORMAT, HEADER_KEY, open_checkpoint
 
 _PARTS = {"format", "network", "optimiser", "tally", "recipe", "provenance", "scores"}
 _TENSOR = "tensor:"
@@ -30,7 +30,7 @@ _TENSOR = "tensor:"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Checkpoint:
-    """The state of a training after some update.
+    """The state of a training after an update.
 
     Attributes
     ----------
@@ -39,15 +39,15 @@ class Checkpoint:
     optimiser : Mapping
         The optimiser's state.
     tally : Mapping
-        Number of updates done (``update``) and what else the loop remembers.
+        Number of finished updates (``update``) and other state of the training loop.
     recipe : Recipe
-        What is being run.
+        Recipe of the run.
     provenance : Provenance
-        What the network has seen.
+        Data that the network has seen.
     scores : Mapping of str to float
-        What was last measured.
+        Most recent validation measures.
     problems : tuple of Problem
-        What could not be checked when it was read (warnings); not stored.
+        Warnings about checks that were not possible on reading; not stored.
     """
 
     network: Mapping[str, Tensor]
@@ -65,9 +65,9 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises
     ------
     CheckpointError
-        Where a weight is not a finite number; what lay there stays.
+        If a weight is not finite; an existing file is kept.
     OutputError
-        Where it cannot be written; what lay there stays.
+        If it cannot be written; an existing file is kept.
     """
     tensors: dict[str, Tensor] = {}
     about = {
@@ -86,7 +86,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, metadata={HEADER_KEY: json.dumps(about)})
-        except SafetensorError as error:  # what safetensors makes of a full disk
+        except SafetensorError as error:  # raised by safetensors if the disk is full
             raise OSError(str(error)) from error
 
 
@@ -96,9 +96,9 @@ def load_checkpoint(path: Path) -> Checkpoint:
     Raises
     ------
     CheckpointError
-        Where the file is missing, damaged or no checkpoint of ours, or has a weight that is not finite.
+        If the file is missing, damaged or not a checkpoint, or has a weight that is not finite.
     """
-    with opened_checkpoint(path, "pt") as (file, about):
+    with open_checkpoint(path, "pt") as (file, about):
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         problems = _checked(path, about, tensors)
         return Checkpoint(
@@ -113,28 +113,28 @@ def load_checkpoint(path: Path) -> Checkpoint:
 
 
 def _checked(path: Path, about: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Problem, ...]:
-    """Refuse a damaged checkpoint; return what to know of one that was written before there were digests."""
+    """Verify the digest; return warnings about a checkpoint of an earlier version without digest."""
     stored = about.pop("digest", None)
     if set(about) != _PARTS or (stored is not None and stored != _digest(about, tensors)):
-        what = "is damaged: its content is not what was written"
+        what = "is damaged: its content does not match its digest"
         raise CheckpointError.of(path, what, "Copy the file again, or resume or repeat the run.")
     if (broken := _not_finite(tensors)) is not None:
         what = f"has weights that are not finite ({broken})"
         raise CheckpointError.of(path, what, "Choose another checkpoint, or train at a lower rate.")
     if stored is not None:
         return ()
-    what = "was written by an earlier version, without a digest that would show damage"
+    what = "was written by an earlier version, without a digest to detect damage"
     return (Problem.warning(path, what, "Resume or repeat the run to get one."),)
 
 
 def _not_finite(tensors: Mapping[str, Tensor]) -> str | None:
-    """Return the name of a tensor that holds a NaN or an infinity."""
+    """Return the name of a tensor with a NaN or infinity."""
     floating = (name for name, tensor in tensors.items() if tensor.is_floating_point())
     return next((name for name in floating if not bool(torch.isfinite(tensors[name]).all())), None)
 
 
 def _digest(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
-    """Return the SHA-256 of everything in a checkpoint but itself."""
+    """Return the SHA-256 of everything in a checkpoint except the digest."""
     digest = hashlib.sha256(json.dumps(about).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -143,14 +143,14 @@ def _digest(about: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
 
 
 def _network(state: Any) -> dict[str, Tensor]:
-    """Return a network's state, once it is known to be one."""
+    """Check that the state of a network maps names to tensors, and return it."""
     if not isinstance(state, dict) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
-        raise TypeError("its network is no list of weights")
+        raise TypeError("its network is not a list of weights")
     return state
 
 
 def _strip(tree: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """Move the tensors of a nested state aside, leaving their names; pairs keep integer keys apart."""
+    """Move the tensors of a nested state to `tensors`, leaving their names; pairs preserve integer keys."""
     if isinstance(tree, Tensor):
         tensors[name] = tree.detach().cpu().contiguous().clone()
         return _TENSOR + name

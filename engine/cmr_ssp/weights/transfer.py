@@ -1,4 +1,4 @@
-"""Carry pretrained weights into another network (method page, Transfer)."""
+"""Transfer pretrained weights to another network (see docs/methods.md)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cmr_ssp.errors import CheckpointError, Problem
 
 @dataclass(frozen=True, slots=True)
 class TransferReport:
-    """Names of the tensors that were loaded, left out on purpose, and missing from the source."""
+    """Names of the tensors that were loaded, left out on purpose, or missing in the source."""
 
     loaded: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -27,7 +27,7 @@ def transfer_weights(
     Raises
     ------
     CheckpointError
-        Where the sizes of the two networks differ; nothing is copied then.
+        If the sizes of the networks differ; nothing is copied then.
     """
     state = target.state_dict()
     prefixes = tuple(f"{part}." for part in parts)

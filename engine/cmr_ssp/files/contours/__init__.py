@@ -1,4 +1,4 @@
-"""Contours drawn in other programs, and the areas within them; one module a format, entered in `READERS`."""
+"""Read and rasterise contours of other programs: one module per format, registered in `READERS`."""
 
 from collections.abc import Mapping
 
@@ -10,6 +10,6 @@ READERS: Mapping[ContourFormat, ContourReader] = {
     ContourFormat.SUNNYBROOK: sunnybrook,
     ContourFormat.CVI42: cvi42,
 }
-"""What reads each format."""
+"""Reader of each format."""
 
 __all__ = ["READERS", "ContourReader"]

@@ -1,10 +1,10 @@
 """Contours from cvi42 workspaces exported as XML (``.cvi42wsx``).
 
-Not verified against a real export: the element names, the namespace prefixes and the scaling by
-``SubpixelResolution`` follow what published parsers expect (UK Biobank's among them), and that whole
-coordinates are pixel centres is an assumption. Every workspace says so in its problems.
+Not verified against a real export: element names, namespace prefixes and the scaling by
+``SubpixelResolution`` follow published parsers (such as that of UK Biobank); that integer coordinates are
+pixel centres is an assumption. Every workspace has a warning about this.
 
-Papillary muscles stay in the cavity: cvi42 draws them as contours of their own, which are not read.
+Papillary muscles are part of the cavity: cvi42 has separate contours for them, which are not read.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ class Workspace:
     Attributes
     ----------
     contours : Mapping of str to Mapping of str to list of Polygon
-        By SOP instance UID of the image, then by cvi42's name of the contour.
+        By SOP instance UID of the image and name of the contour in cvi42.
     problems : tuple of Problem
-        Always a warning that this reading is not verified; and what was passed over.
+        A warning that the reader is not verified, and warnings about skipped contours.
     """
 
     contours: Mapping[str, Mapping[str, list[Polygon]]]
     problems: tuple[Problem, ...]
 
     def draws_on(self, stack: CineStack) -> bool:
-        """Tell whether any of its contours lies on an image of a cine."""
+        """Return whether it has contours on an image of a cine."""
         return any(uid in self.contours for frame in stack.image_uids for uid in frame)
 
 
 class _RefusedError(ValueError):
-    """Something in the file that could make the parser read or build more than the file holds."""
+    """A construct that could make the parser read or allocate more than the file contains."""
 
 
 def read_cvi42(path: Path) -> Workspace:
@@ -68,14 +68,14 @@ def read_cvi42(path: Path) -> Workspace:
     Raises
     ------
     LabelError
-        Where the file is missing, no XML, has a DOCTYPE or entities, or holds no short-axis contour.
+        If the file is missing or not XML, has a DOCTYPE or entities, or contains no short-axis contour.
     """
     return _read(path, stamp(path))
 
 
 @lru_cache(maxsize=8)
 def _read(path: Path, _stamp: Stamp) -> Workspace:
-    """Read a workspace once for as long as its file stays as it is: listing and reading ask several times."""
+    """Read a workspace, cached while its file is unchanged."""
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise _RefusedError("it is larger than any workspace")
@@ -84,16 +84,16 @@ def _read(path: Path, _stamp: Stamp) -> Workspace:
     except (OSError, expat.ExpatError, LookupError, ValueError) as error:
         raise LabelError.of(path, f"it cannot be read as a cvi42 workspace ({error})", _REMEDY) from None
     if not contours:
-        raise LabelError.of(path, "it holds no short-axis contour", _REMEDY)
+        raise LabelError.of(path, "it contains no short-axis contour", _REMEDY)
     problems = [Problem.warning(path, UNVERIFIED, _COMPARE)]
     if passed:
         what = f"these contours are not used: {', '.join(sorted(passed))}"
-        problems.append(Problem.warning(path, what, "Nothing, if that is right."))
+        problems.append(Problem.warning(path, what, "Check that it is right."))
     return Workspace(contours, tuple(problems))
 
 
-UNVERIFIED = "reading cvi42 workspaces was never checked against a real export"
-_COMPARE = "Look at the contours over their images, and compare one volume with cvi42's."
+UNVERIFIED = "the reader of cvi42 workspaces was never checked against a real export"
+_COMPARE = "Check the contours over their images, and compare a volume with that in cvi42."
 
 
 def contour_files(place: Path) -> list[Path]:
@@ -102,17 +102,17 @@ def contour_files(place: Path) -> list[Path]:
 
 
 def draw_contours(place: Path, stack: CineStack) -> dict[int, NDArray[np.uint8]]:
-    """Draw the contours of a workspace on the images that they name by their UIDs.
+    """Rasterise the contours of a workspace on the images with their UIDs.
 
     Returns
     -------
     dict of int to ndarray of uint8, shape (slice, row, column)
-        Labels in the engine's numbers of each frame (from 0) that somebody drew on.
+        Labels in the engine's numbers by frame (counted from 0), only of frames with contours.
 
     Raises
     ------
     LabelError
-        Where the workspace cannot be read, or was drawn on other images.
+        If the workspace cannot be read, or belongs to other images.
     """
     workspace = read_cvi42(place)
     drawn: dict[int, NDArray[np.uint8]] = {}
@@ -121,8 +121,8 @@ def draw_contours(place: Path, stack: CineStack) -> dict[int, NDArray[np.uint8]]
             labels, found = stack_labels(workspace, uids, stack.grid.shape[1:])
             drawn |= {frame: labels} if found else {}
     if not drawn:
-        what = "its contours lie on none of the images of this cine"
-        remedy = "Export the workspace of this exam, and the images that were drawn on."
+        what = "its contours belong to none of the images of this cine"
+        remedy = "Export the workspace of this exam, and the images with the contours."
         raise LabelError.of(place, what, remedy)
     return drawn
 
@@ -130,24 +130,24 @@ def draw_contours(place: Path, stack: CineStack) -> dict[int, NDArray[np.uint8]]
 def stack_labels(
     workspace: Workspace, uids: Sequence[str], shape: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], frozenset[Structure]]:
-    """Fill the contours of the slices of one frame.
+    """Rasterise the contours of the slices of one frame.
 
     Parameters
     ----------
     workspace : Workspace
-        As read.
+        As returned by `read_cvi42`.
     uids : sequence of str
-        SOP instance UIDs of the slices, in their order.
+        SOP instance UIDs of the slices in order.
     shape : tuple of int
         Rows and columns of the images.
 
     Returns
     -------
     ndarray of uint8, shape (slice, row, column)
-        0 or a `Structure` number. The myocardium is what the epicardium encloses and the endocardium does
-        not; an epicardium without endocardium says nothing.
+        0 or a `Structure` number. The myocardium lies between epicardium and endocardium; an epicardium
+        without endocardium is ignored.
     frozenset of Structure
-        What was drawn on any of the slices.
+        Structures with contours on any slice.
     """
     labels = np.zeros((len(uids), *shape), np.uint8)
     for plane, uid in zip(labels, uids, strict=True):
@@ -160,7 +160,7 @@ def stack_labels(
 
 
 def _filled(polygons: Sequence[Polygon], shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels inside any of some polygons."""
+    """Return the pixels inside any of the polygons."""
     union = np.zeros(shape, np.bool_)
     for polygon in polygons:
         union |= fill(polygon, shape)
@@ -168,7 +168,7 @@ def _filled(polygons: Sequence[Polygon], shape: tuple[int, int]) -> NDArray[np.b
 
 
 def _parse(content: bytes) -> Element:
-    """Build the tree without namespaces, so that prefixes need no declaration; refuse any DOCTYPE."""
+    """Build the tree without namespaces, so that prefixes need no declaration; reject any DOCTYPE."""
     builder = TreeBuilder()
     parser = expat.ParserCreate()
     depth = 0
@@ -216,7 +216,7 @@ def _contours(root: Element) -> tuple[dict[str, dict[str, list[Polygon]]], set[s
 
 
 def _images(root: Element) -> Iterator[tuple[str, Element]]:
-    """Go through the image states: the UID of each, and its contours."""
+    """Yield the UID and the contours of each image state."""
     for states in root.iter():
         if states.get(_KEY) == "ImageStates":
             for image in states:
@@ -235,7 +235,7 @@ def _polygon(contour: Element) -> Polygon | None:
     points = [(_number(point, "Point:x"), _number(point, "Point:y")) for point in parts.get("Points", ())]
     polygon = np.array(points, np.float64) / scale
     if not np.isfinite(polygon).all():
-        raise ValueError("a coordinate that is no number")
+        raise ValueError("a coordinate that is not a number")
     return polygon if len(points) > 2 else None
 
 

@@ -1,4 +1,4 @@
-"""Areas within polygons: a pixel belongs to them where its centre does."""
+"""Rasterise polygons: a pixel is inside if its centre is."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 Polygon = NDArray[np.float64]
-"""Shape (point, 2): column and row in pixels of the image; whole numbers are pixel centres."""
+"""Shape (point, 2): column and row in pixels; integers are pixel centres."""
 
 
 def fill(polygon: Polygon, shape: tuple[int, int]) -> NDArray[np.bool_]:
     """Return which pixel centres lie inside a polygon (even-odd rule), shape (row, column).
 
-    A centre on an edge belongs to the area on one side of it only, so that neighbouring areas do not overlap.
+    A centre on an edge belongs to one side only, so that neighbouring areas do not overlap.
 
     Parameters
     ----------
     polygon : ndarray, shape (point, 2)
-        Column and row; the last point is joined to the first. It may leave the image.
+        Column and row; the last point is connected to the first. Points may lie outside the image.
     shape : tuple of int
         Rows and columns.
     """

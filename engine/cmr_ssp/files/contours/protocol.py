@@ -1,4 +1,4 @@
-"""What the module of a contour format offers."""
+"""Interface of the module of a contour format."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from cmr_ssp.subjects import CineStack
 
 
 class ContourReader(Protocol):
-    """What the module of a contour format offers."""
+    """Interface of the module of a contour format."""
 
     def contour_files(self, place: Path) -> list[Path]:
-        """Return the files that the contours at a place are read from, sorted."""
+        """Return the sorted files from which contours are read."""
 
     def draw_contours(self, place: Path, stack: CineStack) -> Mapping[int, NDArray[np.uint8]]:
-        """Draw contours on the grid of their cine.
+        """Rasterise contours on the grid of their cine.
 
         Returns
         -------
         Mapping of int to ndarray of uint8, shape (slice, row, column)
-            By 0-based frame that somebody drew on: 0 or a `Structure` number, in the slice order of `stack`.
+            By 0-based frame with contours: 0 or a `Structure` number, in the slice order of `stack`.
 
         Raises
         ------
         LabelError
-            Where the contours cannot be read or do not fit the cine.
+            If the contours cannot be read or do not fit the cine.
         """

@@ -1,8 +1,8 @@
-"""Sunnybrook's contour files as labels: ``IM-0001-NNNN-icontour-manual.txt`` and ``-ocontour-manual.txt``.
+"""Sunnybrook contour files: ``IM-0001-NNNN-icontour-manual.txt`` and ``-ocontour-manual.txt``.
 
-A file is a closed polygon, a line a point: column and row in pixels, whole at pixel centres. The inner
-contour bounds the LV cavity, the outer one the myocardium around it; nobody drew the RV. ``NNNN`` counts
-images from 1 as the scanner did: all frames of one slice, then the next slice, beginning at the base.
+A file is a closed polygon with one point per line: column and row in pixels, integers at pixel centres. The
+inner contour encloses the LV cavity, the outer one also the myocardium; the RV is not labelled. ``NNNN``
+counts images from 1 in the order of the scanner: all frames of one slice, then the next slice, from the base.
 """
 
 from __future__ import annotations
@@ -41,34 +41,34 @@ def contour_files(place: Path) -> list[Path]:
 
 
 def draw_contours(place: Path, stack: CineStack) -> dict[int, NDArray[np.uint8]]:
-    """Draw the contours below a folder on the grid of their cine; see `labels_from_contours`."""
+    """Rasterise the contours below a folder on the grid of their cine; see `labels_from_contours`."""
     return labels_from_contours(find_contours(place), stack.n_frames, stack.grid.shape)
 
 
 def labels_from_contours(
     contours: Contours, n_frames: int, shape: tuple[int, int, int]
 ) -> dict[int, NDArray[np.uint8]]:
-    """Draw contours on the grid of a cine.
+    """Rasterise contours on the grid of a cine.
 
     Parameters
     ----------
     contours : dict
-        As `find_contours` returns them.
+        As returned by `find_contours`.
     n_frames : int
-        Frames of the cine, which the image numbers run through within a slice.
+        Number of frames of the cine; image numbers count the frames of each slice.
     shape : tuple of int
-        Slices (in the order of the images' numbers: base first), rows and columns.
+        Slices (in the order of image numbers: base first), rows and columns.
 
     Returns
     -------
     dict of int to ndarray of uint8, shape (slice, row, column)
-        Labels in the engine's numbers of each frame (from 0) that somebody drew on. Slices without an outer
-        contour have no myocardium.
+        Labels in the engine's numbers by frame (counted from 0), only of frames with contours. Slices without
+        an outer contour have no myocardium.
 
     Raises
     ------
     LabelError
-        Where a file is no polygon, or an image number or a point lies outside the cine.
+        If a file is not a polygon, or an image number or a point is outside the cine.
     """
     volumes: dict[int, NDArray[np.uint8]] = {}
     for image, files in sorted(contours.items()):
@@ -80,7 +80,7 @@ def labels_from_contours(
         for kind, structure in (("o", Structure.MYO), ("i", Structure.LV)):
             if kind in files:
                 volume[slice_][_area(read_contour(files[kind], shape[1:]), shape[1:])] = structure
-    for volume in volumes.values():  # an outer contour without an inner one bounds no ring
+    for volume in volumes.values():  # an outer contour without an inner one has no myocardium
         volume[~(volume == Structure.LV).any(axis=(1, 2))] = 0
     return volumes
 
@@ -91,7 +91,7 @@ def read_contour(path: Path, shape: tuple[int, int]) -> Polygon:
     Raises
     ------
     LabelError
-        Where the file is no polygon or leaves an image of `shape` (rows, columns).
+        If the file is not a polygon, or a point is outside an image of `shape` (rows, columns).
     """
     remedy = "Copy the file again from the data set."
     try:
@@ -100,18 +100,18 @@ def read_contour(path: Path, shape: tuple[int, int]) -> Polygon:
         rows = [line.split() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
         points = np.array(rows, dtype=np.float64)
     except (OSError, ValueError) as error:
-        raise LabelError.of(path, f"it is no contour ({error})", remedy) from error
+        raise LabelError.of(path, f"it is not a contour ({error})", remedy) from error
     if points.ndim != 2 or points.shape[1] != 2 or len(points) < 3 or not np.isfinite(points).all():
-        raise LabelError.of(path, "it is no list of three or more points (column, row)", remedy)
+        raise LabelError.of(path, "it is not a list of three or more points (column, row)", remedy)
     if points.min() < -0.5 or (points.max(axis=0) > np.array(shape[::-1]) - 0.5).any():
         rows_, columns = shape
-        what = f"it leaves the image of {columns} columns and {rows_} rows"
+        what = f"it exceeds the image of {columns} columns and {rows_} rows"
         raise LabelError.of(path, what, "Check that the contours belong to this cine.")
     return points
 
 
 def _area(polygon: Polygon, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return the pixels within a contour and those at its points, as the data set's own labels have them."""
+    """Return the pixels inside a contour and at its points, like the labels of the data set."""
     inside = fill(polygon, shape)
     corners = np.rint(polygon[(polygon == np.rint(polygon)).all(axis=1)]).astype(int)
     inside[corners[:, 1], corners[:, 0]] = True

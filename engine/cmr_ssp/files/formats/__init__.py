@@ -1,1 +1,1 @@
-"""Image formats and what lies in folders: NIfTI, NRRD, tables, geometry and pixels."""
+"""File formats: NIfTI, NRRD, tables, folders, geometry and pixels."""

@@ -1,7 +1,7 @@
-"""Looking into folders where not everything may be read, and not everything is a file.
+"""List folders that contain unreadable or special files.
 
-`pathlib` raises where a permission is missing, and a stray folder must not stop a cohort. Opening a pipe or a
-device may wait for ever, so only regular files (and links to them) are opened.
+`pathlib` raises errors without permission, but one folder must not stop a whole cohort. Opening a pipe or
+device may block, so only regular files (and links to them) are opened.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from cmr_ssp.errors import Problem
 
 
 def is_folder(path: Path) -> bool:
-    """Tell whether a path is a folder; False where that cannot be known."""
+    """Return whether a path is a folder; False if that is unknown."""
     return os.path.isdir(path)  # noqa: PTH112 - pathlib's raises where permissions are missing
 
 
 def is_regular(path: Path) -> bool:
-    """Tell whether a path is a regular file or leads to one; False where that cannot be known."""
+    """Return whether a path is a regular file or a link to one; False if that is unknown."""
     return os.path.isfile(path)  # noqa: PTH113 - as above
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return what lies in a folder, sorted; nothing where it cannot be read."""
+    """Return the sorted entries of a folder; none if it cannot be read."""
     try:
         return sorted(folder.iterdir())
     except OSError:
@@ -33,7 +33,7 @@ def entries(folder: Path) -> list[Path]:
 
 
 def matching(folder: Path, pattern: str) -> list[Path]:
-    """Return what a pattern matches below a folder, sorted; nothing where it cannot be read."""
+    """Return the sorted matches of a pattern below a folder; none if it cannot be read."""
     try:
         return sorted(folder.glob(pattern))
     except OSError:
@@ -41,26 +41,26 @@ def matching(folder: Path, pattern: str) -> list[Path]:
 
 
 def read_text(path: Path) -> str:
-    """Read a regular file as UTF-8, whatever is in it.
+    """Read a regular file as UTF-8, replacing invalid bytes.
 
     Raises
     ------
     OSError
-        Where it is none, or cannot be read.
+        If it is not a regular file, or cannot be read.
     """
     if not is_regular(path):
-        raise FileNotFoundError(errno.ENOENT, "it is no regular file")
+        raise FileNotFoundError(errno.ENOENT, "it is not a regular file")
     return path.read_text(encoding="utf-8", errors="replace")
 
 
 def unreadable_problems(places: Iterable[Path]) -> list[Problem]:
-    """Warn of folders, in those where the subjects lie, that may not be read. They are counted, not named."""
-    remedy = "Nothing, if no subject is missing; else allow yourself to read them."
+    """Warn about unreadable folders among those of the subjects; they are counted, not named."""
+    remedy = "If a subject is missing, give yourself permission to read them."
     problems = []
     for place in places:
         n = sum(not _may_be_read(entry) for entry in entries(place) if is_folder(entry))
         if n:
-            what = f"{n} of its folders may not be read and are left out"
+            what = f"{n} of its folders cannot be read and are left out"
             problems.append(Problem.warning(place, what, remedy))
     return problems
 
@@ -69,7 +69,7 @@ def _may_be_read(folder: Path) -> bool:
     try:
         with os.scandir(folder) as found:
             for entry in found:
-                entry.stat(follow_symlinks=False)  # names may be read where files may not
+                entry.stat(follow_symlinks=False)  # listing names can be allowed when reading files is not
                 break
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Single frames of NIfTI files: for cines that are too large to lie in memory as a whole."""
+"""Read single frames of NIfTI files, for cines that are too large for memory."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from cmr_ssp.files.formats.pixels import open_unchanged, require_unchanged, scal
 from cmr_ssp.subjects import Frames, FrameSource, VolumeSource
 
 FileSource = VolumeSource | FrameSource
-"""Where a frame lies in NIfTI files."""
+"""Source of a frame in NIfTI files."""
 
 _MAX_AFTER_PIXELS = 1 << 24
 _PIECE = 1 << 16
 
 
 def index_in_file(frame: FileSource) -> int:
-    """Return which frame of its file a frame is."""
+    """Return the index of a frame in its file."""
     return frame.index if isinstance(frame, FrameSource) else 0
 
 
@@ -33,9 +33,9 @@ def index_in_file(frame: FileSource) -> int:
 def open_frames(
     frames: Sequence[FileSource], slices_reversed: bool, headers: Mapping[Path, NiftiHeader]
 ) -> Iterator[Frames]:
-    """Yield what reads frames when they are asked for.
+    """Yield an object that reads frames on access.
 
-    Going forward is fast; going back in a compressed file inflates it again from its beginning.
+    Reading in order is fast; going back in a compressed file decompresses it again from the start.
     """
     with ExitStack() as opened:
         files = {path: _File(header, opened) for path, header in headers.items()}
@@ -53,7 +53,7 @@ class _NiftiFrames:
 
 
 class _File:
-    """A NIfTI file that is opened when its first frame is asked for."""
+    """A NIfTI file that is opened on access to its first frame."""
 
     def __init__(self, header: NiftiHeader, opened: ExitStack) -> None:
         self.header, self._opened = header, opened
@@ -84,14 +84,14 @@ class _File:
         return content
 
     def _check_the_rest(self) -> None:
-        """Read a compressed file once to its checksum: damage may leave the number of pixels as it was."""
+        """Read a compressed file once up to its checksum, to detect damage."""
         if self._is_checked or self._content is None:
             return
         left = _MAX_AFTER_PIXELS
         while piece := self._content.read(_PIECE):
             left -= len(piece)
             if left < 0:
-                raise ValueError("it goes on long after its pixels")
+                raise ValueError("it continues long after its pixels")
         self._is_checked = True
 
 
@@ -103,7 +103,7 @@ def _open(header: NiftiHeader) -> BinaryIO:
 
 
 class _Inflating(igzip.IGzipFile):
-    """A compressed file that closes what it inflates."""
+    """A compressed file that also closes the underlying file."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(fileobj=file, mode="rb")  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Voxel size and slice order from a NIfTI header."""
+"""Voxel size and slice order from NIfTI headers."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from cmr_ssp.files.formats.nifti import NiftiHeader
 from cmr_ssp.subjects import Grid, SliceOrder
 
 _BASE_TO_APEX = np.array([-1.0, 1.0, -1.0]) / np.sqrt(3.0)
-"""The heart's apex points left, forwards and down; world axes are RAS+."""
+"""The apex of the heart points to the left, front and feet; world axes are RAS+."""
 
 IN_PLANE_MM, BETWEEN_SLICES_MM = (0.1, 10.0), (0.1, 50.0)
-"""Voxel sizes that an image of the heart can have."""
+"""Plausible voxel sizes of an image of the heart."""
 
 _AXIS_ALIGNED = 0.999
-_LEAST_COSINE = 0.25  # closer to perpendicular than that and the direction says nothing
+_LEAST_COSINE = 0.25  # directions closer to perpendicular are ambiguous
 _TOLERANCE = 0.01
 
 
 def grid_of(header: NiftiHeader) -> tuple[Grid, tuple[Problem, ...]]:
-    """Work out the voxel grid of a file, and what is odd about it.
+    """Return the voxel grid of a file, and warnings about it.
 
     Raises
     ------
     ImageError
-        Where neither affine nor `pixdim` gives a voxel size, or one that no image of a heart has.
+        If neither affine nor `pixdim` gives a plausible voxel size.
     """
     size_mm, problems = _voxel_size(header)
     i, j, k = (float(size) for size in size_mm)
@@ -45,18 +45,18 @@ def grid_of(header: NiftiHeader) -> tuple[Grid, tuple[Problem, ...]]:
 
 
 class VoxelSizeError(ImageError):
-    """The voxel size is none that an image of the heart can have."""
+    """The voxel size is implausible for an image of the heart."""
 
 
 def size_problems(spacing_mm: tuple[float, float, float], where: str) -> list[Problem]:
-    """Refuse voxel sizes that no image of the heart has: all volumes depend on them.
+    """Reject implausible voxel sizes, since all volumes depend on them.
 
     Parameters
     ----------
     spacing_mm : tuple of float
-        Between slices, rows and columns.
+        Distance between slices, rows and columns.
     where : str
-        What to call the image.
+        Name of the image in messages.
     """
     limits = (BETWEEN_SLICES_MM, IN_PLANE_MM, IN_PLANE_MM)
     if all(low <= size <= high for size, (low, high) in zip(spacing_mm, limits, strict=True)):
@@ -68,10 +68,10 @@ def size_problems(spacing_mm: tuple[float, float, float], where: str) -> list[Pr
 
 
 def placed_affine(grid: Grid) -> NDArray[np.float64]:
-    """Return the affine with the voxel size that is used, for files that know no other.
+    """Return the affine with the used voxel size, for files that store only an affine.
 
-    It is the file's own, unless its columns contradict the spacing: some files have their voxel size
-    in pixdim alone.
+    It is the affine of the file, unless that contradicts the spacing: some files have the voxel size only in
+    pixdim.
     """
     affine: NDArray[np.float64] = np.array(grid.affine, np.float64)
     spacing = np.asarray(grid.spacing_mm[::-1])
@@ -84,7 +84,7 @@ def placed_affine(grid: Grid) -> NDArray[np.float64]:
 
 
 def _voxel_size(header: NiftiHeader) -> tuple[NDArray[np.float64], tuple[Problem, ...]]:
-    """Return the voxel size along i, j, k in mm: from the affine where it has one, else from pixdim."""
+    """Return the voxel size along i, j, k in mm, from the affine if it has one, otherwise from pixdim."""
     norms = np.linalg.norm(header.affine[:3, :3], axis=0)
     pixdim = np.asarray(header.pixdim_mm)
     usable = bool(np.isfinite(header.affine).all() and norms.min() > 0)
@@ -107,28 +107,28 @@ def _warn(
     other: NDArray[np.float64],
     other_name: str,
 ) -> Problem:
-    what = f"{other_name} says voxels of {_mm(other)}, {used_name} {_mm(used)}; {used_name} is used"
+    what = f"the voxel size is {_mm(other)} in {other_name}, {_mm(used)} in {used_name}; {used_name} is used"
     return Problem.warning(header.path, what, "Check the voxel size: all volumes in mL depend on it.")
 
 
 def _unit_size(header: NiftiHeader, size: NDArray[np.float64]) -> tuple[Problem, ...]:
     if not np.allclose(size, 1.0):
         return ()
-    what = "its voxels are 1 x 1 x 1 mm, which usually means that nobody wrote the voxel size"
-    return (Problem.warning(header.path, what, "Check the voxel size before you trust a volume."),)
+    what = "its voxels are 1 x 1 x 1 mm, which usually means that the voxel size is missing"
+    return (Problem.warning(header.path, what, "Check the voxel size before you use a volume."),)
 
 
 def _mm(size: NDArray[np.float64]) -> str:
     if not np.isfinite(size).all():
-        return "no size, since it holds what is not a number"
+        return "not finite"
     return " x ".join(f"{value:.4g}" for value in size) + " mm"
 
 
 def slice_order(affine: NDArray[np.float64]) -> tuple[SliceOrder, bool]:
-    """Tell whether the order is known, and whether the file starts at the apex.
+    """Return whether the order is known, and whether the file starts at the apex.
 
-    A short-axis stack is oblique to the body. An affine along the world's axes was made up by a
-    converter, so it says nothing about the patient.
+    Short-axis stacks are oblique to the body. An affine along the world axes was invented by a converter and
+    has no information about the patient.
     """
     column = affine[:3, 2]
     length = np.linalg.norm(column)
@@ -142,5 +142,5 @@ def slice_order(affine: NDArray[np.float64]) -> tuple[SliceOrder, bool]:
 
 
 def towards_apex(direction: NDArray[np.float64]) -> float:
-    """Return the cosine between a direction, RAS+, and the usual way from the heart's base to its apex."""
+    """Return the cosine between a direction (RAS+) and the typical direction from base to apex."""
     return float(direction @ _BASE_TO_APEX / np.linalg.norm(direction))

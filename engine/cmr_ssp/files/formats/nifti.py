@@ -1,4 +1,4 @@
-"""NIfTI headers, checked against the size of their file and turned into the engine's axis order."""
+"""NIfTI headers, checked against the file size and converted to the engine's axis order."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from cmr_ssp.errors import ImageError
 
 SUFFIXES = (".nii", ".nii.gz")
 CINE_SIGNATURE = b"cmr-ssp cine"
-"""Begins the description of a cine that we wrote; what was computed to make it follows, after semicolons."""
+"""Start of the description in cines written by this package; alterations follow, separated by semicolons."""
 MAX_VOXELS = 2**30
-"""More than any cine has (100 frames of 40 slices of 512 x 512); larger claims are refused unread."""
+"""Number of voxels that no cine exceeds (100 frames of 40 slices of 512 x 512); larger files are refused."""
 
 MAX_BYTES = 2**32
-"""Of pixels on disk, inflated; such a cine has the most voxels in 32 bits."""
+"""Limit of the uncompressed pixels: the most voxels with 32 bits each."""
 
 _LONGEST_HEADER = 540
 _FIRST_READ = 4096
-_MAX_EXPANSION = 1032  # what one byte of a deflate stream can expand to
-_MM = {"meter": 1e3, "micron": 1e-3}  # mm where the header says mm or nothing
+_MAX_EXPANSION = 1032  # maximum expansion of one byte of a deflate stream
+_MM = {"meter": 1e3, "micron": 1e-3}  # mm if the header says mm or nothing
 _SECONDS = {"sec": 1.0, "msec": 1e-3, "usec": 1e-6}
 CINE_SPACING_S = (1e-3, 0.5)
 UNREADABLE = (
@@ -41,19 +41,19 @@ UNREADABLE = (
     ValueError,
     OverflowError,
     zlib.error,
-    cast(type[Exception], IsalError),  # its stub says that it is an instance
+    cast(type[Exception], IsalError),  # its type stub requires an instance
     ImageFileError,
     HeaderDataError,
 )
 
 
 Stamp = tuple[int, int, int]
-"""Size, time of change and time of the change of its entry: another file under the name has another one."""
+"""Size, modification time and change time, which identify one version of a file."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NiftiHeader:
-    """What a NIfTI file says about its pixels, checked against the size of the file.
+    """The content of a NIfTI header, checked against the size of the file.
 
     Attributes
     ----------
@@ -62,21 +62,21 @@ class NiftiHeader:
     shape : tuple of int
         Number of frames, slices, rows and columns; a 3D volume has one frame.
     dtype : numpy.dtype
-        Of the pixels on disk, byte order included.
+        Type of the pixels on disk, including byte order.
     offset : int
         Bytes before the first pixel.
     slope, intercept : float
-        Linear scaling of the stored numbers; 1 and 0 where the file has none.
+        Linear scaling of the stored numbers; 1 and 0 if there is none.
     affine : ndarray, shape (4, 4)
-        Voxel-to-world matrix of (i, j, k); RAS+ in mm, whatever unit the file is in.
+        Voxel-to-world matrix of (i, j, k); RAS+ in mm, whatever the unit of the file.
     pixdim_mm : tuple of float
-        The header's own voxel size along i, j and k, which may contradict the affine.
+        Voxel size along i, j and k according to pixdim, which may contradict the affine.
     frame_spacing_s : float or None
-        Time between frames, None where the header gives none that a cine can have.
+        Time between frames, None if the header has no plausible value.
     alterations : tuple of str
-        What was computed to make the file, where we wrote it from DICOM.
+        What was computed when this package made the file from DICOM.
     stamp : Stamp
-        Of the file when its header was read.
+        Stamp of the file when its header was read.
     """
 
     path: Path
@@ -103,41 +103,41 @@ class NiftiHeader:
 
     @property
     def is_scaled(self) -> bool:
-        """Whether the stored numbers are not the values themselves."""
+        """Whether the stored numbers have to be scaled."""
         return (self.slope, self.intercept) != (1.0, 0.0)
 
 
 def is_nifti(path: Path) -> bool:
-    """Tell by its name whether a file is a NIfTI image."""
+    """Return whether a file is a NIfTI image, by its name."""
     return path.name.lower().endswith(SUFFIXES) and not path.name.startswith(".")
 
 
 def stem_of(path: Path) -> str:
-    """Return the name of a NIfTI file without its one or two suffixes."""
+    """Return the name of a NIfTI file without its suffixes."""
     name = path.name.removesuffix(path.suffix)
     return name.removesuffix(".nii") if path.suffix.lower() == ".gz" else name
 
 
 def stamp(path: Path) -> Stamp:
-    """Return what tells whether that which was read of a file is still true."""
+    """Return the stamp of a file, which changes with its content."""
     try:
         return stamp_of(path.stat())
     except OSError:
-        return (0, 0, 0)  # whoever reads the file says so
+        return (0, 0, 0)  # reading the file will raise the error
 
 
 def stamp_of(found: os.stat_result) -> Stamp:
-    """Return the stamp of a file, open or not, by its status."""
+    """Return the stamp of a file from its status."""
     return (found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
 def read_header(path: Path) -> NiftiHeader:
-    """Read a header, without pixels.
+    """Read a header without the pixels.
 
     Raises
     ------
     ImageError
-        Where the file is missing or no NIfTI file, or claims a size that it cannot have.
+        If the file is missing or not a NIfTI file, or claims an impossible size.
     """
     if not path.is_file():
         raise ImageError.of(path, "the file does not exist", "Check the path.")
@@ -146,7 +146,7 @@ def read_header(path: Path) -> NiftiHeader:
 
 @lru_cache(maxsize=8192)
 def _read_header(path: Path, seen: Stamp) -> NiftiHeader:
-    """Read a header once for as long as its file stays as it is: listing and opening ask several times."""
+    """Read a header, cached while its file is unchanged."""
     try:
         raw = _parse(_first_bytes(path))
         shape = _engine_shape(path, raw.get_data_shape())
@@ -154,7 +154,7 @@ def _read_header(path: Path, seen: Stamp) -> NiftiHeader:
         to_mm = _MM.get(raw.get_xyzt_units()[0], 1.0)
         affine = np.array(raw.get_best_affine(), dtype=np.float64)
         affine[:3] *= to_mm
-        affine.setflags(write=False)  # it is shared by all who ask
+        affine.setflags(write=False)  # it is shared by all callers
         header = NiftiHeader(
             path=path,
             shape=shape,
@@ -176,7 +176,7 @@ def _read_header(path: Path, seen: Stamp) -> NiftiHeader:
 
 
 def _first_bytes(path: Path) -> bytes:
-    """Read as much of a file, decompressed, as the longest header needs; `nibabel.load` opens it twice."""
+    """Read as many decompressed bytes as the longest header has; `nibabel.load` opens the file twice."""
     with path.open("rb") as file:
         content = file.read(_FIRST_READ)
     if path.name.lower().endswith(".gz"):
@@ -196,7 +196,7 @@ def _parse(content: bytes) -> Any:
 
 
 def unreadable(path: Path, error: Exception) -> ImageError:
-    """Turn what a library raised into a named error."""
+    """Convert an exception of a library to an `ImageError`."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return ImageError.of(
         path, f"it cannot be read as NIfTI ({reason})", "Copy or convert the file again from its source."
@@ -204,7 +204,7 @@ def unreadable(path: Path, error: Exception) -> ImageError:
 
 
 def _engine_shape(path: Path, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """Turn NIfTI's (i, j[, k[, t]]) into (frame, slice, row, column)."""
+    """Convert the shape (i, j[, k[, t]]) of NIfTI to (frame, slice, row, column)."""
     while len(shape) > 4 and shape[-1] == 1:
         shape = shape[:-1]
     if not 2 <= len(shape) <= 4 or min(shape) < 1:
@@ -235,18 +235,18 @@ def _alterations(raw: Any) -> tuple[str, ...]:
 def _check_pixel_type(header: NiftiHeader) -> None:
     if header.dtype.kind not in "iuf":
         what = f"its pixels are of type {header.dtype}"
-        raise ImageError.of(header.path, what, "Give one real number a pixel (magnitude images).")
+        raise ImageError.of(header.path, what, "Use magnitude images with one real number per pixel.")
 
 
 def _check_size(header: NiftiHeader) -> None:
-    """Refuse, before anything is allocated, sizes that the file cannot hold."""
+    """Reject impossible sizes before anything is allocated."""
     voxels = math.prod(header.shape)
     too_many = voxels > MAX_VOXELS or header.n_bytes > MAX_BYTES
     on_disk = header.path.stat().st_size
     possible = on_disk * _MAX_EXPANSION if header.is_gzip else on_disk
     if too_many or header.n_bytes > possible:
         claim = " x ".join(str(n) for n in reversed(header.shape))
-        what = f"the header claims {claim} pixels, which a file of {on_disk} bytes cannot hold"
+        what = f"the header claims {claim} pixels, too many for a file of {on_disk} bytes"
         if header.n_bytes <= possible:
             size = f"{header.n_bytes / 2**30:.1f} GiB"
             what = f"the header claims {claim} pixels ({size}), more than any cine has"

@@ -1,4 +1,4 @@
-"""Segmentations from NRRD files, as 3D Slicer saves them."""
+"""Read segmentations that 3D Slicer saved as NRRD files."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlicerSegmentation:
-    """What a ``.seg.nrrd`` file holds.
+    """The content of a ``.seg.nrrd`` file.
 
     Attributes
     ----------
     voxels : ndarray, shape (layer, slice, row, column)
-        Label values; overlapping segments lie in layers of their own.
+        Label values; overlapping segments are in separate layers.
     affine : ndarray, shape (4, 4)
-        Voxel-to-world matrix of (column, row, slice); RAS+ in mm. Slicer may have cropped the volume.
+        Voxel-to-world matrix of (column, row, slice), RAS+ in mm; Slicer may have cropped the volume.
     segments : tuple of tuple
         Id, name, label value and layer of each segment.
     """
@@ -68,7 +68,7 @@ def read_slicer(path: Path) -> SlicerSegmentation:
     Raises
     ------
     LabelError
-        Where it is missing, damaged, in an encoding that Slicer does not write, or too large to be true.
+        If it is missing, damaged, too large, or in an encoding that Slicer does not write.
     """
     try:
         if path.stat().st_size > _MAX_FILE:
@@ -76,7 +76,7 @@ def read_slicer(path: Path) -> SlicerSegmentation:
         content = path.read_bytes()
         head, blank, data = content.partition(b"\n\n")
         if not content.startswith(b"NRRD000") or not blank or len(head) > _MAX_HEADER:
-            raise LabelError.of(path, "it is no NRRD file with its data attached", _REMEDY)
+            raise LabelError.of(path, "it is not an NRRD file with attached data", _REMEDY)
         fields = _fields(head.decode("utf-8", errors="replace"))
         return _segmentation(fields, data)
     except LabelError:
@@ -86,7 +86,7 @@ def read_slicer(path: Path) -> SlicerSegmentation:
 
 
 def _fields(head: str) -> dict[str, str]:
-    """Return the header's fields; those that Slicer adds are written with ``:=``."""
+    """Return the fields of the header; those added by Slicer are written with ``:=``."""
     fields: dict[str, str] = {}
     for line in head.splitlines()[1:]:
         match = re.match(r"([^#:][^:]*):[= ]?\s*(.*)", line)
@@ -103,14 +103,14 @@ def _segmentation(fields: dict[str, str], data: bytes) -> SlicerSegmentation:
     if len(sizes) not in (3, 4) or min(sizes) < 1 or math.prod(sizes) > MAX_VOXELS:
         raise ValueError(f"sizes {fields['sizes']}")
     voxels = np.frombuffer(_decoded(fields, data, math.prod(sizes) * dtype.itemsize), dtype)
-    # NRRD counts its axes from the fastest on; layers, where there are any, are the very fastest
+    # NRRD lists the fastest axis first; layers, if any, are the fastest axis
     volume = voxels.reshape(sizes[::-1])
     layers = np.moveaxis(volume, 3, 0) if volume.ndim == 4 else volume[None]
     return SlicerSegmentation(layers, _affine(fields), _segments(fields))
 
 
 def _decoded(fields: dict[str, str], data: bytes, n_bytes: int) -> bytes:
-    """Return exactly `n_bytes`; a stream that would give more is not followed further."""
+    """Decompress exactly `n_bytes`, and nothing after them."""
     encoding = fields.get("encoding", "raw")
     if encoding in ("gzip", "gz"):
         data = isal_zlib.decompressobj(wbits=31).decompress(data, n_bytes)

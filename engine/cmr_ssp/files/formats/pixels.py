@@ -1,7 +1,7 @@
-"""The pixels of a NIfTI file in the engine's axis order.
+"""Read the pixels of NIfTI files in the engine's axis order.
 
-NIfTI stores index ``i`` fastest, then ``j``, ``k`` and time. Read in C order that is (frame, slice, row,
-column) with column ``i``, row ``j`` and slice ``k``, so no axis is ever moved in memory.
+NIfTI stores index ``i`` fastest, then ``j``, ``k`` and time. In C order, this is (frame, slice, row, column)
+with column ``i``, row ``j`` and slice ``k``, so no axis is moved in memory.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from typing import Any, BinaryIO
 
 import numpy as np
-from isal import isal_zlib  # inflates 2.4 times as fast as zlib, which is most of reading a cine
+from isal import isal_zlib  # decompresses 2.4 times as fast as zlib, which takes most of the time
 from numpy.typing import NDArray
 
 from cmr_ssp.errors import ImageError
@@ -26,7 +26,7 @@ def read_stored(header: NiftiHeader) -> NDArray[Any]:
     Raises
     ------
     ImageError
-        Where the file is truncated, damaged, or another one than that of the header, or memory is short.
+        If the file is truncated, damaged or has changed since its header was read, or memory is short.
     """
     try:
         with open_unchanged(header) as file:
@@ -45,12 +45,12 @@ def read_stored(header: NiftiHeader) -> NDArray[Any]:
 
 
 def open_unchanged(header: NiftiHeader) -> BinaryIO:
-    """Open the file of a header.
+    """Open the file of a header, if it is unchanged.
 
     Raises
     ------
     ImageError
-        Where another file has its name by now, or it was written to.
+        If the file was replaced or modified.
     """
     file = header.path.open("rb")
     try:
@@ -62,21 +62,21 @@ def open_unchanged(header: NiftiHeader) -> BinaryIO:
 
 
 def require_unchanged(header: NiftiHeader, found: Stamp) -> None:
-    """Refuse pixels of a file that is no longer the one whose header was read.
+    """Check that a file is unchanged since its header was read.
 
     Raises
     ------
     ImageError
-        Where the stamps differ.
+        If the stamps differ.
     """
     if found != header.stamp:
-        what = "it was replaced or written to after its header was read"
-        raise ImageError.of(header.path, what, "Open it again, when nothing writes to it.")
+        what = "it was replaced or modified after its header was read"
+        raise ImageError.of(header.path, what, "Open it again when no program is writing to it.")
 
 
 def _too_large(header: NiftiHeader) -> ImageError:
     size = math.prod(header.shape) * (header.dtype.itemsize + np.dtype(np.float32).itemsize)
-    what = f"reading its pixels takes {size / 2**30:.1f} GiB of memory, more than there is"
+    what = f"reading its pixels takes {size / 2**30:.1f} GiB of memory, more than is available"
     return ImageError.of(header.path, what, "Close other programs, or leave this subject out.")
 
 
@@ -96,21 +96,21 @@ def _gunzip(content: bytes, limit: int) -> bytes:
 
 
 def _drain(member: Any) -> None:
-    """Read on to the checksum: damage that shortens what the header claims would pass unseen otherwise."""
+    """Read up to the checksum; otherwise damage in the size of the header would stay undetected."""
     left = _MAX_AFTER_PIXELS
     while not member.eof and member.unconsumed_tail:
         left -= len(member.decompress(member.unconsumed_tail, 1 << 16))
         if left < 0:
-            raise ValueError("it goes on long after its pixels")
+            raise ValueError("it continues long after its pixels")
 
 
 def scale(stored: NDArray[Any], header: NiftiHeader) -> NDArray[np.float32]:
-    """Turn stored numbers into intensities: a fresh, contiguous float32 array.
+    """Convert stored numbers to intensities, as a new, contiguous float32 array.
 
     Raises
     ------
     ImageError
-        Where a pixel is NaN or infinite.
+        If a pixel is NaN or infinite.
     """
     with np.errstate(over="ignore", invalid="ignore"):
         try:

@@ -1,4 +1,4 @@
-"""CSV tables that come with a cohort."""
+"""CSV tables of cohorts."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _MAX_DIGITS = 9
 
 
 def read_rows(path: Path, key: str) -> dict[str, Row] | None:
-    """Read a CSV file by the column `key`; None where it has no such column.
+    """Read a CSV file by the column `key`; None if it has no such column.
 
     Raises
     ------
     CohortError
-        Where the file is unreadable or names a subject twice.
+        If the file is unreadable or names a subject twice.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
@@ -37,12 +37,12 @@ def read_rows(path: Path, key: str) -> dict[str, Row] | None:
     table = {row[key]: row for row in named}
     if len(table) < len(named):
         twice = sorted(name for name, n in Counter(row[key] for row in named).items() if n > 1)
-        raise CohortError.of(path, f"it names {', '.join(twice)} more than once", "Keep one row a subject.")
+        raise CohortError.of(path, f"it names {', '.join(twice)} more than once", "Keep one row per subject.")
     return table
 
 
 def nearest_table(folder: Path, key: str, levels: int) -> tuple[dict[str, Row], list[Problem]]:
-    """Read the nearest CSV, in a folder or up to `levels` above it, that has the column `key`."""
+    """Read the nearest CSV with the column `key`, in a folder or up to `levels` above it."""
     problems: list[Problem] = []
     for place in folder_and_above(folder, levels):
         for path in filter(is_regular, matching(place, "*.csv")):
@@ -57,17 +57,17 @@ def nearest_table(folder: Path, key: str, levels: int) -> tuple[dict[str, Row], 
 
 
 def _clean(row: dict[str | None, str | list[str] | None]) -> Row:
-    """Strip names and cells; cells without a column name are dropped."""
+    """Strip names and cells; drop cells without a column name."""
     return {name.strip(): cell.strip() for name, cell in row.items() if name and isinstance(cell, str)}
 
 
 def whole_number(cell: str) -> int | None:
-    """Read a count from 0 upwards, also as spreadsheets write it (``12.0``); None for anything else."""
+    """Parse a non-negative integer, also as written by spreadsheets (``12.0``); None for anything else."""
     digits = cell.removesuffix(".0")
     return int(digits) if digits.isdecimal() and len(digits) <= _MAX_DIGITS else None
 
 
 def folder_and_above(folder: Path, levels: int) -> Iterator[Path]:
-    """Go through a folder and the ones above it, where a cohort's table may lie."""
+    """Yield a folder and its parents, which may contain the table of a cohort."""
     yield folder
     yield from list(folder.parents)[:levels]

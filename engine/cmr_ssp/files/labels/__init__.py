@@ -1,1 +1,1 @@
-"""Label volumes: read, placed on their cine, checked for phases, written and imported."""
+"""Label files: read, match with frames and phases, write and import."""

@@ -1,4 +1,4 @@
-"""Labels that come back from another program: which phases they are, or all frames of a cine at once."""
+"""Import labels from other programs by phase, or for all frames of a cine."""
 
 from __future__ import annotations
 
@@ -12,61 +12,61 @@ from cmr_ssp.anatomy import Numbering, Phase
 from cmr_ssp.errors import LabelError
 from cmr_ssp.files.labels.importing import import_labels
 from cmr_ssp.files.labels.phases import phases_by_size
-from cmr_ssp.subjects import CineStack, Segmentation, Subject, voxel_counts
+from cmr_ssp.subjects import CineStack, ResolvedSubject, Segmentation, voxel_counts
 
 
 def import_phases(
     path: Path,
-    subject: Subject,
+    subject: ResolvedSubject,
     *,
     phase: Phase | None = None,
     frame: int | None = None,
     numbering: Numbering | None = None,
 ) -> dict[Phase, Segmentation]:
-    """Read labels of a subject that were edited elsewhere, by the phase that they are.
+    """Read labels of a subject that were edited in another program, by phase.
 
     Parameters
     ----------
     path, frame, numbering
         As for `import_labels`.
-    subject : Subject
-        Who was drawn.
+    subject : ResolvedSubject
+        Subject of the labels.
     phase : Phase, optional
-        Where neither known frames nor the file's name tell it. Of two frames that nothing names, the one
-        with the larger LV is ED.
+        Phase, if neither known frames nor the file name define it. Of two unnamed frames, the one with the
+        larger LV is ED.
 
     Raises
     ------
     LabelError
-        Where the file cannot be used, holds no label, or where nothing says which phase is drawn.
+        If the file cannot be used, contains no label, or its phase is unknown.
     """
     found = import_labels(path, subject, frame=frame, numbering=numbering)
     _require_labels(path, found)
     known = {label.frame: label.phase for label in subject.labels}
     by_frame = {known[each.frame]: each for each in found if each.frame in known}
     if len(found) == 1:
-        told = phase or next(iter(by_frame), None) or _named_phase(path)
-        if told:
-            return {told: found[0]}
+        named = phase or next(iter(by_frame), None) or _named_phase(path)
+        if named:
+            return {named: found[0]}
     elif phase is None and len(found) == 2 and len(by_frame) < 2:
         return _by_size(found)
     elif by_frame and (phase is None or phase in by_frame):
         return by_frame if phase is None else {phase: by_frame[phase]}
     listed = ", ".join(str(each.frame) for each in found)
-    what = f"nothing says which phase is drawn at frame {listed}"
-    raise LabelError.of(path, what, "Say --phase, and of several frames --frame.")
+    what = f"the phase at frame {listed} is unknown"
+    raise LabelError.of(path, what, "Use --phase, and --frame if there are several frames.")
 
 
 def import_volumes(path: Path, stack: CineStack, numbering: Numbering | None = None) -> NDArray[np.uint8]:
-    """Read labels as one volume for each frame of the cine, shape (frame, slice, row, column).
+    """Read labels of all frames of a cine, shape (frame, slice, row, column).
 
     Raises
     ------
     LabelError
-        Where the file cannot be used, see `import_labels`, or holds no label.
+        If the file cannot be used (see `import_labels`) or contains no label.
     """
     found = import_labels(path, stack, numbering=numbering)
-    _require_labels(path, found, "Give a segmentation.")
+    _require_labels(path, found, "Choose a segmentation.")
     volumes = np.zeros((stack.n_frames, *stack.grid.shape), np.uint8)
     for segmentation in found:
         volumes[segmentation.frame] = segmentation.labels
@@ -74,14 +74,14 @@ def import_volumes(path: Path, stack: CineStack, numbering: Numbering | None = N
 
 
 def _require_labels(
-    path: Path, found: Sequence[Segmentation], remedy: str = "Draw something, or give another file."
+    path: Path, found: Sequence[Segmentation], remedy: str = "Draw labels, or choose another file."
 ) -> None:
     if not found:
         raise LabelError.of(path, "it has no labelled voxel", remedy)
 
 
 def _named_phase(path: Path) -> Phase | None:
-    """Return the phase that a file's name says, unless it says both."""
+    """Return the phase in a file name, None if it has none or both."""
     named = [each for each in Phase if f"_{each}" in path.name.upper()]
     return named[0] if len(named) == 1 else None
 

@@ -1,4 +1,4 @@
-"""Labels that were taken away, edited in another program, and come back."""
+"""Import labels that were edited in another program."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cmr_ssp.subjects import CineStack, Grid, Segmentation, Subject, same_affine
 _SNAP_LABELS = "labels.txt"
 _SNAP_ROW = re.compile(r'\s*(\d+)(?:\s+[\d.]+){6}\s+"(.*)"')
 _FRAME = re.compile(r"_frame(\d+)(?:_E[DS])?(?:_seg)?(?:\.seg)?\.n")
-_SAVE = "Save it on the grid of the image it was drawn on."
+_SAVE = "Save it on the grid of the image on which it was drawn."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,30 +40,30 @@ def import_labels(
     frame: int | None = None,
     numbering: Numbering | None = None,
 ) -> tuple[Segmentation, ...]:
-    """Read labels that were edited elsewhere as segmentations of a cine.
+    """Read labels that were edited in another program as segmentations of a cine.
 
     Parameters
     ----------
     path : Path
-        NIfTI, 4D or one frame, or a ``.seg.nrrd`` of 3D Slicer.
+        NIfTI, 4D or one frame, or ``.seg.nrrd`` of 3D Slicer.
     source : Subject or CineStack
-        What was drawn on.
+        Subject or cine of the labels.
     frame : int, optional
-        0-based frame of a file of one volume; of a whole cine, the only one that is read. Else its name says
-        it (``_frame07``), or the cine has one.
+        0-based frame of a file with one volume; of a whole cine, the only frame that is read. By default from
+        the file name (``_frame07``), or 0 if the cine has one frame.
     numbering : Numbering, optional
-        What the numbers mean. Else the file's header says it (where we wrote it and the other program kept
-        that), or the ``labels.txt`` beside it; a ``.seg.nrrd`` names its segments.
+        Meaning of the numbers. By default from the header (if this package wrote it and the other program
+        kept it) or from ``labels.txt`` beside the file; ``.seg.nrrd`` files name their segments.
 
     Returns
     -------
     tuple of Segmentation
-        Of each frame with a labelled voxel; a structure without a voxel counts as not drawn.
+        One for each frame with labelled voxels; structures without voxels count as not drawn.
 
     Raises
     ------
     LabelError
-        Where the file is unreadable, lies on another grid, or does not say what its numbers or frame are.
+        If the file is unreadable, has another grid, or its numbering or frame is unknown.
     """
     stack = open_stack(source) if isinstance(source, Subject) else source
     if path.name.lower().endswith(SUFFIX):
@@ -79,13 +79,13 @@ def import_labels(
         places = [_frame_of(path, stack, frame)]
     else:
         what = f"it has {len(volumes)} frames, its cine has {stack.n_frames}"
-        raise LabelError.of(path, what, "Give one volume, or one for each frame of the cine.")
+        raise LabelError.of(path, what, "Use one volume, or one for each frame of the cine.")
     found = (Segmentation.of(labels, t) for labels, t in zip(volumes, places, strict=True))
     return tuple(segmentation for segmentation in found if segmentation.drawn)
 
 
 def numbering_in_header(path: Path) -> Numbering | None:
-    """Return what a label file's numbers mean, by its header or the ITK-SNAP labels beside it."""
+    """Return the numbering in the header of a label file or in the ITK-SNAP labels beside it."""
     numbering = written_numbering(path)
     if numbering is not None:
         return numbering
@@ -103,11 +103,11 @@ def _frame_of(path: Path, stack: CineStack, frame: int | None) -> int:
     if frame is None:
         frame = int(named[1]) if named else 0 if stack.n_frames == 1 else None
     if frame is None:
-        what = f"nothing says which of the {stack.n_frames} frames of the cine it belongs to"
-        raise LabelError.of(path, what, "Name the frame, or keep _frameNN (from 0) in its name.")
+        what = f"it is unknown to which of the {stack.n_frames} frames of the cine it belongs"
+        raise LabelError.of(path, what, "Give the frame, or keep _frameNN (from 0) in the file name.")
     if not 0 <= frame < stack.n_frames:
         what = f"it labels frame {frame} (counted from 0) of a cine of {stack.n_frames}"
-        raise LabelError.of(path, what, "Name a frame of this cine.")
+        raise LabelError.of(path, what, "Choose a frame of this cine.")
     return frame
 
 
@@ -122,14 +122,14 @@ def _nifti(path: Path, stack: CineStack, numbering: Numbering | None) -> NDArray
         raise LabelError(*error.problems) from error
     meaning = numbering or numbering_in_header(path)
     if meaning is None:
-        what = "nothing says which structures its numbers are"
-        raise LabelError.of(path, what, f"State the numbering, or keep {_SNAP_LABELS} beside it.")
+        what = "it does not define which structures its numbers are"
+        raise LabelError.of(path, what, f"Give the numbering, or keep {_SNAP_LABELS} beside it.")
     labels = to_structures(numbers, meaning, str(path))
     return labels[:, ::-1] if stack.grid.slices_reversed else labels
 
 
 def _check_grid(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64], grid: Grid) -> None:
-    """Compare grids; a program that keeps no contradictions writes the voxel size that is used."""
+    """Compare grids; some programs resolve contradictory voxel sizes on saving."""
     if shape != grid.shape:
         what = f"its shape (slice, row, column) is {shape}, that of its cine {grid.shape}"
         raise LabelError.of(path, what, _SAVE)
@@ -138,7 +138,7 @@ def _check_grid(path: Path, shape: tuple[int, ...], affine: NDArray[np.float64],
 
 
 def _on_grid(path: Path, found: SlicerSegmentation, grid: Grid) -> NDArray[np.uint8]:
-    """Put what Slicer saved, possibly cropped, back into the whole volume."""
+    """Insert the volume from Slicer, which may be cropped, into the whole volume."""
     to_voxel = np.linalg.inv(placed_affine(grid)) @ found.affine
     start = np.rint(to_voxel[:3, 3]).astype(int)
     size = found.voxels.shape[:0:-1]
@@ -146,7 +146,7 @@ def _on_grid(path: Path, found: SlicerSegmentation, grid: Grid) -> NDArray[np.ui
     turned = not np.allclose(to_voxel[:3, :3], np.eye(3), atol=1e-3)
     off = np.abs(to_voxel[:3, 3] - start).max() > 1e-2
     if turned or off or min(start) < 0 or (end > grid.shape[::-1]).any():
-        raise LabelError.of(path, "it does not lie on the grid of its cine", _SAVE)
+        raise LabelError.of(path, "it is not on the grid of its cine", _SAVE)
     volume = np.zeros(grid.shape, np.uint8)
     (i0, j0, k0), (i1, j1, k1) = start, end
     volume[k0:k1, j0:j1, i0:i1] = _structures(path, found)
@@ -154,7 +154,7 @@ def _on_grid(path: Path, found: SlicerSegmentation, grid: Grid) -> NDArray[np.ui
 
 
 def _structures(path: Path, found: SlicerSegmentation) -> NDArray[np.uint8]:
-    """Give each voxel its segment's structure; segments that nobody knows are refused if they hold voxels."""
+    """Map segments to structures; unknown segments with voxels are an error."""
     titles = {TITLES[structure]: structure for structure in Structure}
     titles |= {structure.name: structure for structure in Structure}
     labels = np.zeros(found.voxels.shape[1:], np.uint8)
@@ -166,18 +166,18 @@ def _structures(path: Path, found: SlicerSegmentation) -> NDArray[np.uint8]:
             known[layer] |= here
             labels[here] = structure
     if ((found.voxels != 0) & ~known).any():
-        what = f"it holds voxels of another segment than {', '.join(TITLES.values())}"
-        raise LabelError.of(path, what, "Remove that segment, or give it one of these names.")
+        what = f"it contains voxels of another segment than {', '.join(TITLES.values())}"
+        raise LabelError.of(path, what, "Remove that segment, or rename it to one of these.")
     return labels
 
 
 def read_label_volumes(path: Path, numbering: Numbering | None = None) -> LabelVolumes:
-    """Read a NIfTI label file by itself, on its own grid.
+    """Read a NIfTI label file on its own grid.
 
     Raises
     ------
     LabelError
-        Where it is unreadable, or does not say what its numbers are and `numbering` is not given.
+        If it is unreadable, or neither the file nor `numbering` defines its numbers.
     """
     from cmr_ssp.files.stacks import open_cine
 

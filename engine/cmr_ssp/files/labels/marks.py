@@ -1,7 +1,7 @@
-"""What a segmentation file of ours says of itself: digests of its labels, of its cine and of the checkpoint.
+"""The mark in segmentation files of this package: digests of labels, cine and checkpoint.
 
-They lie in a comment extension of the NIfTI header, and show whether somebody edited the labels since, and
-whose they are, whatever the file is called.
+The mark is a comment extension of the NIfTI header. It shows whether the labels were edited, and to which
+cine and checkpoint they belong, independent of the file name.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from cmr_ssp.files.formats.pixels import read_stored
 from cmr_ssp.subjects import Frames, Grid, same_affine
 
 _KEY = "cmr-ssp segmentation"
-_COMMENT = 6  # the code of plain text in a NIfTI extension
+_COMMENT = 6  # code of plain text in NIfTI extensions
 _HAS_EXTENSIONS = b"\1\0\0\0"
 
 
 @dataclass(frozen=True, slots=True)
 class LabelMark:
-    """Where a segmentation file comes from.
+    """Origin of a segmentation file.
 
     Attributes
     ----------
     labels : str
-        SHA-256 of its numbers.
+        SHA-256 of the numbers in the file.
     cine : str
-        `cine_digest` of what was segmented; empty where the writer did not know.
+        `cine_digest` of the segmented cine; empty if unknown.
     checkpoint : str
-        SHA-256 of the checkpoint that segmented; empty where a person drew or corrected.
+        SHA-256 of the checkpoint; empty if a person drew or corrected the labels.
     """
 
     labels: str
@@ -48,10 +48,10 @@ class LabelMark:
     checkpoint: str = ""
 
 
-class Kept(StrEnum):
-    """Why a file is not replaced unasked."""
+class KeepReason(StrEnum):
+    """Reason why a file is not replaced without permission."""
 
-    FOREIGN = "it exists and is no segmentation of this program"
+    FOREIGN = "it exists and is not a segmentation of this program"
     OTHER_EXAM = "it is the segmentation of another exam"
     EDITED = "it was edited after this program wrote it"
     UNMARKED = "it was edited in another program, or made by an earlier version of this one"
@@ -59,30 +59,30 @@ class Kept(StrEnum):
 
 
 def cine_digest(pixels: Frames) -> str:
-    """Return the SHA-256 of a cine, shape (frame, slice, row, column): size and every pixel."""
+    """Return the SHA-256 of size and pixels of a cine, shape (frame, slice, row, column)."""
     return _digest(pixels.shape, (pixels[t].astype("<f4", copy=False) for t in range(pixels.shape[0])))
 
 
 class Volumes(Protocol):
-    """The numbers of a file in parts: an array, or what makes one volume at a time."""
+    """The numbers of a file in parts: an array, or an object that creates one volume at a time."""
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """As the whole array has it."""
+        """Shape of the whole array."""
         ...
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the numbers."""
+        """Type of the numbers."""
         ...
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        """Go through the parts in the order of the file."""
+        """Iterate over the parts in the order of the file."""
         ...
 
 
 def labels_digest(numbers: Volumes) -> str:
-    """Return the SHA-256 of a file's numbers, whatever their type; volume and cine of one frame are alike."""
+    """Return the SHA-256 of numbers, independent of their type, and of whether a single frame is 3D or 4D."""
     kind = np.dtype(np.uint8) if all(map(_is_small, numbers)) else numbers.dtype
     return _digest(numbers.shape[-3:], (part.astype(kind, copy=False) for part in numbers))
 
@@ -100,14 +100,14 @@ def _digest(shape: tuple[int, ...], parts: Iterable[NDArray[Any]]) -> str:
 
 
 def as_extension(mark: LabelMark) -> bytes:
-    """Return what follows the header of a NIfTI file: that there are extensions, and one with the mark."""
+    """Return the bytes after a NIfTI header: the extension flag, and an extension with the mark."""
     block = io.BytesIO()
     nib.nifti1.Nifti1Extension(_COMMENT, json.dumps({_KEY: asdict(mark)}).encode()).write_to(block, False)
     return _HAS_EXTENSIONS + block.getvalue()
 
 
 def read_mark(path: Path) -> LabelMark | None:
-    """Return the mark of a NIfTI file, None where it has none."""
+    """Return the mark of a NIfTI file, None if it has none."""
     try:
         for extension in nib.load(path).header.extensions:
             content = extension.get_content()
@@ -118,33 +118,33 @@ def read_mark(path: Path) -> LabelMark | None:
     return None
 
 
-def why_kept(path: Path, grid: Grid, cine: str, *, predicts: bool) -> Kept | None:
-    """Return why a segmentation file of ours must not be replaced unasked, None where it may be.
+def reason_to_keep(path: Path, grid: Grid, cine: str, *, predicts: bool) -> KeepReason | None:
+    """Return why a segmentation must not be replaced without permission, None if it may be.
 
     Parameters
     ----------
     path : Path
-        A segmentation that this program wrote, by its header.
+        A segmentation written by this package, according to its header.
     grid : Grid
-        Of the cine that the new labels belong to.
+        Grid of the cine of the new labels.
     cine : str
-        `cine_digest` of that cine; where it is empty, or the file knows none, grids are compared.
+        `cine_digest` of that cine; if it is empty or missing in the file, grids are compared.
     predicts : bool
-        Whether a network made the new labels; it never replaces what a person drew.
+        Whether the new labels are a prediction, which never replaces labels drawn by a person.
     """
     mark = read_mark(path)
     try:
         header = read_header(path)
         numbers = read_stored(header)
     except CmrSspError:
-        return Kept.EDITED  # damaged: whose fault it is and what can be saved is not ours to say
+        return KeepReason.EDITED  # damaged, but parts may be recoverable
     if not _same_exam(mark, cine, header, grid):
-        return Kept.OTHER_EXAM
+        return KeepReason.OTHER_EXAM
     if mark is None:
-        return Kept.UNMARKED
+        return KeepReason.UNMARKED
     if header.is_scaled or mark.labels != labels_digest(numbers):
-        return Kept.EDITED
-    return Kept.DRAWN if predicts and not mark.checkpoint else None
+        return KeepReason.EDITED
+    return KeepReason.DRAWN if predicts and not mark.checkpoint else None
 
 
 def _same_exam(mark: LabelMark | None, cine: str, header: NiftiHeader, grid: Grid) -> bool:

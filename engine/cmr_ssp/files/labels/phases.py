@@ -1,7 +1,7 @@
-"""Which frames of a 4D label file are labelled, and which of them is ED: told by the pixels.
+"""Find the labelled frames of a 4D label file, and which of them is ED, from the pixels.
 
-Tables that come with data sets name wrong frames for some subjects (M&Ms does). A frame without any
-label voxel is not labelled, and of two labelled frames the one with more label voxels is ED.
+The tables of some data sets (M&Ms) have wrong frames for some subjects. A frame without label voxels is not
+labelled, and of two labelled frames the one with more label voxels is ED.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ from cmr_ssp.subjects import FrameSource, LabelSource, ed_and_es, voxel_counts
 
 
 def find_phases(path: Path, claimed: Mapping[Phase, int]) -> tuple[dict[Phase, int], list[Problem]]:
-    """Return the frames of ED and ES in a 4D label file, and where `claimed` is wrong about them."""
+    """Return the frames of ED and ES in a 4D label file, and warnings if `claimed` is wrong."""
     counts = labelled_voxels(path)
     frames = _choose(counts, claimed)
     if not counts:
-        return frames, [Problem.warning(path, "none of its frames is labelled", "Nothing, if that is right.")]
+        return frames, [Problem.warning(path, "none of its frames is labelled", "Check that it is right.")]
     if not frames:
-        what = f"only frame {min(counts)} (counted from 0) is labelled, and nothing says which phase it is"
-        return frames, [Problem.warning(path, what, "State the frame of ED or ES in the cohort's table.")]
+        what = f"only frame {min(counts)} (counted from 0) is labelled, and its phase is unknown"
+        return frames, [Problem.warning(path, what, "Add the frame of ED or ES to the cohort's table.")]
     if any(frames.get(phase) != frame for phase, frame in claimed.items()):
         what = (
             f"the cohort's table says {_listed(claimed)}, the label pixels {_listed(frames)}, which is used"
         )
-        remedy = "Correct the table, or look at the labels of these frames."
+        remedy = "Correct the table, or check the labels of these frames."
         return frames, [Problem.warning(path, what, remedy)]
     return frames, []
 
 
 def labelled_voxels(path: Path) -> dict[int, int]:
-    """Count the labelled voxels of each frame that has any.
+    """Count the labelled voxels of each labelled frame.
 
     Raises
     ------
     LabelError
-        Where the file cannot be read.
+        If the file cannot be read.
     """
     return dict(_labelled_voxels(path, stamp(path)))
 
@@ -64,7 +64,7 @@ def structure_voxels(path: Path, numbering: Numbering) -> dict[Structure, int]:
     Raises
     ------
     LabelError
-        Where the file cannot be read or holds an unknown number.
+        If the file cannot be read or contains an unknown number.
     """
     try:
         numbers = read_numbers(read_header(path))
@@ -75,9 +75,9 @@ def structure_voxels(path: Path, numbering: Numbering) -> dict[Structure, int]:
 
 
 def phases_by_size(voxels: Mapping[int, Mapping[Structure, int]]) -> dict[Phase, int]:
-    """Return the frames of ED and ES, the largest and the smallest LV; of one label the myocardium decides.
+    """Return the frames of ED and ES (largest and smallest LV); of a single frame, the myocardium decides.
 
-    Who draws the myocardium of one frame only draws it at ED.
+    If the myocardium is drawn in one frame only, this frame is ED.
     """
     if len(voxels) == 1:
         ((frame, drawn),) = voxels.items()
@@ -93,7 +93,7 @@ def _choose(counts: Mapping[int, int], claimed: Mapping[Phase, int]) -> dict[Pha
 
 
 def label_sources(path: Path, frames: Mapping[Phase, int], numbering: Numbering) -> list[LabelSource]:
-    """Describe the labels that a 4D file holds at `frames`."""
+    """Return sources of the labels of a 4D file at `frames`."""
     return [LabelSource(phase, frame, FrameSource(path, frame), numbering) for phase, frame in frames.items()]
 
 

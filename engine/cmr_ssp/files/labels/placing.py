@@ -1,4 +1,4 @@
-"""Which frame of a cine a volume of its own is: told by comparing the two voxel by voxel."""
+"""Find the frame of a cine that equals a separate volume, by comparing voxels."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from cmr_ssp.files.formats.pixels import read_stored, scale
 from cmr_ssp.subjects import LabelSource, Subject
 
 _TOLERANCE = 1e-3
-"""Of the volume's range: what rewriting with another scale factor can change."""
+"""Tolerance as a fraction of the volume's range, for rounding by another scale factor."""
 
 
 def placed(subject: Subject) -> tuple[list[LabelSource], list[Problem]]:
-    """Return the labels of a subject; those that were drawn on volumes of unknown frame get their frames.
+    """Return the labels of a subject, with frames for labels drawn on separate volumes.
 
-    The cine must be one file. A volume that equals no frame loses its label, with a warning.
+    The cine must be a single file. Labels on a volume that equals no frame are dropped with a warning.
 
     Raises
     ------
     ImageError
-        Where an image cannot be read.
+        If an image cannot be read.
     """
     waiting = [label for label in subject.labels if label.drawn_on]
     if not waiting:
@@ -39,12 +39,12 @@ def placed(subject: Subject) -> tuple[list[LabelSource], list[Problem]]:
     problems: list[Problem] = []
     taken: set[int] = set()
     for label in subject.labels:
-        frame = frames[label.drawn_on] if label.drawn_on else label.frame
+        frame = frames[label.drawn_on] if label.drawn_on else label.listed_frame
         if frame is None or (label.drawn_on and frame in taken):
             problems.append(_unplaced(label, cine, frame))
             continue
         taken.add(frame)
-        labels.append(replace(label, frame=frame, drawn_on=None))
+        labels.append(replace(label, listed_frame=frame, drawn_on=None))
     return labels, problems
 
 
@@ -62,14 +62,14 @@ def _pixels(path: Path) -> NDArray[np.float32]:
 def equal_frame(
     frames: Sequence[NDArray[np.float32]] | NDArray[np.float32], volume: NDArray[np.float32]
 ) -> int | None:
-    """Return the index of the frame that a volume is, None where it is none of them.
+    """Return the index of the frame that equals a volume, None if there is none.
 
     Parameters
     ----------
     frames : ndarray, shape (frame, slice, row, column)
-        The cine.
+        Cine.
     volume : ndarray, shape (slice, row, column)
-        One volume.
+        Volume to find.
     """
     if frames[0].shape != volume.shape:
         return None
@@ -82,6 +82,6 @@ def _unplaced(label: LabelSource, cine: Path, frame: int | None) -> Problem:
     image = label.drawn_on.name if label.drawn_on else ""
     what = f"its image {image} equals no frame of {cine.name}; the label is not used"
     if frame is not None:
-        what = f"its image {image} is frame {frame}, which another phase has; the label is not used"
-    remedy = "Check whether the image belongs to this cine and was not resampled."
+        what = f"its image {image} is frame {frame}, which belongs to another phase; the label is not used"
+    remedy = "Check that the image belongs to this cine and was not resampled."
     return Problem.warning(label.source.path, what, remedy)

@@ -1,4 +1,4 @@
-"""Segmentations from label files, in the engine's structure numbers and slice order."""
+"""Read segmentations from label files, in the engine's structure numbers and slice order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.anatomy import OTHER_STRUCTURES, Numbering, Phase
+from cmr_ssp.anatomy import OTHER_STRUCTURES, Numbering, Phase, phase_named
 from cmr_ssp.errors import CmrSspError, LabelError, Problem
 from cmr_ssp.files.contours import READERS
 from cmr_ssp.files.formats.frame_reading import index_in_file
@@ -19,22 +19,22 @@ from cmr_ssp.subjects import CineStack, ContourSource, FrameSource, LabelSource,
 
 
 def read_segmentation(subject: ResolvedSubject, phase: Phase | str) -> Segmentation:
-    """Read what somebody drew on one phase of a subject, such as ``"ED"``.
+    """Read the labels of one phase of a subject, such as ``"ED"``.
 
-    A structure that has no voxel in the volume counts as not labelled, so it is not in `drawn`.
+    Structures without voxels count as not labelled and are not in `drawn`.
 
     Raises
     ------
     LabelError
-        Where the phase is not labelled, or its file is unreadable, of another shape than the cine, or
-        holds numbers that are no structure.
+        If the phase is not labelled, or its file is unreadable, has another shape than the cine, or contains
+        numbers without a structure.
     """
-    source = subject.label(phase)
+    source = {label.phase: label for label in subject.labels}.get(phase_named(phase))
     if source is None:
         where, what = f"subject {subject.id}", f"it has no {phase} label"
         labelled = " and ".join(subject.phases) or "nothing"
         missing = Problem(where, what, f"Add a label file; {labelled} is labelled.")
-        raise LabelError(missing, *subject.problems)  # these say why, where a label was dropped
+        raise LabelError(missing, *subject.problems)  # these explain why a label was dropped
     stored = read_label_volume(source, open_stack(subject))
     labels = to_structures(stored, source.numbering, str(source.source.path))
     return Segmentation.of(labels, source.frame)
@@ -46,11 +46,11 @@ def read_label_volume(source: LabelSource, stack: CineStack) -> NDArray[Any]:
     Raises
     ------
     LabelError
-        Where the file is unreadable or does not fit the stack.
+        If the file is unreadable or does not fit the stack.
     """
     place = source.source
     if isinstance(place, ContourSource):
-        return _drawn_contours(place, source.frame, stack)
+        return _drawn_contours(place, source.listed_frame, stack)
     try:
         header = read_header(place.path)
         problems = label_header_problems(header, source, stack)
@@ -65,16 +65,16 @@ def read_label_volume(source: LabelSource, stack: CineStack) -> NDArray[Any]:
 
 
 def _drawn_contours(source: ContourSource, frame: int, stack: CineStack) -> NDArray[Any]:
-    """Draw the contours of one frame, which gives the engine's numbers."""
+    """Rasterise the contours of one frame, in the engine's numbers."""
     volumes = READERS[source.format].draw_contours(source.path, stack)
     if frame not in volumes:
-        what = f"nobody drew on frame {frame} (counted from 0)"
+        what = f"there are no contours on frame {frame} (counted from 0)"
         raise LabelError.of(source.path, what, "List the cohort again.")
     return volumes[frame]
 
 
 def label_files(source: LabelSource) -> list[Path]:
-    """Return the files that labels are read from: one, or those of a folder of contours."""
+    """Return the files of a label source: one, or those in a folder of contours."""
     place = source.source
     if isinstance(place, ContourSource):
         return READERS[place.format].contour_files(place.path)
@@ -82,13 +82,13 @@ def label_files(source: LabelSource) -> list[Path]:
 
 
 def read_numbers(header: NiftiHeader) -> NDArray[Any]:
-    """Read a whole label file, scaling applied where it has one, shape (frame, slice, row, column)."""
+    """Read a whole label file with its scaling, shape (frame, slice, row, column)."""
     stored = read_stored(header)
     return stored * header.slope + header.intercept if header.is_scaled else stored
 
 
 def label_header_problems(header: NiftiHeader, label: LabelSource, stack: CineStack) -> list[Problem]:
-    """List what the header alone shows to be wrong with a label file."""
+    """Return the problems of a label file that its header shows."""
     where = str(header.path)
     problems: list[Problem] = []
     if header.shape[1:] != stack.grid.shape:
@@ -99,32 +99,30 @@ def label_header_problems(header: NiftiHeader, label: LabelSource, stack: CineSt
     expected = stack.n_frames if isinstance(label.source, FrameSource) else 1
     if header.shape[0] != expected:
         what = f"the label has {header.shape[0]} frames instead of {expected}"
-        remedy = "Give one volume for one phase, or one volume for each frame of the cine."
+        remedy = "Use one volume for one phase, or one volume for each frame of the cine."
         problems.append(Problem(where, what, remedy))
-    elif not 0 <= label.frame < stack.n_frames:
-        what = f"it labels frame {label.frame} (counted from 0) of a cine of {stack.n_frames}"
+    elif not 0 <= label.listed_frame < stack.n_frames:
+        what = f"it labels frame {label.listed_frame} (counted from 0) of a cine of {stack.n_frames}"
         remedy = "Correct the frame numbers given with the cohort."
         problems.append(Problem(where, what, remedy))
     return problems
 
 
 def to_structures(stored: NDArray[Any], numbering: Numbering, where: str) -> NDArray[np.uint8]:
-    """Turn a file's numbers into the engine's.
+    """Convert the numbers of a file to the engine's.
 
     Raises
     ------
     LabelError
-        Naming the numbers that are no structure.
+        If there are numbers without a structure; the error names them.
     """
     if stored.dtype.kind == "f" and not np.isfinite(stored).all():
-        raise LabelError.of(
-            where, "it holds values that are not a number", "Save the labels as whole numbers."
-        )
+        raise LabelError.of(where, "it contains values that are not finite", "Save the labels as integers.")
     low, high = float(stored.min()), float(stored.max())
     numbers = np.rint(stored) if stored.dtype.kind == "f" else stored
     if numbers is not stored and not np.array_equal(numbers, stored):
-        remedy = "Save the labels as whole numbers; resample them with nearest neighbours only."
-        raise LabelError.of(where, "it holds values that are no whole numbers", remedy)
+        remedy = "Save the labels as integers, and resample them only with nearest neighbours."
+        raise LabelError.of(where, "it contains values that are not integers", remedy)
     if low < 0 or high > 255:
         raise _unknown(where, [low if low < 0 else high], numbering)
     numbers = np.ascontiguousarray(numbers, np.uint8)
@@ -143,5 +141,5 @@ def _unknown(where: str, numbers: list[int] | list[float], numbering: Numbering)
     listed = ", ".join(f"{number:g}" for number in numbers)
     meanings = ", ".join(f"{number} = {structure.name}" for number, structure in sorted(numbering.items()))
     what = f"structure number {listed} is unknown here ({meanings})"
-    remedy = f"State the numbers in cohort.yaml if they are other ones. {OTHER_STRUCTURES}"
+    remedy = f"Define other numbers in cohort.yaml. {OTHER_STRUCTURES}"
     return LabelError.of(where, what, remedy)

@@ -1,4 +1,4 @@
-"""Segmentations to NIfTI, on the source's own grid; nothing here can harm a source file."""
+"""Write segmentations as NIfTI files on the grid of their source, which is never overwritten."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ from cmr_ssp.anatomy import NUMBERINGS, Numbering, Structure
 from cmr_ssp.atomic import replacing
 from cmr_ssp.errors import CmrSspError, OutputError
 from cmr_ssp.files.formats.nifti import SUFFIXES, is_nifti, read_header
-from cmr_ssp.files.labels.marks import Kept, LabelMark, Volumes, as_extension, labels_digest, why_kept
+from cmr_ssp.files.labels.marks import (
+    KeepReason,
+    LabelMark,
+    Volumes,
+    as_extension,
+    labels_digest,
+    reason_to_keep,
+)
 from cmr_ssp.subjects import CineStack
 
 SIGNATURE = b"cmr-ssp segmentation"
-"""Stands in the header's description, so that a file of ours may be replaced and no other."""
+"""Description in the header; only files with it may be replaced."""
 
 _COMPRESSION = 6
-_GZIP = 31  # zlib's code for a gzip stream; its header holds no time
+_GZIP = 31  # zlib's code for a gzip stream without timestamp
 _GEOMETRY_FIELDS = (
     "dim_info",
     "xyzt_units",
@@ -52,12 +59,12 @@ def write_segmentation(
     checkpoint: str = "",
     replace: bool = False,
 ) -> None:
-    """Write structures with the geometry of the images that they were drawn on.
+    """Write structures with the geometry of their images.
 
-    The slice order of the file is restored, and the header's geometry fields (sform and qform with their
-    codes, voxel size, frame spacing, units) are copied as they are. Free text of the source's header is
-    left behind: it may name a patient. The file appears under its name only when it is complete, and carries
-    digests of labels, cine and checkpoint (`LabelMark`).
+    The slice order of the file is restored, and the geometry fields of the header (sform and qform with their
+    codes, voxel size, frame spacing, units) are copied unchanged. Free text is not copied, since it may name
+    a patient. The file is written atomically and contains digests of labels, cine and checkpoint
+    (`LabelMark`).
 
     Parameters
     ----------
@@ -66,21 +73,21 @@ def write_segmentation(
     labels : ndarray of uint8, shape (frame, slice, row, column) or (slice, row, column)
         0 or a `Structure` number, in the slice order of `stack`.
     stack : CineStack
-        What the labels belong to. Where it names no source, the header is made from its grid.
+        Stack of the labels. Without sources, the header is created from its grid.
     numbering : str or Numbering
-        What the numbers in the file shall mean: ``"mnms"`` (the engine's own), ``"acdc"`` or a mapping.
+        Numbers in the file: ``"mnms"`` (those of the engine), ``"acdc"`` or a mapping.
     cine : str
-        `cine_digest` of the whole cine, where it is known.
+        `cine_digest` of the whole cine, if known.
     checkpoint : str
-        SHA-256 of the checkpoint that segmented it; empty for labels of a person.
+        SHA-256 of the checkpoint that made the segmentation; empty for labels of a person.
     replace : bool
-        Write over a segmentation of another exam, or one that was edited or drawn: somebody was asked.
+        Overwrite a segmentation of another exam, or one that was edited or drawn.
 
     Raises
     ------
     OutputError
-        Where the labels do not fit the stack, the file cannot be written, it exists and was not written by
-        this function, or (unless `replace`) holds what cannot be made again.
+        If the labels do not fit the stack, the file cannot be written, it exists and was not written by this
+        function, or (unless `replace`) contains labels that cannot be reproduced.
     """
     check_segmentation_target(path, stack, cine, predicts=bool(checkpoint), replace=replace)
     _check_labels(path, labels, stack)
@@ -93,7 +100,7 @@ def write_segmentation(
 
 
 class _Numbers:
-    """What a label file holds, made for one volume after the other: a large cine's labels fit but once."""
+    """The numbers of a label file, converted volume by volume to save memory."""
 
     dtype = np.dtype(np.uint8)
 
@@ -110,48 +117,48 @@ class _Numbers:
 def check_segmentation_target(
     path: Path, stack: CineStack, cine: str, *, predicts: bool, replace: bool = False
 ) -> None:
-    """Refuse to write a segmentation where `write_segmentation` would.
+    """Check that `write_segmentation` may write a file.
 
     Raises
     ------
     OutputError
-        Naming the file and the ways on.
+        If it may not; the error has the options as remedy.
     """
     check_target(path, stack.sources, SIGNATURE, "segmentation", "segmented")
-    kept = None if replace or not path.exists() else why_kept(path, stack.grid, cine, predicts=predicts)
+    kept = None if replace or not path.exists() else reason_to_keep(path, stack.grid, cine, predicts=predicts)
     if kept is not None:
-        remedy = "Choose another name or folder, or move that file away."
+        remedy = "Choose another name or folder, or move the file away."
         if predicts:
             remedy = f"{remedy[:-1]}; --replace replaces it and keeps a copy."
         raise OutputError.of(path, kept, remedy)
 
 
-def standing(path: Path, stack: CineStack, cine: str) -> Kept | None:
-    """Return why a prediction must not be written over an existing file unasked, None where it may be."""
+def reason_to_keep_file(path: Path, stack: CineStack, cine: str) -> KeepReason | None:
+    """Return why a prediction must not overwrite a file without permission, None if it may."""
     if not _description(path).startswith(SIGNATURE):
-        return Kept.FOREIGN
-    return why_kept(path, stack.grid, cine, predicts=True)
+        return KeepReason.FOREIGN
+    return reason_to_keep(path, stack.grid, cine, predicts=True)
 
 
 def write_image(path: Path, pixels: NDArray[np.float32], stack: CineStack) -> None:
-    """Write one frame of a stack as a 3D image with the geometry of its source, free text left behind.
+    """Write one frame of a stack as a 3D image with the geometry of its source, without free text.
 
     Parameters
     ----------
     path : Path
-        Ends in ``.nii`` or ``.nii.gz``; whether it may be replaced is the caller's to know.
+        Ends in ``.nii`` or ``.nii.gz``; an existing file is replaced.
     pixels : ndarray of float32, shape (slice, row, column)
-        The frame, in the slice order of `stack`. Whole numbers are stored as such where they fit.
+        The frame, in the slice order of `stack`. Integers are stored as int16 if they fit.
     stack : CineStack
-        What the frame belongs to.
+        Stack of the frame.
 
     Raises
     ------
     OutputError
-        Where the file is a source or cannot be written.
+        If the file is a source, or cannot be written.
     """
     if path.exists() and any(source.exists() and path.samefile(source) for source in stack.sources):
-        raise OutputError.of(path, "it is the image that it comes from", "Choose another name.")
+        raise OutputError.of(path, "it is the source image", "Choose another name.")
     volume: NDArray[Any] = pixels[::-1] if stack.grid.slices_reversed else pixels
     if np.abs(volume).max(initial=0) < 2**15 and np.array_equal(volume, np.rint(volume)):
         volume = volume.astype(np.int16)
@@ -172,7 +179,7 @@ def write_nifti(path: Path, header: Any, numbers: Volumes, extension: bytes = by
 
 
 def written_numbering(path: Path) -> Numbering | None:
-    """Return what the numbers in a file of `write_segmentation` mean, None for any other file."""
+    """Return the numbering of a file of `write_segmentation`, None for any other file."""
     description = _description(path)
     if not description.startswith(SIGNATURE):
         return None
@@ -181,26 +188,24 @@ def written_numbering(path: Path) -> Numbering | None:
 
 
 def check_target(path: Path, sources: Sequence[Path], signature: bytes, kind: str, done: str) -> None:
-    """Refuse to write anywhere but to a new NIfTI file or over one of the same kind that we made.
+    """Check that a path is a new NIfTI file, or a file of the same kind written by this package.
 
     Raises
     ------
     OutputError
-        Where the name does not end as NIfTI does, or something else is there: a source above all.
+        If the name is not that of a NIfTI file, or the path is a source or another file.
     """
     if not path.name.lower().endswith(SUFFIXES):
-        raise OutputError.of(
-            path, "its name does not end in .nii or .nii.gz", "Give it one of these endings."
-        )
+        raise OutputError.of(path, "its name does not end in .nii or .nii.gz", "Use one of these endings.")
     if not path.exists():
         return
     if path.is_dir():
-        raise OutputError.of(path, "it is a folder", "Give the name of a file.")
+        raise OutputError.of(path, "it is a folder", "Choose the name of a file.")
     if any(source.exists() and path.samefile(source) for source in sources):
         raise OutputError.of(path, f"it is the image that was {done}", "Choose another name.")
     if not _description(path).startswith(signature):
-        what = f"it exists and is no {kind} of this program"
-        raise OutputError.of(path, what, "Choose another name, or move that file away.")
+        what = f"it exists and is not a {kind} of this program"
+        raise OutputError.of(path, what, "Choose another name, or move the file away.")
 
 
 def _description(path: Path) -> bytes:
@@ -215,14 +220,14 @@ def _check_labels(path: Path, labels: NDArray[np.uint8], stack: CineStack) -> No
     expected = (stack.n_frames, *stack.grid.shape)
     if labels.dtype != np.uint8 or labels.shape not in (expected, stack.grid.shape):
         what = f"labels of {labels.dtype} {labels.shape} do not fit a stack of uint8 {expected}"
-        raise OutputError.of(path, what, "Give one volume, or one for each frame of the stack.")
+        raise OutputError.of(path, what, "Use one volume, or one for each frame of the stack.")
     if labels.max(initial=0) > max(Structure):
-        what = f"the labels hold the number {labels.max()}, which is no structure"
+        what = f"the labels hold the number {labels.max()}, which is not a structure"
         raise OutputError.of(path, what, "Number structures as `Structure` does.")
 
 
 def _inverse(path: Path, numbering: str | Numbering) -> NDArray[np.uint8]:
-    """Return the table from the engine's numbers to the file's."""
+    """Return the lookup table from the engine's numbers to those of the file."""
     known = NUMBERINGS.get(numbering) if isinstance(numbering, str) else numbering
     if known is None:
         what = f"the numbering '{numbering}' is unknown"
@@ -234,8 +239,8 @@ def _inverse(path: Path, numbering: str | Numbering) -> NDArray[np.uint8]:
 
 
 def _header(stack: CineStack, volume: Volumes) -> Any:
-    """Make a fresh header that carries the source's geometry and nothing else of it."""
-    from_nifti = bool(stack.sources) and is_nifti(stack.sources[0])  # DICOM has no such header
+    """Create a header with the geometry of the source and nothing else from it."""
+    from_nifti = bool(stack.sources) and is_nifti(stack.sources[0])  # DICOM has no NIfTI header
     source = nib.load(stack.sources[0]).header if from_nifti else None
     header = nib.Nifti2Header() if isinstance(source, nib.Nifti2Header) else nib.Nifti1Header()
     header.set_data_dtype(volume.dtype)
@@ -250,12 +255,12 @@ def _header(stack: CineStack, volume: Volumes) -> Any:
 
 
 def write_grid(header: Any, stack: CineStack) -> None:
-    """Put the grid into a header: all that is known where there is no source."""
+    """Write the grid into a header, if there is no source."""
     header.set_xyzt_units("mm", "sec")
     header["pixdim"][1:5] = *stack.grid.spacing_mm[::-1], stack.frame_spacing_s or 0.0
     header.set_sform(stack.grid.affine, code="scanner")
 
 
 def _signed(table: NDArray[np.uint8]) -> bytes:
-    """Return the description of a file of ours, which also says what its numbers mean."""
+    """Return the description for the header, which includes the numbering."""
     return SIGNATURE + b": " + b", ".join(b"%s %d" % (s.name.encode(), table[s]) for s in Structure)

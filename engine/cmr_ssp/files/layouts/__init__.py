@@ -1,1 +1,1 @@
-"""One module a data set convention."""
+"""Layouts of data sets, one module each."""

@@ -27,7 +27,7 @@ Found = tuple[list[Subject], list[Problem]]
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds ACDC subjects' folders."""
+    """Return whether `folder` contains folders of ACDC subjects."""
     return any(_is_subject(entry) for entry in entries(folder) if _FOLDER.fullmatch(entry.name))
 
 
@@ -95,7 +95,7 @@ def _labels(
     phase_of = {int(info[phase]): phase for phase in Phase if info.get(phase, "").isdecimal()}
     for number, path in sorted(labels.items()):
         if number not in positions:
-            what = f"it labels frame {number}, of which there is no image"
+            what = f"it labels frame {number}, which has no image"
             problems.append(Problem(str(path), what, "Add the image of that frame or remove the label."))
         elif number not in phase_of:
             what = f"Info.cfg does not say which phase frame {number} is; the label is not used"

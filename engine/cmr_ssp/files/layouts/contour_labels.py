@@ -1,4 +1,4 @@
-"""Contours as labels of a cine: which frame is ED is told by the size of the LV that they enclose."""
+"""Contours as labels of a cine; ED is the frame with the larger LV."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ Labels = tuple[tuple[LabelSource, ...], list[Problem]]
 
 
 def contour_labels(source: ContourSource, stack: CineStack) -> Labels:
-    """Draw contours and describe those of ED and ES; contours of other frames are told and not used.
+    """Rasterise contours and return sources for ED and ES; warn about contours of other frames.
 
     Raises
     ------
     LabelError
-        Where they cannot be read or do not fit the cine.
+        If the contours cannot be read or do not fit the cine.
     """
     volumes = READERS[source.format].draw_contours(source.path, stack)
     phases = phases_by_size({frame: voxel_counts(volume) for frame, volume in volumes.items()})
     labels = tuple(
-        LabelSource(phase, frame, source, NUMBERINGS["mnms"])  # they are drawn in the engine's numbers
+        LabelSource(phase, frame, source, NUMBERINGS["mnms"])  # rasterised in the engine's numbers
         for phase, frame in phases.items()
     )
     unused = sorted(set(volumes) - set(phases.values()))
-    what = f"contours of frame {', '.join(map(str, unused))} are of neither ED nor ES, and are not used"
-    problem = Problem.warning(source.path, what, "Nothing, if that is right.")
+    what = f"contours of frame {', '.join(map(str, unused))} are neither ED nor ES, and are not used"
+    problem = Problem.warning(source.path, what, "Check that it is right.")
     return labels, [problem] if unused else []
 
 
 def workspace_labels(exam: Path, stack: CineStack, where: str) -> Labels:
-    """Describe what a cvi42 workspace in the folder of an exam, or beside it, has drawn on its images.
+    """Return sources for the labels of an exam in a cvi42 workspace, in its folder or beside it.
 
-    Problems name the subject, since folders and workspaces may be named after people.
+    Problems name the subject, since paths may name a person.
 
     Parameters
     ----------
     exam : Path
         The folder, archive or file.
     stack : CineStack
-        Its cine.
+        Cine of the exam.
     where : str
-        What problems call it.
+        Name of the exam in problems.
     """
     labels: tuple[LabelSource, ...] = ()
     problems: list[Problem] = []

@@ -1,8 +1,7 @@
-"""DICOM as hospitals export it: a folder whose subfolders or zip archives hold one exam each.
+"""DICOM exams as exported by hospitals: one subfolder or zip archive per exam.
 
-Folders and archives may be named after people, by name, date of birth or number: subjects are called by
-`exam_id` instead, which says nothing and is the same wherever the exam lies. A cvi42 workspace
-(``.cvi42wsx``) in the folder of an exam or beside it gives its labels.
+Names of folders and archives may identify people, so `exam_id` gives the subject ids: pseudonyms that do not
+depend on the path. A cvi42 workspace (``.cvi42wsx``) in the folder of an exam or beside it has its labels.
 """
 
 from __future__ import annotations
@@ -24,19 +23,19 @@ from cmr_ssp.files.layouts.contour_labels import workspace_labels
 from cmr_ssp.subjects import CineStack, ExamSource, SortOptions, Subject, exam_frames
 
 NAME = "DICOM exams"
-EXPECTS = "one subfolder or .zip with DICOM files an exam"
+EXPECTS = "one subfolder or .zip with DICOM files per exam"
 
 
 @dataclass(frozen=True, slots=True)
 class _Exam:
     path: Path
     study: str = ""
-    person: str = ""  # a digest; only ever compared
+    person: str = ""  # a digest, only for comparison
     is_readable: bool = False
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds DICOM exams, one a subfolder or archive, or is one."""
+    """Return whether `folder` is a DICOM exam or contains exams as subfolders or archives."""
     if is_zip(folder):
         return bool(_exams(folder))
     if any(is_nifti(entry) for entry in entries(folder)):
@@ -52,7 +51,7 @@ def recognises(folder: Path) -> bool:
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     """List the subjects in `folder` (or of one archive) by headers.
 
-    An exam that cannot be opened is among them, with one frame that names its place.
+    An exam that cannot be opened is included, with a single frame that holds its path.
     """
     ids, problems = _ids(_exams(folder))
     subjects: list[Subject] = []
@@ -70,44 +69,44 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
 
 
 def list_series(subject: Subject, options: SortOptions | None = None) -> DicomFolder | None:
-    """List what the exam of a subject holds, as if it were sorted with `options`; None for other files.
+    """List the series of a subject's exam, sorted with `options`; None for other files.
 
     Parameters
     ----------
     subject : Subject
-        Of a cohort, refused ones included.
+        Subject of a cohort, refused or not.
     options : SortOptions, optional
-        Those of the subject unless given.
+        By default those of the subject.
 
     Raises
     ------
     ImageError
-        Where there is no DICOM image, or the archive is damaged.
+        If the exam has no DICOM image, or the archive is damaged.
     """
     if subject.place is None or not subject.is_exam:
         return None
     return list_dicom(subject.place, options or subject.sorting, where=f"subject {subject.id}")
 
 
-def sort_anew(subject: Subject, options: SortOptions) -> tuple[Subject, CineStack]:
-    """Open the exam of a subject with chosen options.
+def reopen_exam(subject: Subject, options: SortOptions) -> tuple[Subject, CineStack]:
+    """Open the exam of a subject with other options.
 
     Returns
     -------
     Subject
-        The same person, with the frames that the exam has now; it keeps the options.
+        The subject with the new frames and options.
     CineStack
         Its cine; `problems` and `alterations` say what was computed or left out.
 
     Raises
     ------
     ImageError
-        Where these options do not make a short-axis cine of it.
+        If the exam has no short-axis cine with these options.
     """
     path = subject.frames[0].path
     stack = open_dicom(path, options, where=f"subject {subject.id}")
-    sorted_anew, problems = _subject(subject.id, path, stack, options)
-    return sorted_anew, replace(stack, problems=(*stack.problems, *problems))
+    reopened, problems = _subject(subject.id, path, stack, options)
+    return reopened, replace(stack, problems=(*stack.problems, *problems))
 
 
 def _subject(
@@ -120,7 +119,7 @@ def _subject(
 
 
 def _exams(folder: Path) -> list[_Exam]:
-    """Return the exams in a folder; the folder itself where its files or series are one exam."""
+    """Return the exams in a folder, or the folder itself if its files or series are one exam."""
     if is_zip(folder):
         return _exam(folder)
     here = [entry for entry in entries(folder) if not entry.name.startswith(".")]
@@ -134,16 +133,16 @@ def _exams(folder: Path) -> list[_Exam]:
         and below[0].study
         and all(is_folder(exam.path) for exam in below)
     ):
-        return _exam(folder)  # a folder a series
+        return _exam(folder)  # one folder per series
     return below or alone
 
 
 def _exam(path: Path) -> list[_Exam]:
-    """Read whose exam a path holds, by its first DICOM file; nothing where it has none."""
+    """Return the exam at a path from its first DICOM file, None if it has none."""
     try:
         ref = first_dicom(path)
     except ImageError:
-        return [_Exam(path)]  # opening it will say what is wrong
+        return [_Exam(path)]  # opening it reports the problem
     if ref is None:
         return []
     with reading() as reader:
@@ -151,16 +150,16 @@ def _exam(path: Path) -> list[_Exam]:
 
 
 def _holds_several(path: Path) -> bool:
-    """Tell whether a folder is one above exams of several people."""
+    """Return whether a folder contains exams of several people."""
     return is_folder(path) and len({exam.person for exam in _exams(path)}) > 1
 
 
 def _ids(exams: Sequence[_Exam]) -> tuple[dict[str, _Exam], list[Problem]]:
-    """Give each exam its id; of copies of an exam the first one counts."""
+    """Map ids to exams; of copies of an exam, the first is used."""
     named: dict[str, list[_Exam]] = defaultdict(list)
     for exam in exams:
         named[exam_id(exam.path)].append(exam)
-    what = "this exam is there {} times; the first one is used"
+    what = "this exam exists {} times; the first one is used"
     copies = [
         Problem.warning(f"subject {subject_id}", what.format(len(same)), "Remove the copies.")
         for subject_id, same in named.items()
@@ -171,12 +170,12 @@ def _ids(exams: Sequence[_Exam]) -> tuple[dict[str, _Exam], list[Problem]]:
 
 
 def _of_one_person(exams: Mapping[str, _Exam]) -> list[Problem]:
-    """Say which exams are of one person: between train and test they would make a score too good."""
+    """Warn about exams of one person, which would bias scores if split between training and test."""
     of_person: dict[str, list[str]] = defaultdict(list)
     for subject_id, exam in exams.items():
         if exam.person:
             of_person[exam.person].append(f"subject {subject_id}")
-    remedy = "Give them one role in the split, unless the headers call everybody alike."
+    remedy = "Give them the same role in the split, unless the headers are anonymised."
     return [
         Problem.warning(", ".join(ids), f"{len(ids)} exams are of one person", remedy)
         for ids in of_person.values()

@@ -1,4 +1,4 @@
-"""What layouts of loosely named files share: files by subject, and subjects of which one may be faulty."""
+"""Shared by layouts of separate files: group files by subject, and list subjects despite faulty ones."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cmr_ssp.files.formats.nifti import is_nifti, stem_of
 from cmr_ssp.subjects import Subject
 
 Parts = dict[str, Path]
-"""A subject's files by the end of their names."""
+"""Files of a subject by the end of their names."""
 
 
 def parts_by_subject(paths: Iterable[Path], pattern: re.Pattern[str]) -> dict[str, Parts]:
-    """Collect NIfTI files by the groups ``id`` and ``part`` of a pattern of their stems."""
+    """Group NIfTI files by the groups ``id`` and ``part`` of a pattern for their stems."""
     files: dict[str, Parts] = defaultdict(dict)
     for path in paths:
         match = pattern.fullmatch(stem_of(path)) if is_nifti(path) else None
@@ -26,22 +26,22 @@ def parts_by_subject(paths: Iterable[Path], pattern: re.Pattern[str]) -> dict[st
     return files
 
 
-def here_and_in_own_folders(folder: Path, ending: str) -> list[Path]:
-    """Return what lies in a folder, and the files in its subfolders that are named after those."""
+def entries_and_nested_files(folder: Path, ending: str) -> list[Path]:
+    """Return the entries of a folder, and the files in its subfolders that begin with their names."""
     here = entries(folder)
     own = [path for e in here if is_folder(e) for path in matching(e, f"{e.name}{ending}")]
     return [*here, *own]
 
 
-def subjects_of(
-    files: Mapping[str, Parts], subject_of: Callable[[str, Parts], tuple[Subject, list[Problem]]]
+def collect_subjects(
+    files: Mapping[str, Parts], make_subject: Callable[[str, Parts], tuple[Subject, list[Problem]]]
 ) -> tuple[list[Subject], list[Problem]]:
-    """Make every subject, and report those that cannot be made; one without frames is left out."""
+    """Create all subjects that have frames, and collect the problems of the others."""
     subjects: list[Subject] = []
     problems: list[Problem] = []
     for name, parts in sorted(files.items()):
         try:
-            subject, found = subject_of(name, parts)
+            subject, found = make_subject(name, parts)
         except CmrSspError as error:
             problems += error.problems
             continue

@@ -1,7 +1,7 @@
 """The M&Ms layout: ``CODE/CODE_sa.nii.gz`` with 4D labels and a CSV, or ED and ES as single files.
 
-Campello et al., IEEE TMI 2021: 1 = LV, 2 = MYO, 3 = RV. The CSV counts frames from 0, and is wrong about
-some; `cmr_ssp.files.labels.phases` checks it against the label pixels.
+Campello et al., IEEE TMI 2021: 1 = LV, 2 = MYO, 3 = RV. The CSV counts frames from 0, with errors;
+`cmr_ssp.files.labels.phases` checks it against the label pixels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from cmr_ssp.files.formats.folders import entries, is_folder, is_regular
 from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.formats.tables import Row, nearest_table, whole_number
 from cmr_ssp.files.labels.phases import find_phases, in_phase_order, label_sources
-from cmr_ssp.files.layouts.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
+from cmr_ssp.files.layouts.gathering import (
+    Parts,
+    collect_subjects,
+    entries_and_nested_files,
+    parts_by_subject,
+)
 from cmr_ssp.subjects import FrameSource, LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "M&Ms"
@@ -29,7 +34,7 @@ _NUMBERING = NUMBERINGS["mnms"]
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds M&Ms files, or subjects' folders with such files."""
+    """Return whether `folder` contains M&Ms files, or subject folders with such files."""
     found = entries(folder)
     if any(_part(entry) in ("", "_ED", "_ES") for entry in found):
         return True
@@ -53,15 +58,15 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     rows, problems = nearest_table(folder, KEY, _CSV_LEVELS)
     files = _files(folder)
     if not rows and any("_gt" in parts for parts in files.values()):
-        what = f"no CSV with a column '{KEY}' lies here or above: vendors unknown, phases told by the labels"
+        what = f"no CSV with a column '{KEY}' here or above: vendors unknown, phases from the labels"
         problems.append(Problem.warning(folder, what, "Copy the data set's CSV here."))
-    subjects, found = subjects_of(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
+    subjects, found = collect_subjects(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
     return subjects, problems + found
 
 
 def _files(folder: Path) -> dict[str, Parts]:
-    """Collect the files of each code: those in `folder` itself and in the folders named after a code."""
-    return parts_by_subject(here_and_in_own_folders(folder, "_sa*"), _FILE)
+    """Group the files by code: those in `folder` itself and in folders named by a code."""
+    return parts_by_subject(entries_and_nested_files(folder, "_sa*"), _FILE)
 
 
 def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:
@@ -72,7 +77,7 @@ def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]
 
 
 def _cine(parts: Parts, row: Row) -> tuple[list[FrameSource], list[LabelSource], list[Problem]]:
-    """Describe a 4D cine with 4D labels."""
+    """Return frames and labels of a 4D cine with 4D labels."""
     n_frames = read_header(parts[""]).shape[0]
     frames = list(file_frames(parts[""], n_frames))
     if "_gt" not in parts:
@@ -86,14 +91,14 @@ def _cine(parts: Parts, row: Row) -> tuple[list[FrameSource], list[LabelSource],
 
 
 def _single_files(code: str, parts: Parts) -> tuple[list[VolumeSource], list[LabelSource], list[Problem]]:
-    """Describe ED and ES volumes in files of their own."""
+    """Return frames and labels of separate ED and ES volumes."""
     frames: list[VolumeSource] = []
     labels: list[LabelSource] = []
     problems: list[Problem] = []
     for phase in Phase:
         image, label = parts.get(f"_{phase}"), parts.get(f"_{phase}_gt")
         if image is None and label is not None:
-            what = f"it labels {phase} of {code}, of which there is no image"
+            what = f"it labels {phase} of {code}, which has no image"
             problems.append(Problem(str(label), what, "Add the image or remove the label."))
         if image is not None and label is not None:
             labels.append(LabelSource(phase, len(frames), VolumeSource(label), _NUMBERING))

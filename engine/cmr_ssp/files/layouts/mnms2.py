@@ -1,7 +1,7 @@
-"""The M&Ms-2 layout: ``NNN/NNN_SA_CINE.nii.gz`` with ED and ES as volumes of their own, and their labels.
+"""The M&Ms-2 layout: ``NNN/NNN_SA_CINE.nii.gz`` with separate ED and ES volumes, and their labels.
 
-Martin-Isla et al., IEEE JBHI 2023: 1 = LV, 2 = MYO, 3 = RV. Nothing says which frames of the cine ED and ES
-are: `cmr_ssp.files.labels.placing` compares them. Long-axis files (``NNN_LA_...``) are passed over.
+Martin-Isla et al., IEEE JBHI 2023: 1 = LV, 2 = MYO, 3 = RV. The frames of ED and ES in the cine are not
+stored: `cmr_ssp.files.labels.placing` finds them by comparison. Long-axis files (``NNN_LA_...``) are ignored.
 """
 
 from __future__ import annotations
@@ -14,7 +14,12 @@ from cmr_ssp.errors import Problem
 from cmr_ssp.files.formats.folders import entries, matching
 from cmr_ssp.files.formats.nifti import is_nifti, read_header, stem_of
 from cmr_ssp.files.formats.tables import Row, nearest_table
-from cmr_ssp.files.layouts.gathering import Parts, here_and_in_own_folders, parts_by_subject, subjects_of
+from cmr_ssp.files.layouts.gathering import (
+    Parts,
+    collect_subjects,
+    entries_and_nested_files,
+    parts_by_subject,
+)
 from cmr_ssp.subjects import ImageSource, LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "M&Ms-2"
@@ -29,7 +34,7 @@ _NUMBERING = NUMBERINGS["mnms"]
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds M&Ms-2 files, or subjects' folders with such files."""
+    """Return whether `folder` contains M&Ms-2 files, or subject folders with such files."""
     for entry in entries(folder):
         if is_nifti(entry):
             if _FILE.fullmatch(stem_of(entry)):
@@ -42,22 +47,22 @@ def recognises(folder: Path) -> bool:
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     """List the subjects in `folder` by names, headers and ``dataset_information.csv``.
 
-    The frames of their labels are guesses until `cmr_ssp.files.resolve_subject` has compared the pixels.
+    The frames of their labels are unknown until `cmr_ssp.files.resolve_subject` compares the pixels.
     """
     table, problems = nearest_table(folder, KEY, _CSV_LEVELS)
     rows = {code.zfill(3): row for code, row in table.items()}
     if not rows:
-        what = f"no CSV with a column '{KEY}' lies here or above: vendors and diseases unknown"
+        what = f"no CSV with a column '{KEY}' here or above: vendors and diseases unknown"
         problems.append(Problem.warning(folder, what, "Copy dataset_information.csv here."))
-    subjects, found = subjects_of(
+    subjects, found = collect_subjects(
         _files(folder), lambda name, parts: _subject(name, parts, rows.get(name, {}))
     )
     return subjects, problems + found
 
 
 def _files(folder: Path) -> dict[str, Parts]:
-    """Collect the files of each code: those in `folder` itself and in the folders named after a code."""
-    return parts_by_subject(here_and_in_own_folders(folder, "_SA_*"), _FILE)
+    """Group the files by code: those in `folder` itself and in folders named by a code."""
+    return parts_by_subject(entries_and_nested_files(folder, "_SA_*"), _FILE)
 
 
 def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]:
@@ -76,14 +81,14 @@ def _subject(code: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]
             labels.append(LabelSource(phase, guess, VolumeSource(label), _NUMBERING, image))
     for phase in Phase:
         if f"{phase}_gt" in parts and phase not in parts:
-            what = f"it labels {phase} of {code}, of which there is no image"
+            what = f"it labels {phase} of {code}, which has no image"
             problems.append(Problem(str(parts[f"{phase}_gt"]), what, "Add the image or remove the label."))
     group = row.get("DISEASE") or None
     return Subject(code, frames, tuple(labels), _vendor(row), group), problems
 
 
 def _vendor(row: Row) -> str | None:
-    """Shorten what the scanners call themselves: ``GE MEDICAL SYSTEMS``, ``Philips Medical Systems``."""
+    """Shorten the manufacturer names of scanners: ``GE MEDICAL SYSTEMS``, ``Philips Medical Systems``."""
     stated = row.get("VENDOR", "")
     words = stated.upper().split()
     return _VENDORS.get(words[0], stated) if words else None

@@ -1,8 +1,7 @@
 """nnU-Net raw folders: ``imagesTr/CASE_0000.nii.gz``, ``labelsTr/CASE.nii.gz``, ``dataset.json``.
 
-nnU-Net knows 3D cases only. Cases called ``SUBJECT_ED`` and ``SUBJECT_ES``, or ``SUBJECT_frameNN``, are the
-frames of one subject. ``dataset.json`` names the labels, in version 1 as ``{"1": "LV"}``, in version 2 as
-``{"LV": 1}``.
+nnU-Net has only 3D cases. Cases named ``SUBJECT_ED`` and ``SUBJECT_ES``, or ``SUBJECT_frameNN``, are frames
+of one subject. ``dataset.json`` names the labels: ``{"1": "LV"}`` in version 1, ``{"LV": 1}`` in version 2.
 """
 
 from __future__ import annotations
@@ -41,21 +40,21 @@ _SYNONYMS = {
 _STRUCTURES = {name: structure for structure, names in _SYNONYMS.items() for name in names.split("|")}
 
 Case = tuple[str, Path, Path | None]
-"""What follows the subject's id in its name (``ED``, ``ES``, a frame number or nothing), image, label."""
+"""Suffix after the subject id (``ED``, ``ES``, a frame number or nothing), image, label."""
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds folders of images as nnU-Net names them."""
+    """Return whether `folder` contains image folders with the names of nnU-Net."""
     return any(is_folder(folder / name) for name in _FOLDERS)
 
 
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
-    """List the subjects in `folder`; labels of cases numbered by frame are read to tell ED from ES.
+    """List the subjects in `folder`; labels of cases numbered by frame are read to find ED and ES.
 
     Raises
     ------
     CohortError
-        Where there are labels and neither ``dataset.json`` nor ``cohort.yaml`` tells what they mean.
+        If there are labels, but neither ``dataset.json`` nor ``cohort.yaml`` defines their numbers.
     """
     cases, problems = _cases(folder)
     labelled = any(label for group in cases.values() for _, _, label in group)
@@ -70,16 +69,14 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
             continue
         n_unnamed += any(label and not part for part, _, label in group)
     if n_unnamed:
-        what = (
-            f"the names of {n_unnamed} labelled cases do not say which phase they are; they are taken as ED"
-        )
-        remedy = "Call them SUBJECT_ED and SUBJECT_ES if there are both."
+        what = f"the names of {n_unnamed} labelled cases have no phase; they are used as ED"
+        remedy = "Rename them to SUBJECT_ED and SUBJECT_ES if there are both."
         problems.append(Problem.warning(folder, what, remedy))
     return subjects, problems
 
 
 def _cases(folder: Path) -> tuple[dict[tuple[str, str], list[Case]], list[Problem]]:
-    """Collect the cases of each folder of images and subject, and complain of labels without an image."""
+    """Group the cases by image folder and subject, and report labels without an image."""
     cases: dict[tuple[str, str], list[Case]] = defaultdict(list)
     problems: list[Problem] = []
     for images, labels in _FOLDERS.items():
@@ -93,13 +90,13 @@ def _cases(folder: Path) -> tuple[dict[tuple[str, str], list[Case]], list[Proble
             part = (match["phase"] or match["frame"]).upper() if match else ""
             cases[images, match["id"] if match else case].append((part, path, drawn.get(case)))
         for case in sorted(set(drawn) - set(found)):
-            what = f"it labels the case {case}, of which there is no image in {images}"
+            what = f"it labels the case {case}, which has no image in {images}"
             remedy = f"Add {case}_0000.nii.gz or remove the label."
             problems.append(Problem(str(drawn[case]), what, remedy))
         n_others = len(channels) - len(found)
         if n_others:
-            what = f"{n_others} of its files are no first channel (_0000) and are not read"
-            problems.append(Problem.warning(folder / images, what, "Nothing, if that is right."))
+            what = f"{n_others} of its files are not the first channel (_0000) and are not read"
+            problems.append(Problem.warning(folder / images, what, "Check that it is right."))
     return cases, problems
 
 
@@ -108,7 +105,7 @@ def _niftis(folder: Path) -> list[Path]:
 
 
 def _subject(name: str, cases: list[Case], numbering: Numbering) -> Subject:
-    """Join the cases of one subject, in the order of time as far as their names tell it."""
+    """Combine the cases of one subject, in temporal order as far as their names define it."""
     cases = sorted(
         cases, key=lambda case: (not case[0].isdecimal(), int(case[0]) if case[0].isdecimal() else 0, case)
     )
@@ -130,19 +127,19 @@ def _subject(name: str, cases: list[Case], numbering: Numbering) -> Subject:
 
 
 def _numbering(path: Path) -> Numbering:
-    """Read what the numbers mean from ``dataset.json``."""
-    remedy = f"State it in a {SETTINGS} in this folder: 'structures: {{LV: 3, MYO: 2, RV: 1}}'."
+    """Read the numbering from ``dataset.json``."""
+    remedy = f"Define it in a {SETTINGS} in this folder: 'structures: {{LV: 3, MYO: 2, RV: 1}}'."
     try:
         stated = json.loads(read_text(path))["labels"]
         numbers = dict(_name_and_number(*pair) for pair in stated.items())
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        what = "it does not say which number in the labels means which structure"
+        what = "it does not define the structures of the label numbers"
         raise CohortError.of(path, what, remedy) from error
     return _structures(path, numbers, remedy)
 
 
 def _name_and_number(key: Any, value: Any) -> tuple[str, int]:
-    """Read an entry of either version."""
+    """Return name and number of an entry of either version."""
     if isinstance(key, str) and key.isdecimal():
         return str(value), int(key)
     return str(key), int(value)
@@ -154,8 +151,8 @@ def _structures(path: Path, numbers: Mapping[str, int], remedy: str) -> Numberin
     unknown = sorted(name for name in wanted if simple[name] not in _STRUCTURES)
     if unknown:
         listed = ", ".join(f"'{name}'" for name in unknown)
-        what = f"its labels hold {listed}, which is none of {', '.join(Structure.__members__)}"
-        raise CohortError.of(path, what, f"If it is another name of one: {remedy} {OTHER_STRUCTURES}")
+        what = f"its labels contain {listed}, which is not one of {', '.join(Structure.__members__)}"
+        raise CohortError.of(path, what, f"If it is a synonym of one: {remedy} {OTHER_STRUCTURES}")
     numbering = {number: _STRUCTURES[simple[name]] for name, number in wanted.items()}
     if len(numbering) < len(wanted) or not numbering or min(numbering) < 1 or max(numbering) > 255:
         what = "its label numbers are not between 1 and 255, each with a name of its own"

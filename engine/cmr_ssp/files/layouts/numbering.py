@@ -1,4 +1,4 @@
-"""Which number in the label files means which structure, where the user says so: ``cohort.yaml``."""
+"""Read a numbering defined by the user in ``cohort.yaml``."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _REMEDY = (
 
 
 def numbering_in_yaml(folder: Path) -> Numbering | None:
-    """Read the nearest ``cohort.yaml``, in `folder` or up to three folders above; None where there is none.
+    """Read the nearest ``cohort.yaml``, in `folder` or up to three folders above; None if there is none.
 
-    It holds one of ``numbering: acdc`` (or ``mnms``), ``numbering: {3: LV, 2: MYO, 1: RV}`` and
+    It contains one of ``numbering: acdc`` (or ``mnms``), ``numbering: {3: LV, 2: MYO, 1: RV}`` and
     ``structures: {LV: 3, MYO: 2, RV: 1}``; a structure may have a list of numbers.
 
     Raises
     ------
     CohortError
-        Where the file cannot be understood.
+        If the file is invalid.
     """
     for place in folder_and_above(folder, _LEVELS):
         if is_regular(place / SETTINGS):
@@ -47,7 +47,7 @@ def _read(path: Path) -> Numbering:
         if unknown:
             raise CohortError.of(path, f"its key '{unknown[0]}' is unknown", _REMEDY)
         if len(content) > 1:
-            raise CohortError.of(path, "it states both a numbering and structures", _REMEDY)
+            raise CohortError.of(path, "it has both a numbering and structures", _REMEDY)
         if "structures" in content:
             numbering = _by_structure(content["structures"])
         else:
@@ -55,7 +55,7 @@ def _read(path: Path) -> Numbering:
     except CohortError as error:
         raise CohortError(*(replace(problem, where=str(path)) for problem in error.problems)) from None
     except (OSError, yaml.YAMLError, KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
-        raise CohortError.of(path, "its numbering cannot be understood", _REMEDY) from error
+        raise CohortError.of(path, "its numbering is invalid", _REMEDY) from error
     if not numbering or min(numbering) < 1 or max(numbering) > 255:
         raise CohortError.of(path, "its structure numbers are not between 1 and 255", _REMEDY)
     return numbering
@@ -69,15 +69,15 @@ def _by_number(stated: Any) -> Numbering:
 
 def _structure(name: Any) -> Structure:
     if name not in Structure.__members__:
-        what = f"'{name}' is none of the structures {', '.join(Structure.__members__)}"
+        what = f"'{name}' is not one of the structures {', '.join(Structure.__members__)}"
         raise CohortError.of(SETTINGS, what, OTHER_STRUCTURES)
     return Structure[name]
 
 
 def _by_structure(stated: Mapping[str, Any]) -> Numbering:
-    """Turn ``{LV: 3, MYO: [2, 4]}`` round; a number of two structures is a ValueError."""
+    """Invert ``{LV: 3, MYO: [2, 4]}``; raise ValueError if a number belongs to two structures."""
     lists = {_structure(name): n if isinstance(n, list) else [n] for name, n in stated.items()}
     numbering = {int(number): structure for structure, numbers in lists.items() for number in numbers}
     if len(numbering) < sum(len(numbers) for numbers in lists.values()):
-        raise ValueError("a number stands for two structures")
+        raise ValueError("a number belongs to two structures")
     return numbering

@@ -1,4 +1,4 @@
-"""Ids that look as if they named a person: they are kept in splits, runs, checkpoints and results."""
+"""Warn about ids that seem to name a person, since splits, runs, checkpoints and results contain them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_LETTERS = 3
 
 
 def may_name_a_person(name: str) -> bool:
-    """Tell whether an id holds a date, or words with capitals one after the other as in ``Doe_Jane``."""
+    """Return whether an id contains a date, or consecutive capitalised words as in ``Doe_Jane``."""
     if _DATE.search(name) or _SIGNS.search(name):
         return True
     words = re.split(r"[_.\-]+", _CAMEL.sub("_", name))
@@ -32,8 +32,8 @@ def _is_capital(word: str) -> bool:
 
 
 def personal_problems(folder: Path, ids: Iterable[str]) -> list[Problem]:
-    """Warn, without repeating them, of ids that look as if they named people."""
+    """Warn about ids that seem to name people, without repeating them."""
     n = sum(map(may_name_a_person, ids))
-    what = f"{n} ids look like names or dates of people; they are kept in splits, runs and names of results"
+    what = f"{n} ids look like names or dates of people; splits, runs and results will contain them"
     remedy = "Rename the files to codes, unless they are codes."
     return [Problem.warning(folder, what, remedy)] if n else []

@@ -1,8 +1,8 @@
-"""A plain folder, for data of no public convention; `docs/data.md` describes it to users.
+"""The plain layout, for data without a public layout; `docs/data.md` describes it for users.
 
-``ID.nii.gz`` is a cine, or ``ID_ED.nii.gz`` and ``ID_ES.nii.gz`` are its two volumes. ``ID_ED_gt.nii.gz``
-and ``ID_ES_gt.nii.gz`` are labels of one volume, ``ID_gt.nii.gz`` of a whole cine. ``subjects.csv`` is
-optional and may also lie in the folder above.
+``ID.nii.gz`` is a cine, or ``ID_ED.nii.gz`` and ``ID_ES.nii.gz`` are two volumes. ``ID_ED_gt.nii.gz`` and
+``ID_ES_gt.nii.gz`` are labels of one volume, ``ID_gt.nii.gz`` of a whole cine. ``subjects.csv`` is optional
+and may also lie in the folder above.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cmr_ssp.files.formats.folders import entries, is_regular
 from cmr_ssp.files.formats.nifti import is_nifti, read_header
 from cmr_ssp.files.formats.tables import Row, folder_and_above, read_rows, whole_number
 from cmr_ssp.files.labels.phases import find_phases, in_phase_order, label_sources
-from cmr_ssp.files.layouts.gathering import Parts, parts_by_subject, subjects_of
+from cmr_ssp.files.layouts.gathering import Parts, collect_subjects, parts_by_subject
 from cmr_ssp.subjects import ImageSource, LabelSource, Subject, VolumeSource, file_frames
 
 NAME = "plain folder"
@@ -29,7 +29,7 @@ _FILE = re.compile(r"(?P<id>.+?)(?P<part>|_gt|_E[DS]|_E[DS]_gt)")
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds NIfTI images."""
+    """Return whether `folder` contains NIfTI images."""
     return any(is_nifti(entry) for entry in entries(folder))
 
 
@@ -39,12 +39,12 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
     Raises
     ------
     CohortError
-        Where ``subjects.csv`` is unusable: it decides what labels mean.
+        If ``subjects.csv`` is unusable.
     """
     rows = _rows(folder)
     files = _files(folder)
     problems = _rows_without_files(folder, rows, files)
-    subjects, found = subjects_of(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
+    subjects, found = collect_subjects(files, lambda name, parts: _subject(name, parts, rows.get(name, {})))
     return subjects, problems + found
 
 
@@ -72,7 +72,7 @@ def _subject(name: str, parts: Parts, row: Row) -> tuple[Subject, list[Problem]]
 
 
 def _frames(parts: Parts, row: Row, name: str) -> tuple[list[ImageSource], dict[Phase, int], list[Problem]]:
-    """Return the frames of a subject and where in them its phases are, as far as names and table say."""
+    """Return the frames of a subject, and the indices of its phases as far as names and table define them."""
     if "" in parts:
         n_frames = read_header(parts[""]).shape[0]
         position = _table_frames(row, name)
@@ -92,7 +92,7 @@ def _table_frames(row: Row, name: str) -> dict[Phase, int]:
         frame = whole_number(cell)
         if cell and frame is None:
             what = f"the {phase.lower()}_frame of '{name}' is '{cell}', not a frame number"
-            raise CohortError.of(f"{TABLE}, subject {name}", what, "Give whole numbers, counted from 0.")
+            raise CohortError.of(f"{TABLE}, subject {name}", what, "Use integers, counted from 0.")
         if frame is not None:
             frames[phase] = frame
     return frames
@@ -101,7 +101,7 @@ def _table_frames(row: Row, name: str) -> dict[Phase, int]:
 def _cine_labels(
     path: Path, position: dict[Phase, int], n_frames: int
 ) -> tuple[list[LabelSource], list[Problem]]:
-    """Describe 4D labels; where the table does not give both phases, the pixels do."""
+    """Return sources of 4D labels; unless the table gives both phases, the pixels define them."""
     problems: list[Problem] = []
     if len(set(position.values())) < len(Phase) or max(position.values()) >= n_frames:
         position, problems = find_phases(path, position)
@@ -110,10 +110,10 @@ def _cine_labels(
 
 def _unplaced(path: Path, phase: Phase, name: str, *, has_image: bool) -> Problem:
     if not has_image:
-        what = f"it labels {phase} of {name}, of which there is no image"
+        what = f"it labels {phase} of {name}, which has no image"
         return Problem(str(path), what, f"Add {name}.nii.gz or {name}_{phase}.nii.gz.")
-    what = f"nothing says which frame of the cine of {name} is {phase}; the label is not used"
-    remedy = f"Give {phase.lower()}_frame (counted from 0) in {TABLE}."
+    what = f"the frame of {phase} in the cine of {name} is unknown; the label is not used"
+    remedy = f"Add {phase.lower()}_frame (counted from 0) to {TABLE}."
     return Problem.warning(path, what, remedy)
 
 
@@ -123,15 +123,15 @@ def _rows(folder: Path) -> dict[str, Row]:
         if is_regular(path):
             rows = read_rows(path, "id")
             if rows is None:
-                raise CohortError.of(path, "it has no column 'id'", "Name the first column 'id'.")
+                raise CohortError.of(path, "it has no column 'id'", "Call the first column 'id'.")
             return rows
     return {}
 
 
 def _rows_without_files(folder: Path, rows: dict[str, Row], files: dict[str, Parts]) -> list[Problem]:
     if not is_regular(folder / TABLE):
-        return []  # a table above may describe the folders beside this one too
-    what = "it names '{}', of which there is no image here"
+        return []  # a table above may also describe sibling folders
+    what = "it lists '{}', which has no image here"
     remedy = "Correct the id, or remove the row."
     lost = sorted(set(rows) - set(files))
     return [Problem.warning(folder / TABLE, what.format(name), remedy) for name in lost]

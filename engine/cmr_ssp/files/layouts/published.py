@@ -1,4 +1,4 @@
-"""The tables of M&Ms and M&Ms-2, from which the split of the paper follows."""
+"""Read the tables of M&Ms and M&Ms-2 that define the split of the paper."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _DEPTH = 2
 
 
 def published_split_of(folder: Path) -> Split:
-    """Rebuild the published split from the two tables in, below or above a folder.
+    """Derive the published split from the two tables in, below or above a folder.
 
     Raises
     ------
     CohortError
-        Where a table is missing or lacks a column.
+        If a table is missing or lacks a column.
     """
     first = _column(folder, mnms.NAME, mnms.KEY, "Vendor")
     second = _column(folder, mnms2.NAME, mnms2.KEY, "DISEASE")
@@ -30,17 +30,19 @@ def published_split_of(folder: Path) -> Split:
 def _column(folder: Path, name: str, key: str, column: str) -> dict[str, str]:
     rows = _table(folder, key)
     if not rows:
-        what = f"no CSV of {name} (with a column '{key}') lies here"
-        raise CohortError.of(folder, what, "Name the folder that holds both data sets with their tables.")
+        what = f"no CSV of {name} (with a column '{key}') is here"
+        raise CohortError.of(
+            folder, what, "Choose the folder that contains both data sets with their tables."
+        )
     lacking = [code for code, row in rows.items() if not row.get(column)]
     if lacking:
-        what = f"the table of {name} has no {column} for {len(lacking)} subjects, {lacking[0]} among them"
+        what = f"the table of {name} has no {column} for {len(lacking)} subjects, including {lacking[0]}"
         raise CohortError(Problem(str(folder), what, "Use the table as it was distributed."))
     return {code: row[column] for code, row in rows.items()}
 
 
 def _table(folder: Path, key: str) -> dict[str, Row]:
-    """Look in the folder, then in those below, then in those above."""
+    """Search the folder, then its subfolders, then its parents."""
     for depth in range(_DEPTH + 1):
         for path in filter(is_regular, matching(folder, "*/" * depth + "*.csv")):
             if rows := read_rows(path, key):

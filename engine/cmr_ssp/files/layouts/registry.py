@@ -1,4 +1,4 @@
-"""Every data set convention that is known: a new one is a module beside this one, and a line here."""
+"""Registry of layouts: a new layout is a module in this package and an entry here."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from cmr_ssp.subjects import Subject
 
 
 class Layout(Protocol):
-    """What the module of a data set convention offers."""
+    """Interface of the module of a layout."""
 
     NAME: str
     EXPECTS: str
 
     def recognises(self, folder: Path) -> bool:
-        """Tell whether `folder` is laid out this way."""
+        """Return whether `folder` has this layout."""
 
     def list_subjects(self, folder: Path) -> tuple[list[Subject], list[Problem]]:
         """List the subjects in `folder` by names, tables and headers."""
 
 
 LAYOUTS: tuple[Layout, ...] = (acdc, mnms, mnms2, sunnybrook, sunnybrook_exams, nnunet, dicom_exams, plain)
-"""In the order in which they are tried: the plainest comes last."""
+"""All layouts in the order of recognition; the most general is last."""
 
 TOGETHER = {mnms.NAME, mnms2.NAME}
-"""Data sets that may lie side by side: made to be used as one, they number alike and share no id."""
+"""Data sets that may be combined in one cohort: they have the same numbering and no common ids."""
 
 OF_DICOM: tuple[Layout, ...] = (sunnybrook_exams, dicom_exams)
-"""Those whose images are DICOM."""
+"""Layouts with DICOM images."""
 
 ARCHIVES: Layout = dicom_exams
-"""The one that a zip archive is listed by."""
+"""Layout of zip archives."""

@@ -1,7 +1,7 @@
 """Sunnybrook Cardiac Data as NIfTI: ``ID_sax.nii.gz`` (4D) and ``ID_frameNN_gt.nii.gz``.
 
-Frames are counted from 1; 2 = MYO (drawn at ED only), 3 = LV; nobody drew the RV. All scanners General
-Electric. The names do not say which frame is ED: it is the one with the larger LV.
+Frames are counted from 1; 2 = MYO (drawn at ED only), 3 = LV; the RV is not labelled. All scanners are from
+General Electric. File names do not define ED: it is the frame with the larger LV.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _LABEL = re.compile(r"(?P<id>.+)_frame(?P<frame>\d+)_gt")
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds such cines."""
+    """Return whether `folder` contains such cines."""
     return any(_CINE.fullmatch(stem_of(entry)) for entry in entries(folder) if is_nifti(entry))
 
 
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
-    """List the subjects in `folder`; labels are read to tell ED from ES."""
+    """List the subjects in `folder`; labels are read to find ED and ES."""
     subjects: list[Subject] = []
     problems: list[Problem] = []
     paths = [entry for entry in entries(folder) if is_nifti(entry)]
@@ -59,5 +59,5 @@ def _subject(name: str, cine: Path, paths: list[Path], numbering: Numbering) -> 
     )
     unused = [path for frame, path in drawn.items() if frame not in phases.values()]
     what = "it is neither the largest nor the smallest LV of its cine; the label is not used"
-    problems = [Problem.warning(path, what, "Nothing, if that is right.") for path in unused]
+    problems = [Problem.warning(path, what, "Check that it is right.") for path in unused]
     return Subject(name, frames, labels, vendor="GE"), problems

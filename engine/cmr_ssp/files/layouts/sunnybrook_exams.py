@@ -1,9 +1,9 @@
 """Sunnybrook as distributed: DICOM images, and contours as text files in ``PATIENT/contours-manual``.
 
-Images and contours lie in two folders side by side. They belong together by the name of the patient's folder
-(``SC-HF-I-1`` is ``SC-HF-I-01``), or by the columns ``PatientID`` and ``OriginalID`` of a CSV beside the two.
-Subjects are called by the codes of the public data; a folder of any other name may be named after a person,
-and its subject is called by `exam_id`. Nobody drew the RV; the frame with the larger LV is ED.
+Images and contours are in two sibling folders. They are matched by the name of the patient's folder
+(``SC-HF-I-1`` is ``SC-HF-I-01``), or by the columns ``PatientID`` and ``OriginalID`` of a CSV beside them.
+Subject ids are the codes of the public data, or from `exam_id` for folders of any other name, which may name
+a person. The RV is not labelled; ED is the frame with the larger LV.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _CODE = re.compile(r"SC-(HF-N?I|HYP|N)-\d{1,2}|SCD\d{7}", re.I)
 
 
 def recognises(folder: Path) -> bool:
-    """Tell whether `folder` holds a folder of patients' contours."""
+    """Return whether `folder` contains a folder of patients' contours."""
     return bool(_contour_folders(folder))
 
 
 def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
-    """List the patients that have images; contours are read to tell ED from ES."""
+    """List the patients with images; contours are read to find ED and ES."""
     contours = {_key(place.parent.name): place for place in _contour_folders(folder)}
     table, problems = nearest_table(folder, "OriginalID", 0)
     aliases = {_key(row.get("PatientID", "")): _key(original) for original, row in table.items()}
@@ -49,7 +49,7 @@ def list_subjects(folder: Path) -> tuple[list[Subject], list[Problem]]:
         problems += found
     for key in sorted(set(contours) - set(images)):
         what = "there is no folder of DICOM images of this patient"
-        remedy = "Name the folder above images and contours, or add the table of PatientID and OriginalID."
+        remedy = "Choose the folder above images and contours, or add the table of PatientID and OriginalID."
         problems.append(Problem.warning(contours[key], what, remedy))
     return subjects, problems
 
@@ -59,7 +59,7 @@ def _contour_folders(folder: Path) -> list[Path]:
 
 
 def _image_folders(folder: Path, contours: Iterable[str], aliases: dict[str, str]) -> dict[str, Path]:
-    """Return the DICOM folders by patient, of folders that hold the images of any patient with contours."""
+    """Return the DICOM folders by patient, if a folder has images of any patient with contours."""
     wanted = set(contours)
     found: dict[str, Path] = {}
     for top in _folders(folder):
@@ -84,7 +84,7 @@ def _has_images(place: Path) -> bool:
 
 
 def _key(name: str) -> str:
-    """Return a name without what its writers vary: case, and zeros before numbers."""
+    """Normalise a name: lower case, without zeros before numbers."""
     return re.sub(r"(?<!\d)0+(?=\d)", "", name.casefold())
 
 

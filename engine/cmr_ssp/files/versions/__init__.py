@@ -1,1 +1,1 @@
-"""Versions of labels, and where each comes from."""
+"""Label versions and their metadata."""

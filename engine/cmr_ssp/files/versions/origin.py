@@ -1,4 +1,4 @@
-"""What is kept beside a label version, as JSON: where it comes from, and nothing of any person."""
+"""Metadata of a label version as JSON: its origin, without personal data."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ _UNREADABLE = (OSError, LookupError, TypeError, ValueError, RecursionError)
 
 @dataclass(frozen=True, slots=True)
 class LabelVersion:
-    """One version of the labels of a subject's phase.
+    """One version of the labels of one subject and phase.
 
     Attributes
     ----------
     subject, phase : str, Phase
-        Whose, and which.
+        Subject and phase.
     number : int
-        From 1; 0 is the prediction that the first correction came from, which is never used as labels.
+        Counted from 1; 0 is the prediction of the first correction, never used as labels.
     path : Path
         The label file, ``vNNN.nii.gz``.
     frame : int
         0-based frame of the subject's cine.
     origin : Origin
-        Manual, imported, corrected, or (of number 0 only) predicted.
+        Manual, imported, corrected, or (only number 0) predicted.
     checkpoints : tuple of str
-        SHA-256 of every checkpoint whose prediction this is or descends from; of labels, empty unless
-        corrected.
+        SHA-256 of every checkpoint from which this prediction or label descends; empty for labels that are
+        not corrected.
     drawn : frozenset of Structure
-        What has a voxel.
+        Structures with voxels.
     after : int or None
-        The version that was the newest before.
+        Number of the previous version.
     made : str
         Date and time, UTC, ISO 8601.
     """
@@ -55,22 +55,22 @@ class LabelVersion:
 
     @property
     def name(self) -> str:
-        """As in ``v003``."""
+        """Name, such as ``v003``."""
         return name_of(self.number)
 
 
 def name_of(number: int) -> str:
-    """Return what the files of a version are called."""
+    """Return the name of the files of a version."""
     return f"v{number:03d}"
 
 
 def metadata_path(labels: Path) -> Path:
-    """Return where the record of a label file lies."""
+    """Return the path of the metadata of a label file."""
     return labels.with_name(labels.name.removesuffix(".nii.gz") + ".json")
 
 
 def metadata_text(version: LabelVersion) -> str:
-    """Return a version's record; subject, phase and number are told by its place."""
+    """Return the metadata of a version as JSON; its path has subject, phase and number."""
     tree = {
         "format": _FORMAT,
         "frame": version.frame,
@@ -84,17 +84,17 @@ def metadata_text(version: LabelVersion) -> str:
 
 
 def read_metadata(subject: str, phase: Phase, number: int, labels: Path) -> LabelVersion:
-    """Read the record of a version.
+    """Read the metadata of a version.
 
     Raises
     ------
     LabelError
-        Where it is damaged, or its label file is missing.
+        If the metadata is damaged, or the label file is missing.
     """
     path = metadata_path(labels)
-    remedy = "Put both files of this version back, or move both away."
+    remedy = "Restore both files of this version, or move both away."
     if not labels.is_file():
-        raise LabelError.of(labels, "it is missing, but its record is there", remedy)
+        raise LabelError.of(labels, "it is missing, but its metadata exists", remedy)
     try:
         with path.open(encoding="utf-8") as file:
             tree = json.loads(file.read(_MAX_BYTES))
@@ -114,18 +114,18 @@ def read_metadata(subject: str, phase: Phase, number: int, labels: Path) -> Labe
         )
         _check(version)
     except _UNREADABLE as error:
-        raise LabelError.of(path, f"it is no record of a label version ({error})", remedy) from None
+        raise LabelError.of(path, f"it is not the metadata of a label version ({error})", remedy) from None
     return version
 
 
 def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{value!r} is no number")
+        raise ValueError(f"{value!r} is not a number")
     return value
 
 
 def _check(version: LabelVersion) -> None:
-    """Refuse what would let labels pass as independent of the run that they come from."""
+    """Check the lineage, so that corrected labels cannot seem independent of their run."""
     predicted, descends = version.origin is Origin.PREDICTED, bool(version.checkpoints)
     if predicted != (version.number == 0) or version.origin is Origin.DATA_SET:
         raise ValueError(f"{version.name} cannot be {version.origin}")

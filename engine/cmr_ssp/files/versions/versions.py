@@ -1,7 +1,7 @@
-"""A folder of label versions: ``SUBJECT/PHASE/vNNN.nii.gz``, each with a record; nothing is ever overwritten.
+"""A folder of label versions, ``SUBJECT/PHASE/vNNN.nii.gz`` with metadata; nothing is overwritten.
 
-The folder lies where the user chose, apart from the cohort. ``v000`` is the prediction that the first
-correction of a phase came from: kept as it was, never used as labels.
+The user chooses the folder, outside of the cohort. ``v000`` is the unedited prediction of the first
+correction of a phase, never used as labels.
 """
 
 from __future__ import annotations
@@ -43,49 +43,49 @@ def add_version(
     checkpoint: str = "",
     prediction: Segmentation | None = None,
 ) -> LabelVersion:
-    """Write labels as the newest version of a subject's phase.
+    """Write labels as the newest version of a subject and phase.
 
     Parameters
     ----------
     folder : Path
-        The label folder; made where it is missing.
+        Label folder; created if missing.
     subject, phase : Subject, Phase
-        What was drawn.
+        Subject and phase of the labels.
     labels : Segmentation
         On the grid of the subject's cine.
     origin : Origin
-        ``IMPORTED``, ``CORRECTED``, or ``MANUAL`` where neither a prediction nor an earlier version was under
-        it. Other than manual labels descend from all that the version before does: who edits a correction
-        elsewhere still corrects the same run.
+        ``IMPORTED``, ``CORRECTED``, or ``MANUAL`` if drawn without a prediction or earlier version. Labels
+        that are not manual inherit the lineage of the previous version, since editing a correction still
+        corrects the same run.
     checkpoint : str
-        SHA-256 of the checkpoint whose prediction was corrected.
+        SHA-256 of the checkpoint of the corrected prediction.
     prediction : Segmentation, optional
-        That prediction, at the same frame. The first one of a phase is kept as ``v000``, later ones are not.
+        The corrected prediction, at the same frame. The first one of a phase is stored as ``v000``.
 
     Raises
     ------
     LabelError
-        Where the labels are empty, or a correction lacks its checkpoint or the prediction that it began with.
+        If the labels are empty, or a correction has no checkpoint or prediction.
     OutputError
-        Where it cannot be written.
+        If it cannot be written.
     """
     if not subject.names_files:
         raise CohortError.of(f"'{subject.id}'", "cannot be a folder's name", "Use letters and digits in ids.")
     where = f"labels of {subject.id} at {phase}"
     if not labels.drawn:
-        raise LabelError.of(where, "they have no voxel", "Draw something, or keep the labels that are there.")
+        raise LabelError.of(where, "they have no voxel", "Draw labels, or keep the existing ones.")
     before, damaged = _versions_of(folder / subject.id, subject.id, phase)
     if damaged:
         raise LabelError(*damaged)
     if origin not in (Origin.MANUAL, Origin.IMPORTED, Origin.CORRECTED) or (
         bool(checkpoint) != (origin is Origin.CORRECTED)
     ):
-        remedy = "Name the checkpoint of corrected labels, and of no others."
+        remedy = "Give a checkpoint for corrected labels only."
         raise LabelError.of(where, f"{origin} labels and a checkpoint do not agree", remedy)
     if checkpoint and not any(version.number == 0 for version in before):
         if prediction is None or prediction.frame != labels.frame:
-            what = f"the prediction of frame {labels.frame} that they correct is not given"
-            raise LabelError.of(where, what, "Give it: it is kept beside the labels.")
+            what = f"the corrected prediction of frame {labels.frame} is missing"
+            raise LabelError.of(where, what, "Give it: it is stored beside the labels.")
         _write(folder, subject, phase, prediction, Origin.PREDICTED, (checkpoint,), None)
     newest = next((version for version in reversed(before) if version.number), None)
     inherited = newest.checkpoints if newest and origin is not Origin.MANUAL else ()
@@ -95,15 +95,15 @@ def add_version(
 
 
 def list_versions(folder: Path) -> tuple[tuple[LabelVersion, ...], tuple[Problem, ...]]:
-    """List all versions in a label folder by subject, phase and number, and what is damaged there.
+    """List all versions in a label folder by subject, phase and number, and its problems.
 
     Raises
     ------
     LabelError
-        Where there is no such folder.
+        If the folder does not exist.
     """
     if not folder.is_dir():
-        raise LabelError.of(folder, "there is no such folder", "Name a folder of label versions.")
+        raise LabelError.of(folder, "the folder does not exist", "Choose a folder of label versions.")
     found: list[LabelVersion] = []
     problems: list[Problem] = []
     for place in subfolders(folder):
@@ -115,15 +115,15 @@ def list_versions(folder: Path) -> tuple[tuple[LabelVersion, ...], tuple[Problem
 
 
 def newest_versions(versions: tuple[LabelVersion, ...]) -> dict[tuple[str, Phase], LabelVersion]:
-    """Return the newest labels of each subject and phase; a kept prediction is none."""
+    """Return the newest version of each subject and phase, without stored predictions."""
     return {(version.subject, version.phase): version for version in versions if version.number}
 
 
 def with_label_versions(cohort: Cohort, folder: Path) -> Cohort:
-    """Put the newest versions in place of a cohort's own labels, or beside what it lacks.
+    """Replace or complete the labels of a cohort by the newest versions.
 
-    A subject whose newest version is damaged, or was drawn on another cine, is left out with the reason:
-    falling back on older labels unseen would be worse.
+    A subject whose newest version is damaged or belongs to another cine is left out with a problem, rather
+    than silently using older labels.
 
     Parameters
     ----------
@@ -135,12 +135,12 @@ def with_label_versions(cohort: Cohort, folder: Path) -> Cohort:
     Returns
     -------
     Cohort
-        The same subjects, and what was found wrong.
+        The same subjects, with all problems.
 
     Raises
     ------
     LabelError
-        Where there is no such folder.
+        If the folder does not exist.
     """
     versions, damaged = list_versions(folder)
     newest = newest_versions(versions)
@@ -159,23 +159,23 @@ def with_label_versions(cohort: Cohort, folder: Path) -> Cohort:
     strangers = sorted({version.subject for version in versions} - {s.id for s in cohort.subjects})
     if strangers:
         listed = ", ".join(strangers[:5]) + " ..." * (len(strangers) > 5)
-        what = f"it holds labels of subjects that are not in this cohort ({listed})"
-        problems.append(Problem.warning(folder, what, "Nothing, if that is right."))
+        what = f"it contains labels of subjects that are not in this cohort ({listed})"
+        problems.append(Problem.warning(folder, what, "Check that it is right."))
     every = tuple(dict.fromkeys((*cohort.problems, *problems)))
     return replace(cohort, subjects=tuple(subjects), problems=every, refused=tuple(refused))
 
 
 def require_apart(cohort: Cohort, folder: Path) -> None:
-    """Refuse a label folder inside a cohort, which would be listed as more subjects of it.
+    """Check that a label folder is outside the cohort, which would list it as subjects.
 
     Raises
     ------
     OutputError
-        Where it lies there.
+        If it is inside.
     """
     if folder.resolve().is_relative_to(cohort.root.resolve()):
-        what = "it lies inside the cohort, whose images it would be mistaken for"
-        raise OutputError.of(folder, what, "Choose a folder elsewhere.")
+        what = "it is inside the cohort, and would be listed with its images"
+        raise OutputError.of(folder, what, "Choose another folder.")
 
 
 def _with_versions(subject: Subject, versions: list[LabelVersion]) -> tuple[Subject, list[Problem]]:
@@ -185,7 +185,7 @@ def _with_versions(subject: Subject, versions: list[LabelVersion]) -> tuple[Subj
         replaced = {source.phase for source in sources}
         kept = [label for label in subject.labels if label.phase not in replaced]
         subject = replace(subject, labels=tuple(in_phase_order([*kept, *sources])))
-        if any(label.drawn_on for label in kept):  # or a guessed frame might look like that of a version
+        if any(label.drawn_on for label in kept):  # an unknown frame could equal that of a version
             subject = resolve_subject(subject)
         return subject, header_problems(subject)
     except CmrSspError as error:
@@ -195,11 +195,11 @@ def _with_versions(subject: Subject, versions: list[LabelVersion]) -> tuple[Subj
 def _source(version: LabelVersion, affine: np.ndarray) -> LabelSource:
     numbering = written_numbering(version.path)
     if numbering is None:
-        what = "it is no label version of this program"
+        what = "it is not a label version of this program"
         raise LabelError.of(version.path, what, "Add labels with `cmr-ssp labels add`.")
     if not same_affine(read_header(version.path).affine, affine):
-        what = f"it lies elsewhere than the cine of {version.subject}: it was drawn on another one"
-        raise LabelError.of(version.path, what, "Name the label folder of this cohort.")
+        what = f"its grid is not that of the cine of {version.subject}: it was drawn on another cine"
+        raise LabelError.of(version.path, what, "Choose the label folder of this cohort.")
     return LabelSource(
         version.phase,
         version.frame,
@@ -211,7 +211,7 @@ def _source(version: LabelVersion, affine: np.ndarray) -> LabelSource:
 
 
 def _versions_of(place: Path, subject: str, phase: Phase) -> tuple[list[LabelVersion], list[Problem]]:
-    """Read the versions of one phase in a subject's folder; one without a record was never finished."""
+    """Read the versions of one phase in a subject's folder; files without metadata are incomplete."""
     folder = place / phase
     versions: list[LabelVersion] = []
     problems: list[Problem] = []
@@ -233,7 +233,7 @@ def _write(
     checkpoints: tuple[str, ...],
     before: LabelVersion | None,
 ) -> LabelVersion:
-    """Write labels, then the record that makes them a version."""
+    """Write labels, then the metadata that makes them a version."""
     place = folder / subject.id / phase
     with _claimed(place, 0 if origin is Origin.PREDICTED else None) as number:
         path = place / f"{name_of(number)}.nii.gz"
@@ -256,13 +256,13 @@ def _write(
 
 @contextmanager
 def _claimed(place: Path, wanted: int | None) -> Iterator[int]:
-    """Yield a version number that nobody else has or is about to write; the next one unless `wanted`."""
+    """Reserve and yield a version number, by default the next one."""
     remedy = "Try again when it has ended."
-    busy = OutputError.of(place, "another program is writing labels there", remedy)
+    busy = OutputError.of(place, "another program is writing labels here", remedy)
     with holding(place / _LOCK, busy, _PATIENCE_S):
         taken = {int(match[1]) for path in place.iterdir() if (match := _FILE.fullmatch(path.name))}
         number = wanted if wanted is not None else max(taken | {0}) + 1
-        written = sorted(place.glob(f"{name_of(number)}.*"))  # left over by one that was killed
+        written = sorted(place.glob(f"{name_of(number)}.*"))  # left by a process that was killed
         if written:
             raise OutputError.of(written[0], "it exists already", "Move it away, or try again.")
         yield number

@@ -1,1 +1,1 @@
-"""What SimCLR and PCL share."""
+"""Shared by SimCLR and PCL."""

@@ -1,4 +1,4 @@
-"""The loss that SimCLR and PCL share, and what else they have in common."""
+"""Loss, projection head and objective shared by SimCLR and PCL."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ ContrastiveT = TypeVar("ContrastiveT", bound=ContrastiveRecipe)
 def contrastive_loss(features: Tensor, positives: Tensor, temperature: float) -> Tensor:
     """Return the normalised, temperature-scaled cross-entropy, averaged over each anchor's positives.
 
-    With one positive an anchor it is SimCLR's NT-Xent; with several, PCL's loss. An anchor without any
-    positive counts for nothing. Needs memory for (n, n) similarities, not for (n, n, d) products.
+    With one positive per anchor, this is the NT-Xent loss of SimCLR; with several, the loss of PCL. Anchors
+    without positives are ignored. Needs memory for (n, n) similarities, not for (n, n, d) products.
 
     Parameters
     ----------
     features : Tensor, shape (n, d)
-        Of all views; of any length.
+        Features of all views; they need not be normalised.
     positives : Tensor of bool, shape (n, n)
-        Which belong together; the diagonal is of no matter.
+        Positive pairs; the diagonal is ignored.
     temperature : float
-        Divides the cosines.
+        Divisor of the cosine similarities.
     """
-    # In single precision: at a temperature of 0.1 half floats round the differences away.
+    # In single precision: at a temperature of 0.1, half precision loses the differences.
     with torch.autocast(features.device.type, enabled=False):
         directions = functional.normalize(features.float(), dim=1)
         itself = torch.eye(len(directions), dtype=torch.bool, device=directions.device)
@@ -47,7 +47,7 @@ def contrastive_loss(features: Tensor, positives: Tensor, temperature: float) ->
 
 
 class ProjectionHead(nn.Sequential):
-    """Three linear layers with ReLU between them, as SimCLR and PCL use (method page)."""
+    """Three linear layers with ReLU between them, as in SimCLR and PCL (see docs/methods.md)."""
 
     def __init__(self, inputs: int, hidden: int, outputs: int) -> None:
         super().__init__(
@@ -60,7 +60,7 @@ class ProjectionHead(nn.Sequential):
 
 
 class ContrastiveObjective(PretrainObjective[ContrastiveT]):
-    """Trains the encoder to tell which of a batch's views belong together, two views a slice."""
+    """Trains the encoder to find the positive pairs among the views of a batch, two per slice."""
 
     n_views = 2
 
@@ -72,14 +72,14 @@ class ContrastiveObjective(PretrainObjective[ContrastiveT]):
         return PooledEncoder(Encoder(channels), projection)
 
     def positives(self, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which views belong together, shape (view, view), for the slice of each view.
+        """Return the positive pairs, shape (view, view), for the slice of each view.
 
-        The two views of one slice always do, also where a slice is twice in a batch.
+        The views of one slice are always positive pairs, also if a batch contains the slice twice.
         """
         return np.asarray(samples[:, None] == samples)
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
-        """Return the loss of two freshly augmented views of each slice, compared with all processes'."""
+        """Return the loss of two augmented views of each slice, compared with those of all processes."""
         return self._compared(network, samples, seed, self.processes)
 
     def _compared(
@@ -92,7 +92,5 @@ class ContrastiveObjective(PretrainObjective[ContrastiveT]):
         return contrastive_loss(features, positives, self.recipe.temperature)
 
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
-        """Return the negative loss of two views that are the same every time."""
-        return {
-            "validation_negative_loss": -float(self._compared(self.network, samples, seed, SINGLE_PROCESS))
-        }
+        """Return the negative loss of two views that are the same in every validation."""
+        return {"validation_negative_loss": -float(self._compared(self.network, samples, seed, SINGLE_PROCESS))}

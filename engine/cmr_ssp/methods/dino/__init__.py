@@ -1,4 +1,4 @@
-"""DINO: say of a part of a slice what a slowly following teacher says of the whole."""
+"""DINO: predict, from a part of a slice, the output of a momentum teacher for the whole slice."""
 
 from importlib import resources
 
@@ -12,8 +12,8 @@ METHOD = Method(
     short="DINO",
     title="DINO",
     learns=(
-        "Learns to say of a part of a slice what a slowly following teacher says of the whole; trains the "
-        "encoder."
+        "Learns to predict, from a part of a slice, a momentum teacher's output for the whole slice; trains "
+        "the encoder."
     ),
     recipe=DinoRecipe,
     presets=resources.files(__name__) / "presets",

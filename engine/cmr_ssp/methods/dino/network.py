@@ -1,4 +1,4 @@
-"""The networks of DINO: a student, and a teacher of the same kind that follows it slowly."""
+"""The networks of DINO: a student, and a teacher whose weights are a moving average of the student's."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ N_GLOBAL = 2
 
 
 class PrototypeHead(nn.Module):
-    """DINO's head: a perceptron to a bottleneck, whose direction is compared with that of prototypes.
+    """DINO's head: a perceptron with a bottleneck, compared with prototypes by cosine similarity.
 
-    The last layer is weight-normalised with all lengths 1, so its outputs are cosines.
+    The last layer is weight-normalised to length 1, so its outputs are cosines.
     """
 
     def __init__(self, inputs: int, hidden: int, bottleneck: int, outputs: int) -> None:
@@ -39,18 +39,18 @@ class PrototypeHead(nn.Module):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, features: Tensor) -> Tensor:
-        """Return the cosine to every prototype, shape (batch, output), for pooled features."""
+        """Return the cosine similarity of pooled features to every prototype, shape (batch, output)."""
         direction = functional.normalize(self.perceptron(features), dim=1)
         return functional.linear(direction, functional.normalize(self.prototypes.weight, dim=1))
 
 
 class DinoNetwork(nn.Module):
-    """Student (`encoder`, `head`), teacher, the centre, and what was last observed of them.
+    """Student (`encoder`, `head`), teacher, centre, and the statistics observed last.
 
     Parameters
     ----------
     recipe : DinoRecipe
-        Sizes, and what the teacher starts from.
+        Sizes of the networks and initialisation of the teacher.
     """
 
     centre: Tensor
@@ -63,12 +63,12 @@ class DinoNetwork(nn.Module):
         self.teacher = deepcopy(student) if recipe.teacher.starts_as_copy else PooledEncoder(*_parts(recipe))
         self.teacher.requires_grad_(False)
         self.register_buffer("centre", torch.zeros(recipe.head.outputs))
-        self.register_buffer("watched", torch.zeros(2))  # entropy, information; kept to resume exactly
+        self.register_buffer("watched", torch.zeros(2))  # entropy, information; stored to resume exactly
 
     def forward(self, views: list[Tensor]) -> tuple[Tensor, Tensor]:
         """Return the outputs of student (view, batch, output) and teacher (global view, batch, output).
 
-        The views, each (batch, 1, row, column), begin with the two global ones; the others are of one size.
+        The first two views, each (batch, 1, row, column), are global; all others have the same size.
         """
         together = torch.cat(views[:N_GLOBAL])
         pooled = [pooled_features(self.encoder, together)]
@@ -81,7 +81,7 @@ class DinoNetwork(nn.Module):
 
     @torch.no_grad()
     def move_teacher(self, momentum: float) -> None:
-        """Bring the teacher's weights a step closer to the student's; its running statistics are its own."""
+        """Update the teacher's moving average of weights; batch statistics are not copied."""
         student = (*self.encoder.parameters(), *self.head.parameters())
         for mine, theirs in zip(self.teacher.parameters(), student, strict=True):
             mine.lerp_(theirs.detach(), 1 - momentum)

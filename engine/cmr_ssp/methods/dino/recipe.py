@@ -10,17 +10,15 @@ from cmr_ssp.recipes import Count, Fraction, Positive, PretrainRecipe, RecipeMod
 
 
 class DinoHead(RecipeModel):
-    """The head of DINO."""
+    """Settings of the projection head of DINO."""
 
     hidden: Count = Field(2048, title="Hidden width")
     bottleneck: Count = Field(256, title="Bottleneck", description="Width before the last layer")
-    outputs: Annotated[int, Field(ge=2)] = Field(
-        8192, title="Outputs", description="Classes that the network makes up"
-    )
+    outputs: Annotated[int, Field(ge=2)] = Field(8192, title="Outputs", description="Number of prototypes")
 
 
 class DinoViews(RecipeModel):
-    """How DINO's views differ from one another."""
+    """Differences between the views of DINO."""
 
     n_local: Annotated[int, Field(ge=0)] = Field(6, title="Local views")
     local_size_px: Count = Field(128, title="Local size", json_schema_extra={"unit": "px"})
@@ -40,30 +38,30 @@ class DinoViews(RecipeModel):
 
 
 class TeacherSettings(RecipeModel):
-    """DINO's teacher, which follows the student."""
+    """Settings of DINO's teacher, a moving average of the student."""
 
     temperature: Positive = Field(0.04, title="Temperature")
     first_temperature: Positive = Field(0.02, title="First temperature")
     warmup: Fraction = Field(
         0.3,
         title="Temperature warm-up",
-        description="Part of the training until the temperature is reached",
+        description="Fraction of the training until the temperature is reached",
         json_schema_extra={"unit": "share"},
     )
     warmup_per: Literal["epoch", "update"] = Field(
         "update", title="Warm-up changes every", description="When the temperature changes"
     )
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(
-        0.996, title="Momentum", description="At the start; rises to 1 by a cosine"
+        0.996, title="Momentum", description="Initial momentum; rises to 1 by a cosine"
     )
     centre_momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.9, title="Momentum of the centre")
     starts_as_copy: bool = Field(
-        True, title="Starts as a copy", description="Else from other random weights, as the paper's did"
+        True, title="Starts as a copy", description="Otherwise from other random weights, as in the paper"
     )
 
 
 class DinoRecipe(PretrainRecipe):
-    """Pretraining by DINO: a student guesses what its teacher says of other views."""
+    """Pretraining by DINO: a student predicts its teacher's output for other views."""
 
     method: Literal["dino"] = "dino"
     head: DinoHead = Field(DinoHead(), title="Head")
@@ -73,13 +71,13 @@ class DinoRecipe(PretrainRecipe):
     freeze_last_layer: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.01,
         title="Last layer frozen",
-        description="First part of the training with the last layer frozen",
+        description="Fraction of the training, from the start, with the last layer frozen",
         json_schema_extra={"unit": "share"},
     )
 
     @property
     def freezes(self) -> bool:
-        """Whether the last layer is frozen for a while."""
+        """Whether the last layer is frozen for part of the training."""
         return self.freeze_last_layer > 0
 
     def _more_faults(self) -> list[str]:
@@ -88,7 +86,7 @@ class DinoRecipe(PretrainRecipe):
             faults.append("batch_size and micro_batch must be 2 or more for the head's batch norm")
         size, divisor = self.views.local_size_px, self.network.divisor
         if self.views.n_local and size % divisor:
-            faults.append(f"views.local_size_px {size} does not divide by {divisor}")
+            faults.append(f"views.local_size_px {size} is not a multiple of {divisor}")
         if self.views.n_local and size > self.crop.size_px:
             faults.append(f"views.local_size_px {size} is above crop.size_px {self.crop.size_px}")
         widest = max(self.views.blur_sigma_px)

@@ -1,4 +1,4 @@
-"""Masked image modelling: rebuild the hidden patches of a slice."""
+"""Masked image modelling: reconstruct the hidden patches of a slice."""
 
 from importlib import resources
 
@@ -12,8 +12,8 @@ METHOD = Method(
     short="MIM",
     title="Masked image modelling (MIM)",
     learns=(
-        "Learns to rebuild hidden patches of a slice; trains encoder and decoder, and can be looked at under "
-        "Reconstructions."
+        "Learns to reconstruct hidden patches of a slice; trains encoder and decoder. The panel "
+        "Reconstructions shows the result."
     ),
     recipe=MimRecipe,
     presets=resources.files(__name__) / "presets",

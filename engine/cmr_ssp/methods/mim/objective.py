@@ -1,4 +1,4 @@
-"""Masked image modelling: rebuild the hidden patches of a slice (method page, MIM)."""
+"""Masked image modelling: reconstruct the hidden patches of a slice (see docs/methods.md)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from cmr_ssp.methods.mim.recipe import MimRecipe
 from cmr_ssp.methods.objective import PretrainObjective
 from cmr_ssp.networks import UNet
 from cmr_ssp.runs import Run
-from cmr_ssp.runs.records import RecordedSlices, forget_records, has_records, write_record, write_slices
+from cmr_ssp.runs.records import RecordedSlices, delete_records, has_records, write_record, write_slices
 from cmr_ssp.samples.seeding import generator
 from cmr_ssp.training import TrainingLength
 
-_MASK_STREAM = 1  # apart from the stream that augments
+_MASK_STREAM = 1  # separate from the random stream of augmentation
 _RECORD_STREAM = 3
 _N_RECORDED, _N_RECORDS = 8, 20
 
@@ -29,30 +29,30 @@ def masked_mse(prediction: Tensor, images: Tensor, mask: Tensor) -> Tensor:
     Parameters
     ----------
     prediction, images : Tensor, shape (batch, 1, row, column)
-        What was rebuilt and what was there.
+        Reconstruction and original.
     mask : Tensor of bool, same shape
-        True is hidden.
+        True where a pixel is hidden.
     """
-    # In single precision: sums of half floats over a mask overflow.
+    # In single precision: sums in half precision over a mask overflow.
     return (prediction.float() - images.float())[mask].square().mean()
 
 
 class MimObjective(PretrainObjective[MimRecipe]):
-    """Trains encoder and decoder to rebuild what the mask hides."""
+    """Trains encoder and decoder to reconstruct the hidden patches."""
 
     def make_network(self) -> nn.Module:
         """Return the U-Net with one output and no deep supervision."""
         return UNet(self.recipe.network.channels, 1, deep_supervision=False)
 
     def loss(self, network: nn.Module, samples: NDArray[np.int64], seed: tuple[int, ...]) -> Tensor:
-        """Return the error over the hidden patches of freshly augmented slices."""
+        """Return the error over the hidden patches of augmented slices."""
         keep = self.processes.part(len(samples))
         images = self.views(samples, seed, augmentation=self.recipe.augmentation, keep=keep)
         mask = self._mask(len(samples), (*seed, _MASK_STREAM))
         return self._masked_loss(network, images, mask if keep is None else mask[keep])
 
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
-        """Return the negative error on slices that are not augmented."""
+        """Return the negative error over the hidden patches of slices without augmentation."""
         images = self.views(samples, seed, augmentation=None)
         error = self._masked_loss(self.network, images, self._mask(len(samples), seed))
         return {"validation_negative_error": -float(error)}
@@ -66,9 +66,10 @@ class MimObjective(PretrainObjective[MimRecipe]):
 
     @torch.inference_mode()
     def save_reconstructions(self, run: Run, update: int, length: TrainingLength) -> Event | None:
-        """Reconstruct and save a few slices, always the same ones with the same mask.
+        """Reconstruct a few slices, always the same ones with the same hidden patches.
 
-        Uses validation slices, or training slices if there are none. The first record precedes training.
+        These are validation slices, or training slices if there is no validation subject. The first record
+        comes from the untrained network.
         """
         every = self.recipe.records_every
         due = update % every == 0 if every else length.ends_share(update, _N_RECORDS)
@@ -90,29 +91,29 @@ class MimObjective(PretrainObjective[MimRecipe]):
         return ReconstructionReady(write_record(run, update, _half(rebuilt)), update)
 
     def delete_reconstructions(self, run: Run, after: int) -> None:
-        """Delete the records of updates that will be repeated."""
-        forget_records(run, after)
+        """Remove the records of updates that will be repeated."""
+        delete_records(run, after)
 
     def _about(self, chosen: NDArray[np.int64], role: str, images: Tensor, mask: Tensor) -> RecordedSlices:
         places = tuple(
-            (self.bank.subject_ids[record["subject"]], int(record["frame"]), int(record["slice"]))
-            for record in self.bank.index[chosen]
+            (self.bank.subject_ids[entry["subject"]], int(entry["frame"]), int(entry["slice"]))
+            for entry in self.bank.index[chosen]
         )
         spacing_mm = self.recipe.crop.spacing_mm
         return RecordedSlices(_half(images), mask[:, 0].numpy(), places, role, spacing_mm)
 
 
 def spread_slices(index: NDArray[np.void], samples: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """Return a handful of samples, spread over subjects, slices and frames; the seed draws them.
+    """Draw a few samples, spread over subjects, slices and frames.
 
     Parameters
     ----------
     index : structured ndarray of `SLICE`
-        Of the whole bank.
+        Index of the whole bank.
     samples : ndarray of int
-        Those to choose from.
+        Samples to choose from.
     seed : int
-        Of the draw.
+        Random seed.
     """
     random = np.random.default_rng((seed, _RECORD_STREAM))
     subjects = random.permutation(np.unique(index["subject"][samples]))
@@ -130,6 +131,6 @@ def spread_slices(index: NDArray[np.void], samples: NDArray[np.int64], seed: int
 
 
 def _half(images: Tensor) -> NDArray[np.float16]:
-    """Return images (slice, 1, row, column) as they are kept: (slice, row, column), half precision."""
+    """Convert images (slice, 1, row, column) to the stored form: (slice, row, column), half precision."""
     most = float(np.finfo(np.float16).max)
     return images[:, 0].float().clamp(-most, most).cpu().numpy().astype(np.float16)

@@ -1,4 +1,4 @@
-"""Random patch masks for masked image modelling; True is hidden."""
+"""Random patch masks for masked image modelling; True where a pixel is hidden."""
 
 from __future__ import annotations
 

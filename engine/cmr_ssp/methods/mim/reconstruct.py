@@ -1,4 +1,4 @@
-"""Rebuild the hidden patches of slices, to look at what masked image modelling learnt."""
+"""Reconstruct the hidden patches of slices, to show what masked image modelling has learnt."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Images = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rebuilder:
-    """A network that rebuilds hidden patches, its recipe, what it has seen, and what could not be checked."""
+    """A network that reconstructs hidden patches, with its recipe, provenance and problems."""
 
     network: UNet
     recipe: MimRecipe
@@ -41,33 +41,33 @@ class Rebuilder:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reconstruction:
-    """What a network made of slices whose patches were hidden.
+    """Slices with hidden patches and their reconstruction by a network.
 
-    All images have the shape (slice, row, column) of the crop and the standardised units that the network
-    sees: deviations of the whole cine from its mean.
+    All images have the shape (slice, row, column) of the crop, in the standardised units of the network: mean
+    0 and standard deviation 1 over the whole cine.
 
     Attributes
     ----------
     image, masked : ndarray of float32
-        What was there, and what the network saw of it: 0 where hidden.
+        Original, and the input of the network: 0 where hidden.
     mask : ndarray of bool
-        True is hidden.
+        True where a pixel is hidden.
     rebuilt : ndarray of float32
-        The network's output, which means nothing where a patch was visible; see `composed`.
+        Output of the network, meaningless where a patch was visible; see `composed`.
     error : ndarray of float32
         Absolute difference of `rebuilt` and `image` where hidden, 0 elsewhere.
     mean_error : ndarray of float64, shape (slice,)
-        Mean squared error over a slice's hidden pixels, which training minimises; NaN where none is hidden.
+        Mean squared error over the hidden pixels of each slice, the training loss; NaN if none is hidden.
     frame : int
-        The frame of the cine.
+        Frame of the cine.
     slices : tuple of int
-        Which slices of the cine these are.
+        Slices of the cine.
     spacing_mm : float
-        Distance between the crop's rows and columns.
+        Distance between rows and columns of the crop.
     origin_mm : tuple of float
         Centre of the crop's first pixel (row, column), counted from the centre of the cine's first pixel.
     heart_sure : bool
-        False where motion did not tell where the heart is, as in a single frame.
+        False if motion did not locate the heart, as in a single frame.
     """
 
     image: Images
@@ -84,23 +84,23 @@ class Reconstruction:
 
     @property
     def composed(self) -> Images:
-        """What was visible, with the rebuilt patches in the gaps."""
+        """The original, with the hidden patches replaced by their reconstruction."""
         return np.where(self.mask, self.rebuilt, self.image)
 
 
 def load_rebuilder(path: Path, device: torch.device) -> Rebuilder:
-    """Rebuild the network of a checkpoint.
+    """Load the network of a checkpoint.
 
     Raises
     ------
     CheckpointError
-        Where the file is no checkpoint of masked image modelling.
+        If the file is not a checkpoint of masked image modelling.
     """
     checkpoint = load_checkpoint(path)
     recipe = checkpoint.recipe
     if not isinstance(recipe, MimRecipe):
         remedy = "Choose a run of `cmr-ssp pretrain`."
-        raise CheckpointError.of(path, "segments and does not rebuild hidden patches", remedy)
+        raise CheckpointError.of(path, "segments and does not reconstruct hidden patches", remedy)
     network = UNet(recipe.network.channels, 1, deep_supervision=False)
     network = with_weights(network, checkpoint, path, device)
     return Rebuilder(network, recipe, checkpoint.provenance, checkpoint.problems)
@@ -116,31 +116,31 @@ def rebuild(
     seed: int = 0,
     hidden: float | None = None,
 ) -> Reconstruction:
-    """Hide patches of slices of one frame and let the network rebuild them.
+    """Hide patches of slices of one frame and reconstruct them.
 
-    The mask depends on `seed`, `frame` and the slice alone, and hiding more keeps hidden what was.
+    The mask depends only on `seed`, `frame` and slice; with a larger fraction, hidden patches stay hidden.
 
     Parameters
     ----------
     rebuilder : Rebuilder
         Network and recipe.
     pixels : ndarray, shape (frame, slice, row, column)
-        The whole cine: intensities and the heart's place depend on all frames.
+        The whole cine: standardisation and heart centre depend on all frames.
     spacing_mm : tuple of float
         Distance between rows and between columns.
     frame, slices
-        What to rebuild; all slices unless given.
+        Frame and slices to reconstruct; by default all slices.
     seed : int
-        Draws the masks.
+        Seed of the masks.
     hidden : float, optional
-        Share of the patches to hide, 0 to 1, instead of the recipe's.
+        Fraction of the patches to hide, 0 to 1; by default that of the recipe.
 
     Raises
     ------
     ImageError
-        Where the cine has no such frame or slice.
+        If the cine has no such frame or slice.
     RecipeError
-        Where `hidden` is no share.
+        If `hidden` is outside 0 to 1.
     """
     chosen = tuple(range(pixels.shape[1]) if slices is None else slices)
     check_choice("cine", pixels.shape, frame, chosen)
@@ -175,12 +175,12 @@ def rebuild(
 
 
 def check_choice(where: str, shape: Sequence[int], frame: int, slices: Sequence[int]) -> None:
-    """Refuse frames and slices that a cine of a shape (frame, slice, ...) does not have.
+    """Check that a cine of a shape (frame, slice, ...) has the frame and slices.
 
     Raises
     ------
     ImageError
-        Naming all of them.
+        If any is missing; the error names all of them.
     """
     chosen = [("frame", frame, shape[0]), *(("slice", place, shape[1]) for place in slices)]
     problems = [
@@ -198,7 +198,9 @@ def _mask_settings(settings: PatchMask, hidden: float | None) -> PatchMask:
     if hidden is None:
         return settings
     if not 0 <= hidden <= 1:
-        raise RecipeError.of("hidden", f"{hidden} is no share of the patches", "Choose one from 0 to 1.")
+        raise RecipeError.of(
+            "hidden", f"{hidden} is not a fraction of the patches", "Choose a number from 0 to 1."
+        )
     return PatchMask(patch_px=settings.patch_px, hidden=hidden)
 
 
@@ -212,7 +214,7 @@ def _seen_and_rebuilt(
     crop: Crop,
     mask: Tensor,
 ) -> tuple[Images, Images]:
-    """Return crops of slices (slice, row, column) and what the network makes of them where hidden."""
+    """Return crops of slices (slice, row, column) and their reconstruction by the network."""
     device = next(network.parameters()).device
     batches = slice_batches(levels, mean, spacing_mm, centre_px, crop, device)
     images = torch.cat([resample(batch, no_placement(len(batch.levels)), crop)[0] for batch in batches])
@@ -223,7 +225,7 @@ def _seen_and_rebuilt(
 
 
 def _mean_squares(error: Images, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return the mean over hidden pixels a slice, NaN where there are none."""
+    """Return the mean over the hidden pixels of each slice, NaN if there are none."""
     squares = np.square(error, dtype=np.float64).sum(axis=(1, 2))
     hidden = mask.sum(axis=(1, 2))
     means = np.full(len(hidden), np.nan)

@@ -1,4 +1,4 @@
-"""Positional contrastive learning: tell which slices lie at the same height of the heart."""
+"""Positional contrastive learning: find slices at similar positions along the heart."""
 
 from importlib import resources
 
@@ -12,8 +12,7 @@ METHOD = Method(
     short="PCL",
     title="Positional contrastive (PCL)",
     learns=(
-        "Learns to tell which slices lie at the same height of the heart, of whichever subject; trains the "
-        "encoder."
+        "Learns to find slices at similar positions along the heart, in any subject; trains the encoder."
     ),
     recipe=PclRecipe,
     presets=resources.files(__name__) / "presets",

@@ -1,4 +1,4 @@
-"""Positional contrastive learning: slices from alike heights of the heart belong together (method page)."""
+"""Positional contrastive learning: slices at similar positions are positive pairs (see docs/methods.md)."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from numpy.typing import NDArray
 from cmr_ssp.methods.contrastive.objective import ContrastiveObjective
 from cmr_ssp.methods.pcl.recipe import PclRecipe
 
-_LARGEST_DENOMINATOR = 10_000  # of the threshold, whose decimals are exact so
+_LARGEST_DENOMINATOR = 10_000  # thresholds with up to 4 decimals are exact
 
 
-def alike_positions(
+def similar_positions(
     slices: NDArray[np.int64], n_slices: NDArray[np.int64], threshold: float, *, exact: bool
 ) -> NDArray[np.bool_]:
-    """Return which relative positions differ by less than a threshold, shape (n, n).
+    """Return the pairs whose relative positions differ by less than a threshold, shape (n, n).
 
     Parameters
     ----------
     slices, n_slices : ndarray of int, shape (n,)
-        Slice index, 0 at the base, and how many slices its stack has.
+        Slice index, 0 at the base, and number of slices of its stack.
     threshold : float
         0.1 in the paper.
     exact : bool
-        Compare whole numbers. Else 32-bit floats, whose rounding decides between neighbours of a stack of
-        ten slices, as in the authors' code.
+        Compare integers. Otherwise 32-bit floats as in the authors' code, whose rounding decides about
+        neighbours in a stack of ten slices.
     """
     if not exact:
         position = slices.astype(np.float32) / n_slices.astype(np.float32)
@@ -38,11 +38,11 @@ def alike_positions(
 
 
 class PclObjective(ContrastiveObjective[PclRecipe]):
-    """Trains the encoder to tell from which height of the heart a slice is."""
+    """Trains the encoder to find slices at similar positions along the heart."""
 
     def positives(self, samples: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return which views are of alike places, of whichever subjects."""
-        records = self.bank.index[samples]
-        slices, n_slices = (records[name].astype(np.int64) for name in ("slice", "n_slices"))
+        """Return the pairs of views at similar positions, in any subjects."""
+        entries = self.bank.index[samples]
+        slices, n_slices = (entries[name].astype(np.int64) for name in ("slice", "n_slices"))
         exact = self.recipe.positions == "exact"
-        return alike_positions(slices, n_slices, self.recipe.threshold, exact=exact)
+        return similar_positions(slices, n_slices, self.recipe.threshold, exact=exact)

@@ -10,16 +10,16 @@ from cmr_ssp.methods.contrastive.recipe import ContrastiveRecipe
 
 
 class PclRecipe(ContrastiveRecipe):
-    """Positional contrastive learning: slices from alike places in the heart belong together."""
+    """Positional contrastive learning: slices at similar positions along the heart are positive pairs."""
 
     method: Literal["pcl"] = "pcl"
     threshold: Annotated[float, Field(ge=0.001, le=1)] = Field(
         0.1,
         title="Threshold",
-        description="Relative positions that differ by less belong together",
+        description="Slices whose relative positions differ by less are positive pairs",
     )
     positions: Literal["exact", "rounded"] = Field(
         "exact",
         title="Positions compared",
-        description="As ratios of whole numbers, or rounded to floats as the paper's authors did",
+        description="As exact ratios of integers, or rounded to floats as in the authors' code",
     )

@@ -1,4 +1,4 @@
-"""SimCLR: tell which two views come from the same slice."""
+"""SimCLR: find the two views of the same slice."""
 
 from importlib import resources
 
@@ -11,7 +11,7 @@ METHOD = Method(
     name="simclr",
     short="SimCLR",
     title="SimCLR",
-    learns="Learns to tell which two augmented views come from the same slice; trains the encoder.",
+    learns="Learns to find the two augmented views of the same slice; trains the encoder.",
     recipe=SimclrRecipe,
     presets=resources.files(__name__) / "presets",
     objective="cmr_ssp.methods.simclr.objective:SimclrObjective",

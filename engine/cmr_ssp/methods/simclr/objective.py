@@ -1,4 +1,4 @@
-"""SimCLR: the two views of one slice are the only positives (method page, SimCLR)."""
+"""SimCLR: the two views of one slice are the only positives (see docs/methods.md)."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from cmr_ssp.methods.simclr.recipe import SimclrRecipe
 
 
 class SimclrObjective(ContrastiveObjective[SimclrRecipe]):
-    """Trains the encoder to find the other view of a slice among all of the batch's."""
+    """Trains the encoder to find the other view of a slice among all views of the batch."""

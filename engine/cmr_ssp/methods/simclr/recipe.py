@@ -8,6 +8,6 @@ from cmr_ssp.methods.contrastive.recipe import ContrastiveRecipe
 
 
 class SimclrRecipe(ContrastiveRecipe):
-    """Pretraining by SimCLR: two views of one slice belong together."""
+    """Pretraining by SimCLR: the two views of one slice are a positive pair."""
 
     method: Literal["simclr"] = "simclr"

@@ -1,7 +1,7 @@
 """All slices of a cohort, standardised, in one memory-mapped file with an index.
 
 The folder holds ``slices.bin`` (float16 levels of every slice on its own in-plane grid, then uint8 labels
-where somebody drew any), ``index.npy`` (one `SLICE` record a slice) and ``bank.json`` (subjects).
+if there are any), ``index.npy`` (one `SLICE` entry per slice) and ``bank.json`` (subjects).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class SliceBank(Dataset[SliceItem]):
     folder : Path
         Where it lies.
     index : structured ndarray of `SLICE`
-        One record a slice sample, ordered by subject, frame and slice.
+        One entry per slice, ordered by subject, frame and slice.
     subject_ids : tuple of str
         By subject number.
     fingerprints : tuple of str
@@ -125,15 +125,15 @@ class SliceBank(Dataset[SliceItem]):
 
     def image(self, sample: int) -> NDArray[np.float16]:
         """Return the levels of a slice sample, shape (row, column)."""
-        record = self.index[sample]
-        return self._bytes_of(record, "image_at", 2).view(np.float16).reshape(_shape(record))
+        entry = self.index[sample]
+        return self._bytes_of(entry, "image_at", 2).view(np.float16).reshape(_shape(entry))
 
     def labels(self, sample: int) -> NDArray[np.uint8] | None:
         """Return the labels of a slice sample, shape (row, column), None where nobody drew any."""
-        record = self.index[sample]
-        if record["labels_at"] < 0:
+        entry = self.index[sample]
+        if entry["labels_at"] < 0:
             return None
-        return self._bytes_of(record, "labels_at", 1).reshape(_shape(record))
+        return self._bytes_of(entry, "labels_at", 1).reshape(_shape(entry))
 
     def samples(
         self, subject_ids: Iterable[str] | None = None, phases: Collection[Phase] | None = None
@@ -155,9 +155,9 @@ class SliceBank(Dataset[SliceItem]):
     def cine(self, subject_id: str) -> BankedCine:
         """Return everything of one subject."""
         samples = self.samples([subject_id])
-        records = self.index[samples]
-        first = records[0]
-        n_frames, n_slices = int(records["frame"].max()) + 1, int(first["n_slices"])
+        entries = self.index[samples]
+        first = entries[0]
+        n_frames, n_slices = int(entries["frame"].max()) + 1, int(first["n_slices"])
         shape = (n_frames, n_slices, int(first["rows"]), int(first["columns"]))
         labels: dict[int, NDArray[np.uint8]] = {}
         for frame in range(n_frames):
@@ -174,13 +174,13 @@ class SliceBank(Dataset[SliceItem]):
             tuple(frozenset(s for s in Structure if frame[s - 1]) for frame in drawn),
         )
 
-    def _bytes_of(self, record: np.void, offset: str, bytes_a_pixel: int) -> NDArray[np.uint8]:
-        start, (rows, columns) = int(record[offset]), _shape(record)
+    def _bytes_of(self, entry: np.void, offset: str, bytes_a_pixel: int) -> NDArray[np.uint8]:
+        start, (rows, columns) = int(entry[offset]), _shape(entry)
         return self._bytes[start : start + rows * columns * bytes_a_pixel]
 
 
-def _shape(record: np.void) -> tuple[int, int]:
-    return int(record["rows"]), int(record["columns"])
+def _shape(entry: np.void) -> tuple[int, int]:
+    return int(entry["rows"]), int(entry["columns"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
