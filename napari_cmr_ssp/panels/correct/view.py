@@ -77,8 +77,8 @@ class CorrectView(QWidget):
     """What can be done with contours.
 
     Signals: `start_requested` (name of a layer), `draft_requested`, `tool_chosen`, `settings_changed`,
-    `action_requested` (name of an action), `place_requested` (frame, slice), `look_chosen` (filled, outline or
-    hidden), and `tick` every few seconds.
+    `action_requested` (name of an action), `place_requested` (frame, slice), `look_chosen` (filled, outline
+    or hidden), and `tick` every few seconds.
     """
 
     start_requested = Signal(str)

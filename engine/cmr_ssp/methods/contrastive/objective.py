@@ -93,4 +93,6 @@ class ContrastiveObjective(PretrainObjective[ContrastiveT]):
 
     def measure(self, samples: NDArray[np.int64], seed: tuple[int, ...]) -> dict[str, float]:
         """Return the negative loss of two views that are the same in every validation."""
-        return {"validation_negative_loss": -float(self._compared(self.network, samples, seed, SINGLE_PROCESS))}
+        return {
+            "validation_negative_loss": -float(self._compared(self.network, samples, seed, SINGLE_PROCESS))
+        }

@@ -65,7 +65,9 @@ class DinoObjective(PretrainObjective[DinoRecipe]):
         """
         student, teacher = self.network(self._views(samples, seed, SINGLE_PROCESS))
         last, centre = self.recipe.teacher.temperature, self._pair.centre
-        entropy, of_mean = _entropies(teacher_probabilities(teacher.flatten(0, 1), centre, last), SINGLE_PROCESS)
+        entropy, of_mean = _entropies(
+            teacher_probabilities(teacher.flatten(0, 1), centre, last), SINGLE_PROCESS
+        )
         loss = dino_loss(student, teacher, centre, (self.recipe.temperature, last))
         return {
             "validation_teacher_information": float(of_mean - entropy),
