@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from cmr_ssp.errors import Problem
@@ -40,18 +41,29 @@ class Context:
     preferences: CurrentPreferences
 
 
+class Area(Enum):
+    """Where a panel is placed: in a tab, below the tabs at the right, or in a dock below the canvas."""
+
+    TAB = "tab"
+    CORNER = "corner"
+    BELOW_CANVAS = "below canvas"
+
+
 class Panel(Protocol):
     """Controller of a panel of the workbench; its panel view is the Qt widget of the panel.
 
     Attributes
     ----------
     title : str
-        Title of its tab; a panel with an empty title is placed below the tabs, at the right.
+        Title of its tab or dock.
+    area : Area
+        Where the workbench places it.
     view : QWidget
         Panel view; accesses no jobs and no files.
     """
 
     title: ClassVar[str]
+    area: ClassVar[Area]
 
     @classmethod
     def make(cls, context: Context) -> Self:

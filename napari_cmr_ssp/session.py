@@ -35,6 +35,8 @@ class Session:
         Labels to train on.
     exam : Exam or None
         The exam in the viewer.
+    phases : Mapping of Phase to int
+        Frame of each phase of the shown exam: as labelled, as found in a segmentation, or as the user chose.
     selected : tuple of str
         Ids of the subjects selected in the table.
     runs : tuple of RunSummary or None
@@ -45,8 +47,10 @@ class Session:
     split: Split = field(default_factory=lambda: Split({}))
     ticks: Ticks = field(default_factory=dict)
     exam: Exam | None = None
+    phases: Mapping[Phase, int] = field(default_factory=dict)
     selected: tuple[str, ...] = ()
     runs: tuple[RunSummary, ...] | None = None
+    _phases_chosen: bool = False
     _drawn: Ticks = field(default_factory=dict)
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
         warn_on_no_fields=False,
@@ -89,6 +93,23 @@ class Session:
         if self.split.role(subject.id) is None:
             self.split = Split({**self.split.roles, subject.id: Role.TRAIN}, self.split.seed)
         self.cohort = cohort
+
+    def reset_phases(self) -> None:
+        """Take ED and ES from the labels of the shown exam."""
+        exam = self.exam
+        self._phases_chosen = bool(exam is not None and exam.references)
+        self.phases = {phase: frame for frame, phase in exam.phase_frames.items()} if exam is not None else {}
+
+    def choose_phase(self, phase: Phase, frame: int) -> None:
+        """Make a frame of the shown exam ED or ES, as the user chose."""
+        self._phases_chosen = True
+        others = {p: t for p, t in self.phases.items() if p is not phase and t != frame}
+        self.phases = {**others, phase: frame}
+
+    def suggest_phases(self, phases: Mapping[Phase, int]) -> None:
+        """Take ED and ES as found in a segmentation, unless they are labelled or the user chose them."""
+        if not self._phases_chosen:
+            self.phases = phases
 
     def may_train(self, subject: Subject, phase: Phase | None = None) -> bool:
         """Whether a subject has labels (of a phase) that training may use."""

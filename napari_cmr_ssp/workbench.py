@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TypeVar
 
 from qtpy.QtCore import QCoreApplication
-from qtpy.QtWidgets import QHBoxLayout, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cmr_ssp import panels
-from napari_cmr_ssp.context import Context, Panel
+from napari_cmr_ssp.context import Area, Context, Panel
 from napari_cmr_ssp.io.saving import offer_nifti_first
 from napari_cmr_ssp.jobs.bar import JobBar
 from napari_cmr_ssp.jobs.desk import JobDesk
@@ -46,7 +47,8 @@ class Workbench(QWidget):
 
     def __init__(self, napari_viewer: Viewer, preferences: Preferences | None = None) -> None:
         super().__init__()
-        self._is_open = True
+        self._is_open, self._viewer = True, napari_viewer
+        self.dock_buttons: dict[str, QPushButton] = {}
         self.session, self.scene = Session(), Scene(napari_viewer)
         self.place, self.job_bar = StatusLine(), JobBar()
         self.desk = JobDesk(self.job_bar, self)
@@ -98,15 +100,38 @@ class Workbench(QWidget):
         below.setContentsMargins(0, 0, 6, 0)
         below.addWidget(self.place, stretch=1)
         for each in self._panels:
-            if each.title:
+            if each.area is Area.TAB:
                 self.tabs.addTab(each.view, each.title)
-            else:
+            elif each.area is Area.CORNER:
                 below.addWidget(each.view)
+            else:
+                below.addWidget(self._dock_button(each))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.tabs, stretch=1)
         layout.addLayout(below)
         layout.addWidget(self.job_bar)
+
+    def _dock_button(self, panel: Panel) -> QPushButton:
+        """Return a button that shows and hides a panel below the canvas."""
+        panel.view.setParent(self)
+        panel.view.hide()
+        button = QPushButton(panel.title)
+        button.setCheckable(True)
+        button.setToolTip(f"Show or hide: {panel.title.lower()}, below the canvas")
+        button.toggled.connect(lambda on: self._dock(panel, on))
+        self.dock_buttons[panel.title] = button
+        return button
+
+    def _dock(self, panel: Panel, on: bool) -> None:
+        window = self._viewer.window
+        if panel.view.parent() is self and on:
+            window.add_dock_widget(panel.view, name=panel.title, area="bottom")
+        elif not on and panel.view.parent() is not self:
+            with suppress(LookupError):
+                window.remove_dock_widget(panel.view)
+            panel.view.setParent(self)
+            panel.view.hide()
 
     def _show_reading(self, text: str) -> None:
         """Show what is being read, otherwise the displayed place."""

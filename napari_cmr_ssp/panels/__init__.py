@@ -8,6 +8,7 @@ each other. To add one, create a folder and add its controller to `PANELS`.
 from napari_cmr_ssp.context import Panel
 from napari_cmr_ssp.panels.correct.controller import CorrectController
 from napari_cmr_ssp.panels.data.controller import DataController
+from napari_cmr_ssp.panels.frames.controller import FramesController
 from napari_cmr_ssp.panels.reconstructions.controller import ReconstructionController
 from napari_cmr_ssp.panels.runs.controller import RunsController
 from napari_cmr_ssp.panels.save.controller import SaveController
@@ -20,6 +21,7 @@ PANELS: tuple[type[Panel], ...] = (
     CorrectController,
     ReconstructionController,
     SaveController,
+    FramesController,
 )
 """Controllers in the order of their tabs."""
 
@@ -27,6 +29,7 @@ __all__ = [
     "PANELS",
     "CorrectController",
     "DataController",
+    "FramesController",
     "ReconstructionController",
     "RunsController",
     "SaveController",

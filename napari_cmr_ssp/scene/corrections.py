@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 class Corrections:
     """Knows which labels layers of a viewer are contours that are being corrected.
 
-    `layers_changed` is emitted when a layer was added to the viewer or removed from it.
+    `layers_changed` is emitted when a layer was added to the viewer or removed from it, `changed` with the
+    contours and the places (frame, slice) of each step.
 
     Parameters
     ----------
@@ -28,6 +29,7 @@ class Corrections:
     """
 
     layers_changed = Signal()
+    changed = Signal(ContourLayer, tuple)
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = viewer
@@ -65,6 +67,7 @@ class Corrections:
         name = f"{exam.subject.id} contours"
         layer = Layer.create(*segmentation_layer(contours.labels, grid, name, **metadata))
         shown = self._shown[layer] = ContourLayer(contours, layer, grid.spacing_mm[1:])
+        shown.changed.connect(lambda places: self.changed.emit(shown, places))
         for each in self._viewer.layers:
             each.visible = each.visible and each._type_string != "labels"
         self._viewer.add_layer(layer)

@@ -104,6 +104,11 @@ class Scene:
         (image,) = self._own.find("image")
         return self._sliders.place_in(image)
 
+    def show_phases(self, phases: Mapping[Phase, int]) -> None:
+        """Name these frames of the shown exam ED and ES."""
+        self._phases = {frame: phase for phase, frame in phases.items()}
+        self.emit_place()
+
     def go_to(self, frame: int, slice_: int) -> None:
         """Show a frame and slice of the exam."""
         (image,) = self._own.find("image")

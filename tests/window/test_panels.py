@@ -18,7 +18,7 @@ from fake_window import Calls, FakeDesk, FakeScene, fake_context
 from psygnal import Signal
 
 from napari_cmr_ssp import panels
-from napari_cmr_ssp.context import Context
+from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.io.results import Result, StoredLabels
 from napari_cmr_ssp.panels import (
     DataController,
@@ -286,6 +286,7 @@ class ExampleController:
     """An additional panel."""
 
     title: ClassVar[str] = "Example"
+    area: ClassVar[Area] = Area.TAB
 
     def __init__(self, context: Context, view: Any) -> None:
         self.view = view

@@ -70,10 +70,10 @@ def test_curves_stand_on_the_ground_of_the_theme(qtbot: Any) -> None:
     curves.add_event(EpochFinished(1, 2, {"teacher_information": float("nan")}))
     curves.redraw()
     assert curves.scores == [0.5]
-    for plot in curves._plots:
+    for plot in (pane.plot for pane in curves._panes):
         assert plot.isVisible()
         for ground, text in GROUNDS:
             around.setStyleSheet(f"QWidget {{ background-color: {ground}; color: {text}; }}")
             QApplication.processEvents()
             assert plot.grab().toImage().pixelColor(2, 2).name() == ground
-    assert "teacher" in curves._plots[1].toolTip()
+    assert "teacher" in curves._panes[1].toolTip()

@@ -61,6 +61,8 @@ class ContourActions:
             "redo": lambda shown: self._go_to_change(shown.redo()),
             "go to ED": lambda _: self._go_to_phase(Phase.ED),
             "go to ES": lambda _: self._go_to_phase(Phase.ES),
+            "set ED": lambda _: self._session.choose_phase(Phase.ED, self._scene.frame),
+            "set ES": lambda _: self._session.choose_phase(Phase.ES, self._scene.frame),
         }
 
     @property
@@ -145,12 +147,11 @@ class ContourActions:
         }
 
     def _go_to_phase(self, phase: Phase) -> None:
-        exam = self._session.exam
-        frames = {p: t for t, p in exam.phase_frames.items()} if exam is not None else {}
+        frames = self._session.phases
         if phase in frames:
             self._scene.go_to(frames[phase], self._scene.slice)
         else:
-            self._refuse(f"its {phase} is not known", "Segment or label it first.")
+            self._refuse(f"its {phase} is not known", "Segment the exam, or go to the frame and set it.")
 
     def _refuse(self, what: str, remedy: str) -> None:
         self._desk.show_problems([Problem("contours", what, remedy)])

@@ -13,7 +13,7 @@ from cmr_ssp.editing.states import ContourState, ContourStates
 from cmr_ssp.errors import Problem
 from cmr_ssp.evaluation import dice
 
-from napari_cmr_ssp.context import NO_EXAM, Context
+from napari_cmr_ssp.context import NO_EXAM, Area, Context
 from napari_cmr_ssp.panels.correct.actions import ContourActions
 from napari_cmr_ssp.panels.correct.drafts import DraftKeeper
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
@@ -33,6 +33,7 @@ class CorrectController:
     """Starts corrections, passes the tools on to them, and shows how far they are."""
 
     title: ClassVar[str] = "Correct"
+    area: ClassVar[Area] = Area.TAB
 
     def __init__(self, context: Context, view: CorrectView) -> None:
         self.view = view

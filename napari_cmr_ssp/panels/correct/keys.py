@@ -21,6 +21,8 @@ DEFAULT_KEYS: Mapping[str, str] = {
     "copy to next frame": "Control-F",
     "go to ED": "D",
     "go to ES": "S",
+    "set ED": "Alt-D",
+    "set ES": "Alt-S",
     "accept slice": "A",
     "accept frame": "Shift-A",
     "undo": "Control-Z",

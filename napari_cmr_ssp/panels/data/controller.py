@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from cmr_ssp.subjects import Cohort, Subject
 
-from napari_cmr_ssp.context import Context
+from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.panels.data.sorting import Sorting
@@ -21,6 +21,7 @@ class DataController:
     """Opens cohorts, and shows exams that are double clicked or dropped on the canvas."""
 
     title: ClassVar[str] = "Data"
+    area: ClassVar[Area] = Area.TAB
 
     def __init__(self, context: Context, view: DataView) -> None:
         self.view = view

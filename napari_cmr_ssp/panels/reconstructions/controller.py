@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from cmr_ssp.runs import Records
 
-from napari_cmr_ssp.context import NO_EXAM, Context
+from napari_cmr_ssp.context import NO_EXAM, Area, Context
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.scene.exams import Exam
@@ -22,6 +22,7 @@ class ReconstructionController:
     """Starts reconstructions and shows them over the exam."""
 
     title: ClassVar[str] = "Reconstructions"
+    area: ClassVar[Area] = Area.TAB
 
     def __init__(self, context: Context, view: ReconstructionView) -> None:
         self.view = view

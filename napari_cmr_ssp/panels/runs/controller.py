@@ -10,7 +10,7 @@ from cmr_ssp.errors import Problem
 from cmr_ssp.recipes import is_pretraining
 from cmr_ssp.runs import RunSummary
 
-from napari_cmr_ssp.context import Context
+from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.panels.runs.segmenting import Segmenting
@@ -23,6 +23,7 @@ class RunsController:
     """Updates the list of runs in the session, and starts jobs with the selected run."""
 
     title: ClassVar[str] = "Runs"
+    area: ClassVar[Area] = Area.TAB
 
     def __init__(self, context: Context, view: RunsView) -> None:
         self.view = view

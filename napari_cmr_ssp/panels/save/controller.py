@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import Problem
 
-from napari_cmr_ssp.context import Context
+from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.io.saving import Drawing, add_versions
 from napari_cmr_ssp.io.writer import show_problems, write_structures
 from napari_cmr_ssp.jobs.job import Job
-from napari_cmr_ssp.scene.exams import Exam
 from napari_cmr_ssp.scene.layers import EXAM
 
 if TYPE_CHECKING:
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 class SaveController:
     """Lists the ways to save the selected labels layer, and saves it."""
 
-    title: ClassVar[str] = ""
+    title: ClassVar[str] = "Save labels"
+    area: ClassVar[Area] = Area.CORNER
 
     def __init__(self, context: Context, view: SaveView) -> None:
         self.view = view
@@ -90,12 +90,12 @@ class SaveController:
         as_file: Choice = (f"'{layer.name}' as NIfTI file ...", self.ask_for_file)
         if exam is None or layer.metadata.get(EXAM) != exam.key or layer.data.shape != exam.pixels.shape:
             return [as_file, ("Label versions: open the exam of this layer first", None)]
-        versions = self._phases(exam)
+        versions = self._phases()
         return [as_file, *((text, partial(self.save_versions, frames)) for text, frames in versions)]
 
-    def _phases(self, exam: Exam) -> list[tuple[str, dict[Phase, int]]]:
+    def _phases(self) -> list[tuple[str, Mapping[Phase, int]]]:
         """Return menu texts and frames to save: the labelled phases of the exam, or the displayed frame."""
-        known = {phase: frame for frame, phase in exam.phase_frames.items()}
+        known = self._session.phases
         if known:
             which = " and ".join(f"{phase} (frame {frame})" for phase, frame in known.items())
             return [(f"{which} as label version{'s' * (len(known) > 1)}", known)]

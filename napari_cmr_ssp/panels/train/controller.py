@@ -11,7 +11,7 @@ from cmr_ssp.recipes import PretrainRecipe, SegmentationRecipe
 from cmr_ssp.runs import Run, RunSummary
 from cmr_ssp.subjects import Role, Split
 
-from napari_cmr_ssp.context import Context
+from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.jobs.work import (
     FinetuningPlan,
     PretrainingPlan,
@@ -32,6 +32,7 @@ class TrainController:
     """Adapts recipe, split and run name to the selected stage and source, and queues training."""
 
     title: ClassVar[str] = "Train"
+    area: ClassVar[Area] = Area.TAB
 
     def __init__(self, context: Context, view: TrainView) -> None:
         self.view = view

@@ -11,7 +11,7 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_cmr_ssp.widgets.tones import FollowsTheme
+from napari_cmr_ssp.widgets.plots import PlotPane
 
 _REDRAW_MS = 300
 _SMOOTHING = 0.9
@@ -28,7 +28,7 @@ _SCORES = {
 """Label and description of the scores below the loss; a training has at most one of them."""
 
 
-class Curves(FollowsTheme, QWidget):
+class Curves(QWidget):
     """Plots events; redraws rarely, so that drawing slows down neither training nor window."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -38,18 +38,20 @@ class Curves(FollowsTheme, QWidget):
         self.scored_at: list[int] = []
         self.scores: list[float] = []
         self._smooth: list[float] = []
-        self._plots = [self._plot("loss"), self._plot("")]
+        self._panes = [self._pane("loss"), self._pane("")]
         faint = pyqtgraph.mkPen(_LOSS + "55", width=1)
-        self._loss = self._plots[0].plot(pen=faint)
-        self._smooth_loss = self._plots[0].plot(pen=pyqtgraph.mkPen(_LOSS, width=2))
-        self._scores = self._plots[1].plot(pen=pyqtgraph.mkPen(_SCORE, width=2), symbol="o", symbolSize=5)
+        self._loss = self._panes[0].plot.plot(pen=faint)
+        self._smooth_loss = self._panes[0].plot.plot(pen=pyqtgraph.mkPen(_LOSS, width=2))
+        self._scores = self._panes[1].plot.plot(
+            pen=pyqtgraph.mkPen(_SCORE, width=2), symbol="o", symbolSize=5
+        )
         self._scores.setSymbolBrush(_SCORE)
-        for plot in self._plots:
-            plot.hide()
+        for pane in self._panes:
+            pane.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for plot in self._plots:
-            layout.addWidget(plot)
+        for pane in self._panes:
+            layout.addWidget(pane)
         self._timer = QTimer(self)
         self._timer.setInterval(_REDRAW_MS)
         self._timer.setSingleShot(True)
@@ -79,8 +81,8 @@ class Curves(FollowsTheme, QWidget):
         name = next((name for name in _SCORES if math.isfinite(scores.get(name, math.nan))), None)
         if name is not None:
             label, about = _SCORES[name]
-            self._plots[1].setLabel("left", label)
-            self._plots[1].setToolTip(about)
+            self._panes[1].plot.setLabel("left", label)
+            self._panes[1].setToolTip(about)
             self.scored_at.append(update)
             self.scores.append(scores[name])
 
@@ -96,34 +98,18 @@ class Curves(FollowsTheme, QWidget):
         self._loss.setData(self.updates, self.losses)
         self._smooth_loss.setData(self.updates, self._smooth)
         self._scores.setData(self.scored_at, self.scores)
-        self._plots[0].setVisible(bool(self.losses))
-        self._plots[1].setVisible(bool(self.scores))
+        self._panes[0].setVisible(bool(self.losses))
+        self._panes[1].setVisible(bool(self.scores))
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Draw events that arrived while hidden."""
         super().showEvent(event)
         self.redraw()
 
-    def follow_theme(self) -> None:
-        """Use the text colour of the theme; the background is transparent."""
-        text = self.palette().windowText().color()
-        for plot in self._plots:
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(text)
-                axis.setTextPen(text)
-
-    def _plot(self, title: str) -> pyqtgraph.PlotWidget:
-        plot = pyqtgraph.PlotWidget(parent=self, background=None)
-        plot.setCacheMode(plot.CacheModeFlag.CacheNone)  # the background changes with the theme
-        plot.setMinimumHeight(_MIN_HEIGHT_PX)
-        plot.setMaximumHeight(_HEIGHT_PX)
-        plot.setLabel("left", title)
-        plot.getAxis("left").setWidth(52)
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        plot.showGrid(y=True, alpha=0.2)
-        plot.setDownsampling(auto=True, mode="mean")
-        plot.setClipToView(True)
-        plot.setMouseEnabled(x=False, y=False)
-        return plot
+    def _pane(self, title: str) -> PlotPane:
+        pane = PlotPane(title, self)
+        pane.setMinimumHeight(_MIN_HEIGHT_PX)
+        pane.setMaximumHeight(_HEIGHT_PX)
+        pane.plot.setDownsampling(auto=True, mode="mean")
+        pane.plot.setClipToView(True)
+        return pane

@@ -1,0 +1,1 @@
+"""The volumes of all frames below the canvas, with ED and ES."""
