@@ -20,8 +20,15 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.subjects import Role
 from qtpy.QtWidgets import QApplication
 
+from napari_cmr_ssp.context import Panel
 from napari_cmr_ssp.dock import dock_workbench
-from napari_cmr_ssp.panels import DataController, ReconstructionController, RunsController, TrainController
+from napari_cmr_ssp.panels import (
+    CorrectController,
+    DataController,
+    ReconstructionController,
+    RunsController,
+    TrainController,
+)
 from napari_cmr_ssp.preferences import Preferences, free_threads
 
 IMAGES = Path(__file__).parent / "images"
@@ -72,9 +79,9 @@ class Studio:
         self.bench.panel(DataController).show_exam(self.bench.session.cohort.subject(subject))
         self.wait_for_jobs()
 
-    def turn_to(self, tab: int) -> None:
+    def turn_to(self, panel: type[Panel]) -> None:
         """Choose a tab."""
-        self.bench.tabs.setCurrentIndex(tab)
+        self.bench.tabs.setCurrentWidget(self.bench.panel(panel).view)
 
 
 def phantom(studio: Studio) -> None:
@@ -91,7 +98,7 @@ def phantom(studio: Studio) -> None:
     test = bench.session.split.ids(Role.TEST)[0]
     studio.show(test)
     studio.shoot("data")
-    studio.turn_to(1)
+    studio.turn_to(TrainController)
     train.form.set_preset("mim/demo")
     train.start.click()
     studio.wait(lambda: len(train.curves.updates) > 60)
@@ -104,7 +111,7 @@ def phantom(studio: Studio) -> None:
     studio.wait(lambda: len(train.curves.updates) > 40)
     studio.shoot("finetuning")
     studio.wait_for_jobs()
-    studio.turn_to(2)
+    studio.turn_to(RunsController)
     runs.choose(runs.runs.runs[0].folder)
     runs.score.click()
     studio.wait_for_jobs()
@@ -115,15 +122,16 @@ def phantom(studio: Studio) -> None:
     studio.shoot("result-light")
     studio.viewer.window.resize(*SMALL)
     studio.shoot("result-small")
-    studio.turn_to(1)
+    studio.turn_to(TrainController)
     studio.shoot("train-small")
     studio.viewer.theme = "dark"
     studio.viewer.window.resize(*LARGE)
-    studio.turn_to(3)
+    correcting(studio)
+    studio.turn_to(ReconstructionController)
     reconstructions.reconstruct.click()
     studio.wait_for_jobs()
     studio.shoot("reconstruction")
-    studio.turn_to(1)
+    studio.turn_to(TrainController)
     train.stage.setCurrentIndex(0)
     bench.preferences = replace(bench.preferences, device="cuda")  # which the machine should not have
     train.start.click()
@@ -131,11 +139,32 @@ def phantom(studio: Studio) -> None:
     studio.shoot("failure")
 
 
+def correcting(studio: Studio) -> None:
+    """Contours with proposals, accepted slices and the volume curve."""
+    bench = studio.bench
+    panel = bench.panel(CorrectController)
+    studio.turn_to(CorrectController)
+    panel.view.start.click()
+    panel.view.press("push")
+    panel.act("go to ED")
+    panel.act("accept frame")
+    bench.dock_buttons["Volume curve"].click()
+    studio.wait_for_jobs()
+    studio.shoot("correcting")
+    bench.dock_buttons["Volume curve"].click()
+    panel.view.press("look")
+    studio.viewer.theme = "light"
+    studio.viewer.window.resize(*SMALL)
+    studio.shoot("correcting-small")
+    studio.viewer.theme = "dark"
+    studio.viewer.window.resize(*LARGE)
+
+
 def sunnybrook(studio: Studio, folder: Path, model: Path | None) -> None:
     """A real cine of a public data set (CC0), segmented by a network that never saw its like."""
     bench = studio.bench
     bench.preferences = replace(bench.preferences, device="cpu")
-    studio.turn_to(0)
+    studio.turn_to(DataController)
     bench.panel(DataController).open_cohort(folder)
     studio.wait_for_jobs()
     subject = next(s for s in bench.session.subjects if s.label(Phase.ED) is not None)
@@ -148,7 +177,7 @@ def sunnybrook(studio: Studio, folder: Path, model: Path | None) -> None:
     shutil.copytree(model, target, ignore=shutil.ignore_patterns("scores.csv"))
     bench.panel(RunsController).refresh()
     studio.wait_for_jobs()
-    studio.turn_to(2)
+    studio.turn_to(RunsController)
     bench.panel(RunsController).view.choose(target)
     bench.panel(RunsController).view.segment_shown.click()
     studio.wait_for_jobs()
