@@ -134,7 +134,7 @@ def test_help_can_be_followed(call: Call, command: list[str]) -> None:
 
 def test_the_list_of_commands_says_what_each_does(call: Call) -> None:
     for said in (call("--help"), call()):
-        for word in ("Pretrain on", "Train a network", "Segment every", "Score a run", "compare with"):
+        for word in ("Pretrain on", "Train a segmentation", "Segment every", "Score a run", "compare with"):
             assert word in said.out
 
 
@@ -490,7 +490,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "odd digit": (["finetune", "DATA", "--recipe", "SCRATCH", "--subjects", "²", "--run", "NEW"], "'²'"),
     "phase": (["finetune", "DATA", "--recipe", "SCRATCH", "--phases", "systole", "--run", "NEW"], "systole"),
     "segment by what": (["segment", "NEW", "DATA/a.nii.gz", "-o", "NEW2"], "the checkpoint does not exist"),
-    "segment nothing": (["segment", "TRAINED", "-o", "NEW"], "Name at least one"),
+    "segment nothing": (["segment", "TRAINED", "-o", "NEW"], "Give at least one"),
     "segment text": (["segment", "TRAINED", "DATA/subjects.csv", "-o", "NEW"], "subjects.csv"),
     "segment by pretraining": (["segment", "PRETRAINED", "DATA/a.nii.gz", "-o", "NEW"], "Fine-tune it first"),
     "over its source": (["segment", "TRAINED", "DATA/a.nii.gz", "-o", "DATA/a.nii.gz"], "another name"),

@@ -370,7 +370,7 @@ def test_an_affine_that_is_no_number_is_no_difference(tmp_path: Path, folder: Pa
 def test_a_stopped_partner_is_waited_for_only_so_long(folder: Path, recipe: Path, tmp_path: Path) -> None:
     words = ["pretrain", folder, "--recipe", recipe, "--run", tmp_path / "run", "--set", "updates=1000000"]
     command = [sys.executable, "-m", "cmr_ssp.cli", *map(str, words), "--devices", "2", "--device", "cpu"]
-    pipe, patience = subprocess.PIPE, os.environ | {"CMR_SSP_PATIENCE": "5"}
+    pipe, patience = subprocess.PIPE, os.environ | {"CMR_SSP_PATIENCE": "12"}
     with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=patience) as process:
         try:
             assert process.stdout is not None

@@ -190,7 +190,7 @@ def test_damaged_file_is_taken_so_that_reading_says_what_is_wrong(tmp_path: Path
 
 def test_label_file_of_fractions_is_refused_by_name(tmp_path: Path) -> None:
     path = save(tmp_path / "odd_gt.nii", heart().astype(np.float32) / 2)
-    with pytest.raises(LabelError, match=r"odd_gt\.nii.*integers"):
+    with pytest.raises(LabelError, match=r"odd_gt\.nii.*whole numbers"):
         read(str(path))
 
 

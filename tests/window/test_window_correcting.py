@@ -191,7 +191,7 @@ def test_undo_goes_where_it_changes_something(bench: Workbench) -> None:
 
 
 def test_keys_of_the_layer_act_on_it(bench: Workbench) -> None:
-    shown, where = begin(bench), place(bench)
+    shown, where = begin(bench, BY_HAND), place(bench)
     keys = {str(key): act for key, act in shown.layer.keymap.items()}
     keys["A"](shown.layer)
     assert shown.contours.states.locked(*where) == set(Structure)
@@ -242,7 +242,7 @@ def test_a_click_on_the_map_goes_there_and_the_map_follows(bench: Workbench) -> 
 
 
 def test_contours_belong_to_their_exam(bench: Workbench, wait: Wait) -> None:
-    shown, where = begin(bench), place(bench)
+    shown, where = begin(bench, BY_HAND), place(bench)
     panel(bench).act("accept slice")
     show_subject(bench, 1, wait)
     assert contours_of(bench) is None
@@ -258,7 +258,7 @@ def test_contours_belong_to_their_exam(bench: Workbench, wait: Wait) -> None:
 def test_a_layer_deleted_by_hand_leaves_a_draft_to_continue(
     bench: Workbench, tmp_path: Path, wait: Wait
 ) -> None:
-    shown, where = begin(bench), place(bench)
+    shown, where = begin(bench, BY_HAND), place(bench)
     panel(bench).act("accept slice")
     bench.scene._viewer.layers.remove(shown.layer)
     wait(lambda: idle(bench))
