@@ -108,11 +108,14 @@ def evaluate(
     n = len({score.subject for score in found.reported})
     whose = "external subjects" if found.foreign else "test subjects"
     if n:
-        terminal.show(dice_table(found.reported, f"3D Dice, {n} {whose}"))
+        of = "" if checkpoint == "last" else f", {checkpoint}"
+        terminal.show(dice_table(found.reported, f"3D Dice, {n} {whose}{of}"))
     else:
         terminal.show("no test subject of this cohort is labelled, so there is no mean to report")
     terminal.note(f"-> {csv}")
-    terminal.give(written=csv, subjects=n, foreign=found.foreign, dice=_dice(found.reported))
+    terminal.give(
+        written=csv, checkpoint=checkpoint, subjects=n, foreign=found.foreign, dice=_dice(found.reported)
+    )
 
 
 def dice_table(scores: Sequence[Score], title: str) -> Table:
