@@ -1,4 +1,4 @@
-"""Segmenting and scoring by the last or the best checkpoint: what is used, recorded, warned of and refused."""
+"""Segmenting and scoring by the last or the best checkpoint: use, lineage, warnings and errors."""
 
 from __future__ import annotations
 
@@ -163,9 +163,17 @@ def test_a_continued_run_keeps_its_earlier_best_in_the_lineage_and_loses_its_sco
         if isinstance(event, UpdateFinished) and event.update == 3:
             cancel.request()
 
-    recipe = segmentation(method="scratch", updates=12)
-    budget, settings = jobs.LabelBudget(["a"]), jobs.JobSettings("cpu")
-    jobs.finetune(cohort, recipe, run, budget=budget, settings=settings, on_event=stop, cancel=cancel)
+    settings = jobs.JobSettings("cpu")
+    jobs.finetune(
+        cohort,
+        segmentation(method="scratch", updates=12),
+        run,
+        budget=jobs.LabelBudget(["a"]),
+        split=Split({"a": Role.TRAIN, "b": Role.TEST}),
+        settings=settings,
+        on_event=stop,
+        cancel=cancel,
+    )
     early = file_digest(run.best), file_digest(run.last)
     assert early[0] != early[1]
     jobs.evaluate(run, cohort, checkpoint="best", device="cpu")

@@ -34,7 +34,7 @@ _SEGMENTING = ("scratch", "finetune")
 class RunsView(QWidget):
     """Table of runs, buttons and table of 3D Dice scores.
 
-    All signals except `refresh_requested` and `workspace_requested` have the selected `RunSummary`, and all of
+    All signals except `refresh_requested` and `workspace_requested` have the selected `RunSummary`; all of
     these except `resume_requested` also have the chosen checkpoint.
     """
 
