@@ -143,7 +143,7 @@ class RunsView(QWidget):
         buttons.addWidget(self.checkpoint, 0, 4)
         buttons.addWidget(self.score, 1, 0, 1, 2)
         buttons.addWidget(self.resume, 1, 2)
-        buttons.addWidget(self.refresh, 1, 3)
+        buttons.addWidget(self.refresh, 1, 3, 1, 2)
         where = QHBoxLayout()
         where.addWidget(self.folder, stretch=1)
         where.addWidget(self.workspace)
