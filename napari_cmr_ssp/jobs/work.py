@@ -14,7 +14,7 @@ from cmr_ssp.files import open_cohort
 from cmr_ssp.files.dicom import DicomFolder, SortOptions
 from cmr_ssp.files.layouts.dicom_exams import list_series, reopen_exam
 from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
-from cmr_ssp.runs import Run, list_runs, read_records, stored_scores
+from cmr_ssp.runs import CheckpointName, Run, list_runs, read_records, stored_scores
 from cmr_ssp.subjects import Cohort, Split, Subject
 
 from napari_cmr_ssp.io.results import Result
@@ -138,9 +138,9 @@ def listing_runs(folder: Path) -> Work:
     return lambda *_: list_runs(folder)
 
 
-def reading_scores(run: Path) -> Work:
-    """Read the scores of a run; none if it was not scored."""
-    return lambda *_: stored_scores(Run(run))
+def reading_scores(run: Path, checkpoint: CheckpointName = "last") -> Work:
+    """Read the scores of a run by one of its checkpoints; none if it was not scored."""
+    return lambda *_: stored_scores(Run(run), checkpoint)
 
 
 def reading_records(run: Path) -> Work:
@@ -184,6 +184,7 @@ def segmenting(
     preferences: Preferences,
     on_segmented: Callable[[SegmentedSubject], None],
     output: Path | None = None,
+    checkpoint: CheckpointName = "last",
 ) -> Work:
     """Segment all frames of subjects; `on_segmented` is called in the worker's thread."""
 
@@ -194,6 +195,7 @@ def segmenting(
         return jobs.segment_subjects(
             Run(run),
             subjects,
+            checkpoint=checkpoint,
             device=preferences.device,
             output=output,
             on_found=on_segmented,
@@ -204,14 +206,21 @@ def segmenting(
     return work
 
 
-def scoring(run: Path, cohort: Cohort, preferences: Preferences) -> Work:
+def scoring(run: Path, cohort: Cohort, preferences: Preferences, checkpoint: CheckpointName = "last") -> Work:
     """Score a run on every labelled subject of a cohort."""
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
 
         use_threads(preferences)
-        return jobs.evaluate(Run(run), cohort, device=preferences.device, on_event=on_event, cancel=cancel)
+        return jobs.evaluate(
+            Run(run),
+            cohort,
+            checkpoint=checkpoint,
+            device=preferences.device,
+            on_event=on_event,
+            cancel=cancel,
+        )
 
     return work
 

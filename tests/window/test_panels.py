@@ -47,10 +47,10 @@ class FakeDataView(Calls):
 class FakeRunsView(Calls):
     refresh_requested = Signal()
     workspace_requested = Signal()
-    run_chosen = Signal(RunSummary)
-    segment_shown_requested = Signal(RunSummary)
-    segment_selected_requested = Signal(RunSummary)
-    score_requested = Signal(RunSummary)
+    run_chosen = Signal(RunSummary, str)
+    segment_shown_requested = Signal(RunSummary, str)
+    segment_selected_requested = Signal(RunSummary, str)
+    score_requested = Signal(RunSummary, str)
     resume_requested = Signal(RunSummary)
     workspace: Path | None = None
 
@@ -168,7 +168,7 @@ def test_another_workspace_is_asked_for_and_listed(context: Context, run: RunSum
 def test_what_is_missing_for_a_run_is_said(context: Context, run: RunSummary, asked: str) -> None:
     view = FakeRunsView()
     made(RunsController(context, view))
-    getattr(view, asked).emit(run)
+    getattr(view, asked).emit(run, *(() if asked == "resume_requested" else ("last",)))
     (problem,) = desk_of(context).problems
     assert "none is" in problem.what and problem.remedy
     assert desk_of(context).computed == []
@@ -181,7 +181,7 @@ def test_the_selected_subjects_are_segmented_and_what_was_found_is_shown_with_it
     panel = made(RunsController(context, view))
     context.session.open(cohort)
     context.session.selected = ("a", "c")
-    view.segment_selected_requested.emit(run)
+    view.segment_selected_requested.emit(run, "last")
     job, _ = desk_of(context).computed[0]
     assert job.title == "Segment 2 subjects by tuned"
     desk_of(context).finish()

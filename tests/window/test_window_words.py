@@ -45,6 +45,7 @@ def run_of(folder: Path, method: str) -> RunSummary:
         labelled={},
         pretrained_from=None,
         has_checkpoint=True,
+        has_best=True,
         mean_test_dice=None,
         n_test_subjects=0,
         problems=(),
@@ -62,10 +63,10 @@ def session(tmp_path: Path) -> Session:
 
 def test_a_pretraining_is_not_called_unscored(qapp: Any) -> None:
     panel = RunsView()
-    panel.show_scores(run_of(Path("mim-1"), "mim"), ())
+    panel.show_scores(run_of(Path("mim-1"), "mim"), (), "mim-1")
     assert "scored" not in panel.about.text() and "pretraining" in panel.about.text()
-    panel.show_scores(run_of(Path("tuned"), "finetune"), ())
-    assert "not scored yet" in panel.about.text()
+    panel.show_scores(run_of(Path("tuned"), "finetune"), (), "tuned (best)")
+    assert "tuned (best)" in panel.about.text() and "not scored yet" in panel.about.text()
 
 
 def test_a_warning_about_many_is_one_line() -> None:

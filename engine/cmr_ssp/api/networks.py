@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 from cmr_ssp import prediction
 from cmr_ssp.api.arguments import PathLike, as_run
 from cmr_ssp.prediction import PretrainedEncoder, SegmentationNetwork
-from cmr_ssp.runs import Run
+from cmr_ssp.runs import CheckpointName, Run, choose_checkpoint
 
 
-def load_network(run: PathLike | Run) -> SegmentationNetwork:
+def load_network(run: PathLike | Run, checkpoint: CheckpointName = "last") -> SegmentationNetwork:
     """Return the network of a run as a plain `torch.nn.Module` in evaluation mode.
 
     It takes images (batch, 1, row, column) and returns one tensor of logits (batch, class, row, column), also
@@ -18,12 +20,17 @@ def load_network(run: PathLike | Run) -> SegmentationNetwork:
     Parameters
     ----------
     run : str, path or Run
-        From `finetune`; its last checkpoint is used.
+        From `finetune`.
+    checkpoint : str
+        ``last``, or ``best``: the one with the best validation. Without validation it is the one with the
+        lowest training loss, which gives a `UserWarning`.
 
     Raises
     ------
     CheckpointError
         If the run has no segmentation network, or its checkpoint is missing or damaged.
+    RunError
+        If the run has no best checkpoint.
 
     Examples
     --------
@@ -33,7 +40,10 @@ def load_network(run: PathLike | Run) -> SegmentationNetwork:
     >>> network(torch.zeros(2, 1, size, size)).shape == (2, 4, size, size)
     True
     """
-    return prediction.load_network(as_run(run).last)
+    chosen = choose_checkpoint(as_run(run), checkpoint)
+    for problem in chosen.problems:
+        warnings.warn(str(problem), stacklevel=2)
+    return prediction.load_network(chosen.path)
 
 
 def load_encoder(run: PathLike | Run) -> PretrainedEncoder:

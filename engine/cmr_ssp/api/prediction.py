@@ -17,7 +17,7 @@ from cmr_ssp.api.arrays import SpacingMm, stack_of
 from cmr_ssp.errors import OutputError
 from cmr_ssp.events import Cancel, OnEvent, ignore_events
 from cmr_ssp.jobs import Evaluation
-from cmr_ssp.runs import Run
+from cmr_ssp.runs import CheckpointName, Run
 from cmr_ssp.subjects import CineStack, Cohort
 
 Labels = NDArray[np.uint8]
@@ -31,6 +31,7 @@ def segment(
     *,
     numbering: str = ...,
     replace: bool = ...,
+    checkpoint: CheckpointName = ...,
     device: str = ...,
     on_event: OnEvent = ...,
     cancel: Cancel | None = ...,
@@ -42,6 +43,7 @@ def segment(
     run: PathLike | Run,
     cines: CineStack,
     *,
+    checkpoint: CheckpointName = ...,
     device: str = ...,
     on_event: OnEvent = ...,
     cancel: Cancel | None = ...,
@@ -54,6 +56,7 @@ def segment(
     cines: NDArray[Any],
     *,
     spacing_mm: SpacingMm,
+    checkpoint: CheckpointName = ...,
     device: str = ...,
     on_event: OnEvent = ...,
     cancel: Cancel | None = ...,
@@ -68,6 +71,7 @@ def segment(
     spacing_mm: SpacingMm | None = None,
     numbering: str = "mnms",
     replace: bool = False,
+    checkpoint: CheckpointName = "last",
     device: str = "auto",
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
@@ -89,6 +93,9 @@ def segment(
         Numbers in the files: ``mnms`` (LV 1, MYO 2, RV 3) or ``acdc``.
     replace : bool
         Replace segmentations of other exams and edited ones; a copy is kept as ``.bak``.
+    checkpoint : str
+        ``last``, or ``best``: the one with the best validation. Without validation it is the one with the
+        lowest training loss, and `on_event` receives a warning.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     on_event : callable, optional
@@ -105,7 +112,8 @@ def segment(
     Raises
     ------
     CmrSspError
-        If files cannot be segmented; raised before the first one, with all of them.
+        If files cannot be segmented; raised before the first one, with all of them. If the run has no best
+        checkpoint.
     Cancelled
         If `cancel` was requested, for a stack or an array; finished files are kept.
 
@@ -122,7 +130,9 @@ def segment(
     if isinstance(cines, CineStack | np.ndarray):
         _require_no_file(output, numbering, replace=replace)
         stack = cines if isinstance(cines, CineStack) else stack_of(cines, spacing_mm)
-        labels = jobs.segment_in_memory(as_run(run), stack, device=device, on_event=on_event, cancel=cancel)
+        labels = jobs.segment_in_memory(
+            as_run(run), stack, checkpoint=checkpoint, device=device, on_event=on_event, cancel=cancel
+        )
         return labels.reshape(cines.shape)
     if output is None:
         raise OutputError.of(
@@ -135,6 +145,7 @@ def segment(
         Path(output),
         numbering=numbering,
         replace=replace,
+        checkpoint=checkpoint,
         device=device,
         on_event=on_event,
         cancel=cancel,
@@ -147,6 +158,7 @@ def evaluate(
     cohort: Cohort,
     *,
     phases: Iterable[Phase | str] = BOTH_PHASES,
+    checkpoint: CheckpointName = "last",
     device: str = "auto",
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
@@ -161,6 +173,9 @@ def evaluate(
         Labelled subjects.
     phases : iterable of str
         Labelled phases to score: ``ED``, ``ES``.
+    checkpoint : str
+        ``last``, or ``best``: the one with the best validation. Without validation it is the one with the
+        lowest training loss, and `on_event` receives a warning.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     on_event : callable, optional
@@ -176,7 +191,8 @@ def evaluate(
     Raises
     ------
     CmrSspError
-        If no subject is labelled, or files cannot be used; the error names all of them.
+        If no subject is labelled, or files cannot be used; the error names all of them. If the run has no
+        best checkpoint.
 
     Examples
     --------
@@ -186,7 +202,13 @@ def evaluate(
     ['subject', 'phase', 'structure', 'dice']
     """
     return jobs.evaluate(
-        as_run(run), cohort, phases=as_phases(phases), device=device, on_event=on_event, cancel=cancel
+        as_run(run),
+        cohort,
+        phases=as_phases(phases),
+        checkpoint=checkpoint,
+        device=device,
+        on_event=on_event,
+        cancel=cancel,
     )
 
 

@@ -39,6 +39,9 @@ def add(
         Path | None,
         Parameter(help="File of the prediction before editing; by default the run segments the frame again."),
     ] = None,
+    checkpoint: Annotated[
+        Literal["last", "best"], Parameter(help="Checkpoint of that run which made the prediction.")
+    ] = "last",
     drawn_anew: Annotated[
         bool, Parameter(negative=(), help="Drawn without a prediction or an earlier version.")
     ] = False,
@@ -85,6 +88,7 @@ def add(
                 Run(corrected_from),
                 prediction=before[0] if before else None,
                 device=device,
+                checkpoint=checkpoint,
             )
         else:
             origin = Origin.MANUAL if drawn_anew else Origin.IMPORTED

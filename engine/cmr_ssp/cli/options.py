@@ -55,6 +55,9 @@ MaxMinutes = Annotated[
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "mps"], Parameter(help="Device; auto uses the best one available.")
 ]
+Checkpoint = Annotated[
+    Literal["last", "best"], Parameter(help="Checkpoint: the last, or the one with the best validation.")
+]
 Devices = Annotated[
     int | None,
     Parameter(

@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.atomic import write_text
 from cmr_ssp.cli.options import (
+    Checkpoint,
     Device,
     Folder,
     LabelFolder,
@@ -48,6 +49,7 @@ def segment(
             help="Overwrite segmentations of other exams and edited ones; the old file is kept as .bak.",
         ),
     ] = False,
+    checkpoint: Checkpoint = "last",
     device: Device = "auto",
     terminal: Shown,
 ) -> None:
@@ -62,6 +64,7 @@ def segment(
             output,
             numbering=labels,
             replace=replace,
+            checkpoint=checkpoint,
             device=device,
             on_event=report,
             cancel=cancel,
@@ -79,6 +82,7 @@ def evaluate(
     csv: Annotated[Path, Parameter(help="CSV file to write, with one row per subject, phase and structure.")],
     phases: Phases = "ED,ES",
     labels: LabelFolder = None,
+    checkpoint: Checkpoint = "last",
     device: Device = "auto",
     terminal: Shown,
 ) -> None:
@@ -91,18 +95,27 @@ def evaluate(
     cohort = open_labelled(folder, labels, terminal)
     with reporting(terminal) as (report, cancel):
         found = jobs.evaluate(
-            Run(run), cohort, phases=parse_phases(phases), device=device, on_event=report, cancel=cancel
+            Run(run),
+            cohort,
+            phases=parse_phases(phases),
+            checkpoint=checkpoint,
+            device=device,
+            on_event=report,
+            cancel=cancel,
         )
     exit_if_stopped(found.outcome)
     write_text(csv, scores_csv(found.scores))
     n = len({score.subject for score in found.reported})
     whose = "external subjects" if found.foreign else "test subjects"
     if n:
-        terminal.show(dice_table(found.reported, f"3D Dice, {n} {whose}"))
+        of = "" if checkpoint == "last" else f", {checkpoint}"
+        terminal.show(dice_table(found.reported, f"3D Dice, {n} {whose}{of}"))
     else:
         terminal.show("no test subject of this cohort is labelled, so there is no mean to report")
     terminal.note(f"-> {csv}")
-    terminal.give(written=csv, subjects=n, foreign=found.foreign, dice=_dice(found.reported))
+    terminal.give(
+        written=csv, checkpoint=checkpoint, subjects=n, foreign=found.foreign, dice=_dice(found.reported)
+    )
 
 
 def dice_table(scores: Sequence[Score], title: str) -> Table:

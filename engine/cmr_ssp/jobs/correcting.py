@@ -9,7 +9,7 @@ from cmr_ssp.files import add_version, open_stack
 from cmr_ssp.files.versions.origin import LabelVersion
 from cmr_ssp.jobs.scoring import Scorer
 from cmr_ssp.jobs.segmenting import segment_frames
-from cmr_ssp.runs import Run, file_digest
+from cmr_ssp.runs import CheckpointName, Run, choose_checkpoint, file_digest
 from cmr_ssp.subjects import Origin, Segmentation, Subject
 
 
@@ -22,6 +22,7 @@ def add_correction(
     *,
     prediction: Segmentation | None = None,
     device: str = "auto",
+    checkpoint: CheckpointName = "last",
 ) -> LabelVersion:
     """Add labels that were corrected from a run's prediction; see `cmr_ssp.files.add_version`.
 
@@ -30,28 +31,33 @@ def add_correction(
     folder, subject, phase, labels
         As for `add_version`.
     run : Run
-        Run whose last checkpoint made the prediction.
+        Run that made the prediction.
     prediction : Segmentation, optional
         Prediction before correction; by default the stored one, else the frame is segmented again.
     device : str
         Device for that.
+    checkpoint : str
+        Checkpoint of the run that made the prediction, ``last`` or ``best``.
 
     Raises
     ------
     CmrSspError
         If run, images or labels cannot be used, or the folder is not writable.
     """
-    digest = file_digest(run.last) if run.last.exists() else ""
+    path = choose_checkpoint(run, checkpoint).path
+    digest = file_digest(path) if path.exists() else ""
     kept = (folder / subject.id / phase / "v000.json").exists()
     if not digest or (prediction is None and not kept):
-        prediction = predict_frame(run, subject, labels.frame, device)
+        prediction = predict_frame(run, subject, labels.frame, device, checkpoint)
     origin = Origin.CORRECTED
     return add_version(
         folder, subject, phase, labels, origin=origin, checkpoint=digest, prediction=prediction
     )
 
 
-def predict_frame(run: Run, subject: Subject, frame: int, device: str = "auto") -> Segmentation:
+def predict_frame(
+    run: Run, subject: Subject, frame: int, device: str = "auto", checkpoint: CheckpointName = "last"
+) -> Segmentation:
     """Segment one frame of a subject.
 
     Raises
@@ -59,6 +65,6 @@ def predict_frame(run: Run, subject: Subject, frame: int, device: str = "auto") 
     CmrSspError
         If the run does not segment or the images cannot be read.
     """
-    scorer, stack = Scorer.of(run, device), open_stack(subject)
+    scorer, stack = Scorer.of(run, device, checkpoint=checkpoint), open_stack(subject)
     labels = segment_frames(scorer.segmenter, stack, [frame]).of(frame)
     return Segmentation.of(labels, frame)

@@ -17,7 +17,7 @@ from cmr_ssp.jobs.lifecycle import run_job
 from cmr_ssp.jobs.notices import SEGMENTING_MEMORY_REMEDY
 from cmr_ssp.jobs.scoring import Scorer, ScoreStore, read_references
 from cmr_ssp.jobs.segmenting import for_each, segment_frames
-from cmr_ssp.runs import Run
+from cmr_ssp.runs import CheckpointName, Run
 from cmr_ssp.subjects import Cohort, Subject
 
 if TYPE_CHECKING:
@@ -68,13 +68,15 @@ def evaluate(
     cohort: Cohort,
     *,
     phases: Sequence[Phase] = tuple(Phase),
+    checkpoint: CheckpointName = "last",
     device: str = "auto",
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
 ) -> Evaluation:
     """Segment every labelled phase of every subject and score it on the image's own voxel grid.
 
-    The scores are also saved in the run (`Run.scores`).
+    The scores are also saved in the run (`Run.scores`, `Run.best_scores`); `checkpoint` is as for
+    `cmr_ssp.jobs.segment`.
 
     Raises
     ------
@@ -92,7 +94,8 @@ def evaluate(
         )
         if not labelled:
             raise unlabelled
-        scorer, store = Scorer.of(run, device, on_event), ScoreStore(run, on_event)
+        scorer = Scorer.of(run, device, on_event, checkpoint)
+        store = ScoreStore(run, on_event, checkpoint)
 
         def score(subject: Subject) -> None:
             scores = _score(scorer, subject, phases, cancel)

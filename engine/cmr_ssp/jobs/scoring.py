@@ -6,15 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import OutputError, Severity
 from cmr_ssp.evaluation import ResultMetadata, Score, SubjectRole, score_segmentation
 from cmr_ssp.events import Noticed, OnEvent, ignore_events
 from cmr_ssp.files import read_segmentation
-from cmr_ssp.jobs.notices import report_problems
-from cmr_ssp.jobs.segmenting import SegmentedCine
-from cmr_ssp.prediction import Segmenter, load_segmenter
-from cmr_ssp.runs import Provenance, Run, lineage, run_id, store_scores, stored_scores
+from cmr_ssp.jobs.segmenting import SegmentedCine, load_chosen
+from cmr_ssp.prediction import Segmenter
+from cmr_ssp.runs import CheckpointName, Provenance, Run, lineage, run_id, store_scores, stored_scores
 from cmr_ssp.subjects import CineStack, LabelSource, ResolvedSubject, Role, Segmentation, Split
 
 References = Mapping[Phase, Segmentation]
@@ -30,19 +28,23 @@ class Scorer:
     lineage: frozenset[str]
 
     @classmethod
-    def of(cls, run: Run, device: str, on_event: OnEvent = ignore_events) -> Scorer:
-        """Load the last checkpoint of a run.
+    def of(
+        cls,
+        run: Run,
+        device: str,
+        on_event: OnEvent = ignore_events,
+        checkpoint: CheckpointName = "last",
+    ) -> Scorer:
+        """Load a checkpoint of a run.
 
         Raises
         ------
         CmrSspError
-            If the folder is not a run of a segmentation network.
+            If the folder is not a run of a segmentation network, or has no such checkpoint.
         """
         split = run.split()
-        segmenter = load_segmenter(run.last, choose_device(device))
-        report_problems(segmenter.problems, on_event)
-        checkpoint, *ancestors = lineage(run, segmenter.provenance)
-        return cls(segmenter, split, checkpoint, frozenset([checkpoint, *ancestors]))
+        segmenter, digest = load_chosen(run, checkpoint, device, on_event)
+        return cls(segmenter, split, digest, frozenset([digest, *lineage(run, segmenter.provenance)]))
 
     def score(
         self,
@@ -70,7 +72,7 @@ def read_references(subject: ResolvedSubject, phases: Collection[Phase]) -> Refe
 
 
 class ScoreStore:
-    """Saves scores in a run immediately; warns once if the run is not writable.
+    """Saves scores of a checkpoint in its run immediately; warns once if the run is not writable.
 
     Raises
     ------
@@ -78,16 +80,17 @@ class ScoreStore:
         If the run's table of scores is damaged.
     """
 
-    def __init__(self, run: Run, on_event: OnEvent) -> None:
-        stored_scores(run)
-        self._run, self._on_event, self._writable = run, on_event, True
+    def __init__(self, run: Run, on_event: OnEvent, checkpoint: CheckpointName = "last") -> None:
+        stored_scores(run, checkpoint)
+        self._run, self._on_event, self._checkpoint = run, on_event, checkpoint
+        self._writable = True
 
     def add(self, scores: Sequence[Score]) -> None:
         """Save scores."""
         if not scores or not self._writable:
             return
         try:
-            store_scores(self._run, scores)
+            store_scores(self._run, scores, self._checkpoint)
         except OutputError as error:  # a shared run may be read-only
             self._writable = False
             for problem in error.problems:

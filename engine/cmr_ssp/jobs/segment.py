@@ -7,16 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cmr_ssp.anatomy import NUMBERINGS
-from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.files import open_cine, write_segmentation
 from cmr_ssp.jobs.lifecycle import run_job
 from cmr_ssp.jobs.notices import SEGMENTING_MEMORY_REMEDY, report_problems
-from cmr_ssp.jobs.segmenting import for_each, segment_all_frames
+from cmr_ssp.jobs.segmenting import for_each, load_chosen, segment_all_frames
 from cmr_ssp.jobs.targets import back_up, plan_targets
-from cmr_ssp.prediction import load_segmenter
-from cmr_ssp.runs import Run, file_digest
+from cmr_ssp.runs import CheckpointName, Run
 from cmr_ssp.subjects import CineStack
 
 
@@ -43,6 +41,7 @@ def segment(
     *,
     numbering: str = "mnms",
     replace: bool = False,
+    checkpoint: CheckpointName = "last",
     device: str = "auto",
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
@@ -52,7 +51,7 @@ def segment(
     Parameters
     ----------
     run : Run
-        A fine-tuning run or one from scratch; its last checkpoint is used.
+        A fine-tuning run or one from scratch.
     cines : sequence of Path
         NIfTI files, or folders or zip archives of DICOM. All frames are segmented; a 3D file has one.
     output : Path
@@ -63,6 +62,9 @@ def segment(
     replace : bool
         Overwrite segmentations of other exams and edited or drawn ones; the old file is kept as ``.bak``.
         Unedited predictions of the same cine are always overwritten.
+    checkpoint : str
+        ``last``, or ``best``: the one with the best validation. Without validation it is the one with the
+        lowest training loss, which is a warning.
     device, on_event, cancel
         As for `cmr_ssp.jobs.pretrain`.
 
@@ -71,6 +73,8 @@ def segment(
     ImageError
         Before segmenting, if files are not cines; at the end, if pixels are damaged, after the other files
         were segmented. The error names all of them.
+    RunError
+        If the run has no best checkpoint.
     OutputError
         If files are in the way; the error names all of them, and nothing is written.
     """
@@ -82,8 +86,7 @@ def segment(
             raise ImageError.of(output, "no cine was given", "Give at least one.")
         stacks = _opened(cines)
         targets = plan_targets(cines, stacks, output, replace=replace)
-        segmenter, checkpoint = load_segmenter(run.last, choose_device(device)), file_digest(run.last)
-        report_problems(segmenter.problems, on_event)
+        segmenter, digest = load_chosen(run, checkpoint, device, on_event)
 
         def segment_one(cine: tuple[Path, CineStack, Path]) -> None:
             source, stack, target = cine
@@ -95,7 +98,7 @@ def segment(
                 stack,
                 NUMBERINGS[numbering],
                 cine=found.digest,
-                checkpoint=checkpoint,
+                checkpoint=digest,
                 replace=replace,
             )
             written.append((source, target))

@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.devices import choose_device
 from cmr_ssp.events import Cancel, Cancelled, OnEvent, Outcome, ignore_events
 from cmr_ssp.jobs.lifecycle import run_job
-from cmr_ssp.jobs.notices import SEGMENTING_MEMORY_REMEDY, report_problems
-from cmr_ssp.jobs.segmenting import segment_all_frames
-from cmr_ssp.prediction import load_segmenter
-from cmr_ssp.runs import Run
+from cmr_ssp.jobs.notices import SEGMENTING_MEMORY_REMEDY
+from cmr_ssp.jobs.segmenting import load_chosen, segment_all_frames
+from cmr_ssp.runs import CheckpointName, Run
 from cmr_ssp.subjects import CineStack
 
 _CINE = "cine"
@@ -22,6 +20,7 @@ def segment_in_memory(
     run: Run,
     stack: CineStack,
     *,
+    checkpoint: CheckpointName = "last",
     device: str = "auto",
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
@@ -31,9 +30,11 @@ def segment_in_memory(
     Parameters
     ----------
     run : Run
-        A fine-tuning run or one from scratch; its last checkpoint is used.
+        A fine-tuning run or one from scratch.
     stack : CineStack
         The whole cine: standardisation and heart centre depend on all frames.
+    checkpoint : str
+        As for `cmr_ssp.jobs.segment`.
     device, on_event, cancel
         As for `cmr_ssp.jobs.pretrain`.
 
@@ -53,8 +54,7 @@ def segment_in_memory(
     labels: list[NDArray[np.uint8]] = []
 
     def work() -> Outcome:
-        segmenter = load_segmenter(run.last, choose_device(device))
-        report_problems(segmenter.problems, on_event)
+        segmenter, _ = load_chosen(run, checkpoint, device, on_event)
         labels.append(segment_all_frames(segmenter, _CINE, stack, on_event, cancel).labels)
         return Outcome.FINISHED
 

@@ -20,7 +20,7 @@ from cmr_ssp.jobs.notices import SEGMENTING_MEMORY_REMEDY, report_problems
 from cmr_ssp.jobs.scoring import Scorer, ScoreStore, read_references
 from cmr_ssp.jobs.segmenting import for_each, segment_all_frames
 from cmr_ssp.jobs.targets import free_target
-from cmr_ssp.runs import Run
+from cmr_ssp.runs import CheckpointName, Run
 from cmr_ssp.subjects import Subject
 
 
@@ -60,6 +60,7 @@ def segment_subjects(
     run: Run,
     subjects: Sequence[Subject],
     *,
+    checkpoint: CheckpointName = "last",
     device: str = "auto",
     output: Path | None = None,
     on_found: OnFound = _ignore_found,
@@ -68,14 +69,16 @@ def segment_subjects(
 ) -> Outcome:
     """Segment all frames of subjects, and score the labelled phases as `cmr_ssp.jobs.evaluate` does.
 
-    The scores are also saved in the run (`Run.scores`).
+    The scores are also saved in the run (`Run.scores`, `Run.best_scores`).
 
     Parameters
     ----------
     run : Run
-        A fine-tuning run or one from scratch; its last checkpoint is used.
+        A fine-tuning run or one from scratch.
     subjects : sequence of Subject
         Labelled or not.
+    checkpoint : str
+        As for `cmr_ssp.jobs.segment`.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     output : Path, optional
@@ -96,7 +99,8 @@ def segment_subjects(
 
     def work() -> Outcome:
         _require_names(subjects)
-        scorer, store = Scorer.of(run, device, on_event), ScoreStore(run, on_event)
+        scorer = Scorer.of(run, device, on_event, checkpoint)
+        store = ScoreStore(run, on_event, checkpoint)
 
         def segment(subject: Subject) -> None:
             found = _segment(scorer, subject, output, on_event, cancel)

@@ -9,11 +9,13 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import ImageError, LabelError, Problem
 from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_progress
 from cmr_ssp.files.labels.marks import cine_digest
 from cmr_ssp.jobs.notices import heart_warning, large_cine_warning, report_problems
-from cmr_ssp.prediction import Segmenter, segment_stack
+from cmr_ssp.prediction import Segmenter, load_segmenter, segment_stack
+from cmr_ssp.runs import CheckpointName, Run, choose_checkpoint, file_digest
 from cmr_ssp.samples.bank.building import fingerprint
 from cmr_ssp.subjects import CineStack
 
@@ -48,6 +50,22 @@ class SegmentedCine:
         """Return the labels of one frame, shape (slice, row, column)."""
         labels: NDArray[np.uint8] = self.labels[self.frames.index(frame)]
         return labels
+
+
+def load_chosen(
+    run: Run, checkpoint: CheckpointName, device: str, on_event: OnEvent
+) -> tuple[Segmenter, str]:
+    """Load the network of a checkpoint of a run, report its warnings, and return it with its SHA-256.
+
+    Raises
+    ------
+    CmrSspError
+        If there is no such checkpoint, or it is not one of a segmentation network.
+    """
+    chosen = choose_checkpoint(run, checkpoint)
+    segmenter = load_segmenter(chosen.path, choose_device(device))
+    report_problems((*chosen.problems, *segmenter.problems), on_event)
+    return segmenter, file_digest(chosen.path)
 
 
 def for_each(

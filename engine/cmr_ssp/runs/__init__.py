@@ -3,6 +3,7 @@
 `cmr_ssp.weights` reads and writes the tensors.
 """
 
+from cmr_ssp.runs.choice import CheckpointName, ChosenCheckpoint, choose_checkpoint
 from cmr_ssp.runs.claim import WriteState, claimed, is_claimed, write_no_state
 from cmr_ssp.runs.header import CheckpointHeader, file_digest, read_checkpoint_header
 from cmr_ssp.runs.identity import data_id, run_id
@@ -15,6 +16,8 @@ from cmr_ssp.runs.scores import store_scores, stored_scores
 
 __all__ = [
     "CheckpointHeader",
+    "CheckpointName",
+    "ChosenCheckpoint",
     "Provenance",
     "Records",
     "Run",
@@ -22,6 +25,7 @@ __all__ = [
     "RunSummary",
     "SeenSubjects",
     "WriteState",
+    "choose_checkpoint",
     "claimed",
     "data_id",
     "file_digest",

@@ -36,11 +36,24 @@ _UNREADABLE = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CheckpointHeader:
-    """The content of a checkpoint without its tensors: finished updates, recipe and provenance."""
+    """The content of a checkpoint without its tensors.
+
+    Attributes
+    ----------
+    update : int
+        Finished updates.
+    recipe : Recipe
+        Recipe of the run.
+    provenance : Provenance
+        Data that the network has seen.
+    validated : bool
+        Whether validation determined the best checkpoint up to this one, not the training loss.
+    """
 
     update: int
     recipe: Recipe
     provenance: Provenance
+    validated: bool
 
 
 def read_checkpoint_header(path: Path) -> CheckpointHeader:
@@ -52,10 +65,9 @@ def read_checkpoint_header(path: Path) -> CheckpointHeader:
         If the file is missing, damaged or not a checkpoint.
     """
     with open_checkpoint(path, "np") as (_, about):
-        recipe = parse_recipe(about["recipe"], str(path))
-        return CheckpointHeader(
-            int(about["tally"]["update"]), recipe, Provenance.from_dict(about["provenance"])
-        )
+        recipe, tally = parse_recipe(about["recipe"], str(path)), about["tally"]
+        provenance = Provenance.from_dict(about["provenance"])
+        return CheckpointHeader(int(tally["update"]), recipe, provenance, bool(tally.get("best_validated")))
 
 
 @contextmanager

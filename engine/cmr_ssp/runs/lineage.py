@@ -16,27 +16,32 @@ from cmr_ssp.runs.run import Run
 
 
 def note_checkpoint(run: Run) -> None:
-    """Add the last checkpoint of a run to its list of earlier checkpoints, before training continues.
+    """Add the last and best checkpoints of a run to its list of earlier ones, before training continues.
 
     Raises
     ------
     CmrSspError
         If the list is damaged or cannot be written.
     """
-    digests = dict.fromkeys([*_earlier_checkpoints(run), file_digest(run.last)])
+    digests = dict.fromkeys([*_earlier_checkpoints(run), *reversed(_own_checkpoints(run))])
     write_text(run.earlier, "".join(f"{digest}\n" for digest in digests))
 
 
 def lineage(run: Run, provenance: Provenance) -> tuple[str, ...]:
-    """Return the digests of a run's last checkpoint, its earlier ones, and all ancestors.
+    """Return the digests of a run's last and best checkpoint, its earlier ones, and all ancestors.
 
     Raises
     ------
     RunError
         If the list of earlier checkpoints is damaged.
     """
-    every = (file_digest(run.last), *reversed(_earlier_checkpoints(run)), *provenance.lineage)
+    every = (*_own_checkpoints(run), *reversed(_earlier_checkpoints(run)), *provenance.lineage)
     return tuple(dict.fromkeys(every))
+
+
+def _own_checkpoints(run: Run) -> list[str]:
+    """Return the digests of the last and the best checkpoint; both can make segmentations."""
+    return [file_digest(path) for path in (run.last, run.best) if path == run.last or path.exists()]
 
 
 def _earlier_checkpoints(run: Run) -> list[str]:

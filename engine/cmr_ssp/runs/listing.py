@@ -58,8 +58,10 @@ class RunSummary:
         Name of the listed run from whose last checkpoint it started.
     has_checkpoint : bool
         Whether it has a checkpoint.
+    has_best : bool
+        Whether it also has a best checkpoint.
     mean_test_dice : float or None
-        Mean 3D Dice over all scores of test subjects, None if there are none.
+        Mean 3D Dice over all scores of test subjects by the last checkpoint, None if there are none.
     n_test_subjects : int
         Number of test subjects with scores.
     problems : tuple of str
@@ -77,6 +79,7 @@ class RunSummary:
     labelled: Mapping[str, tuple[str, ...]]
     pretrained_from: str | None
     has_checkpoint: bool
+    has_best: bool
     mean_test_dice: float | None
     n_test_subjects: int
     problems: tuple[str, ...]
@@ -138,6 +141,7 @@ def _read(folder: Path) -> tuple[RunSummary, CheckpointHeader | None]:
         labelled=attempt(lambda: _labelled(header), {}),
         pretrained_from=None,
         has_checkpoint=header is not None,
+        has_best=header is not None and run.best.exists(),
         mean_test_dice=mean_dice(test),
         n_test_subjects=len({score.subject for score in test}),
         problems=(*problems, *damage),

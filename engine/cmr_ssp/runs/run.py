@@ -27,7 +27,7 @@ LOCK = ".lock"
 
 _WITHOUT_CHECKPOINT = {LOCK, "state.json", "recipe.yaml", "split.yaml", "history.csv"}
 _LEFTOVER = re.compile(
-    r"\.(last|best|state|recipe|split|history|scores|earlier|slices|update-\d+)\.[a-z]+\.[0-9a-f]{8}\.tmp"
+    r"\.(last|best|state|recipe|split|history|scores|best-scores|earlier|slices|update-\d+)\.[a-z]+\.[0-9a-f]{8}\.tmp"
 )
 _RUNNING = "running"
 _HISTORY_COLUMNS = ["epoch", "update", "run", "data", "learning_rate", "loss"]
@@ -41,7 +41,7 @@ class Run:
     ----------
     folder : Path
         Contains ``recipe.yaml``, ``split.yaml``, ``history.csv``, ``last.safetensors``, ``best.safetensors``
-        and ``state.json``, and ``scores.csv`` after an evaluation.
+        and ``state.json``, and ``scores.csv`` or ``best-scores.csv`` after an evaluation.
 
     Examples
     --------
@@ -83,6 +83,11 @@ class Run:
     def scores(self) -> Path:
         """Scores of the newest checkpoint, one row per subject, phase and structure."""
         return self.folder / "scores.csv"
+
+    @property
+    def best_scores(self) -> Path:
+        """Scores of the best checkpoint, apart from those of the newest."""
+        return self.folder / "best-scores.csv"
 
     @property
     def recipe_file(self) -> Path:

@@ -274,5 +274,6 @@ class _Loop:
             self._run.write_history(rows)
             self._objective.delete_reconstructions(self._run, after=self._tally.update)
             if self._tally.update < self._length.updates:
-                self._run.scores.unlink(missing_ok=True)  # the weights are about to change
+                for scores in (self._run.scores, self._run.best_scores):
+                    scores.unlink(missing_ok=True)  # the weights are about to change
         self._processes.wait()  # rank 0 must not replace the checkpoint before all have read it

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from cmr_ssp.errors import Problem
 from cmr_ssp.recipes import is_pretraining
-from cmr_ssp.runs import RunSummary
+from cmr_ssp.runs import CheckpointName, RunSummary
 
 from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
-from napari_cmr_ssp.panels.runs.segmenting import Segmenting
+from napari_cmr_ssp.panels.runs.segmenting import Segmenting, name_of
 
 if TYPE_CHECKING:
     from napari_cmr_ssp.panels.runs.view import RunsView
@@ -79,22 +79,24 @@ class RunsController:
         plan = kind(cohort=cohort, split=self._session.split, recipe=None, run_folder=run.folder)
         self._desk.compute(work.training_job(plan, self._preferences.now))
 
-    def score(self, run: RunSummary) -> None:
-        """Score a run on all labelled subjects of the cohort."""
+    def score(self, run: RunSummary, checkpoint: CheckpointName = "last") -> None:
+        """Score a checkpoint of a run on all labelled subjects of the cohort."""
         cohort = self._session.cohort
         if cohort is None:
             self._show_problem("cohort", "none is open", "Open one under Data.")
             return
-        job = Job(f"Score {run.name}", work.scoring(run.folder, cohort, self._preferences.now))
-        self._desk.compute(job, lambda _: self._show_scored(run), even_if_failed=True)
+        scoring = work.scoring(run.folder, cohort, self._preferences.now, checkpoint)
+        job = Job(f"Score {name_of(run, checkpoint)}", scoring)
+        self._desk.compute(job, lambda _: self._show_scored(run, checkpoint), even_if_failed=True)
 
-    def show_scores(self, run: RunSummary) -> None:
-        """Read the scores of a run in the background and show them."""
-        job = Job(f"Scores of {run.name}", work.reading_scores(run.folder), is_silent=True)
-        self._desk.read(job, lambda scores: self.view.show_scores(run, scores))
+    def show_scores(self, run: RunSummary, checkpoint: CheckpointName = "last") -> None:
+        """Read the scores of a checkpoint of a run in the background and show them."""
+        name, reading = name_of(run, checkpoint), work.reading_scores(run.folder, checkpoint)
+        job = Job(f"Scores of {name}", reading, is_silent=True)
+        self._desk.read(job, lambda scores: self.view.show_scores(run, scores, name))
 
-    def _show_scored(self, run: RunSummary) -> None:
-        self.show_scores(run)
+    def _show_scored(self, run: RunSummary, checkpoint: CheckpointName) -> None:
+        self.show_scores(run, checkpoint)
         self.refresh()
 
     def _show_problem(self, where: str, what: str, remedy: str) -> None:

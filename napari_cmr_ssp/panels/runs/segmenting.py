@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cmr_ssp.errors import Problem
-from cmr_ssp.runs import RunSummary
+from cmr_ssp.runs import CheckpointName, RunSummary
 from cmr_ssp.subjects import Subject
 
 from napari_cmr_ssp.context import NO_EXAM, Context
@@ -18,6 +18,14 @@ from napari_cmr_ssp.scene.exams import Exam
 if TYPE_CHECKING:
     from cmr_ssp.jobs import SegmentedSubject
 
+_FOLDERS: dict[CheckpointName, str] = {"last": "segmentations", "best": "segmentations-best"}
+"""Folders in a run; the checkpoints do not overwrite each other's files."""
+
+
+def name_of(run: RunSummary, checkpoint: CheckpointName) -> str:
+    """Return how a run is called in layers and jobs that use one of its checkpoints."""
+    return run.name if checkpoint == "last" else f"{run.name} ({checkpoint})"
+
 
 class Segmenting:
     """Starts segmentation jobs, and shows their files whenever their exam is displayed.
@@ -27,46 +35,49 @@ class Segmenting:
     context : Context
         Shared context.
     when_done : callable
-        Called with the run after each job, even if it failed.
+        Called with the run and its checkpoint after each job, even if it failed.
     """
 
-    def __init__(self, context: Context, when_done: Callable[[RunSummary], None]) -> None:
+    def __init__(self, context: Context, when_done: Callable[[RunSummary, CheckpointName], None]) -> None:
         self._session, self._scene, self._desk = context.session, context.scene, context.desk
         self._preferences, self._when_done = context.preferences, when_done
         self.results = Results()
         context.session.events.exam.connect(self._show_results)
 
-    def segment_shown(self, run: RunSummary) -> None:
+    def segment_shown(self, run: RunSummary, checkpoint: CheckpointName = "last") -> None:
         """Segment all frames of the displayed exam and write a file."""
         if self._session.exam is None:
             self._desk.show_problems([NO_EXAM])
             return
-        self._segment(run, [self._session.exam.subject])
+        self._segment(run, checkpoint, [self._session.exam.subject])
 
-    def segment_selected(self, run: RunSummary) -> None:
+    def segment_selected(self, run: RunSummary, checkpoint: CheckpointName = "last") -> None:
         """Segment the subjects selected in the table and write files."""
         cohort, ids = self._session.cohort, self._session.selected
         if cohort is None or not ids:
             what, remedy = "none is selected", "Select rows of the table under Data."
             self._desk.show_problems([Problem("subjects", what, remedy)])
             return
-        self._segment(run, cohort.select(ids).subjects)
+        self._segment(run, checkpoint, cohort.select(ids).subjects)
 
-    def _segment(self, run: RunSummary, subjects: Sequence[Subject]) -> None:
+    def _segment(self, run: RunSummary, checkpoint: CheckpointName, subjects: Sequence[Subject]) -> None:
         results: list[Result] = []  # files, since labels of many cines may not fit in memory
+        name = name_of(run, checkpoint)
 
         def on_segmented(segmented: SegmentedSubject) -> None:
             if segmented.file is not None:
-                results.append(Result(segmented.subject, run.name, segmented.file))
+                results.append(Result(segmented.subject, name, segmented.file))
 
-        output = run.folder / "segmentations"
-        segmenting = work.segmenting(run.folder, subjects, self._preferences.now, on_segmented, output)
+        output = run.folder / _FOLDERS[checkpoint]
+        segmenting = work.segmenting(
+            run.folder, subjects, self._preferences.now, on_segmented, output, checkpoint
+        )
         what = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
         where = f"files in {run.name}/{output.name}"
-        job = Job(f"Segment {what} by {run.name}", segmenting, result=where, result_folder=output)
-        self._desk.compute(job, lambda _: self._on_finished(run, results), even_if_failed=True)
+        job = Job(f"Segment {what} by {name}", segmenting, result=where, result_folder=output)
+        self._desk.compute(job, lambda _: self._on_finished(run, checkpoint, results), even_if_failed=True)
 
-    def _on_finished(self, run: RunSummary, results: list[Result]) -> None:
+    def _on_finished(self, run: RunSummary, checkpoint: CheckpointName, results: list[Result]) -> None:
         exam = self._session.exam
         for result in results:
             self.results.add(result)
@@ -74,7 +85,7 @@ class Segmenting:
                 self._show(exam, result)
         unseen = [each for each in results if exam is None or not exam.belongs_to(each.subject)]
         self._desk.show_saved([result.file for result in results], n_unseen=len(unseen))
-        self._when_done(run)
+        self._when_done(run, checkpoint)
 
     def _show_results(self, exam: Exam | None) -> None:
         for result in self.results.for_exam(exam) if exam is not None else ():

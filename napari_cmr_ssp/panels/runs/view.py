@@ -13,6 +13,7 @@ from psygnal import Signal, SignalInstance
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QComboBox,
     QFileDialog,
     QGridLayout,
     QHBoxLayout,
@@ -27,19 +28,22 @@ from napari_cmr_ssp.panels.runs.run_table import RunTable
 from napari_cmr_ssp.panels.runs.score_table import ScoreTable
 from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
 
+_SEGMENTING = ("scratch", "finetune")
+
 
 class RunsView(QWidget):
     """Table of runs, buttons and table of 3D Dice scores.
 
-    All signals except `refresh_requested` and `workspace_requested` have the selected `RunSummary`.
+    All signals except `refresh_requested` and `workspace_requested` have the selected `RunSummary`; all of
+    these except `resume_requested` also have the chosen checkpoint.
     """
 
     refresh_requested = Signal()
     workspace_requested = Signal()
-    run_chosen = Signal(RunSummary)
-    segment_shown_requested = Signal(RunSummary)
-    segment_selected_requested = Signal(RunSummary)
-    score_requested = Signal(RunSummary)
+    run_chosen = Signal(RunSummary, str)
+    segment_shown_requested = Signal(RunSummary, str)
+    segment_selected_requested = Signal(RunSummary, str)
+    score_requested = Signal(RunSummary, str)
     resume_requested = Signal(RunSummary)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -55,6 +59,12 @@ class RunsView(QWidget):
         self.segment_shown.setToolTip("All frames of the exam in the viewer; labelled phases are scored")
         self.segment_selected = QPushButton("Segment selected")
         self.segment_selected.setToolTip("The subjects selected under Data; files go into the run's folder")
+        self.checkpoint = QComboBox()
+        self.checkpoint.addItems(("last", "best"))
+        self.checkpoint.setAccessibleName("Checkpoint")
+        self.checkpoint.setToolTip(
+            "Checkpoint that segments and scores: the last one, or the one with the best validation"
+        )
         self.score = QPushButton("Score cohort")
         self.score.setToolTip("3D Dice of every labelled volume; the mean is over test subjects")
         self.resume = QPushButton("Resume")
@@ -71,9 +81,10 @@ class RunsView(QWidget):
             (self.segment_shown, self.segment_shown_requested),
             (self.segment_selected, self.segment_selected_requested),
             (self.score, self.score_requested),
-            (self.resume, self.resume_requested),
         ):
-            button.clicked.connect(lambda _=False, signal=signal: self._emit(signal))
+            button.clicked.connect(lambda _=False, signal=signal: self._emit_with_checkpoint(signal))
+        self.resume.clicked.connect(self._on_resume)
+        self.checkpoint.currentIndexChanged.connect(lambda _: self._emit_with_checkpoint(self.run_chosen))
         selection_of(self.table).selectionChanged.connect(self._on_selected)
         self._update_buttons()
 
@@ -82,6 +93,11 @@ class RunsView(QWidget):
         """The selected run."""
         rows = selected_rows(self.table)
         return self.runs.runs[rows[0].row()] if rows else None
+
+    @property
+    def chosen_checkpoint(self) -> str:
+        """The checkpoint to use: ``last``, or ``best`` if the selected run has it and the user chose it."""
+        return self.checkpoint.currentText() if _has_choice(self.selected_run) else "last"
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
         """List runs and keep the selection."""
@@ -110,10 +126,10 @@ class RunsView(QWidget):
             if run.folder == folder:
                 self.table.selectRow(row)
 
-    def show_scores(self, run: RunSummary, scores: Iterable[Score]) -> None:
-        """Show the 3D Dice scores of a run, or that it is a pretraining."""
+    def show_scores(self, run: RunSummary, scores: Iterable[Score], name: str) -> None:
+        """Show the 3D Dice scores of a run, or that it is a pretraining; `name` includes its checkpoint."""
         self.scores.show(scores)
-        name = html.escape(run.name)
+        name = html.escape(name)
         if is_pretraining(run.method):
             self.about.setText(f"<b>{name}</b> is a pretraining: start a training from it under Train.")
             return
@@ -124,9 +140,10 @@ class RunsView(QWidget):
         buttons = QGridLayout()
         buttons.addWidget(self.segment_shown, 0, 0, 1, 2)
         buttons.addWidget(self.segment_selected, 0, 2, 1, 2)
+        buttons.addWidget(self.checkpoint, 0, 4)
         buttons.addWidget(self.score, 1, 0, 1, 2)
         buttons.addWidget(self.resume, 1, 2)
-        buttons.addWidget(self.refresh, 1, 3)
+        buttons.addWidget(self.refresh, 1, 3, 1, 2)
         where = QHBoxLayout()
         where.addWidget(self.folder, stretch=1)
         where.addWidget(self.workspace)
@@ -139,19 +156,28 @@ class RunsView(QWidget):
 
     def _on_selected(self) -> None:
         self._update_buttons()
-        if self.selected_run is not None:
-            self.run_chosen.emit(self.selected_run)
+        self._emit_with_checkpoint(self.run_chosen)
 
     def _update_buttons(self) -> None:
         """Enable the buttons that apply to the selected run."""
         run = self.selected_run
-        segments = run is not None and run.has_checkpoint and run.method in ("scratch", "finetune")
+        segments = run is not None and run.has_checkpoint and run.method in _SEGMENTING
         for button in (self.segment_shown, self.segment_selected, self.score):
             button.setEnabled(segments)
+        self.checkpoint.setVisible(_has_choice(run))
         self.resume.setEnabled(
             run is not None and run.has_checkpoint and run.state in ("stopped", "failed") and bool(run.method)
         )
 
-    def _emit(self, signal: SignalInstance) -> None:
+    def _on_resume(self) -> None:
         if self.selected_run is not None:
-            signal.emit(self.selected_run)
+            self.resume_requested.emit(self.selected_run)
+
+    def _emit_with_checkpoint(self, signal: SignalInstance) -> None:
+        if self.selected_run is not None:
+            signal.emit(self.selected_run, self.chosen_checkpoint)
+
+
+def _has_choice(run: RunSummary | None) -> bool:
+    """Return whether a run segments and has both a last and a best checkpoint."""
+    return run is not None and run.has_best and run.method in _SEGMENTING
