@@ -12,11 +12,12 @@ DISPLAYED := xvfb-run -a -s "-screen 0 1600x1000x24"
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install system-packages demo test coverage lint docs layers screenshots lock clean
+.PHONY: help install system-packages demo test proofs coverage lint docs layers screenshots lock clean
 
 help:
 	@echo "make demo     pretrain, fine-tune and score on a synthetic cohort; results in demo/"
 	@echo "make test     all checks, the documentation and all tests"
+	@echo "make proofs   long proofs of which make test runs a smaller form"
 	@echo "make lint     the checks alone: ruff, mypy, import-linter"
 	@echo "make docs     build the documentation into site/"
 	@echo "make coverage run all tests but the slow ones once, and print which lines they reach"
@@ -32,8 +33,11 @@ demo: install
 	$(BIN)/cmr-ssp demo --headless --out demo
 
 test: lint docs
-	QT_API=pyqt6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile
+	QT_API=pyqt6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m "not proof"
 	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m window
+
+proofs: install
+	$(DISPLAYED) $(BIN)/pytest -m proof
 
 # Apart from the tests, which it makes slower.
 coverage: install

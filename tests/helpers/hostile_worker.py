@@ -282,9 +282,8 @@ def read_cohort(path: Path) -> str:
         export_nnunet(cohort, out, case_names=CaseNames.IDS, replace=True)
     if cohort.problems:
         raise CmrSspError(*cohort.problems)
-    about = [
-        (s.id, s.vendor, s.group, [(x.phase, x.listed_frame) for x in s.labels]) for s in cohort.subjects
-    ]
+    labels = [[(label.phase, label.listed_frame) for label in s.labels] for s in cohort.subjects]
+    about = [(s.id, s.vendor, s.group, *each) for s, each in zip(cohort.subjects, labels, strict=True)]
     return repr(about) + digest(*drawn)
 
 

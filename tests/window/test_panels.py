@@ -308,7 +308,7 @@ def test_a_new_panel_has_a_tab_and_hears_of_the_session(
     monkeypatch.setattr(panels, "PANELS", (*shipped, ExampleController))
     bench = Workbench(make_napari_viewer(), Preferences("cpu", 1, tmp_path))
     tabs = [bench.tabs.tabText(place) for place in range(bench.tabs.count())]
-    assert tabs == [*(panel.title for panel in shipped if panel.title), "Example"]
+    assert tabs == [*(panel.title for panel in shipped if panel.area is Area.TAB), "Example"]
     bench.session.open(cohort)
     assert bench.panel(ExampleController).view.text() == cohort.root.name
     bench.close_down()
