@@ -23,6 +23,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_cmr_ssp.jobs.job import Job, JobResult
+from napari_cmr_ssp.jobs.waiting import WaitingList
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
@@ -33,8 +34,9 @@ _OUTCOMES = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.F
 class JobBar(QWidget):
     """Shows title, progress and remaining time of a job, and its outcome and problems after the end.
 
-    The signal `stop_requested` has the job and whether to discard its run. Problems have a separate line and
-    remain until the user starts something else.
+    The waiting jobs are listed below. The signal `stop_requested` has the job and whether to discard its run,
+    `waiting.cancel_requested` a waiting job. Problems have a separate line and remain until the user starts
+    something else.
     """
 
     stop_requested = Signal(Job, bool)
@@ -60,6 +62,7 @@ class JobBar(QWidget):
         self.discard.setToolTip("Stop and delete this run")
         self.keep.clicked.connect(lambda: self._stop(discard=False))
         self.discard.clicked.connect(self._confirm_discard)
+        self.waiting = WaitingList()
         buttons = QHBoxLayout()
         buttons.addWidget(self.keep)
         buttons.addWidget(self.discard)
@@ -70,6 +73,7 @@ class JobBar(QWidget):
         layout.addWidget(self.note)
         layout.addWidget(self.weights)
         layout.addLayout(buttons)
+        layout.addWidget(self.waiting)
         layout.addWidget(self.problems)
         self._job: Job | None = None
         self._notices: list[Problem] = []
@@ -147,10 +151,10 @@ class JobBar(QWidget):
             self.weights.hide()
             self.note.hide()
 
-    def show_waiting(self, n_waiting: int) -> None:
-        """Show the number of waiting jobs."""
-        if self._job is not None:
-            self.title.setText(self._job.title + f" ({n_waiting} more waiting)" * (n_waiting > 0))
+    def show_cancelled(self, job: Job) -> None:
+        """Show that a waiting job was cancelled, unless another job is shown."""
+        if self._job is None:
+            self.title.setText(f"Cancelled: {job.title}")
 
     def _advance(self, done: int, total: int, note: str) -> None:
         if self._job is not None and self._job.cancel.requested:

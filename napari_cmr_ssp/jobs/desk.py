@@ -53,6 +53,7 @@ class JobDesk(QObject):
         self._then: dict[Job, Then] = {}
         self._then_anyway: set[Job] = set()
         bar.stop_requested.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
+        bar.waiting.cancel_requested.connect(self.trainer.cancel)
         self.trainer.started.connect(self._on_started)
         self.trainer.event_received.connect(self._on_event)
         self.trainer.ended.connect(self._on_ended)
@@ -104,12 +105,15 @@ class JobDesk(QObject):
         if then is not None:
             self._then[job] = then
         worker.submit(job)
-        self._bar.show_waiting(self.trainer.n_waiting)
+        self._show_waiting()
+
+    def _show_waiting(self) -> None:
+        self._bar.waiting.show_jobs([job for job in self.trainer.waiting if not job.is_silent])
 
     def _on_started(self, job: Job) -> None:
+        self._show_waiting()
         if not job.is_silent:
             self._bar.start(job)
-            self._bar.show_waiting(self.trainer.n_waiting)
 
     def _on_event(self, job: Job, event: Event) -> None:
         if not job.is_silent:
@@ -118,7 +122,10 @@ class JobDesk(QObject):
             self.run_event.emit(event)
 
     def _on_ended(self, job: Job, result: JobResult) -> None:
-        if not job.is_silent:
+        self._show_waiting()
+        if result.seconds is None:
+            self._bar.show_cancelled(job)
+        elif not job.is_silent:
             self._bar.end(job, result)
             self._notify_if_hidden()
         if job.run_folder is not None:

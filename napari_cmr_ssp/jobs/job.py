@@ -58,8 +58,21 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobResult:
-    """Outcome of a job, and the return value of its work."""
+    """Outcome of a job, and the return value of its work.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        Whether it finished, was stopped or failed.
+    problems : tuple of Problem
+        What went wrong.
+    value : object
+        Return value of its work.
+    seconds : float or None
+        How long it ran; None if it was cancelled before it started.
+    """
 
     outcome: Outcome
     problems: tuple[Problem, ...] = ()
     value: object = None
+    seconds: float | None = None

@@ -25,6 +25,7 @@ from superqt import QElidingLabel
 
 from napari_cmr_ssp.panels.runs.run_table import RunTable
 from napari_cmr_ssp.panels.runs.score_table import ScoreTable
+from napari_cmr_ssp.widgets.start_button import StartButton
 from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
 
 
@@ -51,13 +52,13 @@ class RunsView(QWidget):
         self.score_view = table_of(self.scores)
         self.about = QLabel("Reading runs ...")
         self.about.setWordWrap(True)
-        self.segment_shown = QPushButton("Segment shown exam")
+        self.segment_shown = StartButton("Segment shown exam")
         self.segment_shown.setToolTip("All frames of the exam in the viewer; labelled phases are scored")
-        self.segment_selected = QPushButton("Segment selected")
+        self.segment_selected = StartButton("Segment selected")
         self.segment_selected.setToolTip("The subjects selected under Data; files go into the run's folder")
-        self.score = QPushButton("Score cohort")
+        self.score = StartButton("Score cohort")
         self.score.setToolTip("3D Dice of every labelled volume; the mean is over test subjects")
-        self.resume = QPushButton("Resume")
+        self.resume = StartButton("Resume")
         self.resume.setToolTip("Continue a run that was stopped, exactly where it stopped")
         self.refresh = QPushButton("Refresh")
         self.folder = QElidingLabel()
