@@ -13,6 +13,7 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 
 from napari_cmr_ssp.jobs.bar import JobBar
+from napari_cmr_ssp.jobs.history import JobHistory
 from napari_cmr_ssp.jobs.job import Job, JobResult
 from napari_cmr_ssp.jobs.worker import JobWorker
 
@@ -29,6 +30,8 @@ class JobDesk(QObject):
     ----------
     bar : JobBar
         Job bar; shows computing jobs and problems, and has buttons to stop the job.
+    history_file : callable
+        Returns the file with the last jobs of the current workspace.
     parent : QObject, optional
         Parent object.
 
@@ -46,14 +49,17 @@ class JobDesk(QObject):
     run_ended = Signal(Path)
     reading_changed = Signal(str)
 
-    def __init__(self, bar: JobBar, parent: QObject | None = None) -> None:
+    def __init__(self, bar: JobBar, history_file: Callable[[], Path], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bar = bar
-        self.trainer, self.reader = JobWorker("jobs"), JobWorker("reading")
+        self._history = JobHistory(history_file)
+        self.trainer = JobWorker("jobs", on_done=self._history.add)
+        self.reader = JobWorker("reading")
         self._then: dict[Job, Then] = {}
         self._then_anyway: set[Job] = set()
         bar.stop_requested.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
         bar.waiting.cancel_requested.connect(self.trainer.cancel)
+        bar.history_requested.connect(lambda: self._read_history(bar.show_history))
         self.trainer.started.connect(self._on_started)
         self.trainer.event_received.connect(self._on_event)
         self.trainer.ended.connect(self._on_ended)
@@ -75,6 +81,8 @@ class JobDesk(QObject):
         """Queue a job that computes; with `even_if_failed`, call `then` after a failure, too."""
         if even_if_failed:
             self._then_anyway.add(job)
+        if not job.is_silent:
+            self._history.expect(job)
         self._submit(self.trainer, job, then)
 
     def read(self, job: Job, then: Then | None = None) -> None:
@@ -125,12 +133,29 @@ class JobDesk(QObject):
         self._show_waiting()
         if result.seconds is None:
             self._bar.show_cancelled(job)
+            self._add_cancelled(job, result)
         elif not job.is_silent:
             self._bar.end(job, result)
             self._notify_if_hidden()
         if job.run_folder is not None:
             self.run_ended.emit(job.run_folder)
         self._finish(job, result)
+        if self._bar.past.isVisible():
+            self._read_history(self._bar.past.show_jobs)
+
+    def _add_cancelled(self, job: Job, result: JobResult) -> None:
+        """Add a job that never started to the history; the worker adds those that ran."""
+        adding = Job("Add to the history", lambda *_: self._history.add(job, result), is_silent=True)
+        self.read(adding, self._show_new_problems)
+
+    def _show_new_problems(self, problems: tuple[Problem, ...]) -> None:
+        if problems:
+            self.show_problems(problems)
+
+    def _read_history(self, then: Callable[..., None]) -> None:
+        file = self._history.file
+        reading = Job("Read the history", lambda *_: self._history.read(file), is_silent=True)
+        self.read(reading, lambda found: then(*found))
 
     def _notify_if_hidden(self) -> None:
         """Show the outcome of a job as a notification if the job bar is hidden."""

@@ -12,6 +12,7 @@ import queue
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -39,14 +40,29 @@ class JobWorker(QObject):
 
     Signals arrive in the thread of this object: `started` (job), `event_received` (job, event) and `ended`
     (job, result). `ended` is emitted for every job.
+
+    Parameters
+    ----------
+    name : str
+        Name of the thread.
+    parent : QObject, optional
+        Parent object.
+    on_done : callable, optional
+        Called in the thread with each job that ran and its result; returns further problems.
     """
 
     started = Signal(Job)
     event_received = Signal(Job, object)  # an `Event`; Qt has no unions
     ended = Signal(Job, JobResult)
 
-    def __init__(self, name: str, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        parent: QObject | None = None,
+        on_done: Callable[[Job, JobResult], tuple[Problem, ...]] = lambda *_: (),
+    ) -> None:
         super().__init__(parent)
+        self._on_done = on_done
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._unfinished: list[Job] = []
         self._running: Job | None = None
@@ -123,6 +139,7 @@ class JobWorker(QObject):
             self._emit("started", job)
             began = time.monotonic()
             result = replace(self._do(job), seconds=time.monotonic() - began)
+            result = replace(result, problems=(*result.problems, *self._on_done(job, result)))
             with self._lock:
                 self._running = None
                 self._unfinished.remove(job)

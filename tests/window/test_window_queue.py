@@ -22,6 +22,7 @@ from window_helpers import (
     train_view,
 )
 
+from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.panels import RunsController
 from napari_cmr_ssp.workbench import Workbench
 
@@ -137,3 +138,52 @@ def test_pressing_segment_twice_segments_once(
     show(bench, "a", wait)
     press_twice(qtbot, runs_view(bench).segment_shown, "double click")
     assert bench.desk.titles == ["Segment a by tuned"]
+
+
+def test_ended_jobs_are_in_the_history_after_a_restart(
+    bench: Workbench,
+    make_napari_viewer: Any,
+    wait: Wait,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start_endless(bench, wait)
+    cancelled = ask(bench, mim(), pretrains=True)
+    (job,) = bench.job_bar.waiting.rows
+    bench.job_bar.waiting.rows[job].cancel.click()
+    wait(lambda: (tmp_path / "workspace" / "runs" / "jobs.json").exists())
+    bench.close_down()  # stops the running job
+    wait(lambda: not bench.desk.trainer.is_busy)
+    again = docked(make_napari_viewer(show=True), tmp_path / "workspace")
+    again.job_bar.history.click()
+    dialog = again.job_bar.past
+    wait(dialog.isVisible)
+    assert [row[:2] for row in dialog.jobs.rows] == [
+        ("Pretrain mim-1", "Stopped"),
+        (f"Pretrain {cancelled.name}", "Cancelled"),
+    ]
+    opened: list[str] = []
+    monkeypatch.setattr(
+        "napari_cmr_ssp.widgets.folders.QDesktopServices.openUrl",
+        lambda url: opened.append(url.toLocalFile()) or True,
+    )
+    dialog.table.selectRow(1)
+    assert not dialog.opener.isEnabled(), "there is nothing to open"
+    dialog.table.selectRow(0)
+    dialog.opener.click()
+    assert opened == [str(tmp_path / "workspace" / "runs" / "mim-1")]
+    (tmp_path / "workspace" / "runs" / "mim-1").rename(tmp_path / "elsewhere")
+    dialog.opener.click()
+    assert "cannot be opened" in dialog.about.text() and dialog.about.isVisible()
+    again.close_down()
+
+
+def test_a_damaged_history_is_said_in_the_job_bar(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
+    file = tmp_path / "workspace" / "runs" / "jobs.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("{")
+    for said in (True, False):
+        bench.desk.clear()
+        bench.desk.compute(Job("Work", lambda *_: None))
+        wait(lambda: idle(bench))
+        assert ("starts afresh" in bench.job_bar.problems.text()) is said
