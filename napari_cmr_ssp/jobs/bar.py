@@ -25,6 +25,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPush
 from napari_cmr_ssp.jobs.history import EndedJob
 from napari_cmr_ssp.jobs.history_dialog import OUTCOMES, HistoryDialog
 from napari_cmr_ssp.jobs.job import Job, JobResult
+from napari_cmr_ssp.jobs.retry import RetryOffer
 from napari_cmr_ssp.jobs.waiting import WaitingList
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
@@ -57,6 +58,7 @@ class JobBar(QWidget):
         self.problems = ToneLabel()
         self.problems.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.problems.hide()
+        self.retry = RetryOffer()
         self.progress = QProgressBar()
         self.keep = QPushButton("Stop and keep")
         self.keep.setToolTip("Stop after the current step; the run is kept and can be resumed")
@@ -84,6 +86,7 @@ class JobBar(QWidget):
         layout.addLayout(buttons)
         layout.addWidget(self.waiting)
         layout.addWidget(self.problems)
+        layout.addWidget(self.retry)
         self._job: Job | None = None
         self._notices: list[Problem] = []
         self._shows_notices = False
@@ -132,6 +135,7 @@ class JobBar(QWidget):
         self.title.setToolTip(str(job.result_folder or ""))
         if result.problems or self._notices:
             self.show_problems([*result.problems, *self._notices])
+        self.retry.offer(job, result)
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
         """Show problems with cause and remedy."""
@@ -155,6 +159,7 @@ class JobBar(QWidget):
     def clear(self) -> None:
         """Clear the problems and, if no job is running, the outcome of the last job."""
         self.show_problems(())
+        self.retry.hide()
         if self._job is None:
             self.title.setText(_IDLE)
             self.weights.hide()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from napari_cmr_ssp.jobs.worker import JobWorker
 
 Then = Callable[[Any], None]
 """Called in the GUI thread with the result of a job, unless the job failed."""
+
+LONG_S = 60.0
+"""Duration in seconds from which a training is announced if the window is not active."""
 
 
 class JobDesk(QObject):
@@ -39,6 +42,8 @@ class JobDesk(QObject):
     ----------
     run_event : Signal
         Event of a job that writes a run.
+    run_queued : Signal
+        Folder of a run whose job was added to the queue.
     run_ended : Signal
         Folder of a run whose job has ended.
     reading_changed : Signal
@@ -46,6 +51,7 @@ class JobDesk(QObject):
     """
 
     run_event = Signal(signature(ignore_events))  # any `Event`
+    run_queued = Signal(Path)
     run_ended = Signal(Path)
     reading_changed = Signal(str)
 
@@ -59,6 +65,7 @@ class JobDesk(QObject):
         self._then_anyway: set[Job] = set()
         bar.stop_requested.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
         bar.waiting.cancel_requested.connect(self.trainer.cancel)
+        bar.retry.accepted.connect(self._start_smaller)
         bar.history_requested.connect(lambda: self._read_history(bar.show_history))
         self.trainer.started.connect(self._on_started)
         self.trainer.event_received.connect(self._on_event)
@@ -84,6 +91,9 @@ class JobDesk(QObject):
         if not job.is_silent:
             self._history.expect(job)
         self._submit(self.trainer, job, then)
+        if job.run_folder is not None:
+            self._bar.retry.hide()  # the user has found another way
+            self.run_queued.emit(job.run_folder)
 
     def read(self, job: Job, then: Then | None = None) -> None:
         """Queue a job that lists or reads files."""
@@ -118,6 +128,12 @@ class JobDesk(QObject):
     def _show_waiting(self) -> None:
         self._bar.waiting.show_jobs([job for job in self.trainer.waiting if not job.is_silent])
 
+    def _start_smaller(self, job: Job, settings: Mapping[str, int]) -> None:
+        """Queue a training again that ran out of memory, with settings that should fit."""
+        reserved = {each.run_folder for each in self.trainer.unfinished if each.run_folder is not None}
+        if job.smaller is not None:
+            self.compute(job.smaller(settings, reserved))
+
     def _on_started(self, job: Job) -> None:
         self._show_waiting()
         if not job.is_silent:
@@ -136,7 +152,7 @@ class JobDesk(QObject):
             self._add_cancelled(job, result)
         elif not job.is_silent:
             self._bar.end(job, result)
-            self._notify_if_hidden()
+            self._notify(job, result.seconds)
         if job.run_folder is not None:
             self.run_ended.emit(job.run_folder)
         self._finish(job, result)
@@ -157,9 +173,13 @@ class JobDesk(QObject):
         reading = Job("Read the history", lambda *_: self._history.read(file), is_silent=True)
         self.read(reading, lambda found: then(*found))
 
-    def _notify_if_hidden(self) -> None:
-        """Show the outcome of a job as a notification if the job bar is hidden."""
-        if not self._bar.isVisible():
+    def _notify(self, job: Job, seconds: float) -> None:
+        """Show the outcome as a notification if the job bar is hidden or, for long trainings, not watched.
+
+        napari keeps the notification until the window is active.
+        """
+        is_long = job.run_folder is not None and seconds > LONG_S
+        if not self._bar.isVisible() or (is_long and not self._bar.window().isActiveWindow()):
             from napari.utils.notifications import show_info
 
             show_info(self._bar.title.text())

@@ -12,7 +12,7 @@ from superqt import QElidingLabel
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.widgets.section import INDENT_PX, TITLE_LOOK, title_with_arrow
 
-_SHOWN_ROWS = 4
+_SHOWN_ROWS = 3
 """Rows that are visible without scrolling."""
 
 

@@ -18,6 +18,7 @@ from window_helpers import (
     open_folder,
     runs_view,
     show,
+    train,
     train_from_scratch,
     train_view,
 )
@@ -46,6 +47,12 @@ def bench(
 
 def waiting(bench: Workbench) -> list[str]:
     return [job.title for job in bench.job_bar.waiting.rows]
+
+
+def finish(bench: Workbench, job: Job, wait: Wait) -> None:
+    """Run a job until the job bar shows its end."""
+    bench.desk.compute(job)
+    wait(lambda: bench.job_bar.title.text() == f"Finished: {job.title}")
 
 
 def start_endless(bench: Workbench, wait: Wait) -> Path:
@@ -184,6 +191,24 @@ def test_a_damaged_history_is_said_in_the_job_bar(bench: Workbench, wait: Wait, 
     file.write_text("{")
     for said in (True, False):
         bench.desk.clear()
-        bench.desk.compute(Job("Work", lambda *_: None))
-        wait(lambda: idle(bench))
+        finish(bench, Job("Work", lambda *_: None), wait)
         assert ("starts afresh" in bench.job_bar.problems.text()) is said
+
+
+def test_the_end_of_a_long_training_is_announced_if_the_window_is_not_active(
+    bench: Workbench, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr("napari.utils.notifications.show_info", said.append)
+    is_active = False
+    monkeypatch.setattr(type(bench.job_bar.window()), "isActiveWindow", lambda _: is_active)
+    train(bench, mim(), wait, pretrains=True)
+    assert not said, "it was short"
+    monkeypatch.setattr("napari_cmr_ssp.jobs.desk.LONG_S", 0.0)
+    finish(bench, Job("Segment", lambda *_: None), wait)
+    assert not said, "it is no training"
+    train(bench, mim(), wait, pretrains=True)
+    assert said == ["Finished: Pretrain mim-2"]
+    is_active = True
+    train(bench, mim(), wait, pretrains=True)
+    assert len(said) == 1, "the user sees the job bar"

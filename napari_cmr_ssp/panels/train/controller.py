@@ -53,6 +53,7 @@ class TrainController:
             event.connect(self._show_summary)
         events.runs.connect(self.set_sources)
         context.desk.run_event.connect(view.curves.add_event)
+        context.desk.run_queued.connect(self.reserve)
         context.desk.run_ended.connect(self.release)
         self._fit_to_source()
 
@@ -105,9 +106,7 @@ class TrainController:
         except CmrSspError as error:
             self.view.show_problems(error.problems)
             return
-        self._reserved.add(plan.run_folder)
         self._name_is_edited = False
-        self._suggest_name()
         self._show_summary()
         self._desk.compute(training_job(plan, self._preferences.now))
 
@@ -139,6 +138,11 @@ class TrainController:
         self.view.choose_source(ended if follows else before, silently=True)
         if self.view.selected_source != before and not self.view.pretrains:
             self._try_fit()
+        self._suggest_name()
+
+    def reserve(self, folder: Path) -> None:
+        """Reserve the folder of a queued job, which creates it only when it starts."""
+        self._reserved.add(folder)
         self._suggest_name()
 
     def release(self, folder: Path) -> None:
