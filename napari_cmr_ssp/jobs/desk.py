@@ -46,6 +46,8 @@ class JobDesk(QObject):
         Folder of a run whose job was added to the queue.
     run_ended : Signal
         Folder of a run whose job has ended.
+    run_moved : Signal
+        Folder of a run before and after it was renamed.
     reading_changed : Signal
         Text about the files being read; empty after reading.
     """
@@ -53,6 +55,7 @@ class JobDesk(QObject):
     run_event = Signal(signature(ignore_events))  # any `Event`
     run_queued = Signal(Path)
     run_ended = Signal(Path)
+    run_moved = Signal(Path, Path)
     reading_changed = Signal(str)
 
     def __init__(self, bar: JobBar, history_file: Callable[[], Path], parent: QObject | None = None) -> None:
@@ -83,6 +86,10 @@ class JobDesk(QObject):
     def titles(self) -> list[str]:
         """Titles of running and waiting jobs, without those that read: stopping them loses nothing."""
         return [job.title for job in self.trainer.unfinished if not job.is_silent]
+
+    def uses(self, run: Path) -> bool:
+        """Return whether a running or waiting job writes or reads a run."""
+        return any(run in (job.run_folder, job.reads) for job in self.trainer.unfinished)
 
     def compute(self, job: Job, then: Then | None = None, *, even_if_failed: bool = False) -> None:
         """Queue a job that computes; with `even_if_failed`, call `then` after a failure, too."""
@@ -179,7 +186,9 @@ class JobDesk(QObject):
         napari keeps the notification until the window is active.
         """
         is_long = job.run_folder is not None and seconds > LONG_S
-        if not self._bar.isVisible() or (is_long and not self._bar.window().isActiveWindow()):
+        window = self._bar.window()
+        is_active = window is not None and window.isActiveWindow()
+        if not self._bar.isVisible() or (is_long and not is_active):
             from napari.utils.notifications import show_info
 
             show_info(self._bar.title.text())

@@ -37,6 +37,8 @@ class Job:
         Text that says where the result is.
     result_folder : Path or None
         Folder of the result.
+    reads : Path or None
+        Folder of another run that it reads.
     recipe : Recipe or None
         Settings of the training that it starts.
     smaller : callable or None
@@ -50,6 +52,7 @@ class Job:
     is_silent: bool = False
     result: str = ""
     result_folder: Path | None = None
+    reads: Path | None = None
     recipe: Recipe | None = None
     smaller: Smaller | None = None
     cancel: Cancel = field(default_factory=Cancel)

@@ -179,6 +179,7 @@ def training_job(plan: TrainingPlan, preferences: Preferences) -> Job:
     title = f"{'Resume' if plan.resumes else verb} {plan.run_folder.name}"
     job = Job(title, training(plan, preferences), plan.run_folder, plan.resumes, recipe=plan.recipe)
     if plan.recipe is not None:
+        job.reads = plan.pretrained if isinstance(plan, FinetuningPlan) else None
         job.smaller = partial(_smaller_training, plan, plan.recipe, preferences)
     return job
 

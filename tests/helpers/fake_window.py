@@ -37,6 +37,7 @@ class FakeDesk(Calls):
     run_event = Signal(object)
     run_queued = Signal(Path)
     run_ended = Signal(Path)
+    run_moved = Signal(Path, Path)
 
     def __init__(self) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from cmr_ssp.runs import RunSummary
 from napari_cmr_ssp.context import Context
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.panels.runs.managing import Managing
 from napari_cmr_ssp.panels.runs.segmenting import Segmenting
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class RunsController:
         self._session, self._desk = context.session, context.desk
         self._preferences = context.preferences
         self.segmenting = Segmenting(context, self._show_scored)
+        self.managing = Managing(context, view, self.segmenting.results, self.refresh)
         view.refresh_requested.connect(self.refresh)
         view.workspace_requested.connect(self.choose_workspace)
         view.run_chosen.connect(self.show_scores)
@@ -84,7 +86,8 @@ class RunsController:
         if cohort is None:
             self._show_problem("cohort", "none is open", "Open one under Data.")
             return
-        job = Job(f"Score {run.name}", work.scoring(run.folder, cohort, self._preferences.now))
+        scoring = work.scoring(run.folder, cohort, self._preferences.now)
+        job = Job(f"Score {run.name}", scoring, reads=run.folder)
         self._desk.compute(job, lambda _: self._show_scored(run), even_if_failed=True)
 
     def show_scores(self, run: RunSummary) -> None:

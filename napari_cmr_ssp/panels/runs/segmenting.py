@@ -63,7 +63,9 @@ class Segmenting:
         segmenting = work.segmenting(run.folder, subjects, self._preferences.now, on_segmented, output)
         what = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
         where = f"files in {run.name}/{output.name}"
-        job = Job(f"Segment {what} by {run.name}", segmenting, result=where, result_folder=output)
+        job = Job(
+            f"Segment {what} by {run.name}", segmenting, result=where, result_folder=output, reads=run.folder
+        )
         self._desk.compute(job, lambda _: self._on_finished(run, results), even_if_failed=True)
 
     def _on_finished(self, run: RunSummary, results: list[Result]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cmr_ssp.evaluation import Score
@@ -23,8 +23,10 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_cmr_ssp.panels.runs.run_menu import add_menu, ask_for_name, ask_for_note, confirm_deletion
 from napari_cmr_ssp.panels.runs.run_table import RunTable
 from napari_cmr_ssp.panels.runs.score_table import ScoreTable
+from napari_cmr_ssp.widgets.folders import open_folder
 from napari_cmr_ssp.widgets.start_button import StartButton
 from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
 
@@ -42,6 +44,9 @@ class RunsView(QWidget):
     segment_selected_requested = Signal(RunSummary)
     score_requested = Signal(RunSummary)
     resume_requested = Signal(RunSummary)
+    rename_requested = Signal(RunSummary)
+    note_requested = Signal(RunSummary)
+    delete_requested = Signal(RunSummary)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -49,6 +54,15 @@ class RunsView(QWidget):
         self.scores = ScoreTable(self)
         self.table = table_of(self.runs)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.menu = add_menu(
+            self.table,
+            (
+                ("Open folder", "Show the files of the run", self._open_folder),
+                ("Rename ...", "Rename the folder", lambda: self._emit(self.rename_requested)),
+                ("Note ...", "A text that is shown as tool tip", lambda: self._emit(self.note_requested)),
+                ("Delete ...", "Delete the folder", lambda: self._emit(self.delete_requested)),
+            ),
+        )
         self.score_view = table_of(self.scores)
         self.about = QLabel("Reading runs ...")
         self.about.setWordWrap(True)
@@ -105,6 +119,18 @@ class RunsView(QWidget):
         chosen = QFileDialog.getExistingDirectory(self, "Folder for new runs", str(now))
         return Path(chosen) if chosen else None
 
+    def ask_for_name(self, run: RunSummary) -> str | None:
+        """Ask for a new name of a run; None if the user cancels."""
+        return ask_for_name(self, run)
+
+    def ask_for_note(self, run: RunSummary) -> str | None:
+        """Ask for the note of a run; None if the user cancels."""
+        return ask_for_note(self, run)
+
+    def confirm_deletion(self, run: RunSummary, others: Sequence[str]) -> bool:
+        """Ask whether to delete a run, from which the `others` started."""
+        return confirm_deletion(self, run, others)
+
     def choose(self, folder: Path) -> None:
         """Select the run of a folder."""
         for row, run in enumerate(self.runs.runs):
@@ -152,6 +178,10 @@ class RunsView(QWidget):
         self.resume.setEnabled(
             run is not None and run.has_checkpoint and run.state in ("stopped", "failed") and bool(run.method)
         )
+
+    def _open_folder(self) -> None:
+        if self.selected_run is not None:
+            open_folder(self.selected_run.folder)
 
     def _emit(self, signal: SignalInstance) -> None:
         if self.selected_run is not None:
