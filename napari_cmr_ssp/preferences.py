@@ -38,6 +38,11 @@ class Preferences:
         """Folder of new runs, see `runs_folder`."""
         return runs_folder(self.workspace)
 
+    @property
+    def history(self) -> Path:
+        """File with the last jobs, beside the runs."""
+        return self.runs / "jobs.json"
+
 
 class CurrentPreferences:
     """The current preferences; `changed` is emitted when a setting changes.

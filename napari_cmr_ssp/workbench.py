@@ -51,8 +51,8 @@ class Workbench(QWidget):
         self.dock_buttons: dict[str, QPushButton] = {}
         self.session, self.scene = Session(), Scene(napari_viewer)
         self.place, self.job_bar = StatusLine(), JobBar()
-        self.desk = JobDesk(self.job_bar, self)
         self._preferences = CurrentPreferences(preferences)
+        self.desk = JobDesk(self.job_bar, lambda: self._preferences.now.history, self)
         self.scene.place_changed.connect(self.place.setText)
         self.desk.reading_changed.connect(self._show_reading)
         context = Context(self.session, self.scene, self.desk, self._preferences)

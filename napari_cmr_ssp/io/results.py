@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +72,19 @@ class Results:
         key = (result.subject, result.file.parent)
         self._results = [each for each in self._results if (each.subject, each.file.parent) != key] + [result]
 
+    def move(self, old: Path, new: Path | None) -> None:
+        """Follow the folder of a run that was renamed; None if it was deleted."""
+        moved = [_moved(each, old, new) for each in self._results]
+        self._results = [each for each in moved if each is not None]
+
     def for_exam(self, exam: Exam) -> list[Result]:
         """Return the segmentations of an exam, oldest first."""
         return [result for result in self._results if exam.belongs_to(result.subject)]
+
+
+def _moved(result: Result, old: Path, new: Path | None) -> Result | None:
+    if not result.file.is_relative_to(old):
+        return result
+    if new is None:
+        return None
+    return replace(result, run=new.name, file=new / result.file.relative_to(old))

@@ -22,22 +22,27 @@ from psygnal import Signal
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_cmr_ssp.jobs.history import EndedJob
+from napari_cmr_ssp.jobs.history_dialog import OUTCOMES, HistoryDialog
 from napari_cmr_ssp.jobs.job import Job, JobResult
+from napari_cmr_ssp.jobs.retry import RetryOffer
+from napari_cmr_ssp.jobs.waiting import WaitingList
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
 _IDLE = "No job is running."
-_OUTCOMES = {Outcome.FINISHED: "Finished", Outcome.STOPPED: "Stopped", Outcome.FAILED: "Failed"}
 
 
 class JobBar(QWidget):
     """Shows title, progress and remaining time of a job, and its outcome and problems after the end.
 
-    The signal `stop_requested` has the job and whether to discard its run. Problems have a separate line and
-    remain until the user starts something else.
+    The waiting jobs are listed below. The signal `stop_requested` has the job and whether to discard its run,
+    `waiting.cancel_requested` a waiting job; `history_requested` asks for the ended jobs, for `show_history`.
+    Problems have a separate line and remain until the user starts something else.
     """
 
     stop_requested = Signal(Job, bool)
+    history_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -53,6 +58,7 @@ class JobBar(QWidget):
         self.problems = ToneLabel()
         self.problems.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.problems.hide()
+        self.retry = RetryOffer()
         self.progress = QProgressBar()
         self.keep = QPushButton("Stop and keep")
         self.keep.setToolTip("Stop after the current step; the run is kept and can be resumed")
@@ -60,17 +66,27 @@ class JobBar(QWidget):
         self.discard.setToolTip("Stop and delete this run")
         self.keep.clicked.connect(lambda: self._stop(discard=False))
         self.discard.clicked.connect(self._confirm_discard)
+        self.waiting = WaitingList()
+        self.history = QPushButton("History")
+        self.history.setToolTip("The last jobs, with outcome, duration and folder")
+        self.history.clicked.connect(lambda _: self.history_requested.emit())
+        self.past = HistoryDialog(self)
+        top = QHBoxLayout()
+        top.addWidget(self.title, stretch=1)
+        top.addWidget(self.history, alignment=Qt.AlignmentFlag.AlignTop)
         buttons = QHBoxLayout()
         buttons.addWidget(self.keep)
         buttons.addWidget(self.discard)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 2, 6, 6)
-        layout.addWidget(self.title)
+        layout.addLayout(top)
         layout.addWidget(self.progress)
         layout.addWidget(self.note)
         layout.addWidget(self.weights)
         layout.addLayout(buttons)
+        layout.addWidget(self.waiting)
         layout.addWidget(self.problems)
+        layout.addWidget(self.retry)
         self._job: Job | None = None
         self._notices: list[Problem] = []
         self._shows_notices = False
@@ -115,10 +131,11 @@ class JobBar(QWidget):
             has_network = Run(job.run_folder).last.exists()
             kept = ", kept: resume it under Runs" if has_network else ", discarded" * job.discarded
         where = f" ({job.result})" if job.result and result.outcome is Outcome.FINISHED else ""
-        self.title.setText(f"{_OUTCOMES[result.outcome]}: {job.title}{where}{kept}")
+        self.title.setText(f"{OUTCOMES[result.outcome]}: {job.title}{where}{kept}")
         self.title.setToolTip(str(job.result_folder or ""))
         if result.problems or self._notices:
             self.show_problems([*result.problems, *self._notices])
+        self.retry.offer(job, result)
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
         """Show problems with cause and remedy."""
@@ -142,15 +159,22 @@ class JobBar(QWidget):
     def clear(self) -> None:
         """Clear the problems and, if no job is running, the outcome of the last job."""
         self.show_problems(())
+        self.retry.hide()
         if self._job is None:
             self.title.setText(_IDLE)
             self.weights.hide()
             self.note.hide()
 
-    def show_waiting(self, n_waiting: int) -> None:
-        """Show the number of waiting jobs."""
-        if self._job is not None:
-            self.title.setText(self._job.title + f" ({n_waiting} more waiting)" * (n_waiting > 0))
+    def show_cancelled(self, job: Job) -> None:
+        """Show that a waiting job was cancelled, unless another job is shown."""
+        if self._job is None:
+            self.title.setText(f"Cancelled: {job.title}")
+
+    def show_history(self, jobs: tuple[EndedJob, ...], problems: Iterable[Problem]) -> None:
+        """Show the ended jobs in a dialog."""
+        self.past.show_jobs(jobs, problems)
+        self.past.show()
+        self.past.raise_()
 
     def _advance(self, done: int, total: int, note: str) -> None:
         if self._job is not None and self._job.cancel.requested:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,15 @@ from psygnal import Signal
 from qtpy.QtCore import QObject
 
 from napari_cmr_ssp.jobs.bar import JobBar
+from napari_cmr_ssp.jobs.history import JobHistory
 from napari_cmr_ssp.jobs.job import Job, JobResult
 from napari_cmr_ssp.jobs.worker import JobWorker
 
 Then = Callable[[Any], None]
 """Called in the GUI thread with the result of a job, unless the job failed."""
+
+LONG_S = 60.0
+"""Duration in seconds from which a training is announced if the window is not active."""
 
 
 class JobDesk(QObject):
@@ -29,6 +33,8 @@ class JobDesk(QObject):
     ----------
     bar : JobBar
         Job bar; shows computing jobs and problems, and has buttons to stop the job.
+    history_file : callable
+        Returns the file with the last jobs of the current workspace.
     parent : QObject, optional
         Parent object.
 
@@ -36,23 +42,34 @@ class JobDesk(QObject):
     ----------
     run_event : Signal
         Event of a job that writes a run.
+    run_queued : Signal
+        Folder of a run whose job was added to the queue.
     run_ended : Signal
         Folder of a run whose job has ended.
+    run_moved : Signal
+        Folder of a run before and after it was renamed.
     reading_changed : Signal
         Text about the files being read; empty after reading.
     """
 
     run_event = Signal(signature(ignore_events))  # any `Event`
+    run_queued = Signal(Path)
     run_ended = Signal(Path)
+    run_moved = Signal(Path, Path)
     reading_changed = Signal(str)
 
-    def __init__(self, bar: JobBar, parent: QObject | None = None) -> None:
+    def __init__(self, bar: JobBar, history_file: Callable[[], Path], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._bar = bar
-        self.trainer, self.reader = JobWorker("jobs"), JobWorker("reading")
+        self._history = JobHistory(history_file)
+        self.trainer = JobWorker("jobs", on_done=self._history.add)
+        self.reader = JobWorker("reading")
         self._then: dict[Job, Then] = {}
         self._then_anyway: set[Job] = set()
         bar.stop_requested.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
+        bar.waiting.cancel_requested.connect(self.trainer.cancel)
+        bar.retry.accepted.connect(self._start_smaller)
+        bar.history_requested.connect(lambda: self._read_history(bar.show_history))
         self.trainer.started.connect(self._on_started)
         self.trainer.event_received.connect(self._on_event)
         self.trainer.ended.connect(self._on_ended)
@@ -70,11 +87,20 @@ class JobDesk(QObject):
         """Titles of running and waiting jobs, without those that read: stopping them loses nothing."""
         return [job.title for job in self.trainer.unfinished if not job.is_silent]
 
+    def uses(self, run: Path) -> bool:
+        """Return whether a running or waiting job writes or reads a run."""
+        return any(run in (job.run_folder, job.reads) for job in self.trainer.unfinished)
+
     def compute(self, job: Job, then: Then | None = None, *, even_if_failed: bool = False) -> None:
         """Queue a job that computes; with `even_if_failed`, call `then` after a failure, too."""
         if even_if_failed:
             self._then_anyway.add(job)
+        if not job.is_silent:
+            self._history.expect(job)
         self._submit(self.trainer, job, then)
+        if job.run_folder is not None:
+            self._bar.retry.hide()  # the user has found another way
+            self.run_queued.emit(job.run_folder)
 
     def read(self, job: Job, then: Then | None = None) -> None:
         """Queue a job that lists or reads files."""
@@ -104,12 +130,21 @@ class JobDesk(QObject):
         if then is not None:
             self._then[job] = then
         worker.submit(job)
-        self._bar.show_waiting(self.trainer.n_waiting)
+        self._show_waiting()
+
+    def _show_waiting(self) -> None:
+        self._bar.waiting.show_jobs([job for job in self.trainer.waiting if not job.is_silent])
+
+    def _start_smaller(self, job: Job, settings: Mapping[str, int]) -> None:
+        """Queue a training again that ran out of memory, with settings that should fit."""
+        reserved = {each.run_folder for each in self.trainer.unfinished if each.run_folder is not None}
+        if job.smaller is not None:
+            self.compute(job.smaller(settings, reserved))
 
     def _on_started(self, job: Job) -> None:
+        self._show_waiting()
         if not job.is_silent:
             self._bar.start(job)
-            self._bar.show_waiting(self.trainer.n_waiting)
 
     def _on_event(self, job: Job, event: Event) -> None:
         if not job.is_silent:
@@ -118,16 +153,42 @@ class JobDesk(QObject):
             self.run_event.emit(event)
 
     def _on_ended(self, job: Job, result: JobResult) -> None:
-        if not job.is_silent:
+        self._show_waiting()
+        if result.seconds is None:
+            self._bar.show_cancelled(job)
+            self._add_cancelled(job, result)
+        elif not job.is_silent:
             self._bar.end(job, result)
-            self._notify_if_hidden()
+            self._notify(job, result.seconds)
         if job.run_folder is not None:
             self.run_ended.emit(job.run_folder)
         self._finish(job, result)
+        if self._bar.past.isVisible():
+            self._read_history(self._bar.past.show_jobs)
 
-    def _notify_if_hidden(self) -> None:
-        """Show the outcome of a job as a notification if the job bar is hidden."""
-        if not self._bar.isVisible():
+    def _add_cancelled(self, job: Job, result: JobResult) -> None:
+        """Add a job that never started to the history; the worker adds those that ran."""
+        adding = Job("Add to the history", lambda *_: self._history.add(job, result), is_silent=True)
+        self.read(adding, self._show_new_problems)
+
+    def _show_new_problems(self, problems: tuple[Problem, ...]) -> None:
+        if problems:
+            self.show_problems(problems)
+
+    def _read_history(self, then: Callable[..., None]) -> None:
+        file = self._history.file
+        reading = Job("Read the history", lambda *_: self._history.read(file), is_silent=True)
+        self.read(reading, lambda found: then(*found))
+
+    def _notify(self, job: Job, seconds: float) -> None:
+        """Show the outcome as a notification if the job bar is hidden or, for long trainings, not watched.
+
+        napari keeps the notification until the window is active.
+        """
+        is_long = job.run_folder is not None and seconds > LONG_S
+        window = self._bar.window()
+        is_active = window is not None and window.isActiveWindow()
+        if not self._bar.isVisible() or (is_long and not is_active):
             from napari.utils.notifications import show_info
 
             show_info(self._bar.title.text())

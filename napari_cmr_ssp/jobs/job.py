@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmr_ssp.errors import Problem
 from cmr_ssp.events import Cancel, OnEvent, Outcome
+from cmr_ssp.recipes import Recipe
 
 Work = Callable[[OnEvent, Cancel], object]
 """The work of a job: reports events, checks the cancel and returns a result; may import torch."""
+
+Smaller = Callable[[Mapping[str, int], Collection[Path]], "Job"]
+"""Makes a training with changed settings; the other argument are the reserved folders."""
 
 
 @dataclass(slots=True, eq=False)
@@ -33,6 +37,12 @@ class Job:
         Text that says where the result is.
     result_folder : Path or None
         Folder of the result.
+    reads : Path or None
+        Folder of another run that it reads.
+    recipe : Recipe or None
+        Settings of the training that it starts.
+    smaller : callable or None
+        Makes the same training with other settings, as a new run in a folder that is not reserved.
     """
 
     title: str
@@ -42,6 +52,9 @@ class Job:
     is_silent: bool = False
     result: str = ""
     result_folder: Path | None = None
+    reads: Path | None = None
+    recipe: Recipe | None = None
+    smaller: Smaller | None = None
     cancel: Cancel = field(default_factory=Cancel)
     discarded: bool = False
 
@@ -58,8 +71,21 @@ class Job:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class JobResult:
-    """Outcome of a job, and the return value of its work."""
+    """Outcome of a job, and the return value of its work.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        Whether it finished, was stopped or failed.
+    problems : tuple of Problem
+        What went wrong.
+    value : object
+        Return value of its work.
+    seconds : float or None
+        How long it ran; None if it was cancelled before it started.
+    """
 
     outcome: Outcome
     problems: tuple[Problem, ...] = ()
     value: object = None
+    seconds: float | None = None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -175,7 +177,25 @@ def training_job(plan: TrainingPlan, preferences: Preferences) -> Job:
     """Return a training, or its continuation, as a job."""
     verb = "Pretrain" if isinstance(plan, PretrainingPlan) else "Train"
     title = f"{'Resume' if plan.resumes else verb} {plan.run_folder.name}"
-    return Job(title, training(plan, preferences), plan.run_folder, plan.resumes)
+    job = Job(title, training(plan, preferences), plan.run_folder, plan.resumes, recipe=plan.recipe)
+    if plan.recipe is not None:
+        job.reads = plan.pretrained if isinstance(plan, FinetuningPlan) else None
+        job.smaller = partial(_smaller_training, plan, plan.recipe, preferences)
+    return job
+
+
+def _smaller_training(
+    plan: TrainingPlan,
+    recipe: Recipe,
+    preferences: Preferences,
+    settings: Mapping[str, int],
+    reserved: Collection[Path],
+) -> Job:
+    """Return a training with changed settings as a job for a new run beside that of the plan."""
+    before = plan.run_folder
+    folder = new_run_folder(before.parent, re.sub(r"-\d+$", "", before.name), reserved)
+    changed: Any = type(recipe).model_validate(recipe.model_dump() | dict(settings))
+    return training_job(replace(plan, recipe=changed, run_folder=folder), preferences)
 
 
 def segmenting(

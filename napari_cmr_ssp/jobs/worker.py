@@ -12,6 +12,7 @@ import queue
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -39,16 +40,32 @@ class JobWorker(QObject):
 
     Signals arrive in the thread of this object: `started` (job), `event_received` (job, event) and `ended`
     (job, result). `ended` is emitted for every job.
+
+    Parameters
+    ----------
+    name : str
+        Name of the thread.
+    parent : QObject, optional
+        Parent object.
+    on_done : callable, optional
+        Called in the thread with each job that ran and its result; returns further problems.
     """
 
     started = Signal(Job)
     event_received = Signal(Job, object)  # an `Event`; Qt has no unions
     ended = Signal(Job, JobResult)
 
-    def __init__(self, name: str, parent: QObject | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        parent: QObject | None = None,
+        on_done: Callable[[Job, JobResult], tuple[Problem, ...]] = lambda *_: (),
+    ) -> None:
         super().__init__(parent)
+        self._on_done = on_done
         self._waiting: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._unfinished: list[Job] = []
+        self._running: Job | None = None
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._loop, name=f"cmr-ssp {name}", daemon=True)
@@ -75,6 +92,21 @@ class JobWorker(QObject):
                 job.discarded = discard and job.can_be_discarded
                 job.cancel.request()
 
+    def cancel(self, job: Job) -> None:
+        """Remove a waiting job from the queue, so that it never starts; it ends as stopped at once.
+
+        A job that has just started stops instead, and a run that it created is deleted.
+        """
+        with self._lock:
+            waits = job in self._unfinished and job is not self._running
+            if waits:
+                self._unfinished.remove(job)
+                job.cancel.request()
+        if waits:
+            self._emit("ended", job, JobResult(Outcome.STOPPED))
+        else:
+            self.stop(job, discard=True)
+
     def stop_all(self) -> None:
         """Ask the running job and all waiting jobs to stop."""
         with self._lock:
@@ -88,10 +120,9 @@ class JobWorker(QObject):
             return tuple(self._unfinished)
 
     @property
-    def n_waiting(self) -> int:
-        """The number of waiting jobs."""
-        with self._lock:
-            return max(0, len(self._unfinished) - 1)
+    def waiting(self) -> tuple[Job, ...]:
+        """The jobs that wait for another one, in the order in which they will run."""
+        return self.unfinished[1:]
 
     def close(self, seconds: float = SECONDS_TO_STOP) -> bool:
         """Stop all jobs and emit no more signals; return whether the thread ended in time."""
@@ -103,12 +134,23 @@ class JobWorker(QObject):
 
     def _loop(self) -> None:
         while (job := self._waiting.get()) is not None:
+            if not self._take(job):
+                continue
             self._emit("started", job)
-            result = self._do(job)
+            began = time.monotonic()
+            result = replace(self._do(job), seconds=time.monotonic() - began)
+            result = replace(result, problems=(*result.problems, *self._on_done(job, result)))
             with self._lock:
+                self._running = None
                 self._unfinished.remove(job)
             self._emit("ended", job, result)
             del job, result  # may hold a cine; free it before waiting for the next job
+
+    def _take(self, job: Job) -> bool:
+        """Mark a job as running; return False if it was cancelled while it waited."""
+        with self._lock:
+            self._running = job if job in self._unfinished else None
+            return self._running is not None
 
     def _do(self, job: Job) -> JobResult:
         reported: list[JobEnded] = []

@@ -9,7 +9,9 @@ from superqt import QCollapsible
 
 INDENT_PX = 12
 
-_LOOK = "text-align: left; border: none; background: transparent; font-weight: bold; padding: 2px"
+TITLE_LOOK = "text-align: left; border: none; background: transparent; font-weight: bold; padding: 2px"
+"""Style sheet of a button that is the title of a section."""
+
 _NO_LIMIT = 16_777_215
 """QWIDGETSIZE_MAX, the largest height of a widget in Qt."""
 
@@ -32,7 +34,7 @@ class Section(QCollapsible):
         layout = self.layout()
         assert layout is not None  # created by QCollapsible
         layout.setContentsMargins(0, 0, 0, 0)
-        self.toggleButton().setStyleSheet(_LOOK)
+        self.toggleButton().setStyleSheet(TITLE_LOOK)
         self.setDuration(0)
         self.toggled.connect(self._update)
         self.collapse(animate=False)
@@ -47,9 +49,13 @@ class Section(QCollapsible):
     def _update(self, is_open: bool) -> None:
         if is_open:  # problem messages increase the height
             self.content().setMaximumHeight(_NO_LIMIT)
-        # a text arrow follows the theme; an icon keeps the colour of the first theme
         state = f"  ·  {self._state}" if self._state else ""
-        self.setText(f"{'▾' if is_open else '▸'}  {self._title}{state}")
+        self.setText(title_with_arrow(f"{self._title}{state}", is_open=is_open))
+
+
+def title_with_arrow(title: str, *, is_open: bool) -> str:
+    """Return the title of a section; a text arrow follows the theme, an icon keeps that of the first one."""
+    return f"{'▾' if is_open else '▸'}  {title}"
 
 
 def _no_icon() -> QIcon:

@@ -35,7 +35,9 @@ class FakeDesk(Calls):
     """Runs jobs that read immediately; jobs that compute wait until `finish` passes their result."""
 
     run_event = Signal(object)
+    run_queued = Signal(Path)
     run_ended = Signal(Path)
+    run_moved = Signal(Path, Path)
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,6 +54,8 @@ class FakeDesk(Calls):
     def compute(self, job: Job, then: Callable[[Any], None] | None = None, **_: object) -> None:
         self.titles.append(job.title)
         self.computed.append((job, then))
+        if job.run_folder is not None:
+            self.run_queued.emit(job.run_folder)
 
     def finish(self, value: object = None) -> None:
         _, then = self.computed.pop(0)

@@ -79,7 +79,7 @@ def test_stopping_reaches_the_running_job_and_those_that_wait(worker: JobWorker,
     worker.submit(Job("one", until_cancelled))
     worker.submit(Job("two", lambda *_: started.append("worked")))
     qtbot.waitUntil(lambda: started == ["one"])
-    assert worker.n_waiting == 1
+    assert [job.title for job in worker.waiting] == ["two"]
     worker.stop_all()
     qtbot.waitUntil(lambda: len(ended) == 2)
     assert ended == [Outcome.STOPPED, Outcome.STOPPED]
@@ -124,3 +124,23 @@ def test_closing_does_not_wait_for_a_job_that_does_not_listen(qtbot: Any) -> Non
     assert not worker.close(0.2)
     assert time.perf_counter() - began < 2
     release.set()
+
+
+def test_a_cancelled_job_never_starts_and_ends_at_once(worker: JobWorker, qtbot: Any) -> None:
+    started: list[str] = []
+    ended: list[tuple[str, Outcome, bool]] = []
+    worker.started.connect(lambda job: started.append(job.title))
+    worker.ended.connect(
+        lambda job, result: ended.append((job.title, result.outcome, result.seconds is None))
+    )
+    first = worker.submit(Job("one", until_cancelled))
+    qtbot.waitUntil(lambda: started == ["one"])
+    second = worker.submit(Job("two", lambda *_: None))
+    worker.submit(Job("three", lambda *_: None))
+    worker.cancel(second)
+    assert ended == [("two", Outcome.STOPPED, True)], "it ends before the running job"
+    worker.cancel(second)  # pressed again
+    worker.cancel(first)  # has started: it stops
+    qtbot.waitUntil(lambda: len(ended) == 3)
+    assert started == ["one", "three"]
+    assert ended[1:] == [("one", Outcome.STOPPED, False), ("three", Outcome.FINISHED, False)]

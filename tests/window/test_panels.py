@@ -52,6 +52,9 @@ class FakeRunsView(Calls):
     segment_selected_requested = Signal(RunSummary, str)
     score_requested = Signal(RunSummary, str)
     resume_requested = Signal(RunSummary)
+    rename_requested = Signal(RunSummary)
+    note_requested = Signal(RunSummary)
+    delete_requested = Signal(RunSummary)
     workspace: Path | None = None
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:

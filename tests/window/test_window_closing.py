@@ -256,6 +256,6 @@ def test_the_program_ends_in_order_though_a_step_takes_long(folder: Path, tmp_pa
         words, env=os.environ | environment, capture_output=True, text=True, timeout=200, check=False
     )
     assert ended.returncode == 0, ended.stderr[-2000:]
-    (run,) = (tmp_path / "runs").iterdir()
+    (run,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
     assert state(run) == "stopped"
     assert load_checkpoint(Run(run).last).tally["update"] >= 1

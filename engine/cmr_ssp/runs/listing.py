@@ -68,6 +68,8 @@ class RunSummary:
         Reasons for failure, and damaged files.
     modified : datetime
         Time of the last change by training, in UTC.
+    note : str
+        A note of the user; empty if there is none.
     """
 
     folder: Path
@@ -84,6 +86,7 @@ class RunSummary:
     n_test_subjects: int
     problems: tuple[str, ...]
     modified: datetime
+    note: str = ""
 
 
 def list_runs(folder: Path) -> tuple[RunSummary, ...]:
@@ -146,6 +149,7 @@ def _read(folder: Path) -> tuple[RunSummary, CheckpointHeader | None]:
         n_test_subjects=len({score.subject for score in test}),
         problems=(*problems, *damage),
         modified=_modified(run),
+        note=attempt(run.read_note, ""),
     )
     return summary, header
 

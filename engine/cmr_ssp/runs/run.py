@@ -25,9 +25,12 @@ _RESOLVED = ("precision", "threads")
 LOCK = ".lock"
 """Lock file, present while a job works in the run."""
 
-_WITHOUT_CHECKPOINT = {LOCK, "state.json", "recipe.yaml", "split.yaml", "history.csv"}
+LONGEST_NOTE = 10_000
+"""Most characters of a note."""
+
+_WITHOUT_CHECKPOINT = {LOCK, "state.json", "recipe.yaml", "split.yaml", "history.csv", "note.txt"}
 _LEFTOVER = re.compile(
-    r"\.(last|best|state|recipe|split|history|scores|best-scores|earlier|slices|update-\d+)\.[a-z]+\.[0-9a-f]{8}\.tmp"
+    r"\.(last|best|state|note|recipe|split|history|scores|best-scores|earlier|slices|update-\d+)\.[a-z]+\.[0-9a-f]{8}\.tmp"
 )
 _RUNNING = "running"
 _HISTORY_COLUMNS = ["epoch", "update", "run", "data", "learning_rate", "loss"]
@@ -88,6 +91,11 @@ class Run:
     def best_scores(self) -> Path:
         """Scores of the best checkpoint, apart from those of the newest."""
         return self.folder / "best-scores.csv"
+
+    @property
+    def note(self) -> Path:
+        """Note of the user."""
+        return self.folder / "note.txt"
 
     @property
     def recipe_file(self) -> Path:
@@ -202,6 +210,26 @@ class Run:
         except (OSError, KeyError, TypeError, ValueError) as error:
             what = f"is not a valid state ({error})"
             raise RunError.of(path, what, "Continue the run with --resume to replace it.") from None
+
+    def read_note(self) -> str:
+        """Return the note of the user, at most `LONGEST_NOTE` characters; empty if there is none."""
+        if not self.note.exists():
+            return ""
+        with self.note.open(encoding="utf-8", errors="replace") as file:
+            return file.read(LONGEST_NOTE)
+
+    def write_note(self, note: str) -> None:
+        """Write the note of the user; an empty one is removed.
+
+        Raises
+        ------
+        OutputError
+            If it cannot be written.
+        """
+        if note:
+            write_text(self.note, note[:LONGEST_NOTE])
+        else:
+            self.note.unlink(missing_ok=True)
 
     def append_history(self, row: Mapping[str, float | str]) -> None:
         """Append a row to the history; new columns are also added to earlier rows."""

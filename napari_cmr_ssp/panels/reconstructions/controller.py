@@ -49,7 +49,7 @@ class ReconstructionController:
             return
         frame = self._scene.frame
         reconstructing = work.reconstructing(run, exam.subject, frame, seed, hidden, self._preferences.now)
-        job = Job(f"Reconstruct frame {frame}", reconstructing)
+        job = Job(f"Reconstruct frame {frame}", reconstructing, reads=run)
         self._desk.compute(job, lambda result: self._on_reconstructed(exam, result))
 
     def show_records(self, run: Path) -> None:

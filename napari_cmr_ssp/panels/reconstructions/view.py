@@ -26,7 +26,7 @@ from napari_cmr_ssp.scene.layers import ERROR, INPUT, MASKED, REBUILT
 if TYPE_CHECKING:
     from cmr_ssp.methods.mim.reconstruct import Reconstruction
     from cmr_ssp.runs import Records, RunSummary
-
+from napari_cmr_ssp.widgets.start_button import StartButton
 
 _PARTS = {INPUT: "Input", MASKED: "Masked", REBUILT: "Reconstruction", ERROR: "Error"}
 
@@ -61,7 +61,7 @@ class ReconstructionView(QWidget):
         self.seed = QSpinBox()
         self.seed.setRange(0, 99999)
         self.seed.setToolTip("Seed of the mask; another seed hides other patches")
-        self.reconstruct = QPushButton("Reconstruct shown frame")
+        self.reconstruct = StartButton("Reconstruct shown frame")
         self.records = QPushButton("Over the training")
         self.records.setToolTip("Reconstructions of the same few slices at several times of the training")
         self.parts = {name: QPushButton(title) for name, title in _PARTS.items()}

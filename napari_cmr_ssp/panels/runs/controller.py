@@ -13,6 +13,7 @@ from cmr_ssp.runs import CheckpointName, RunSummary
 from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.panels.runs.managing import Managing
 from napari_cmr_ssp.panels.runs.segmenting import Segmenting, name_of
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class RunsController:
         self._session, self._desk = context.session, context.desk
         self._preferences = context.preferences
         self.segmenting = Segmenting(context, self._show_scored)
+        self.managing = Managing(context, view, self.segmenting.results, self.refresh)
         view.refresh_requested.connect(self.refresh)
         view.workspace_requested.connect(self.choose_workspace)
         view.run_chosen.connect(self.show_scores)
@@ -86,7 +88,7 @@ class RunsController:
             self._show_problem("cohort", "none is open", "Open one under Data.")
             return
         scoring = work.scoring(run.folder, cohort, self._preferences.now, checkpoint)
-        job = Job(f"Score {name_of(run, checkpoint)}", scoring)
+        job = Job(f"Score {name_of(run, checkpoint)}", scoring, reads=run.folder)
         self._desk.compute(job, lambda _: self._show_scored(run, checkpoint), even_if_failed=True)
 
     def show_scores(self, run: RunSummary, checkpoint: CheckpointName = "last") -> None:

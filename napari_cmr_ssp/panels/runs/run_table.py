@@ -41,7 +41,7 @@ def _facts(run: RunSummary) -> tuple[str, ...]:
 
 
 def _tool_tip(run: RunSummary) -> str:
-    lines = [str(run.folder), f"{run.modified:%Y-%m-%d %H:%M}"]
+    lines = [*([run.note, ""] if run.note else []), str(run.folder), f"{run.modified:%Y-%m-%d %H:%M}"]
     if run.pretrained_from:
         lines.append(f"started from {run.pretrained_from}")
     if run.labelled:

@@ -74,7 +74,9 @@ class Segmenting:
         )
         what = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
         where = f"files in {run.name}/{output.name}"
-        job = Job(f"Segment {what} by {name}", segmenting, result=where, result_folder=output)
+        job = Job(
+            f"Segment {what} by {name}", segmenting, result=where, result_folder=output, reads=run.folder
+        )
         self._desk.compute(job, lambda _: self._on_finished(run, checkpoint, results), even_if_failed=True)
 
     def _on_finished(self, run: RunSummary, checkpoint: CheckpointName, results: list[Result]) -> None:

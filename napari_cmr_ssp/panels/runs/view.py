@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from cmr_ssp.evaluation import Score
@@ -24,8 +24,11 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_cmr_ssp.panels.runs.run_menu import add_menu, ask_for_name, ask_for_note, confirm_deletion
 from napari_cmr_ssp.panels.runs.run_table import RunTable
 from napari_cmr_ssp.panels.runs.score_table import ScoreTable
+from napari_cmr_ssp.widgets.folders import open_folder
+from napari_cmr_ssp.widgets.start_button import StartButton
 from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
 
 _SEGMENTING = ("scratch", "finetune")
@@ -45,6 +48,9 @@ class RunsView(QWidget):
     segment_selected_requested = Signal(RunSummary, str)
     score_requested = Signal(RunSummary, str)
     resume_requested = Signal(RunSummary)
+    rename_requested = Signal(RunSummary)
+    note_requested = Signal(RunSummary)
+    delete_requested = Signal(RunSummary)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,12 +58,21 @@ class RunsView(QWidget):
         self.scores = ScoreTable(self)
         self.table = table_of(self.runs)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.menu = add_menu(
+            self.table,
+            (
+                ("Open folder", "Show the files of the run", self._open_folder),
+                ("Rename ...", "Rename the folder", lambda: self._emit(self.rename_requested)),
+                ("Note ...", "A text that is shown as tool tip", lambda: self._emit(self.note_requested)),
+                ("Delete ...", "Delete the folder", lambda: self._emit(self.delete_requested)),
+            ),
+        )
         self.score_view = table_of(self.scores)
         self.about = QLabel("Reading runs ...")
         self.about.setWordWrap(True)
-        self.segment_shown = QPushButton("Segment shown exam")
+        self.segment_shown = StartButton("Segment shown exam")
         self.segment_shown.setToolTip("All frames of the exam in the viewer; labelled phases are scored")
-        self.segment_selected = QPushButton("Segment selected")
+        self.segment_selected = StartButton("Segment selected")
         self.segment_selected.setToolTip("The subjects selected under Data; files go into the run's folder")
         self.checkpoint = QComboBox()
         self.checkpoint.addItems(("last", "best"))
@@ -65,9 +80,9 @@ class RunsView(QWidget):
         self.checkpoint.setToolTip(
             "Checkpoint that segments and scores: the last one, or the one with the best validation"
         )
-        self.score = QPushButton("Score cohort")
+        self.score = StartButton("Score cohort")
         self.score.setToolTip("3D Dice of every labelled volume; the mean is over test subjects")
-        self.resume = QPushButton("Resume")
+        self.resume = StartButton("Resume")
         self.resume.setToolTip("Continue a run that was stopped, exactly where it stopped")
         self.refresh = QPushButton("Refresh")
         self.folder = QElidingLabel()
@@ -83,7 +98,7 @@ class RunsView(QWidget):
             (self.score, self.score_requested),
         ):
             button.clicked.connect(lambda _=False, signal=signal: self._emit_with_checkpoint(signal))
-        self.resume.clicked.connect(self._on_resume)
+        self.resume.clicked.connect(lambda: self._emit(self.resume_requested))
         self.checkpoint.currentIndexChanged.connect(lambda _: self._emit_with_checkpoint(self.run_chosen))
         selection_of(self.table).selectionChanged.connect(self._on_selected)
         self._update_buttons()
@@ -119,6 +134,18 @@ class RunsView(QWidget):
         """Ask the user for the workspace; return None if the user cancels."""
         chosen = QFileDialog.getExistingDirectory(self, "Folder for new runs", str(now))
         return Path(chosen) if chosen else None
+
+    def ask_for_name(self, run: RunSummary) -> str | None:
+        """Ask for a new name of a run; None if the user cancels."""
+        return ask_for_name(self, run)
+
+    def ask_for_note(self, run: RunSummary) -> str | None:
+        """Ask for the note of a run; None if the user cancels."""
+        return ask_for_note(self, run)
+
+    def confirm_deletion(self, run: RunSummary, others: Sequence[str]) -> bool:
+        """Ask whether to delete a run, from which the `others` started."""
+        return confirm_deletion(self, run, others)
 
     def choose(self, folder: Path) -> None:
         """Select the run of a folder."""
@@ -169,9 +196,13 @@ class RunsView(QWidget):
             run is not None and run.has_checkpoint and run.state in ("stopped", "failed") and bool(run.method)
         )
 
-    def _on_resume(self) -> None:
+    def _open_folder(self) -> None:
         if self.selected_run is not None:
-            self.resume_requested.emit(self.selected_run)
+            open_folder(self.selected_run.folder)
+
+    def _emit(self, signal: SignalInstance) -> None:
+        if self.selected_run is not None:
+            signal.emit(self.selected_run)
 
     def _emit_with_checkpoint(self, signal: SignalInstance) -> None:
         if self.selected_run is not None:

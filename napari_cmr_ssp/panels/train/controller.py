@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -12,6 +11,7 @@ from cmr_ssp.runs import Run, RunSummary
 from cmr_ssp.subjects import Role, Split
 
 from napari_cmr_ssp.context import Area, Context
+from napari_cmr_ssp.jobs.run_folders import RUN_NAME
 from napari_cmr_ssp.jobs.work import (
     FinetuningPlan,
     PretrainingPlan,
@@ -25,8 +25,6 @@ from napari_cmr_ssp.panels.train.fitting import fitted_recipe
 if TYPE_CHECKING:
     from napari_cmr_ssp.panels.train.view import TrainView
 
-_NAME = re.compile(r"\w[\w.-]{0,99}")
-
 
 class TrainController:
     """Adapts recipe, split and run name to the selected stage and source, and queues training."""
@@ -39,6 +37,7 @@ class TrainController:
         self._session, self._desk = context.session, context.desk
         self._preferences = context.preferences
         self._reserved: set[Path] = set()
+        self._moved: dict[Path | None, Path] = {}
         self._name_is_edited = False
         self._is_fitted = True
         self._source_is_chosen = False
@@ -54,7 +53,9 @@ class TrainController:
             event.connect(self._show_summary)
         events.runs.connect(self.set_sources)
         context.desk.run_event.connect(view.curves.add_event)
+        context.desk.run_queued.connect(self.reserve)
         context.desk.run_ended.connect(self.release)
+        context.desk.run_moved.connect(self._on_moved)
         self._fit_to_source()
 
     @classmethod
@@ -106,9 +107,7 @@ class TrainController:
         except CmrSspError as error:
             self.view.show_problems(error.problems)
             return
-        self._reserved.add(plan.run_folder)
         self._name_is_edited = False
-        self._suggest_name()
         self._show_summary()
         self._desk.compute(training_job(plan, self._preferences.now))
 
@@ -133,7 +132,9 @@ class TrainController:
 
         The user's selection is kept; otherwise a pretraining that has just ended is selected.
         """
-        before = self.view.selected_source
+        selected = self.view.selected_source
+        before = self._moved.get(selected, selected)  # if it was renamed
+        self._moved.clear()
         self.view.set_sources(runs)
         ended, self._just_ended = self._just_ended, None
         follows = ended is not None and not self._source_is_chosen and self.view.has_source(ended)
@@ -142,16 +143,24 @@ class TrainController:
             self._try_fit()
         self._suggest_name()
 
+    def reserve(self, folder: Path) -> None:
+        """Reserve the folder of a queued job, which creates it only when it starts."""
+        self._reserved.add(folder)
+        self._suggest_name()
+
     def release(self, folder: Path) -> None:
         """Release the folder that was reserved for a job that has ended."""
         self._reserved.discard(folder)
         self._just_ended = folder
         self._suggest_name()
 
+    def _on_moved(self, old: Path, new: Path) -> None:
+        self._moved[old] = new
+
     def _new_folder(self) -> Path:
         """Return the folder of the run name, if a run can be created there."""
         name, runs = self.view.name.text().strip(), self._preferences.now.runs
-        if not _NAME.fullmatch(name):
+        if not RUN_NAME.fullmatch(name):
             remedy = "Use letters, digits, '-', '_' and '.'."
             raise CmrSspError.of("run", f"'{name}' is not a valid folder name", remedy)
         if (runs / name).exists() or runs / name in self._reserved:

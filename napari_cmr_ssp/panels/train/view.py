@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 
 from napari_cmr_ssp.panels.train.curves import Curves
 from napari_cmr_ssp.panels.train.recipe_form import RecipeForm
+from napari_cmr_ssp.widgets.start_button import StartButton
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
@@ -63,7 +64,8 @@ class TrainView(QWidget):
         self.minutes = _minutes_box()
         self._forms: dict[tuple[str, ...], RecipeForm] = {}
         self.about = ToneLabel()
-        self.start = QPushButton("Start")
+        self.start = StartButton("Start")
+        self.start.setToolTip("Train in the background, after the jobs that are running or waiting")
         self.copy = QPushButton("Copy command")
         self.copy.setToolTip("Copy the same training as a command line")
         self.curves = Curves()
