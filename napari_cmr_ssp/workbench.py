@@ -56,6 +56,7 @@ class Workbench(QWidget):
         context = Context(self.session, self.scene, self.desk, self._preferences)
         self._panels = [kind.make(context) for kind in panels.PANELS]
         self._lay_out()
+        self._follow_tab()
         offer_nifti_first()
         app = QCoreApplication.instance()
         if app is not None:
@@ -107,6 +108,21 @@ class Workbench(QWidget):
         layout.addWidget(self.tabs, stretch=1)
         layout.addLayout(below)
         layout.addWidget(self.job_bar)
+
+    def _follow_tab(self) -> None:
+        """Keep the tab in front and the session's title of it the same."""
+        titles = [self.tabs.tabText(index) for index in range(self.tabs.count())]
+
+        def show(title: str) -> None:
+            if title in titles:
+                self.tabs.setCurrentIndex(titles.index(title))
+
+        def note(index: int) -> None:
+            self.session.tab = titles[index]
+
+        note(self.tabs.currentIndex())
+        self.tabs.currentChanged.connect(note)
+        self.session.events.tab.connect(show)
 
     def _show_reading(self, text: str) -> None:
         """Show what is being read, otherwise the displayed place."""
