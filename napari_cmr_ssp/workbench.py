@@ -118,7 +118,8 @@ class Workbench(QWidget):
                 self.tabs.setCurrentIndex(titles.index(title))
 
         def note(index: int) -> None:
-            self.session.tab = titles[index]
+            if index >= 0:  # the tabs are not being removed
+                self.session.tab = titles[index]
 
         note(self.tabs.currentIndex())
         self.tabs.currentChanged.connect(note)

@@ -304,8 +304,8 @@ def test_it_is_written_in_another_thread_after_a_pause(
     really = memory.write_text
 
     def write_text(path: Path, text: str) -> None:
-        writes.append((text, threading.current_thread()))
         really(path, text)
+        writes.append((text, threading.current_thread()))
 
     monkeypatch.setattr(memory, "write_text", write_text)
     bench = start()

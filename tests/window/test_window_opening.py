@@ -186,18 +186,21 @@ def test_the_filter_of_a_large_cohort_is_fast(large: Workbench, qtbot: Any) -> N
     qtbot.waitExposed(window)
     view = data_view(large)
     assert view.table.model().rowCount() == N_LARGE
+    qtbot.wait(300)  # the window is painted
     view.filter.setFocus()
-    took = {}
-    for text in ("subject-29", "", "dcm", "", "test"):
-        if not text:
+    took: dict[str, float] = {}
+    for _ in range(3):  # the best of three, since other processes share the machine
+        for word in ("subject-29", "dcm", "test"):
+            for key in word:
+                start = time.perf_counter()
+                qtbot.keyClick(view.filter, key)
+                QApplication.processEvents()  # with painting
+                ms, text = 1000 * (time.perf_counter() - start), view.filter.text()
+                took[text] = min(ms, took.get(text, ms))
+            if word == "subject-29":
+                assert view.table.model().rowCount() == 10
+            last = view.table.model().rowCount()
             view.filter.clear()
-        for key in text:
-            start = time.perf_counter()
-            qtbot.keyClick(view.filter, key)
-            QApplication.processEvents()  # with painting
-            took[view.filter.text()] = 1000 * (time.perf_counter() - start)
-        if text == "subject-29":
-            assert view.table.model().rowCount() == 10
-    assert view.table.model().rowCount() == len(large.session.split.ids(Role.TEST)) == N_LARGE // 4
-    print({text: round(ms) for text, ms in took.items()})
-    assert sorted(took.values())[len(took) // 2] < KEYSTROKE_MS, took
+            QApplication.processEvents()
+    assert last == len(large.session.split.ids(Role.TEST)) == N_LARGE // 4
+    assert max(took.values()) < KEYSTROKE_MS, took
