@@ -188,19 +188,16 @@ def test_the_filter_of_a_large_cohort_is_fast(large: Workbench, qtbot: Any) -> N
     assert view.table.model().rowCount() == N_LARGE
     qtbot.wait(300)  # the window is painted
     view.filter.setFocus()
-    took: dict[str, float] = {}
-    for _ in range(3):  # the best of three, since other processes share the machine
-        for word in ("subject-29", "dcm", "test"):
-            for key in word:
-                start = time.perf_counter()
+    took: list[float] = []
+    for word, n_left in (("subject-29", 10), ("dcm", N_LARGE // 2), ("test", N_LARGE // 4)):
+        for key in [*word, None]:
+            start = time.thread_time()  # other processes share the machine
+            if key is None:
+                assert view.table.model().rowCount() == n_left
+                view.filter.clear()
+            else:
                 qtbot.keyClick(view.filter, key)
-                QApplication.processEvents()  # with painting
-                ms, text = 1000 * (time.perf_counter() - start), view.filter.text()
-                took[text] = min(ms, took.get(text, ms))
-            if word == "subject-29":
-                assert view.table.model().rowCount() == 10
-            last = view.table.model().rowCount()
-            view.filter.clear()
-            QApplication.processEvents()
-    assert last == len(large.session.split.ids(Role.TEST)) == N_LARGE // 4
-    assert max(took.values()) < KEYSTROKE_MS, took
+            QApplication.processEvents()  # with painting
+            took.append(1000 * (time.thread_time() - start))
+    assert len(large.session.split.ids(Role.TEST)) == N_LARGE // 4
+    assert max(took) < KEYSTROKE_MS, took
