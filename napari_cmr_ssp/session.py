@@ -41,6 +41,8 @@ class Session:
         Ids of the subjects selected in the table.
     runs : tuple of RunSummary or None
         Runs of the workspace, newest first; None until they are listed.
+    tab : str
+        Title of the tab in front.
     """
 
     cohort: Cohort | None = None
@@ -50,6 +52,7 @@ class Session:
     phases: Mapping[Phase, int] = field(default_factory=dict)
     selected: tuple[str, ...] = ()
     runs: tuple[RunSummary, ...] | None = None
+    tab: str = ""
     _phases_chosen: bool = False
     _drawn: Ticks = field(default_factory=dict)
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor(
@@ -78,6 +81,11 @@ class Session:
     def holds_exams(self) -> bool:
         """Whether the cohort consists of DICOM exams, which can be sorted with other options."""
         return self.cohort is not None and self.cohort.layout == dicom_exams.NAME
+
+    @property
+    def has_roles(self) -> bool:
+        """Whether subjects have roles; a single exam without labels was not opened for training or tests."""
+        return len(self.subjects) > 1 or any(subject.labels for subject in self.subjects)
 
     def add_sorted(self, subject: Subject, problems: Iterable[Problem]) -> None:
         """Add or replace an exam that was opened with chosen options; one that was refused gets a role.
@@ -157,10 +165,10 @@ class Session:
         """Set the role of subjects."""
         self.use_split(Split({**self.split.roles, **dict.fromkeys(ids, role)}))
 
-    def use_split(self, split: Split) -> None:
-        """Set the split, and remove ticks of subjects that are no longer for training."""
+    def use_split(self, split: Split, ticks: Ticks | None = None) -> None:
+        """Set the split and, if given, the ticks; remove ticks of subjects that are not for training."""
         self.split = split
-        self._set_ticks(self.ticks)
+        self._set_ticks(self.ticks if ticks is None else ticks)
 
     def _set_ticks(self, ticks: Ticks) -> None:
         by_id = {subject.id: subject for subject in self.subjects}

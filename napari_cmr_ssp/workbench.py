@@ -58,6 +58,7 @@ class Workbench(QWidget):
         context = Context(self.session, self.scene, self.desk, self._preferences)
         self._panels = [kind.make(context) for kind in panels.PANELS]
         self._lay_out()
+        self._follow_tab()
         offer_nifti_first()
         app = QCoreApplication.instance()
         if app is not None:
@@ -132,6 +133,22 @@ class Workbench(QWidget):
                 window.remove_dock_widget(panel.view)
             panel.view.setParent(self)
             panel.view.hide()
+
+    def _follow_tab(self) -> None:
+        """Keep the tab in front and the session's title of it the same."""
+        titles = [self.tabs.tabText(index) for index in range(self.tabs.count())]
+
+        def show(title: str) -> None:
+            if title in titles:
+                self.tabs.setCurrentIndex(titles.index(title))
+
+        def note(index: int) -> None:
+            if index >= 0:  # the tabs are not being removed
+                self.session.tab = titles[index]
+
+        note(self.tabs.currentIndex())
+        self.tabs.currentChanged.connect(note)
+        self.session.events.tab.connect(show)
 
     def _show_reading(self, text: str) -> None:
         """Show what is being read, otherwise the displayed place."""

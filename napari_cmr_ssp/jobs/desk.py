@@ -15,7 +15,8 @@ from qtpy.QtCore import QObject
 from napari_cmr_ssp.jobs.bar import JobBar
 from napari_cmr_ssp.jobs.history import JobHistory
 from napari_cmr_ssp.jobs.job import Job, JobResult
-from napari_cmr_ssp.jobs.worker import JobWorker
+from napari_cmr_ssp.jobs.late_writer import LateWriter
+from napari_cmr_ssp.jobs.worker import SECONDS_TO_STOP, JobWorker
 
 Then = Callable[[Any], None]
 """Called in the GUI thread with the result of a job, unless the job failed."""
@@ -64,6 +65,7 @@ class JobDesk(QObject):
         self._history = JobHistory(history_file)
         self.trainer = JobWorker("jobs", on_done=self._history.add)
         self.reader = JobWorker("reading")
+        self._late = LateWriter()
         self._then: dict[Job, Then] = {}
         self._then_anyway: set[Job] = set()
         bar.stop_requested.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
@@ -106,6 +108,10 @@ class JobDesk(QObject):
         """Queue a job that lists or reads files."""
         self._submit(self.reader, job, then)
 
+    def write_soon(self, write: Callable[[], object]) -> None:
+        """Write a small file in another thread, once no newer state of it comes."""
+        self._late.put(write)
+
     def clear(self) -> None:
         """Clear the problems of earlier jobs."""
         self._bar.clear()
@@ -120,6 +126,7 @@ class JobDesk(QObject):
 
     def close(self) -> None:
         """Stop jobs and wait briefly; their progress is saved."""
+        self._late.close(SECONDS_TO_STOP)
         workers = (self.reader, self.trainer)
         for worker in workers:  # request all stops before waiting
             worker.stop_all()

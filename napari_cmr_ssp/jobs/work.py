@@ -19,6 +19,8 @@ from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
 from cmr_ssp.runs import CheckpointName, Run, list_runs, read_records, stored_scores
 from cmr_ssp.subjects import Cohort, Split, Subject
 
+from napari_cmr_ssp.io.memory import recall
+from napari_cmr_ssp.io.opening import cohort_at
 from napari_cmr_ssp.io.results import Result
 from napari_cmr_ssp.io.sample_data import phantom_cohort_folder
 from napari_cmr_ssp.jobs.job import Job, Work
@@ -86,9 +88,9 @@ class FinetuningPlan(_Plan[SegmentationRecipe]):
 TrainingPlan = PretrainingPlan | FinetuningPlan
 
 
-def opening_cohort(folder: Path) -> Work:
-    """List a cohort."""
-    return lambda *_: open_cohort(folder)
+def opening_cohort(place: Path) -> Work:
+    """List the cohort of a folder or archive, or the subject of a NIfTI file."""
+    return lambda *_: cohort_at(place)
 
 
 def opening_phantoms() -> Work:
@@ -101,6 +103,11 @@ def opening_phantoms() -> Work:
         return open_cohort(phantom_cohort_folder(report))
 
     return work
+
+
+def recalling(workspace: Path, opened: Sequence[Path]) -> Work:
+    """Read what was opened in a workspace and still exists."""
+    return lambda *_: recall(workspace, opened)
 
 
 def reading_exam(subject: Subject) -> Work:

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 from napari_cmr_ssp.widgets.tones import ToneDelegate
 
 _ROW_PX = 24
+_FITTED_ROWS = 20
 # napari's themes do not style check boxes in tables; the system's are invisible on a dark background.
 _TICK_STYLE = f"""
 QTableView::indicator {{ width: 13px; height: 13px; border: 1px solid #8a8f98; border-radius: 2px; }}
@@ -82,6 +83,13 @@ def fit_columns(table: QTableView) -> None:
     header = table.horizontalHeader()
     assert header is not None
     header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+
+
+def fit_to_first_rows(table: QTableView) -> None:
+    """Size columns to the contents of some rows: all rows of a large table take a second at every change."""
+    header = table.horizontalHeader()
+    assert header is not None
+    header.setResizeContentsPrecision(_FITTED_ROWS)
 
 
 def selection_of(table: QTableView) -> QItemSelectionModel:

@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 from window_helpers import PLUGIN, Wait
 
+from napari_cmr_ssp import preferences
+
 PATIENCE_MS = 60_000
+
+
+@pytest.fixture(autouse=True)
+def documents(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what the window remembers out of the user's documents."""
+    folder = tmp_path_factory.mktemp("documents")
+    monkeypatch.setattr(preferences, "default_workspace", lambda: folder)
 
 
 @pytest.fixture

@@ -33,12 +33,21 @@ from napari_cmr_ssp.scene.exams import read_exam
 _C = TypeVar("_C")
 
 
+class FakeOpeningRow(Calls):
+    continue_requested = Signal()
+    recent_requested = Signal()
+
+
 class FakeDataView(Calls):
-    folder_chosen = Signal(Path)
+    place_chosen = Signal(Path)
     phantoms_requested = Signal()
     exam_requested = Signal(Subject)
     series_requested = Signal(Subject)
     choice_requested = Signal(Subject)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opening = FakeOpeningRow()
 
     def notify_layer_stored(self, layer: str) -> None:
         self.calls.append(("notify_layer_stored", (layer,)))
@@ -122,12 +131,12 @@ def scene_of(context: Context) -> FakeScene:
 def test_a_folder_becomes_the_cohort_and_a_subject_the_shown_exam(context: Context, cohort: Cohort) -> None:
     view = FakeDataView()
     made(DataController(context, view))
-    view.folder_chosen.emit(cohort.root)
+    view.place_chosen.emit(cohort.root)
     assert context.session.cohort == cohort
     view.exam_requested.emit(cohort.subject("b"))
     assert context.session.exam is not None and context.session.exam.belongs_to(cohort.subject("b"))
     assert [arguments[0] for arguments in scene_of(context).called("show_exam")] == [context.session.exam]
-    assert desk_of(context).titles == [f"Open {cohort.root.name}", "Read b"]
+    assert desk_of(context).titles == ["Recent folders", f"Open {cohort.root.name}", "Read b"]
 
 
 def test_an_exam_of_another_cohort_is_not_shown(context: Context, cohort: Cohort) -> None:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from cmr_ssp.subjects import Cohort, Subject
 
 from napari_cmr_ssp.context import Area, Context
+from napari_cmr_ssp.io.memory import LastState
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.panels.data.continuing import Continuing
 from napari_cmr_ssp.panels.data.sorting import Sorting
 from napari_cmr_ssp.scene.exams import Exam
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DataController:
-    """Opens cohorts, and shows exams that are double clicked or dropped on the canvas."""
+    """Opens cohorts, and shows exams that are alone in theirs, double clicked or dropped on the canvas."""
 
     title: ClassVar[str] = "Data"
     area: ClassVar[Area] = Area.TAB
@@ -27,7 +29,8 @@ class DataController:
         self.view = view
         self._session, self._scene, self._desk = context.session, context.scene, context.desk
         self.sorting = Sorting(context, view, self.show_exam)
-        view.folder_chosen.connect(self.open_cohort)
+        self.continuing = Continuing(context, view.opening, self.continue_with)
+        view.place_chosen.connect(self.open_cohort)
         view.phantoms_requested.connect(self.open_phantoms)
         view.exam_requested.connect(self.show_exam)
         context.scene.layer_stored.connect(view.notify_layer_stored)
@@ -41,24 +44,46 @@ class DataController:
 
         return cls(context, DataView(context.session))
 
-    def open_cohort(self, folder: Path) -> None:
-        """List a cohort in the background and show its subjects."""
+    def open_cohort(self, place: Path) -> None:
+        """List a folder, archive or NIfTI file in the background and show its subjects."""
+
+        def on_read(cohort: Cohort) -> None:
+            self._show_cohort(cohort)
+            self.continuing.note_opened(cohort.root)
+
         self._desk.clear()
-        self._desk.read(Job(f"Open {folder.name}", work.opening_cohort(folder)), self._on_cohort_read)
+        self._desk.read(Job(f"Open {place.name}", work.opening_cohort(place)), on_read)
+
+    def continue_with(self, last: LastState) -> None:
+        """Open the cohort of an earlier session again, with its exam, split and ticks."""
+        opening = work.opening_cohort(last.place)
+        self._desk.clear()
+        self._desk.read(
+            Job(f"Open {last.place.name}", opening), lambda cohort: self._show_cohort(cohort, last)
+        )
 
     def open_phantoms(self) -> None:
         """Open the phantom cohort; create it if needed."""
         self._desk.clear()
-        self._desk.read(Job("Phantom cohort", work.opening_phantoms()), self._on_cohort_read)
+        self._desk.read(Job("Phantom cohort", work.opening_phantoms()), self._show_cohort)
 
     def show_exam(self, subject: Subject) -> None:
         """Read an exam in the background and show it."""
         self._desk.clear()
+        self._read_exam(subject)
+
+    def _read_exam(self, subject: Subject) -> None:
         self._desk.read(Job(f"Read {subject.id}", work.reading_exam(subject)), self._on_exam_read)
 
-    def _on_cohort_read(self, cohort: Cohort) -> None:
+    def _show_cohort(self, cohort: Cohort, last: LastState | None = None) -> None:
+        """Show a cohort, and its exam of last time or its only one."""
         self._scene.clear()
         self._session.open(cohort)
+        exam = self.continuing.restore(last) if last is not None else None
+        if exam is None and len(cohort.subjects) == 1:
+            exam = cohort.subjects[0]
+        if exam is not None:
+            self._read_exam(exam)
 
     def _on_exam_read(self, exam: Exam) -> None:
         if not any(exam.belongs_to(subject) for subject in self._session.subjects):
@@ -74,3 +99,5 @@ class DataController:
     def _on_dropped_read(self, exam: Exam, layer: Any) -> None:
         if self._scene.replace_dropped(exam, layer):
             self._session.exam = exam
+            if layer.source.path is not None:  # what the user chose; the exam may be a folder in it
+                self.continuing.note_dropped(exam, Path(layer.source.path))

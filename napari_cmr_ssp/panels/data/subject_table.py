@@ -24,6 +24,9 @@ class SubjectTable(QAbstractTableModel):
     def __init__(self, session: Session, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session = session
+        self._subjects: tuple[Subject, ...] = ()
+        self._n_usable = 0
+        self._reset()
         session.events.cohort.connect(self._reset)
         session.events.split.connect(self._refresh)
         session.events.ticks.connect(self._refresh)
@@ -34,14 +37,12 @@ class SubjectTable(QAbstractTableModel):
 
     def is_refused(self, row: int) -> bool:
         """Return whether the subject of a row was refused."""
-        return row >= len(self._session.subjects)
-
-    @property
-    def _subjects(self) -> tuple[Subject, ...]:
-        return self._session.subjects + self._session.refused
+        return row >= self._n_usable
 
     def _reset(self) -> None:
         self.beginResetModel()
+        self._subjects = self._session.subjects + self._session.refused
+        self._n_usable = len(self._session.subjects)
         self.endResetModel()
 
     def _refresh(self) -> None:
@@ -128,7 +129,8 @@ class SubjectTable(QAbstractTableModel):
     def _text(self, subject: Subject, column: int, instead_of_role: str | None) -> str | None:
         if column >= len(_TEXT_COLUMNS):
             return None if instead_of_role is None and _COLUMNS[column] in subject.phases else "–"
-        role = instead_of_role or self._session.split.role(subject.id)
+        own = self._session.split.role(subject.id) if self._session.has_roles else None
+        role = instead_of_role or own
         return (subject.id, subject.vendor or "", subject.group or "", str(role or ""))[column]
 
     def _tool_tip(self, subject: Subject, phase: Phase | None) -> str:

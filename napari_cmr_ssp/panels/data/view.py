@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from pathlib import Path
 
 from cmr_ssp.anatomy import Phase
@@ -12,7 +13,6 @@ from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION
 from psygnal import Signal
 from qtpy.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt
 from qtpy.QtWidgets import (
-    QFileDialog,
     QHBoxLayout,
     QLabel,
     QLineEdit,
@@ -26,11 +26,12 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_cmr_ssp.leaving import ask_about_ticks
+from napari_cmr_ssp.panels.data.opening_row import OpeningRow
 from napari_cmr_ssp.panels.data.series_view import SeriesView
 from napari_cmr_ssp.panels.data.sorting_dialog import SortingDialog
 from napari_cmr_ssp.panels.data.subject_table import SubjectTable
 from napari_cmr_ssp.session import Session
-from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
+from napari_cmr_ssp.widgets.tables import fit_to_first_rows, selected_rows, selection_of, table_of
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
@@ -40,11 +41,11 @@ _MAX_PROBLEMS = 40
 class DataView(QWidget):
     """Shows the subjects of the cohort and their ticks.
 
-    Signals: `folder_chosen` (path of a folder or archive), `phantoms_requested`, and `exam_requested`,
+    Signals: `place_chosen` (path of a folder, archive or file), `phantoms_requested`, and `exam_requested`,
     `series_requested` and `choice_requested` (subject).
     """
 
-    folder_chosen = Signal(Path)
+    place_chosen = Signal(Path)
     phantoms_requested = Signal()
     exam_requested = Signal(Subject)
     series_requested = Signal(Subject)
@@ -60,8 +61,11 @@ class DataView(QWidget):
         self._visible.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         self._visible.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         layout = QVBoxLayout(self)
-        layout.addLayout(self._opening_row())
-        self.summary = QLabel("Open a folder of cines, or try the phantom cohort.")
+        self.opening = OpeningRow()
+        self.opening.place_chosen.connect(self.place_chosen.emit)
+        self.opening.phantoms_requested.connect(self.phantoms_requested.emit)
+        layout.addWidget(self.opening)
+        self.summary = QLabel("Open an exam or a folder of cines, or try the phantom cohort.")
         self.summary.setWordWrap(True)
         layout.addWidget(self.summary)
         self.problems = QCollapsible("Warnings")
@@ -84,18 +88,6 @@ class DataView(QWidget):
         session.events.split.connect(self._show_ticks)
         self._show_cohort()
 
-    def ask_for_folder(self) -> None:
-        """Let the user choose a cohort folder."""
-        chosen = QFileDialog.getExistingDirectory(self, "Open a cohort folder")
-        if chosen:
-            self.folder_chosen.emit(Path(chosen))
-
-    def ask_for_archive(self) -> None:
-        """Let the user choose a zip archive of a DICOM exam."""
-        chosen, _ = QFileDialog.getOpenFileName(self, "Open a DICOM exam", "", "Zip (*.zip *.ZIP)")
-        if chosen:
-            self.folder_chosen.emit(Path(chosen))
-
     def show_series(self, subject: Subject, folder: DicomFolder | None) -> None:
         """Show the series of a DICOM exam; hide them if `folder` is None."""
         if folder is None:
@@ -103,20 +95,9 @@ class DataView(QWidget):
         else:
             self.series.show_exam(subject, folder, self._model.reasons(subject))
 
-    def _opening_row(self) -> QHBoxLayout:
-        self.open_button = QPushButton("Open folder ...")
-        self.open_button.setToolTip("ACDC, M&Ms, Sunnybrook, DICOM exams or a plain folder of NIfTI cines")
-        self.open_button.clicked.connect(self.ask_for_folder)
-        self.archive_button = QPushButton("Open zip ...")
-        self.archive_button.setToolTip("DICOM exam in a zip archive; it is not unpacked on disk")
-        self.archive_button.clicked.connect(self.ask_for_archive)
-        self.phantom_button = QPushButton("Phantom cohort")
-        self.phantom_button.setToolTip("Synthetic cines with labels; created once, in a few seconds")
-        self.phantom_button.clicked.connect(lambda: self.phantoms_requested.emit())
-        return _row(self.open_button, self.archive_button, self.phantom_button)
-
     def _make_table(self) -> QTableView:
         table = table_of(self._visible)
+        fit_to_first_rows(table)
         table.setSortingEnabled(True)
         table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         table.doubleClicked.connect(self._request_exam)
@@ -180,13 +161,8 @@ class DataView(QWidget):
         problems: tuple[Problem, ...] = cohort.problems if cohort is not None else ()
         self.problems.setVisible(bool(problems))
         if cohort is not None:
-            labelled = sum(bool(subject.labels) for subject in cohort.subjects)
-            self.labels_part.setVisible(labelled > 0)
-            n, layout = len(cohort.subjects), cohort.layout
-            refused = f", {len(cohort.refused)} refused" if cohort.refused else ""
-            self.summary.setText(
-                f"<b>{cohort.root.name}</b>: {n} subjects, {labelled} labelled{refused} ({layout})"
-            )
+            self.labels_part.setVisible(any(subject.labels for subject in cohort.subjects))
+            self.summary.setText(_summary(cohort))
             n_errors = sum(problem.severity is Severity.ERROR for problem in problems)
             self.problems.setText(f"{n_errors} problems, {len(problems) - n_errors} warnings")
             self._problem_text.setText(problem_html(problems, _MAX_PROBLEMS))
@@ -196,7 +172,7 @@ class DataView(QWidget):
 
     def _show_ticks(self) -> None:
         ticks, split = self._session.ticks, self._session.split
-        if self._session.cohort is None:
+        if not self._session.has_roles:
             self.ticked.clear()
             return
         n_volumes = sum(len(phases) for phases in ticks.values())
@@ -245,7 +221,7 @@ class DataView(QWidget):
         self._session.selected = tuple(ids)
 
     def _show_menu(self, where: QPoint) -> None:
-        if not self._session.selected:
+        if not self._session.selected or not self._session.has_roles:
             return
         menu = QMenu(self)
         for role in Role:
@@ -255,6 +231,18 @@ class DataView(QWidget):
         viewport = self.table.viewport()
         assert viewport is not None
         menu.exec(viewport.mapToGlobal(where))
+
+
+def _summary(cohort: Cohort) -> str:
+    """Describe a cohort in one line of rich text."""
+    n = len(cohort.subjects)
+    n_labelled = sum(bool(subject.labels) for subject in cohort.subjects)
+    if n == 1:
+        size = f"1 exam, {'labelled' if n_labelled else 'not labelled'}"
+    else:
+        size = f"{n} subjects, {n_labelled} labelled"
+    refused = f", {len(cohort.refused)} refused" if cohort.refused else ""
+    return f"<b>{html.escape(cohort.root.name)}</b>: {size}{refused} ({cohort.layout})"
 
 
 def _spin(low: int, high: int, value: int, tool_tip: str) -> QSpinBox:
