@@ -13,7 +13,7 @@ from cmr_ssp.files.layouts import dicom_exams
 from cmr_ssp.runs import RunSummary
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION, draw_split, draw_subjects
-from psygnal import SignalGroupDescriptor
+from psygnal import Signal, SignalGroupDescriptor
 
 from napari_cmr_ssp.scene.exams import Exam
 
@@ -44,6 +44,8 @@ class Session:
     tab : str
         Title of the tab in front.
     """
+
+    volume_requested = Signal(str, Phase)
 
     cohort: Cohort | None = None
     split: Split = field(default_factory=lambda: Split({}))
@@ -101,6 +103,10 @@ class Session:
         if self.split.role(subject.id) is None:
             self.split = Split({**self.split.roles, subject.id: Role.TRAIN}, self.split.seed)
         self.cohort = cohort
+
+    def request_volume(self, subject_id: str, phase: Phase) -> None:
+        """Ask for the exam of a subject, at a phase."""
+        self.volume_requested.emit(subject_id, phase)
 
     def reset_phases(self) -> None:
         """Take ED and ES from the labels of the shown exam."""

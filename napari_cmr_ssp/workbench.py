@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 from qtpy.QtCore import QCoreApplication
-from qtpy.QtWidgets import QHBoxLayout, QPushButton, QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from napari_cmr_ssp import panels
 from napari_cmr_ssp.context import Area, Context, Panel
@@ -21,6 +21,8 @@ from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.status_line import StatusLine
 
 _P = TypeVar("_P", bound=Panel)
+
+RESEARCH_ONLY = "Research use only. Not a medical device."
 
 
 class Workbench(QWidget):
@@ -112,6 +114,7 @@ class Workbench(QWidget):
         layout.addWidget(self.tabs, stretch=1)
         layout.addLayout(below)
         layout.addWidget(self.job_bar)
+        layout.addWidget(QLabel(RESEARCH_ONLY))
 
     def _dock_button(self, panel: Panel) -> QPushButton:
         """Return a button that shows and hides a panel below the canvas."""

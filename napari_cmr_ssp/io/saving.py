@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.editing.states import ContourStates
 from cmr_ssp.errors import CmrSspError, LabelError, Problem
 from cmr_ssp.files import add_version
 from cmr_ssp.files.versions.versions import require_apart
@@ -33,16 +34,19 @@ class Drawing:
         0 or a `Structure` number.
     attributes : Mapping
         Attributes of the napari layer.
+    states : ContourStates or None
+        States of the contours, if they were corrected in the workbench.
     """
 
     data: NDArray[Any]
     attributes: Mapping[str, Any]
+    states: ContourStates | None = None
 
     @classmethod
-    def from_layer(cls, layer: Any) -> Drawing:
-        """Copy a layer."""
+    def from_layer(cls, layer: Any, states: ContourStates | None = None) -> Drawing:
+        """Copy a layer, and the states of its contours."""
         data, attributes, _ = layer.as_layer_data_tuple()
-        return cls(np.array(data), attributes)
+        return cls(np.array(data), attributes, ContourStates(states.array.copy()) if states else None)
 
     def forget_edits(self, layer: Any) -> None:
         """Mark a layer as saved, unless it changed since it was copied."""
@@ -100,12 +104,20 @@ def add_versions(
 
 def _add_version(folder: Path, exam: Exam, drawing: Drawing, phase: Phase, frame: int) -> Path:
     checkpoint = str(drawing.about.get("checkpoint", ""))
-    # Imported labels inherit the lineage of the version before them.
-    origin = Origin.CORRECTED if checkpoint else Origin.IMPORTED
+    # Imported labels inherit the lineage of the version before them, those that began empty have none.
+    by_hand = drawing.about.get("origin") == Origin.MANUAL
+    origin = Origin.CORRECTED if checkpoint else Origin.MANUAL if by_hand else Origin.IMPORTED
     labels = _segmentation(drawing.data[frame], frame)
     prediction = _prediction(exam, drawing, frame) if checkpoint else None
     version = add_version(
-        folder, exam.subject, phase, labels, origin=origin, checkpoint=checkpoint, prediction=prediction
+        folder,
+        exam.subject,
+        phase,
+        labels,
+        origin=origin,
+        checkpoint=checkpoint,
+        prediction=prediction,
+        states=drawing.states.titles(frame) if drawing.states is not None else None,
     )
     return version.path
 

@@ -18,13 +18,14 @@ from cmr_ssp.phantoms import write_phantom_cohort
 from cmr_ssp.subjects import Origin
 from napari.utils._proxies import ReadOnlyWrapper
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
+from qtpy.QtWidgets import QLabel
 from vispy.app.canvas import MouseEvent
 from window_helpers import Wait, docked, idle, open_folder, show
 
 from napari_cmr_ssp.panels import CorrectController, SaveController
 from napari_cmr_ssp.panels.correct.view import BY_HAND
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
-from napari_cmr_ssp.workbench import Workbench
+from napari_cmr_ssp.workbench import RESEARCH_ONLY, Workbench
 
 LV, MYO, RV = Structure
 
@@ -320,7 +321,26 @@ def test_corrected_contours_are_saved_as_label_versions(bench: Workbench, tmp_pa
     versions, problems = list_versions(tmp_path / "labels")
     assert not problems and {version.phase for version in versions} == set(Phase)
     assert {version.origin for version in versions} == {Origin.IMPORTED}
+    (ed,) = [version for version in versions if version.phase is Phase.ED]
+    assert ed.states == shown.contours.states.titles(phases[Phase.ED])
+    assert "accepted" in ed.states["LV"] and "not drawn" in ed.states["LV"]
     assert shown.contours.can_undo
+
+
+def test_what_is_drawn_from_nothing_is_manual(bench: Workbench, tmp_path: Path, wait: Wait) -> None:
+    shown, where = begin(bench, BY_HAND), place(bench)
+    shown.change({where: bench.session.exam.reference_labels[where]})
+    bench.panel(SaveController).save_versions({Phase.ED: where[0]})
+    wait(lambda: idle(bench))
+    (version,), _ = list_versions(tmp_path / "labels")
+    assert version.origin is Origin.MANUAL and version.states["RV"][where[1]] == "accepted"
+
+
+def test_research_use_only_is_always_in_view(bench: Workbench) -> None:
+    (label,) = [each for each in bench.findChildren(QLabel) if each.text() == RESEARCH_ONLY]
+    for tab in range(bench.tabs.count()):
+        bench.tabs.setCurrentIndex(tab)
+        assert label.isVisible()
 
 
 def test_actions_without_contours_say_what_to_do(bench: Workbench) -> None:

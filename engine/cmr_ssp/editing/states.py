@@ -68,6 +68,13 @@ class ContourStates:
         """Return the state of one contour."""
         return ContourState(int(self.array[frame, slice_, STRUCTURES.index(structure)]))
 
+    def titles(self, frame: int) -> dict[str, tuple[str, ...]]:
+        """Return the state of each slice of a frame in words, by the name of the structure."""
+        return {
+            structure.name: tuple(ContourState(int(state)).title for state in self.array[frame, :, index])
+            for index, structure in enumerate(STRUCTURES)
+        }
+
     def changed(self, frame: int, slice_: int, before: Plane, after: Plane, state: ContourState) -> None:
         """Take note that a slice changed: the structures that changed get a state, or are no longer drawn.
 

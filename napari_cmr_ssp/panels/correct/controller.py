@@ -12,6 +12,7 @@ from cmr_ssp.editing.drafts import Draft
 from cmr_ssp.editing.states import ContourState, ContourStates
 from cmr_ssp.errors import Problem
 from cmr_ssp.evaluation import dice
+from cmr_ssp.subjects import Origin
 
 from napari_cmr_ssp.context import NO_EXAM, Area, Context
 from napari_cmr_ssp.panels.correct.actions import ContourActions
@@ -23,7 +24,7 @@ from napari_cmr_ssp.scene.exams import Exam
 if TYPE_CHECKING:
     from napari_cmr_ssp.panels.correct.view import CorrectView
 
-_LINEAGE = ("run", "checkpoint", "file")
+_LINEAGE = ("run", "checkpoint", "file", "origin")
 NOTHING_TO_CORRECT = Problem(
     "contours", "none are being corrected", "Choose what to start from and press 'Start correcting'."
 )
@@ -72,7 +73,7 @@ class CorrectController:
         layers = {layer.name: layer for layer in self._scene.corrections.sources(exam)}
         if source not in layers:
             labels = np.zeros(exam.pixels.shape, np.uint8)
-            self._begin(exam, Draft(labels, ContourStates.of(labels)))
+            self._begin(exam, Draft(labels, ContourStates.of(labels), {"origin": Origin.MANUAL.value}))
             return
         layer = layers[source]
         labels = np.array(layer.data, np.uint8)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.errors import Problem
 from cmr_ssp.subjects import Cohort, Subject
 
 from napari_cmr_ssp.context import Area, Context
@@ -35,6 +38,7 @@ class DataController:
         view.exam_requested.connect(self.show_exam)
         context.scene.layer_stored.connect(view.notify_layer_stored)
         context.scene.dropped.connect(self._read_dropped)
+        context.session.volume_requested.connect(self.show_volume)
         context.scene.find_dropped()
 
     @classmethod
@@ -72,8 +76,32 @@ class DataController:
         self._desk.clear()
         self._read_exam(subject)
 
-    def _read_exam(self, subject: Subject) -> None:
-        self._desk.read(Job(f"Read {subject.id}", work.reading_exam(subject)), self._on_exam_read)
+    def show_volume(self, subject_id: str, phase: Phase) -> None:
+        """Show a subject of the cohort at a phase."""
+        subject = next((each for each in self._session.subjects if each.id == subject_id), None)
+        if subject is None:
+            remedy = "Open the cohort that was scored."
+            self._desk.show_problems([Problem(subject_id, "is not in the open cohort", remedy)])
+            return
+
+        def go() -> None:
+            exam = self._session.exam
+            if exam is not None and exam.belongs_to(subject) and phase in self._session.phases:
+                self._scene.go_to(self._session.phases[phase], self._scene.slice)
+
+        if self._session.exam is not None and self._session.exam.belongs_to(subject):
+            go()
+        else:
+            self._desk.clear()
+            self._read_exam(subject, go)
+
+    def _read_exam(self, subject: Subject, then: Callable[[], None] | None = None) -> None:
+        def on_read(exam: Exam) -> None:
+            self._on_exam_read(exam)
+            if then is not None:
+                then()
+
+        self._desk.read(Job(f"Read {subject.id}", work.reading_exam(subject)), on_read)
 
     def _show_cohort(self, cohort: Cohort, last: LastState | None = None) -> None:
         """Show a cohort, and its exam of last time or its only one."""

@@ -39,6 +39,7 @@ class RunsController:
         view.segment_selected_requested.connect(self.segmenting.segment_selected)
         view.score_requested.connect(self.score)
         view.resume_requested.connect(self.resume)
+        view.volume_requested.connect(context.session.request_volume)
         context.session.events.runs.connect(view.show_runs)
         context.preferences.changed.connect(self.refresh)
         context.desk.run_ended.connect(self.refresh)

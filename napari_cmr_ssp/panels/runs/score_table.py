@@ -17,7 +17,7 @@ _UNKNOWN = "n/a"
 
 
 class ScoreTable(TextTable):
-    """Shows scores; the first row has the means over test subjects, if there are any."""
+    """Shows scores, the worst volume first; above them the means over test subjects, if there are any."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(_COLUMNS, parent)
@@ -25,6 +25,20 @@ class ScoreTable(TextTable):
     def show(self, scores: Iterable[Score]) -> None:
         """Replace all rows."""
         self.replace(_rows(tuple(scores)))
+
+    def volume(self, row: int) -> tuple[str, Phase] | None:
+        """Return subject and phase of a row, None for the means."""
+        subject, phase = self.rows[row][:2]
+        return (subject, Phase(phase)) if phase else None
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Sort the volumes by a column; the means stay at the top."""
+        means = [row for row in self.rows if not row[1]]
+        volumes = [row for row in self.rows if row[1]]
+        if column >= 0:
+            descending = order == Qt.SortOrder.DescendingOrder
+            volumes.sort(key=lambda row: row[column], reverse=descending)
+        self.replace((*means, *volumes))
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return the text, alignment, tool tip or font of a cell."""
@@ -51,7 +65,7 @@ def _rows(scores: tuple[Score, ...]) -> tuple[tuple[str, ...], ...]:
             *(_number(found[s].dice if s in found else None) for s in Structure),
             str(next(iter(found.values())).role),
         )
-        for (subject, phase), found in sorted(volumes.items())
+        for (subject, phase), found in sorted(volumes.items(), key=_worst_first)
     ]
     test = [score for score in scores if score.role is SubjectRole.TEST]
     if test:
@@ -59,6 +73,12 @@ def _rows(scores: tuple[Score, ...]) -> tuple[tuple[str, ...], ...]:
         means = (_number(mean_dice(test, (s,))) for s in Structure)
         rows.insert(0, (f"Test ({n})", "", *means, ""))
     return tuple(rows)
+
+
+def _worst_first(volume: tuple[tuple[str, Phase], dict[Structure, Score]]) -> tuple[float, str, Phase]:
+    (subject, phase), found = volume
+    known = [score.dice for score in found.values() if score.dice is not None]
+    return min(known, default=2.0), subject, phase
 
 
 def _number(dice: float | None) -> str:

@@ -6,11 +6,12 @@ import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from cmr_ssp.anatomy import Phase
 from cmr_ssp.evaluation import Score
 from cmr_ssp.recipes import is_pretraining
 from cmr_ssp.runs import RunSummary
 from psygnal import Signal, SignalInstance
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -48,6 +49,7 @@ class RunsView(QWidget):
     segment_selected_requested = Signal(RunSummary, str)
     score_requested = Signal(RunSummary, str)
     resume_requested = Signal(RunSummary)
+    volume_requested = Signal(str, Phase)
     rename_requested = Signal(RunSummary)
     note_requested = Signal(RunSummary)
     delete_requested = Signal(RunSummary)
@@ -68,6 +70,10 @@ class RunsView(QWidget):
             ),
         )
         self.score_view = table_of(self.scores)
+        self.score_view.setSortingEnabled(True)
+        self.score_view.setToolTip("Double click or press Enter to show a volume; click a title to sort")
+        self.score_view.doubleClicked.connect(self._on_volume)
+        self.score_view.row_opened.connect(self._on_volume)
         self.about = QLabel("Reading runs ...")
         self.about.setWordWrap(True)
         self.segment_shown = StartButton("Segment shown exam")
@@ -199,6 +205,11 @@ class RunsView(QWidget):
     def _open_folder(self) -> None:
         if self.selected_run is not None:
             open_folder(self.selected_run.folder)
+
+    def _on_volume(self, index: QModelIndex) -> None:
+        volume = self.scores.volume(index.row())
+        if volume is not None:
+            self.volume_requested.emit(*volume)
 
     def _emit(self, signal: SignalInstance) -> None:
         if self.selected_run is not None:

@@ -75,7 +75,9 @@ class SaveController:
         if exam is None:
             return
         folder = self._preferences.now.workspace / "labels"
-        drawing = Drawing.from_layer(self._scene.labels_to_save())
+        layer, shown = self._scene.labels_to_save(), self._scene.corrections.of(exam)
+        is_corrected = shown is not None and shown.layer is layer
+        drawing = Drawing.from_layer(layer, shown.contours.states if shown and is_corrected else None)
 
         def work(*_: object) -> list[Path]:
             return add_versions(folder, cohort, exam, drawing, frames)

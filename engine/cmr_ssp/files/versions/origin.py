@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmr_ssp.anatomy import Phase, Structure
@@ -13,6 +14,10 @@ from cmr_ssp.subjects import Origin
 _FORMAT = "cmr-ssp label 1"
 _MAX_BYTES = 1 << 16
 _UNREADABLE = (OSError, LookupError, TypeError, ValueError, RecursionError)
+
+
+ContourTitles = Mapping[str, tuple[str, ...]]
+"""State of the contour in each slice, such as ``accepted``, by the name of the structure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,8 @@ class LabelVersion:
         Number of the previous version.
     made : str
         Date and time, UTC, ISO 8601.
+    states : Mapping of str to tuple of str
+        State of the contour in each slice, such as ``accepted``, by structure; empty if nobody kept them.
     """
 
     subject: str
@@ -52,6 +59,7 @@ class LabelVersion:
     drawn: frozenset[Structure]
     after: int | None
     made: str
+    states: ContourTitles = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -79,6 +87,7 @@ def metadata_text(version: LabelVersion) -> str:
         "drawn": [structure.name for structure in sorted(version.drawn)],
         "after": version.after,
         "made": version.made,
+        "states": {name: list(titles) for name, titles in version.states.items()},
     }
     return json.dumps(tree, indent=1) + "\n"
 
@@ -111,6 +120,7 @@ def read_metadata(subject: str, phase: Phase, number: int, labels: Path) -> Labe
             frozenset(Structure[name] for name in tree["drawn"]),
             None if tree["after"] is None else _whole(tree["after"]),
             str(tree["made"]),
+            _states(tree.get("states", {})),
         )
         _check(version)
     except _UNREADABLE as error:
@@ -122,6 +132,11 @@ def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{value!r} is not a number")
     return value
+
+
+def _states(tree: Mapping[str, list[str]]) -> ContourTitles:
+    """Return the states of contours; earlier versions of the program wrote none."""
+    return {Structure[name].name: tuple(map(str, titles)) for name, titles in tree.items()}
 
 
 def _check(version: LabelVersion) -> None:

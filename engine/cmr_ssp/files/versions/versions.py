@@ -24,7 +24,14 @@ from cmr_ssp.files.labels.phases import in_phase_order
 from cmr_ssp.files.labels.resolving import resolve_subject
 from cmr_ssp.files.labels.writing import write_segmentation, written_numbering
 from cmr_ssp.files.stacks import open_stack
-from cmr_ssp.files.versions.origin import LabelVersion, metadata_path, metadata_text, name_of, read_metadata
+from cmr_ssp.files.versions.origin import (
+    ContourTitles,
+    LabelVersion,
+    metadata_path,
+    metadata_text,
+    name_of,
+    read_metadata,
+)
 from cmr_ssp.locking import holding
 from cmr_ssp.subjects import Cohort, LabelSource, Origin, Segmentation, Subject, VolumeSource, same_affine
 
@@ -42,6 +49,7 @@ def add_version(
     origin: Origin,
     checkpoint: str = "",
     prediction: Segmentation | None = None,
+    states: ContourTitles | None = None,
 ) -> LabelVersion:
     """Write labels as the newest version of a subject and phase.
 
@@ -61,6 +69,8 @@ def add_version(
         SHA-256 of the checkpoint of the corrected prediction.
     prediction : Segmentation, optional
         The corrected prediction, at the same frame. The first one of a phase is stored as ``v000``.
+    states : Mapping of str to tuple of str, optional
+        State of the contour in each slice by structure, stored beside the labels.
 
     Raises
     ------
@@ -91,7 +101,7 @@ def add_version(
     inherited = newest.checkpoints if newest and origin is not Origin.MANUAL else ()
     checkpoints = tuple(dict.fromkeys([*([checkpoint] if checkpoint else []), *inherited]))
     true_origin = Origin.CORRECTED if checkpoints else origin
-    return _write(folder, subject, phase, labels, true_origin, checkpoints, newest)
+    return _write(folder, subject, phase, labels, true_origin, checkpoints, newest, states)
 
 
 def list_versions(folder: Path) -> tuple[tuple[LabelVersion, ...], tuple[Problem, ...]]:
@@ -232,6 +242,7 @@ def _write(
     origin: Origin,
     checkpoints: tuple[str, ...],
     before: LabelVersion | None,
+    states: ContourTitles | None = None,
 ) -> LabelVersion:
     """Write labels, then the metadata that makes them a version."""
     place = folder / subject.id / phase
@@ -248,6 +259,7 @@ def _write(
             labels.drawn,
             before.number if before else None,
             datetime.now(UTC).isoformat(timespec="seconds"),
+            states or {},
         )
         write_segmentation(path, labels.labels, open_stack(subject))
         write_text(metadata_path(path), metadata_text(version))
