@@ -75,7 +75,7 @@ def test_versions_stand_in_for_the_source_labels_and_change_no_file(cohort: Coho
     assert np.array_equal(nib.load(made.path).affine, nib.load(cohort.root / "a.nii.gz").affine)
     assert fingerprint(cohort.root) == before
     record = json.loads((folder / "a" / "ED" / "v002.json").read_text())
-    assert set(record) == {"format", "frame", "origin", "checkpoints", "drawn", "after", "made"}
+    assert set(record) == {"format", "frame", "origin", "checkpoints", "drawn", "after", "made", "states"}
     assert record["drawn"] == ["LV", "MYO", "RV"]
 
 

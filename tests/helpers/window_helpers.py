@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cmr_ssp import jobs
 from cmr_ssp.files import open_cohort
 from cmr_ssp.recipes import Recipe, method_names
-from cmr_ssp.runs import Run
+from cmr_ssp.runs import Run, RunSummary
+from cmr_ssp.runs.listing import RunState
 from cohort_helpers import segmentation, write_beating_cohort
 
 from napari_cmr_ssp.panels import DataController, ReconstructionController, RunsController, TrainController
@@ -105,3 +107,23 @@ def train_from_scratch(workspace: Path, name: str) -> None:
 def state(run: Path) -> str:
     found: str = json.loads((run / "state.json").read_text())["state"]
     return found
+
+
+def run_of(folder: Path, method: str, *labelled: str) -> RunSummary:
+    """Return a finished run that was trained on the ED labels of some subjects."""
+    return RunSummary(
+        folder=folder,
+        name=folder.name,
+        method=method,
+        state=RunState.FINISHED,
+        update=5,
+        updates=5,
+        labelled=dict.fromkeys(labelled, ("ED",)),
+        pretrained_from=None,
+        has_checkpoint=True,
+        has_best=True,
+        mean_test_dice=None,
+        n_test_subjects=0,
+        problems=(),
+        modified=datetime.now(UTC),
+    )

@@ -61,6 +61,7 @@ class FakeRunsView(Calls):
     segment_selected_requested = Signal(RunSummary, str)
     score_requested = Signal(RunSummary, str)
     resume_requested = Signal(RunSummary)
+    volume_requested = Signal(str, Phase)
     rename_requested = Signal(RunSummary)
     note_requested = Signal(RunSummary)
     delete_requested = Signal(RunSummary)

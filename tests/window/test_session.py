@@ -119,4 +119,4 @@ def test_score_table_averages_test_subjects_only(qapp: object) -> None:
         for structure in (Structure.LV, Structure.MYO)
     )
     assert table.rows[0] == ("Test (2)", "", "0.800", "0.800", "n/a", "")
-    assert table.rows[3] == ("c", "ED", "0.100", "0.100", "n/a", "trained on")
+    assert table.rows[1] == ("c", "ED", "0.100", "0.100", "n/a", "trained on")

@@ -340,7 +340,7 @@ def test_research_use_only_is_always_in_view(bench: Workbench) -> None:
     (label,) = [each for each in bench.findChildren(QLabel) if each.text() == RESEARCH_ONLY]
     for tab in range(bench.tabs.count()):
         bench.tabs.setCurrentIndex(tab)
-        assert label.isVisible()
+        assert label.isVisibleTo(bench)
 
 
 def test_actions_without_contours_say_what_to_do(bench: Workbench) -> None:

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.evaluation import Score, SubjectRole
 from cmr_ssp.files import open_cohort
 from cmr_ssp.phantoms import write_phantom_cohort
-from window_helpers import Wait, docked, idle, open_folder, show
+from cohort_helpers import write_beating_cohort
+from qtpy.QtCore import Qt
+from window_helpers import Wait, docked, idle, open_folder, run_of, show
 
-from napari_cmr_ssp.panels import CorrectController, FramesController
+from napari_cmr_ssp.panels import CorrectController, FramesController, RunsController
 from napari_cmr_ssp.panels.frames.view import FramesView
 from napari_cmr_ssp.workbench import Workbench
 
@@ -132,3 +135,45 @@ def test_the_curve_is_docked_below_the_canvas_and_put_away_again(bench: Workbenc
     button.click()
     assert view(bench).parent() is not bench
     button.click()
+
+
+def test_a_score_leads_to_its_volume_the_worst_first(bench: Workbench, wait: Wait, tmp_path: Path) -> None:
+    show_labelled(bench, wait, labelled=False)
+    labelled, _ = sorted(bench.session.subjects, key=lambda subject: not subject.labels)
+    run = run_of(tmp_path / "run", "scratch")
+    scores = [
+        Score(labelled.id, phase, structure, value, SubjectRole.TEST)
+        for phase, value in ((Phase.ED, 0.9), (Phase.ES, 0.4))
+        for structure in Structure
+    ]
+    runs = bench.panel(RunsController).view
+    runs.show_scores(run, scores, "run")
+    assert [row[1] for row in runs.scores.rows] == ["", "ES", "ED"]
+    runs.score_view.doubleClicked.emit(runs.scores.index(1, 0))
+    wait(lambda: idle(bench) and bench.session.exam.subject.id == labelled.id)
+    assert bench.scene.frame == bench.session.phases[Phase.ES]
+    runs.score_view.doubleClicked.emit(runs.scores.index(2, 0))
+    assert bench.scene.frame == bench.session.phases[Phase.ED]
+    runs.score_view.doubleClicked.emit(runs.scores.index(0, 0))
+    runs.score_view.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    assert [row[1] for row in runs.scores.rows] == ["", "ED", "ES"]
+    bench.session.request_volume("nobody", Phase.ED)
+    assert "not in the open cohort" in bench.job_bar.problems.text()
+
+
+def test_a_model_of_phantoms_is_refused_on_patients(
+    viewer: Any, bench: Workbench, wait: Wait, tmp_path: Path, cohort: Path
+) -> None:
+    patients = tmp_path / "patients"
+    write_beating_cohort(patients, ["anna"])
+    segmenting = bench.panel(RunsController).segmenting
+    of_phantoms = run_of(tmp_path / "run", "scratch", "phantom-001", "phantom-002")
+    open_folder(bench, patients, wait)
+    show(bench, "anna", wait)
+    wait(lambda: idle(bench))
+    segmenting.segment_shown(of_phantoms)
+    assert "trained on synthetic hearts" in bench.job_bar.problems.text()
+    assert not bench.desk.titles
+    segmenting.segment_shown(run_of(tmp_path / "run", "scratch", "phantom-001", "p2"))
+    wait(lambda: idle(bench))
+    assert "trained on synthetic hearts" not in bench.job_bar.problems.text()

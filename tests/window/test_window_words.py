@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,11 @@ from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.events import Outcome
 from cmr_ssp.files import open_cohort
 from cmr_ssp.jobs.notices import heart_warning
-from cmr_ssp.runs import RunSummary
-from cmr_ssp.runs.listing import RunState
 from cmr_ssp.subjects import Role
 from cohort_helpers import write_beating_cohort
 from fake_window import fake_context
 from qtpy.QtWidgets import QFileDialog
-from window_helpers import Wait, idle, runs_view
+from window_helpers import Wait, idle, run_of, runs_view
 
 from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.jobs.bar import JobBar
@@ -32,25 +29,6 @@ from napari_cmr_ssp.panels.train.view import TrainView
 from napari_cmr_ssp.preferences import runs_folder
 from napari_cmr_ssp.session import Session
 from napari_cmr_ssp.widgets.texts import problem_html
-
-
-def run_of(folder: Path, method: str) -> RunSummary:
-    return RunSummary(
-        folder=folder,
-        name=folder.name,
-        method=method,
-        state=RunState.FINISHED,
-        update=5,
-        updates=5,
-        labelled={},
-        pretrained_from=None,
-        has_checkpoint=True,
-        has_best=True,
-        mean_test_dice=None,
-        n_test_subjects=0,
-        problems=(),
-        modified=datetime.now(UTC),
-    )
 
 
 @pytest.fixture

@@ -6,7 +6,15 @@ The images are drawn, not simulated: soft shapes for the beating heart and the s
 """
 
 from cmr_ssp.phantoms.cine import PhantomCine, make_phantom
-from cmr_ssp.phantoms.cohort import write_phantom_cohort
+from cmr_ssp.phantoms.cohort import is_phantom, write_phantom_cohort
 from cmr_ssp.phantoms.style import GROUPS, STYLES, PhantomStyle
 
-__all__ = ["GROUPS", "STYLES", "PhantomCine", "PhantomStyle", "make_phantom", "write_phantom_cohort"]
+__all__ = [
+    "GROUPS",
+    "STYLES",
+    "PhantomCine",
+    "PhantomStyle",
+    "is_phantom",
+    "make_phantom",
+    "write_phantom_cohort",
+]

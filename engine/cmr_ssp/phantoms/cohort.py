@@ -22,7 +22,13 @@ _FRAME_S = 0.8
 """Duration of the cardiac cycle in seconds, from which the frame spacing follows."""
 _SEEDS = 100_000
 """Seeds reserved for each cohort, so that cohorts with different seeds share no subject."""
+_ID = "phantom-"
 _FIELDS = ("id", "vendor", "group", "ed_frame", "es_frame")
+
+
+def is_phantom(subject_id: str) -> bool:
+    """Return whether an id is one that `write_phantom_cohort` gives."""
+    return subject_id.startswith(_ID)
 
 
 def write_phantom_cohort(
@@ -84,7 +90,7 @@ def write_phantom_cohort(
 
     def write(number: int) -> dict[str, str | int]:
         cine = _subject(seed, number, n_frames)
-        name = f"phantom-{number + 1:03d}"
+        name = f"{_ID}{number + 1:03d}"
         _write_subject(partial, name, cine, labelled=number < n_labelled)
         frames = {"ed_frame": cine.end_diastole, "es_frame": cine.end_systole}
         return {"id": name, "vendor": cine.vendor, "group": cine.group, **frames}

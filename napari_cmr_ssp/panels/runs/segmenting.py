@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cmr_ssp.errors import Problem
+from cmr_ssp.phantoms import is_phantom
 from cmr_ssp.runs import CheckpointName, RunSummary
 from cmr_ssp.subjects import Subject
 
@@ -25,6 +26,13 @@ _FOLDERS: dict[CheckpointName, str] = {"last": "segmentations", "best": "segment
 def name_of(run: RunSummary, checkpoint: CheckpointName) -> str:
     """Return how a run is called in layers and jobs that use one of its checkpoints."""
     return run.name if checkpoint == "last" else f"{run.name} ({checkpoint})"
+
+
+_PHANTOM_MODEL = Problem(
+    "segmentation",
+    "this run was trained on synthetic hearts and finds nothing in patients",
+    "Choose a run that was trained on patients' exams, or draw by hand under Correct.",
+)
 
 
 class Segmenting:
@@ -61,6 +69,9 @@ class Segmenting:
         self._segment(run, checkpoint, cohort.select(ids).subjects)
 
     def _segment(self, run: RunSummary, checkpoint: CheckpointName, subjects: Sequence[Subject]) -> None:
+        if _knows_only_phantoms(run) and not all(is_phantom(subject.id) for subject in subjects):
+            self._desk.show_problems([_PHANTOM_MODEL])
+            return
         results: list[Result] = []  # files, since labels of many cines may not fit in memory
         name = name_of(run, checkpoint)
 
@@ -102,3 +113,8 @@ class Segmenting:
 
         reading = work.reading_result(result, exam)
         self._desk.read(Job(f"Read {result.file.name}", reading, is_silent=True), on_read)
+
+
+def _knows_only_phantoms(run: RunSummary) -> bool:
+    """Return whether all labels that a run was trained on are of phantoms."""
+    return bool(run.labelled) and all(map(is_phantom, run.labelled))

@@ -30,7 +30,7 @@ from napari_cmr_ssp.panels.runs.run_table import RunTable
 from napari_cmr_ssp.panels.runs.score_table import ScoreTable
 from napari_cmr_ssp.widgets.folders import open_folder
 from napari_cmr_ssp.widgets.start_button import StartButton
-from napari_cmr_ssp.widgets.tables import selected_rows, selection_of, table_of
+from napari_cmr_ssp.widgets.tables import Table, selected_rows, selection_of, table_of
 
 _SEGMENTING = ("scratch", "finetune")
 
@@ -69,11 +69,7 @@ class RunsView(QWidget):
                 ("Delete ...", "Delete the folder", lambda: self._emit(self.delete_requested)),
             ),
         )
-        self.score_view = table_of(self.scores)
-        self.score_view.setSortingEnabled(True)
-        self.score_view.setToolTip("Double click or press Enter to show a volume; click a title to sort")
-        self.score_view.doubleClicked.connect(self._on_volume)
-        self.score_view.row_opened.connect(self._on_volume)
+        self.score_view = self._make_score_view()
         self.about = QLabel("Reading runs ...")
         self.about.setWordWrap(True)
         self.segment_shown = StartButton("Segment shown exam")
@@ -205,6 +201,15 @@ class RunsView(QWidget):
     def _open_folder(self) -> None:
         if self.selected_run is not None:
             open_folder(self.selected_run.folder)
+
+    def _make_score_view(self) -> Table:
+        view = table_of(self.scores)
+        view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)  # the worst comes first until a title is clicked
+        view.setSortingEnabled(True)
+        view.setToolTip("Double click or press Enter to show a volume; click a title to sort")
+        view.doubleClicked.connect(self._on_volume)
+        view.row_opened.connect(self._on_volume)
+        return view
 
     def _on_volume(self, index: QModelIndex) -> None:
         volume = self.scores.volume(index.row())

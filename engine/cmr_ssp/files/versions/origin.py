@@ -59,7 +59,7 @@ class LabelVersion:
     drawn: frozenset[Structure]
     after: int | None
     made: str
-    states: ContourTitles = field(default_factory=dict)
+    states: ContourTitles = field(default_factory=dict, hash=False)
 
     @property
     def name(self) -> str:
