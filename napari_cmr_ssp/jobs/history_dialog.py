@@ -73,6 +73,8 @@ class HistoryDialog(QDialog):
         self.opener = QPushButton("Open folder")
         self.opener.setToolTip("Open the run of the selected job, or the folder of its result")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        for button in buttons.buttons():
+            button.setToolTip("Close the history")
         buttons.addButton(self.opener, QDialogButtonBox.ButtonRole.ActionRole)
         layout = QVBoxLayout(self)
         layout.addWidget(self.table)

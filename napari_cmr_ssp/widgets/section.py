@@ -23,6 +23,7 @@ class Section(QCollapsible):
         icon = _no_icon()
         super().__init__(title, parent, expandedIcon=icon, collapsedIcon=icon)
         self.toggleButton().setIconSize(QSize(0, 0))
+        self.toggleButton().setToolTip(f"Show or hide the settings: {title.lower()}")
         self.form = form
         self._title = title
         self._state = ""

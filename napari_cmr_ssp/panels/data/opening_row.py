@@ -42,6 +42,7 @@ class OpeningRow(QWidget):
         self.phantom_button.setToolTip("Synthetic cines with labels; created once, in a few seconds")
         self.phantom_button.clicked.connect(lambda: self.phantoms_requested.emit())
         self.continue_button = QPushButton()
+        self.continue_button.setToolTip("Open what was open last")
         self.continue_button.clicked.connect(lambda: self.continue_requested.emit())
         self.continue_button.hide()
         layout = QGridLayout(self)

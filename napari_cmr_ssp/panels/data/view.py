@@ -69,6 +69,7 @@ class DataView(QWidget):
         self.summary.setWordWrap(True)
         layout.addWidget(self.summary)
         self.problems = QCollapsible("Warnings")
+        self.problems.toggleButton().setToolTip("Show or hide what is wrong in this cohort, and what to do")
         self._problem_text = ToneLabel()
         self.problems.addWidget(self._problem_text)
         layout.addWidget(self.problems)
@@ -127,6 +128,7 @@ class DataView(QWidget):
         draw.setToolTip("Tick the labels of subjects drawn at random from the training subjects")
         draw.clicked.connect(self._draw)
         clear = QPushButton("Clear")
+        clear.setToolTip("Remove all ticks")
         clear.clicked.connect(self._session.clear_ticks)
         return _row(QLabel("Draw"), self.number, QLabel("seed"), self.seed, draw, clear)
 

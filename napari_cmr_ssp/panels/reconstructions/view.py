@@ -62,9 +62,12 @@ class ReconstructionView(QWidget):
         self.seed.setRange(0, 99999)
         self.seed.setToolTip("Seed of the mask; another seed hides other patches")
         self.reconstruct = StartButton("Reconstruct shown frame")
+        self.reconstruct.setToolTip("Hide patches of the displayed frame and reconstruct them")
         self.records = QPushButton("Over the training")
         self.records.setToolTip("Reconstructions of the same few slices at several times of the training")
         self.parts = {name: QPushButton(title) for name, title in _PARTS.items()}
+        for name, button in self.parts.items():
+            button.setToolTip(f"Show this layer alone: {name}")
         compare = QHBoxLayout()
         group = QButtonGroup(self)
         for name, button in self.parts.items():

@@ -87,6 +87,7 @@ class RunsView(QWidget):
         self.resume = StartButton("Resume")
         self.resume.setToolTip("Continue a run that was stopped, exactly where it stopped")
         self.refresh = QPushButton("Refresh")
+        self.refresh.setToolTip("Read the list of runs again")
         self.folder = QElidingLabel()
         self.folder.setElideMode(Qt.TextElideMode.ElideMiddle)
         self.workspace = QPushButton("Change ...")

@@ -57,6 +57,7 @@ class TrainView(QWidget):
         self.method_problems = ToneLabel(problem_html(method_problems()))
         self.stage = QComboBox()
         self.stage.addItems([_PRETRAIN, _FINETUNE])
+        self.stage.setToolTip("What to learn from: all slices without labels, or the ticked labels")
         self.source = QComboBox()
         self.source.setToolTip("Pretraining run whose weights training starts from")
         self.source.addItem(_FROM_SCRATCH, None)
