@@ -56,7 +56,11 @@ def image_layer(pixels: NDArray[np.float32], grid: Grid, name: str, **metadata: 
     **metadata
         Metadata of the layer.
     """
-    look = {"colormap": "gray", "contrast_limits": _contrast_limits(pixels)}
+    look = {
+        "colormap": "gray",
+        "contrast_limits": _contrast_limits(pixels),
+        "interpolation2d": "linear",  # as in every viewer of a clinic; labels keep their pixels
+    }
     return pixels, _placed(grid, name, metadata) | look, "image"
 
 

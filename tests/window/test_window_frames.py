@@ -68,6 +68,8 @@ def cavities(shape: tuple[int, ...], radii: list[int]) -> np.ndarray:
 def test_the_curve_shows_the_volumes_of_the_reference_and_its_phases(bench: Workbench, wait: Wait) -> None:
     show_labelled(bench, wait, labelled=True)
     exam = bench.session.exam
+    (image,) = bench.scene._own.find("image")
+    assert image.interpolation2d == "linear"
     reference = exam.reference_labels
     voxel_ml = np.prod(exam.stack.grid.spacing_mm) / 1000
     for structure in (LV, RV):
