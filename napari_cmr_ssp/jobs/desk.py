@@ -68,6 +68,7 @@ class JobDesk(QObject):
         self._late = LateWriter()
         self._then: dict[Job, Then] = {}
         self._then_anyway: set[Job] = set()
+        self._unfinished: set[Job] = set()
         bar.stop_requested.connect(lambda job, discard: self.trainer.stop(job, discard=discard))
         bar.waiting.cancel_requested.connect(self.trainer.cancel)
         bar.retry.accepted.connect(self._start_smaller)
@@ -81,8 +82,8 @@ class JobDesk(QObject):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no job is running or waiting, and all callbacks were called."""
-        return not self.trainer.is_busy and not self.reader.is_busy and not self._then
+        """Whether no job is running or waiting, the window shows the end of all, and callbacks were called."""
+        return not self._unfinished
 
     @property
     def titles(self) -> list[str]:
@@ -136,6 +137,7 @@ class JobDesk(QObject):
     def _submit(self, worker: JobWorker, job: Job, then: Then | None) -> None:
         if then is not None:
             self._then[job] = then
+        self._unfinished.add(job)
         worker.submit(job)
         self._show_waiting()
 
@@ -217,6 +219,9 @@ class JobDesk(QObject):
 
     def _finish(self, job: Job, result: JobResult) -> None:
         then = self._then.pop(job, None)
-        if then is not None and (result.outcome is not Outcome.FAILED or job in self._then_anyway):
-            then(result.value)
-        self._then_anyway.discard(job)
+        try:
+            if then is not None and (result.outcome is not Outcome.FAILED or job in self._then_anyway):
+                then(result.value)
+        finally:
+            self._then_anyway.discard(job)
+            self._unfinished.discard(job)

@@ -103,9 +103,10 @@ def test_other_failures_offer_nothing_and_an_offer_ends_with_another_training(
     offer = bench.job_bar.retry
     for error, offered in ((RuntimeError("odd"), False), (MemoryError(), True), (ValueError("odd"), False)):
         monkeypatch.setattr(MimObjective, "loss", failing(error))
-        ask(bench, mim(), pretrains=True)
-        wait(lambda: idle(bench))
-        assert bench.job_bar.title.text().startswith("Failed")
+        name = ask(bench, mim(), pretrains=True).name
+        title = bench.job_bar.title
+        # the bar shows the end of a job a moment after its worker is idle
+        wait(lambda name=name: idle(bench) and title.text().startswith("Failed") and name in title.text())
         assert offer.isVisible() is offered
 
 
