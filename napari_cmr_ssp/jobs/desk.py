@@ -82,7 +82,7 @@ class JobDesk(QObject):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no job is running or waiting, the window shows the end of all, and callbacks were called."""
+        """Whether no job is running or waiting, the window shows how all ended, and called back."""
         return not self._unfinished
 
     @property
