@@ -34,10 +34,14 @@ demo: install
 
 test: lint docs
 	QT_API=pyqt6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m "not proof"
-	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m window
+	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m window $(TRAINING:%=--ignore %)
+
+# Mostly trainings, which are alike with both bindings; the second one has its turn in `make proofs`.
+TRAINING := $(addprefix tests/window/test_window_,exams.py methods.py memory.py checkpoint.py)
 
 proofs: install
 	$(DISPLAYED) $(BIN)/pytest -m proof
+	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest -m window $(TRAINING)
 
 # Apart from the tests, which it makes slower.
 coverage: install
