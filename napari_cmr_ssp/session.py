@@ -112,7 +112,8 @@ class Session:
         """Take ED and ES from the labels of the shown exam."""
         exam = self.exam
         self._phases_chosen = bool(exam is not None and exam.references)
-        self.phases = {phase: frame for frame, phase in exam.phase_frames.items()} if exam is not None else {}
+        references = exam.references if exam is not None else {}
+        self.phases = {phase: reference.frame for phase, reference in references.items()}
 
     def choose_phase(self, phase: Phase, frame: int) -> None:
         """Make a frame of the shown exam ED or ES, as the user chose."""

@@ -49,6 +49,16 @@ def choose(bench: Workbench, run: Path, entry: str, wait: Wait) -> None:
     next(action for action in runs_view(bench).menu.actions() if action.text() == entry).trigger()
 
 
+def pretrain_and_tune(bench: Workbench, wait: Wait) -> tuple[Path, Path]:
+    """Return the folders of a pretraining and of a training that started from it."""
+    pretrained = train(bench, mim(), wait, pretrains=True)
+    bench.session.tick_drawn(2, 0)
+    train_view(bench).stage.setCurrentIndex(1)
+    train_view(bench).choose_source(pretrained)
+    tuned = train(bench, segmentation(), wait, pretrains=False)
+    return pretrained, tuned
+
+
 def answer_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(QInputDialog, "getText", lambda *_: (name, True))
 
@@ -56,11 +66,7 @@ def answer_name(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 def test_a_renamed_run_stays_what_others_started_from(
     bench: Workbench, wait: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretrained = train(bench, mim(), wait, pretrains=True)
-    bench.session.tick_drawn(2, 0)
-    train_view(bench).stage.setCurrentIndex(1)
-    train_view(bench).choose_source(pretrained)
-    tuned = train(bench, segmentation(), wait, pretrains=False)
+    pretrained, tuned = pretrain_and_tune(bench, wait)
     show(bench, "a", wait)
     wait(lambda: any(each.folder == tuned for each in bench.session.runs or ()))
     runs_view(bench).choose(tuned)
@@ -122,11 +128,7 @@ def test_a_note_is_kept_and_shown(bench: Workbench, wait: Wait, monkeypatch: pyt
 def test_deleting_asks_names_descendants_and_moves_nothing_else(
     bench: Workbench, wait: Wait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretrained = train(bench, mim(), wait, pretrains=True)
-    bench.session.tick_drawn(2, 0)
-    train_view(bench).stage.setCurrentIndex(1)
-    train_view(bench).choose_source(pretrained)
-    tuned = train(bench, segmentation(), wait, pretrains=False)
+    pretrained, tuned = pretrain_and_tune(bench, wait)
     wait(lambda: len(bench.session.runs or ()) == 2)
     asked: list[str] = []
     pressed = "Cancel"

@@ -43,6 +43,11 @@ class FrameVolumes:
     metadata: ResultMetadata = NO_METADATA
 
 
+def voxel_ml(spacing_mm: tuple[float, float, float]) -> float:
+    """Return the volume of a voxel in ml from the distances between slices, rows and columns."""
+    return float(np.prod(spacing_mm)) / _MM3_PER_ML
+
+
 def frame_volumes(
     labels: NDArray[np.uint8],
     spacing_mm: tuple[float, float, float],
@@ -67,13 +72,13 @@ def frame_volumes(
     cine, checkpoint : str
         Origin of the labels, as in `ResultMetadata`.
     """
-    voxel_ml = float(np.prod(spacing_mm)) / _MM3_PER_ML
+    ml_per_voxel = voxel_ml(spacing_mm)
     metadata = ResultMetadata.of(spacing_mm, cine, checkpoint=checkpoint)
     measured = []
     for frame, volume in enumerate(labels):
         counts = voxel_counts(volume)
         here = drawn[frame] if drawn is not None else {s for s in Structure if counts[s]}
-        ml = {s: counts[s] * voxel_ml if s in here else None for s in Structure}
+        ml = {s: counts[s] * ml_per_voxel if s in here else None for s in Structure}
         measured.append(FrameVolumes(subject, frame, ml, metadata=metadata))
     phases = {frame: phase for phase, frame in find_ed_es([row.ml[Structure.LV] for row in measured]).items()}
     return [replace(row, phase=phases.get(row.frame)) for row in measured]

@@ -65,11 +65,6 @@ class ContourActions:
             "set ES": lambda _: self._session.choose_phase(Phase.ES, self._scene.frame),
         }
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What can be asked for."""
-        return tuple(self._acts)
-
     def act(self, name: str, shown: ContourLayer) -> None:
         """Do something to contours by its name."""
         self._acts[name](shown)

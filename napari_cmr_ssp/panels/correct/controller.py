@@ -148,7 +148,8 @@ class CorrectController:
 
     def _take_change(self, places: tuple[Place, ...]) -> None:
         self.view.show_change()
-        if {frame for frame, _ in places} & set(self._phase_frames().values()):
+        exam = self._session.exam
+        if exam is not None and any(frame in exam.phase_frames for frame, _ in places):
             self._show_scores()
 
     def _show_scores(self) -> None:
@@ -162,10 +163,6 @@ class CorrectController:
                 rows.append((phase, found))
         role = self._session.split.role(exam.subject.id) if exam is not None else None
         self.view.show_scores(rows, str(role) if role is not None else "")
-
-    def _phase_frames(self) -> dict[Phase, int]:
-        exam = self._session.exam
-        return {phase: frame for frame, phase in exam.phase_frames.items()} if exam is not None else {}
 
     def _go_to_change(self, places: tuple[Place, ...]) -> None:
         """Show a place where something changed, unless one is shown already."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.editing.contours import Place
-from cmr_ssp.function import find_ed_es
+from cmr_ssp.function import find_ed_es, voxel_ml
 from cmr_ssp.subjects import voxel_counts
 from numpy.typing import NDArray
 
@@ -20,7 +20,6 @@ from napari_cmr_ssp.scene.exams import Exam
 if TYPE_CHECKING:
     from napari_cmr_ssp.panels.frames.view import FramesView
 
-_MM3_PER_ML = 1000.0
 _MANY = 4
 """Frames that are measured in the background rather than at once."""
 
@@ -116,10 +115,10 @@ class FramesController:
 
     def _volumes(self, exam: Exam) -> dict[Structure, dict[int, float]]:
         """Return the volume in ml of each structure at the frames where it is drawn."""
-        voxel_ml = float(np.prod(exam.stack.grid.spacing_mm)) / _MM3_PER_ML
+        ml_per_voxel = voxel_ml(exam.stack.grid.spacing_mm)
         return {
             structure: {
-                frame: counts[structure] * voxel_ml
+                frame: counts[structure] * ml_per_voxel
                 for frame, counts in sorted(self._voxels.items())
                 if counts[structure]
             }
