@@ -46,6 +46,7 @@ app.command("cmr_ssp.cli.results:evaluate")
 app.command("cmr_ssp.cli.exports:export")
 app.command("cmr_ssp.cli.exports:export_cohort")
 app.command("cmr_ssp.cli.exports:volumes")
+app.command("cmr_ssp.cli.function:function")
 app.command("cmr_ssp.cli.demo:demo")
 app.register_install_completion_command(
     help="Install Tab completion of commands and options (bash, zsh, fish, PowerShell)."

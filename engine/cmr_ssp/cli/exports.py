@@ -9,7 +9,15 @@ from cyclopts import Parameter
 
 from cmr_ssp.anatomy import NUMBERINGS
 from cmr_ssp.atomic import write_text
-from cmr_ssp.cli.options import Folder, LabelFolder, Shown, SplitFile, open_labelled, require_replaceable
+from cmr_ssp.cli.options import (
+    Folder,
+    LabelFolder,
+    Numbers,
+    Shown,
+    SplitFile,
+    open_labelled,
+    require_replaceable,
+)
 from cmr_ssp.cli.terminal import Terminal
 from cmr_ssp.errors import LabelError
 
@@ -20,10 +28,6 @@ _LABELS_TXT = "labels.txt"
 
 Output = Annotated[Path, Parameter(name=["--output", "-o"], help="Folder to write into.")]
 Replace = Annotated[bool, Parameter(negative=(), help="Replace the files of an earlier export.")]
-Numbers = Annotated[
-    Literal["mnms", "acdc"] | None,
-    Parameter(name="--labels", help="Numbers in the label files, if the files do not define them."),
-]
 
 
 def export(

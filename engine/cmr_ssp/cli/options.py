@@ -65,6 +65,10 @@ Devices = Annotated[
         validator=Number(gte=1),
     ),
 ]
+Numbers = Annotated[
+    Literal["mnms", "acdc"] | None,
+    Parameter(name="--labels", help="Numbers in the label files, if the files do not define them."),
+]
 Phases = Annotated[str, Parameter(help="Labelled phases to use, separated by commas.")]
 
 

@@ -25,7 +25,7 @@ VOLUME_COLUMNS = (*_FIRST_COLUMNS, *SPACING_COLUMNS, "cine", "checkpoint")
 _UNDRAWN = "n/a"
 _MM3_PER_ML = 1000.0
 _LEAST_SHARE = 0.1
-_LARGEST_JUMP = 0.25
+_NOISE = 0.05
 _LEAST_FRAMES = 6
 
 
@@ -88,8 +88,8 @@ def find_ed_es(lv_ml: Sequence[float | None]) -> dict[Phase, int]:
     """Find ED and ES: the frames with the largest and the smallest plausible LV cavity.
 
     A frame is implausible if its cavity is smaller than a tenth of the largest, or if, in a cine, it differs
-    from the median of itself and its two neighbours in the cardiac cycle by more than a quarter of the
-    largest.
+    from the median of itself and its two neighbours in the cardiac cycle by more than a twentieth of the
+    largest and twice what the turning points of a sine with as many frames do.
 
     Parameters
     ----------
@@ -114,7 +114,9 @@ def find_ed_es(lv_ml: Sequence[float | None]) -> dict[Phase, int]:
 def _without_jumps(known: Mapping[int, float]) -> dict[int, float]:
     ml = np.array(list(known.values()))
     middle = np.median([np.roll(ml, 1), ml, np.roll(ml, -1)], axis=0)
-    steady = np.abs(ml - middle) <= _LARGEST_JUMP * middle.max()
+    # Twice what a sine of this range differs from its neighbours at its turning points: hearts turn faster.
+    turn = np.ptp(middle) * (1 - np.cos(2 * np.pi / len(ml)))
+    steady = np.abs(ml - middle) <= _NOISE * middle.max() + turn
     return {frame: size for frame, size, keep in zip(known, known.values(), steady, strict=True) if keep}
 
 

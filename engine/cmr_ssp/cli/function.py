@@ -1,0 +1,112 @@
+"""``cmr-ssp function``: volumes, ejection fraction and mass of a segmented cine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from cmr_ssp.anatomy import NUMBERINGS, Phase
+from cmr_ssp.atomic import write_text
+from cmr_ssp.cli.options import Numbers, Shown, require_replaceable
+from cmr_ssp.cli.terminal import make_table
+from cmr_ssp.errors import LabelError
+from cmr_ssp.function.body import HEIGHT_CM, RATE_BPM, WEIGHT_KG
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from cmr_ssp.function.summary import CardiacFunction
+
+Frame = Annotated[int | None, Parameter(validator=Number(gte=0))]
+
+
+def _between(limits: tuple[float, float]) -> Number:
+    return Number(gte=limits[0], lte=limits[1])
+
+
+def function(
+    *segmentations: Annotated[Path, Parameter(help="Labels of a cine (4D NIfTI), or of ED and of ES.")],
+    image: Annotated[
+        Path | None, Parameter(help="The cine, NIfTI or DICOM: for papillary muscles and heart rate.")
+    ] = None,
+    csv: Annotated[
+        Path | None, Parameter(help="Table to write: structure, quantity, unit and value.")
+    ] = None,
+    ed: Annotated[Frame, Parameter(help="Frame of ED, from 0; by default the largest LV.")] = None,
+    es: Annotated[Frame, Parameter(help="Frame of ES, from 0; by default the smallest LV.")] = None,
+    rv_phases: Annotated[
+        Literal["lv", "own"], Parameter(help="Measure the RV at ED and ES of the LV, or at its own.")
+    ] = "lv",
+    slices: Annotated[
+        Literal["half wall", "as drawn"],
+        Parameter(help="LV slices that count: with wall around half of the cavity, or all drawn ones."),
+    ] = "half wall",
+    papillary: Annotated[
+        Literal["cavity", "wall"], Parameter(help="Where papillary muscles count; the wall needs --image.")
+    ] = "cavity",
+    height_cm: Annotated[float | None, Parameter(help="Height.", validator=_between(HEIGHT_CM))] = None,
+    weight_kg: Annotated[float | None, Parameter(help="Weight.", validator=_between(WEIGHT_KG))] = None,
+    heart_rate_bpm: Annotated[
+        float | None, Parameter(help="Heart rate, if the files do not have it.", validator=_between(RATE_BPM))
+    ] = None,
+    labels: Numbers = None,
+    terminal: Shown,
+) -> None:
+    """Measure volumes, ejection fraction, output and mass of a segmented heart. Research use only."""
+    from cmr_ssp.function.choices import FunctionChoices, PapillarySide
+    from cmr_ssp.function.cines import measure_function
+    from cmr_ssp.function.slices import SliceRule
+    from cmr_ssp.function.summary import FUNCTION_BEGINS, function_csv
+
+    if not segmentations:
+        raise LabelError.of("command line", "no label file was given", "Give a segmentation (NIfTI).")
+    if csv is not None:
+        require_replaceable(csv, FUNCTION_BEGINS)
+    chosen = {Phase.ED: ed, Phase.ES: es}
+    choices = FunctionChoices(
+        phases={phase: frame for phase, frame in chosen.items() if frame is not None},
+        rv_has_own_phases=rv_phases == "own",
+        rule=SliceRule(slices),
+        papillary_side=PapillarySide(papillary),
+        height_cm=height_cm,
+        weight_kg=weight_kg,
+        heart_rate_bpm=heart_rate_bpm,
+    )
+    found = measure_function(segmentations, image, choices, NUMBERINGS[labels] if labels else None)
+    terminal.show(_table(found.function))
+    for note in found.function.notes:
+        terminal.note(note)
+    if csv is not None:
+        write_text(csv, function_csv(found.function))
+        terminal.note(f"{len(found.function.quantities)} quantities -> {csv}")
+    terminal.give(written=csv, function=_as_json(found.function))
+
+
+def _table(found: CardiacFunction) -> Table:
+    """Return what is available, LV beside RV."""
+    rows = []
+    for name in dict.fromkeys(quantity.name for quantity in found.quantities):
+        cells = [q for q in found.quantities if q.name == name]
+        if all(cell.value is None for cell in cells):
+            continue
+        by_structure = {cell.structure: cell.text for cell in cells}
+        rows.append((name, *(by_structure.get(each, "") for each in ("LV", "RV", "body")), cells[0].unit))
+    return make_table(("", "LV", "RV", "body", "unit"), rows, "Cardiac function, research use only")
+
+
+def _as_json(found: CardiacFunction) -> dict[str, object]:
+    return {
+        "quantities": [
+            {"structure": q.structure, "quantity": q.name, "unit": q.unit, "value": q.value}
+            for q in found.quantities
+        ],
+        "frames": {
+            name: {str(phase): frame for phase, frame in ventricle.phases.items()}
+            for name, ventricle in (("LV", found.lv), ("RV", found.rv))
+            if ventricle is not None
+        },
+        "notes": list(found.notes),
+    }

@@ -1,0 +1,85 @@
+"""What a person can decide about the measurement, and what is known about the scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Self
+
+from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.function.papillary import DEFAULT_THRESHOLD
+from cmr_ssp.function.slices import SliceRule
+from cmr_ssp.subjects import CineStack, SliceOrder
+
+SliceChoice = tuple[Phase, Structure, int]
+"""Phase, LV or RV, and slice counted from 0."""
+
+
+class PapillarySide(StrEnum):
+    """Whether papillary muscles and trabeculae belong to the cavity, as ACDC draws them, or to the wall."""
+
+    CAVITY = "cavity"
+    WALL = "wall"
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionChoices:
+    """How function is measured.
+
+    Attributes
+    ----------
+    phases : Mapping of Phase to int
+        0-based frames of ED and ES; those that are missing are found by the volume of the LV.
+    rv_has_own_phases : bool
+        Whether the RV is measured where it is largest and smallest, rather than at ED and ES of the LV.
+    rule : SliceRule
+        Which drawn slices of the LV count.
+    counted : Mapping of (Phase, Structure, int) to bool
+        Slices of LV or RV that a person counted or left out, whatever the rule says.
+    papillary_side : PapillarySide
+        Where papillary muscles are counted; the wall needs the image.
+    papillary_threshold : float
+        See `papillary_pixels`.
+    height_cm, weight_kg, heart_rate_bpm : float or None
+        Of the person, as entered.
+    """
+
+    phases: Mapping[Phase, int] = field(default_factory=dict)
+    rv_has_own_phases: bool = False
+    rule: SliceRule = SliceRule.AS_DRAWN
+    counted: Mapping[SliceChoice, bool] = field(default_factory=dict)
+    papillary_side: PapillarySide = PapillarySide.CAVITY
+    papillary_threshold: float = DEFAULT_THRESHOLD
+    height_cm: float | None = None
+    weight_kg: float | None = None
+    heart_rate_bpm: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """Geometry and time of a cine.
+
+    Attributes
+    ----------
+    spacing_mm : tuple of float
+        Distance between the centres of slices (gap included), rows and columns.
+    frame_spacing_s : float or None
+        Time between frames, as stored; it may be implausible.
+    heart_rate_bpm : float or None
+        From the DICOM header.
+    is_base_first : bool
+        Whether slice 0 is known to be the most basal one.
+    """
+
+    spacing_mm: tuple[float, float, float]
+    frame_spacing_s: float | None = None
+    heart_rate_bpm: float | None = None
+    is_base_first: bool = False
+
+    @classmethod
+    def of(cls, stack: CineStack) -> Self:
+        """Return what is known about a cine."""
+        header = stack.acquisition.heart_rate_bpm if stack.acquisition is not None else None
+        is_base_first = stack.grid.slice_order is SliceOrder.BASE_FIRST
+        return cls(stack.spacing_mm, stack.frame_spacing_s, header, is_base_first)

@@ -1,0 +1,119 @@
+"""Function of label files: one for a whole cine, or one each for ED and ES."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cmr_ssp.anatomy import Numbering
+from cmr_ssp.errors import LabelError
+from cmr_ssp.files import import_volumes, open_cine
+from cmr_ssp.files.labels.importing import read_label_volumes
+from cmr_ssp.files.labels.marks import LabelMark, read_mark
+from cmr_ssp.function.choices import FunctionChoices, Scan
+from cmr_ssp.function.slices import SliceMeasures
+from cmr_ssp.function.summary import CardiacFunction, cardiac_function
+from cmr_ssp.subjects import same_affine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MeasuredCine:
+    """Function of a cine, with what it was measured on.
+
+    Attributes
+    ----------
+    function : CardiacFunction
+        The results.
+    choices : FunctionChoices
+        How they were measured.
+    scan : Scan
+        Geometry and time.
+    labels : ndarray of uint8, shape (frame, slice, row, column)
+        0 or a `Structure` number.
+    measures : SliceMeasures
+        Of these labels.
+    pixels : ndarray of float32, same shape, or None
+        The cine, if it was given.
+    mark : LabelMark or None
+        Origin of the labels, if this package wrote the file.
+    """
+
+    function: CardiacFunction
+    choices: FunctionChoices
+    scan: Scan
+    labels: NDArray[np.uint8]
+    measures: SliceMeasures
+    pixels: NDArray[np.float32] | None = None
+    mark: LabelMark | None = None
+
+
+def measure_function(
+    segmentations: Sequence[Path],
+    image: Path | None = None,
+    choices: FunctionChoices | None = None,
+    numbering: Numbering | None = None,
+) -> MeasuredCine:
+    """Measure the function of a heart from label files.
+
+    Parameters
+    ----------
+    segmentations : sequence of Path
+        NIfTI, on one grid, whose frames are joined in this order: one file of a whole cine, or two volumes.
+    image : Path, optional
+        The cine of a single label file: papillary muscles and the heart rate are read from it.
+    choices : FunctionChoices, optional
+        How to measure.
+    numbering : Numbering, optional
+        Meaning of the numbers, if the files do not define it.
+
+    Raises
+    ------
+    CmrSspError
+        If a file cannot be read, or does not fit the others.
+    """
+    choices = choices or FunctionChoices()
+    if image is not None:
+        labels, pixels, scan = _with_image(segmentations, image, numbering)
+    else:
+        labels, scan = _without_image(segmentations, numbering)
+        pixels = None
+    _require_frames(segmentations[0], len(labels), choices)
+    measures = SliceMeasures.of(labels, pixels, choices.papillary_threshold)
+    function = cardiac_function(measures, scan, choices)
+    return MeasuredCine(function, choices, scan, labels, measures, pixels, read_mark(segmentations[0]))
+
+
+def _with_image(
+    segmentations: Sequence[Path], image: Path, numbering: Numbering | None
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], Scan]:
+    if len(segmentations) != 1:
+        what = f"it is the image of {len(segmentations)} label files"
+        raise LabelError.of(image, what, "Give one label file with all frames, or omit the image.")
+    stack = open_cine(image)
+    return import_volumes(segmentations[0], stack, numbering), stack.pixels, Scan.of(stack)
+
+
+def _without_image(
+    segmentations: Sequence[Path], numbering: Numbering | None
+) -> tuple[NDArray[np.uint8], Scan]:
+    volumes = [read_label_volumes(path, numbering) for path in segmentations]
+    first = volumes[0].grid
+    for path, found in zip(segmentations, volumes, strict=True):
+        if found.grid.shape != first.shape or not same_affine(found.grid.affine, first.affine):
+            what = f"its grid differs from that of {segmentations[0].name}"
+            raise LabelError.of(path, what, "Give label files of one examination.")
+    scan = Scan.of(open_cine(segmentations[0]))
+    if len(volumes) > 1:  # these are phases, not neighbouring frames
+        scan = replace(scan, frame_spacing_s=None)
+    return np.concatenate([found.labels for found in volumes]), scan
+
+
+def _require_frames(path: Path, n_frames: int, choices: FunctionChoices) -> None:
+    for phase, frame in choices.phases.items():
+        if not 0 <= frame < n_frames:
+            what = f"{phase} was said to be frame {frame} (counted from 0), but it has {n_frames}"
+            raise LabelError.of(path, what, "Choose one of its frames.")
