@@ -35,6 +35,13 @@ def function(
     csv: Annotated[
         Path | None, Parameter(help="Table to write: structure, quantity, unit and value.")
     ] = None,
+    report: Annotated[
+        Path | None, Parameter(help="One page to write: .pdf, or .dcm for a PDF in DICOM. Names no patient.")
+    ] = None,
+    title: Annotated[
+        str | None,
+        Parameter(help="Title of the page; by default a digest, since names may tell."),
+    ] = None,
     ed: Annotated[Frame, Parameter(help="Frame of ED, from 0; by default the largest LV.")] = None,
     es: Annotated[Frame, Parameter(help="Frame of ES, from 0; by default the smallest LV.")] = None,
     rv_phases: Annotated[
@@ -60,11 +67,14 @@ def function(
     from cmr_ssp.function.cines import measure_function
     from cmr_ssp.function.slices import SliceRule
     from cmr_ssp.function.summary import FUNCTION_BEGINS, function_csv
+    from cmr_ssp.reports.function_page import ReportText, require_report, write_report
 
     if not segmentations:
         raise LabelError.of("command line", "no label file was given", "Give a segmentation (NIfTI).")
     if csv is not None:
         require_replaceable(csv, FUNCTION_BEGINS)
+    if report is not None:
+        require_report(report)
     chosen = {Phase.ED: ed, Phase.ES: es}
     choices = FunctionChoices(
         phases={phase: frame for phase, frame in chosen.items() if frame is not None},
@@ -82,7 +92,10 @@ def function(
     if csv is not None:
         write_text(csv, function_csv(found.function))
         terminal.note(f"{len(found.function.quantities)} quantities -> {csv}")
-    terminal.give(written=csv, function=_as_json(found.function))
+    if report is not None:
+        write_report(report, found, ReportText(title or found.name))
+        terminal.note(f"report -> {report}")
+    terminal.give(written=csv, report=report, function=_as_json(found.function))
 
 
 def _table(found: CardiacFunction) -> Table:

@@ -13,11 +13,19 @@ from cmr_ssp.anatomy import Numbering
 from cmr_ssp.errors import LabelError
 from cmr_ssp.files import import_volumes, open_cine
 from cmr_ssp.files.labels.importing import read_label_volumes
-from cmr_ssp.files.labels.marks import LabelMark, read_mark
+from cmr_ssp.files.labels.marks import (
+    KeepReason,
+    cine_digest,
+    labels_digest,
+    read_mark,
+    reason_to_keep,
+)
 from cmr_ssp.function.choices import FunctionChoices, Scan
 from cmr_ssp.function.slices import SliceMeasures
 from cmr_ssp.function.summary import CardiacFunction, cardiac_function
 from cmr_ssp.subjects import same_affine
+
+_DIGITS = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,8 +46,8 @@ class MeasuredCine:
         Of these labels.
     pixels : ndarray of float32, same shape, or None
         The cine, if it was given.
-    mark : LabelMark or None
-        Origin of the labels, if this package wrote the file.
+    origin : str
+        Who or what made the contours, in a sentence.
     """
 
     function: CardiacFunction
@@ -48,7 +56,14 @@ class MeasuredCine:
     labels: NDArray[np.uint8]
     measures: SliceMeasures
     pixels: NDArray[np.float32] | None = None
-    mark: LabelMark | None = None
+    origin: str = ""
+
+    @property
+    def name(self) -> str:
+        """A name that tells nothing about the person: the first digits of a SHA-256."""
+        if self.pixels is not None:
+            return f"cine {cine_digest(self.pixels)[:_DIGITS]}"
+        return f"contours {labels_digest(self.labels)[:_DIGITS]}"
 
 
 def measure_function(
@@ -84,7 +99,21 @@ def measure_function(
     _require_frames(segmentations[0], len(labels), choices)
     measures = SliceMeasures.of(labels, pixels, choices.papillary_threshold)
     function = cardiac_function(measures, scan, choices)
-    return MeasuredCine(function, choices, scan, labels, measures, pixels, read_mark(segmentations[0]))
+    origin = " ".join(dict.fromkeys(map(origin_of, segmentations)))
+    return MeasuredCine(function, choices, scan, labels, measures, pixels, origin)
+
+
+def origin_of(path: Path) -> str:
+    """Return who or what made a label file, in a sentence, as far as the file tells."""
+    mark = read_mark(path)
+    made = f" by the network with checkpoint {mark.checkpoint[:12]}" if mark and mark.checkpoint else ""
+    sentences = {
+        None: f"The contours were made{made} and not edited.",
+        KeepReason.EDITED: f"The contours were made{made or ' by this program'} and edited afterwards.",
+        KeepReason.DRAWN: "The contours were drawn or corrected by a person.",
+    }
+    reason = reason_to_keep(path, open_cine(path).grid, "", predicts=True)
+    return sentences.get(reason, "The label file does not tell who or what made the contours.")
 
 
 def _with_image(

@@ -20,9 +20,12 @@ from cmr_ssp.function.body import plausible_frame_s
 from cmr_ssp.function.choices import PapillarySide
 from cmr_ssp.function.cines import MeasuredCine
 from cmr_ssp.function.slices import LEAST_SURROUNDED, SliceRule
+from cmr_ssp.reports.encapsulated import write_encapsulated
 from cmr_ssp.reports.plots import INSTALL, Picture, as_png, contour_pictures, volume_curve
 
 DISCLAIMER = "Research use only. Not a medical device; not for diagnosis or treatment decisions."
+_ENDINGS = (".pdf", ".dcm")
+_AUTHOR = "cmr-ssp"
 _MARGIN_MM, _WIDTH_MM = 15.0, 180.0
 _COLUMNS = 4
 _LEAST_CURVE_FRAMES = 6
@@ -37,8 +40,6 @@ class ReportText:
     ----------
     title : str
         Names the cine; no patient's name unless the user asks for it.
-    origin : str
-        Who or what made the contours, in a sentence.
     flags : tuple of str
         What looks doubtful, in a sentence each.
     intervals : tuple of str
@@ -46,18 +47,39 @@ class ReportText:
     """
 
     title: str
-    origin: str
     flags: tuple[str, ...] = ()
     intervals: tuple[str, ...] = ()
 
 
+def require_report(path: Path) -> None:
+    """Check that a report can be written: the ending, and what is in the way.
+
+    Raises
+    ------
+    OutputError
+        If the ending is neither ``.pdf`` nor ``.dcm``, or another program's file has this name.
+    """
+    if path.suffix.lower() not in _ENDINGS:
+        what = f"a report cannot end in '{path.suffix}'"
+        raise OutputError.of(path, what, f"Choose a name that ends in {' or '.join(_ENDINGS)}.")
+    try:
+        is_ours = _AUTHOR.encode() in path.read_bytes()
+    except FileNotFoundError:
+        return
+    except OSError:
+        is_ours = False
+    if not is_ours:
+        what = "it exists, but is not a report of this program"
+        raise OutputError.of(path, what, "Choose another name, or move that file away.")
+
+
 def write_report(path: Path, found: MeasuredCine, text: ReportText) -> None:
-    """Write the page.
+    """Write the page as PDF, or as an encapsulated PDF if the name ends in ``.dcm``.
 
     Parameters
     ----------
     path : Path
-        PDF to write, atomically.
+        File to write, atomically; see `require_report`.
     found : MeasuredCine
         Results, and the labels and pixels that are shown.
     text : ReportText
@@ -68,7 +90,11 @@ def write_report(path: Path, found: MeasuredCine, text: ReportText) -> None:
     OutputError
         If reportlab or matplotlib is not installed, or the file cannot be written.
     """
-    write_bytes(path, report_pdf(found, text))
+    pdf = report_pdf(found, text)
+    if path.suffix.lower() == _ENDINGS[1]:
+        write_encapsulated(path, pdf, f"Cardiac function: {text.title}")
+    else:
+        write_bytes(path, pdf)
 
 
 def report_pdf(found: MeasuredCine, text: ReportText) -> bytes:
@@ -89,7 +115,7 @@ def report_pdf(found: MeasuredCine, text: ReportText) -> bytes:
         topMargin=12 * mm,
         bottomMargin=16 * mm,
         title=f"Cardiac function: {text.title}",
-        author=f"cmr-ssp {__version__}",
+        author=f"{_AUTHOR} {__version__}",
         subject=DISCLAIMER,
         invariant=True,  # the same results give the same bytes
     )
@@ -138,7 +164,7 @@ def _story(found: MeasuredCine, text: ReportText) -> list[Any]:
     flags = text.flags[:_FLAG_LINES] or ("None of the checks found anything doubtful.",)
     more = len(text.flags) - _FLAG_LINES
     story += [Paragraph("Quality", head), *said(flags), *said((f"... and {more} more.",) if more > 0 else ())]
-    story += [Paragraph("Method", head), *said([*_method(found), text.origin, *found.function.notes])]
+    story += [Paragraph("Method", head), *said([*_method(found), found.origin, *found.function.notes])]
     return [*story, Spacer(1, 2 * mm)]
 
 
