@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from napari_cmr_ssp.jobs.desk import JobDesk
+    from napari_cmr_ssp.measuring import Measuring
     from napari_cmr_ssp.preferences import CurrentPreferences
     from napari_cmr_ssp.scene.scene import Scene
     from napari_cmr_ssp.session import Session
@@ -33,12 +34,15 @@ class Context:
         Runs jobs in the background and passes their results to callbacks.
     preferences : CurrentPreferences
         Current device, threads and workspace.
+    measuring : Measuring
+        Volumes and function of the shown segmentation.
     """
 
     session: Session
     scene: Scene
     desk: JobDesk
     preferences: CurrentPreferences
+    measuring: Measuring
 
 
 class Area(Enum):

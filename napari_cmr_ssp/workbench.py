@@ -15,6 +15,7 @@ from napari_cmr_ssp.jobs.bar import JobBar
 from napari_cmr_ssp.jobs.desk import JobDesk
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.jobs.worker import preload
+from napari_cmr_ssp.measuring import Measuring
 from napari_cmr_ssp.preferences import CurrentPreferences, Preferences
 from napari_cmr_ssp.scene.scene import Scene, Viewer
 from napari_cmr_ssp.session import Session
@@ -57,7 +58,8 @@ class Workbench(QWidget):
         self.desk = JobDesk(self.job_bar, lambda: self._preferences.now.history, self)
         self.scene.place_changed.connect(self.place.setText)
         self.desk.reading_changed.connect(self._show_reading)
-        context = Context(self.session, self.scene, self.desk, self._preferences)
+        measuring = Measuring(self.session, self.scene, self.desk)
+        context = Context(self.session, self.scene, self.desk, self._preferences, measuring)
         self._panels = [kind.make(context) for kind in panels.PANELS]
         self._lay_out()
         self._follow_tab()

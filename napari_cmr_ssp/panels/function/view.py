@@ -1,0 +1,135 @@
+"""Panel view of the Function panel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cmr_ssp.function import CardiacFunction, CountedSlice, FunctionChoices
+from psygnal import Signal
+from qtpy.QtCore import QModelIndex
+from qtpy.QtWidgets import (
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_cmr_ssp.panels.function.choices_form import ChoicesForm
+from napari_cmr_ssp.panels.function.tables import QuantityTable, SliceTable
+from napari_cmr_ssp.widgets.section import Section
+from napari_cmr_ssp.widgets.tables import Table, fit_columns, table_of
+
+_NOTHING = "Segment the shown exam, or draw its contours under Correct: volumes and function appear here."
+_REPORT_FILTER = "Report (*.pdf);;Report in DICOM (*.dcm)"
+_TABLE_FILTER = "Table (*.csv)"
+_LEAST_ROWS_PX = 190
+
+
+class FunctionView(QWidget):
+    """Quantities, slices that count, choices, and buttons for report and table.
+
+    Signals: `choices_changed` (FunctionChoices), `slice_ticked` (phase, structure and slice; whether it
+    counts), `slice_opened` (CountedSlice), `report_requested`, `table_requested`.
+    """
+
+    choices_changed = Signal(FunctionChoices)
+    slice_ticked = Signal(tuple, bool)
+    slice_opened = Signal(CountedSlice)
+    report_requested = Signal()
+    table_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.nothing, self.notes = QLabel(_NOTHING), QLabel()
+        self.choices = ChoicesForm()
+        self.quantities, self.slices = QuantityTable(self), SliceTable(self)
+        self.quantity_table, self.slice_table = table_of(self.quantities), table_of(self.slices)
+        self.report = QPushButton("Save report ...")
+        self.report.setToolTip("Save one page with pictures, curve, quantities and method, as PDF or DICOM")
+        self.table = QPushButton("Save table ...")
+        self.table.setToolTip("Save the quantities as CSV")
+        self._lay_out()
+        self.choices.changed.connect(self.choices_changed.emit)
+        self.slices.ticked.connect(self.slice_ticked.emit)
+        for signal in (self.slice_table.doubleClicked, self.slice_table.row_opened):
+            signal.connect(self._open_slice)
+        self.report.clicked.connect(lambda: self.report_requested.emit())
+        self.table.clicked.connect(lambda: self.table_requested.emit())
+        self.show_function(None, None)
+
+    def show_function(self, found: CardiacFunction | None, other_side: CardiacFunction | None) -> None:
+        """Show results, and the same with papillary muscles on the other side."""
+        self.nothing.setVisible(found is None)
+        self.content.setVisible(found is not None)
+        self.quantities.show(found, other_side)
+        self.slices.show(found.slices if found is not None else ())
+        self.notes.setText(" ".join(found.notes) if found is not None else "")
+        self.quantity_table.setColumnHidden(2, other_side is None)
+        for button in (self.report, self.table):
+            button.setEnabled(found is not None)
+
+    def ask_for_report(self, proposed: Path) -> Path | None:
+        """Ask for the file of a report; return None if the user cancels."""
+        return self._ask("Save report", proposed, _REPORT_FILTER)
+
+    def ask_for_table(self, proposed: Path) -> Path | None:
+        """Ask for the file of a table; return None if the user cancels."""
+        return self._ask("Save table", proposed, _TABLE_FILTER)
+
+    def show_saved(self, file: Path) -> None:
+        """Notify the user of a saved file."""
+        from napari.utils.notifications import show_info
+
+        show_info(f"Saved {file}.")
+
+    def _ask(self, title: str, proposed: Path, filters: str) -> Path | None:
+        chosen, _ = QFileDialog.getSaveFileName(self, title, str(proposed), filters)
+        return Path(chosen) if chosen else None
+
+    def _open_slice(self, index: QModelIndex) -> None:
+        self.slice_opened.emit(self.slices.slices[index.row()])
+
+    def _lay_out(self) -> None:
+        for label in (self.nothing, self.notes):
+            label.setWordWrap(True)
+        self.content = QWidget()
+        inside = QVBoxLayout(self.content)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.choices)
+        inside.addWidget(_tall(self.quantity_table))
+        inside.addWidget(self.notes)
+        inside.addWidget(_section("Slices that count", [_tall(self.slice_table)]))
+        inside.addStretch()
+        scrolled = QScrollArea()
+        scrolled.setWidgetResizable(True)
+        scrolled.setFrameShape(QScrollArea.Shape.NoFrame)
+        body = QWidget()
+        layout = QVBoxLayout(body)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.nothing)
+        layout.addWidget(self.content)
+        scrolled.setWidget(body)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.report)
+        buttons.addWidget(self.table)
+        outside = QVBoxLayout(self)
+        outside.addWidget(scrolled)
+        outside.addLayout(buttons)
+
+
+def _tall(table: Table) -> Table:
+    fit_columns(table)
+    table.setMinimumHeight(_LEAST_ROWS_PX)
+    return table
+
+
+def _section(title: str, widgets: Sequence[QWidget]) -> Section:
+    form = QFormLayout()
+    for widget in widgets:
+        form.addRow(widget)
+    return Section(title, form)
