@@ -92,6 +92,16 @@ def fit_to_first_rows(table: QTableView) -> None:
     header.setResizeContentsPrecision(_FITTED_ROWS)
 
 
+def show_all_rows(table: QTableView) -> None:
+    """Make a table as high as its rows, where what surrounds it scrolls."""
+    model, header = table.model(), table.horizontalHeader()
+    assert model is not None
+    assert header is not None
+    bar = table.horizontalScrollBar()
+    below = bar.sizeHint().height() if bar is not None else 0
+    table.setFixedHeight(model.rowCount() * _ROW_PX + header.sizeHint().height() + below)
+
+
 def selection_of(table: QTableView) -> QItemSelectionModel:
     """Return the selection model of a table."""
     selection = table.selectionModel()

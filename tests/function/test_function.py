@@ -88,7 +88,7 @@ def test_what_is_not_labelled_is_not_available() -> None:
 def test_an_undrawn_frame_is_never_end_systole() -> None:
     radii = [(20 + 6 * math.cos(2 * math.pi * t / 12), 30, 0) for t in range(12)]
     labels = heart(*radii)
-    labels[3], labels[5, 2:] = 0, 0  # not drawn, and a failed frame
+    labels[3], labels[5, 1:] = 0, 0  # not drawn, and a failed frame
     found = cardiac_function(SliceMeasures.of(labels), SCAN, FunctionChoices())
     assert found.lv is not None
     assert dict(found.lv.phases) == {Phase.ED: 0, Phase.ES: 6}

@@ -25,7 +25,7 @@ VOLUME_COLUMNS = (*_FIRST_COLUMNS, *SPACING_COLUMNS, "cine", "checkpoint")
 _UNDRAWN = "n/a"
 _MM3_PER_ML = 1000.0
 _LEAST_SHARE = 0.1
-_NOISE = 0.05
+_NOISE = 0.1
 _LEAST_FRAMES = 6
 
 
@@ -88,7 +88,7 @@ def find_ed_es(lv_ml: Sequence[float | None]) -> dict[Phase, int]:
     """Find ED and ES: the frames with the largest and the smallest plausible LV cavity.
 
     A frame is implausible if its cavity is smaller than a tenth of the largest, or if, in a cine, it differs
-    from the median of itself and its two neighbours in the cardiac cycle by more than a twentieth of the
+    from the median of itself and its two neighbours in the cardiac cycle by more than a tenth of the
     largest and twice what the turning points of a sine with as many frames do.
 
     Parameters

@@ -8,10 +8,9 @@ from cmr_ssp.function import FunctionChoices, PapillarySide, SliceRule
 from cmr_ssp.function.body import HEIGHT_CM, RATE_BPM, WEIGHT_KG
 from psygnal import Signal
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QHBoxLayout, QSlider, QWidget
+from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QHBoxLayout, QSizePolicy, QSlider, QWidget
 from superqt.utils import signals_blocked
 
-_UNKNOWN = "not known"
 _PERCENT = 100
 
 
@@ -40,11 +39,15 @@ class ChoicesForm(QWidget):
         self.threshold = QSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(5, 95)
         self.threshold.setToolTip("Darker pixels of the cavity are muscle: left is the wall, right the blood")
-        self.height_cm = _number(HEIGHT_CM, " cm", "Height, for the body surface area; not stored")
-        self.weight_kg = _number(WEIGHT_KG, " kg", "Weight, for the body surface area; not stored")
-        self.rate_bpm = _number(RATE_BPM, " bpm", "Heart rate; if not known, from the DICOM header or frames")
+        self.height_cm = _number(HEIGHT_CM, "height", " cm", "Height, for the body surface area; not stored")
+        self.weight_kg = _number(WEIGHT_KG, "weight", " kg", "Weight, for the body surface area; not stored")
+        self.rate_bpm = _number(
+            RATE_BPM, "heart rate", " bpm", "Heart rate; if not known, from the DICOM header or frames"
+        )
         self._lay_out()
         for box in (self.rule, self.papillary, self.rv_phases):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(8)
             box.activated.connect(self._tell)
         for spin in (self.height_cm, self.weight_kg, self.rate_bpm):
             spin.editingFinished.connect(self._tell)
@@ -94,13 +97,15 @@ class ChoicesForm(QWidget):
         form.addRow("RV frames", self.rv_phases)
 
 
-def _number(limits: tuple[float, float], unit: str, tip: str) -> QDoubleSpinBox:
+def _number(limits: tuple[float, float], name: str, unit: str, tip: str) -> QDoubleSpinBox:
     """Return a field whose smallest value means that it is not known."""
     spin = QDoubleSpinBox()
     spin.setDecimals(0)
     spin.setRange(limits[0] - 1, limits[1])
     spin.setSuffix(unit)
-    spin.setSpecialValueText(_UNKNOWN)
+    spin.setSpecialValueText(f"{name} ?")
+    spin.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+    spin.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # all equally wide
     spin.setToolTip(tip)
     spin.setKeyboardTracking(False)
     return spin

@@ -15,9 +15,7 @@ from napari_cmr_ssp.scene.exams import Exam
 Measured = tuple[CardiacFunction, FunctionChoices, SliceMeasures]
 
 
-def report_job(
-    path: Path, exam: Exam, layer: Any, measured: Measured, states: ContourStates | None
-) -> Job:
+def report_job(path: Path, exam: Exam, layer: Any, measured: Measured, states: ContourStates | None) -> Job:
     """Return a job that writes the page from contours as they are now.
 
     Parameters

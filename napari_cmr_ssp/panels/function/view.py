@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cmr_ssp.function import CardiacFunction, CountedSlice, FunctionChoices
 from psygnal import Signal
-from qtpy.QtCore import QModelIndex
+from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import (
     QFileDialog,
     QFormLayout,
@@ -22,12 +22,11 @@ from qtpy.QtWidgets import (
 from napari_cmr_ssp.panels.function.choices_form import ChoicesForm
 from napari_cmr_ssp.panels.function.tables import QuantityTable, SliceTable
 from napari_cmr_ssp.widgets.section import Section
-from napari_cmr_ssp.widgets.tables import Table, fit_columns, table_of
+from napari_cmr_ssp.widgets.tables import fit_columns, show_all_rows, table_of
 
 _NOTHING = "Segment the shown exam, or draw its contours under Correct: volumes and function appear here."
 _REPORT_FILTER = "Report (*.pdf);;Report in DICOM (*.dcm)"
 _TABLE_FILTER = "Table (*.csv)"
-_LEAST_ROWS_PX = 190
 
 
 class FunctionView(QWidget):
@@ -70,6 +69,8 @@ class FunctionView(QWidget):
         self.slices.show(found.slices if found is not None else ())
         self.notes.setText(" ".join(found.notes) if found is not None else "")
         self.quantity_table.setColumnHidden(2, other_side is None)
+        for table in (self.quantity_table, self.slice_table):
+            show_all_rows(table)
         for button in (self.report, self.table):
             button.setEnabled(found is not None)
 
@@ -95,18 +96,23 @@ class FunctionView(QWidget):
         self.slice_opened.emit(self.slices.slices[index.row()])
 
     def _lay_out(self) -> None:
+        for table in (self.quantity_table, self.slice_table):
+            fit_columns(table)
         for label in (self.nothing, self.notes):
             label.setWordWrap(True)
         self.content = QWidget()
         inside = QVBoxLayout(self.content)
         inside.setContentsMargins(0, 0, 0, 0)
-        inside.addWidget(self.choices)
-        inside.addWidget(_tall(self.quantity_table))
+        inside.addWidget(self.quantity_table)
         inside.addWidget(self.notes)
-        inside.addWidget(_section("Slices that count", [_tall(self.slice_table)]))
+        how = _section("How it is measured", [self.choices])
+        inside.addWidget(how)
+        how.expand(animate=False)
+        inside.addWidget(_section("Slices that count", [self.slice_table]))
         inside.addStretch()
         scrolled = QScrollArea()
         scrolled.setWidgetResizable(True)
+        scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scrolled.setFrameShape(QScrollArea.Shape.NoFrame)
         body = QWidget()
         layout = QVBoxLayout(body)
@@ -120,12 +126,6 @@ class FunctionView(QWidget):
         outside = QVBoxLayout(self)
         outside.addWidget(scrolled)
         outside.addLayout(buttons)
-
-
-def _tall(table: Table) -> Table:
-    fit_columns(table)
-    table.setMinimumHeight(_LEAST_ROWS_PX)
-    return table
 
 
 def _section(title: str, widgets: Sequence[QWidget]) -> Section:
