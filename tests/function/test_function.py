@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.errors import CmrSspError
 from cmr_ssp.function.body import body_surface_area_m2, heart_rate
 from cmr_ssp.function.choices import FunctionChoices, PapillarySide, Scan
 from cmr_ssp.function.papillary import papillary_pixels
@@ -198,3 +199,9 @@ def test_one_slice_measured_again_equals_all_measured_again() -> None:
     assert (measures.pixels == whole.pixels).all()
     assert (measures.surrounded == whole.surrounded).all()
     assert (measures.papillary == whole.papillary).all()
+
+
+def test_other_units_are_refused_all_at_once() -> None:
+    with pytest.raises(CmrSspError, match="implausible") as refused:
+        FunctionChoices(height_cm=1.8, weight_kg=8000)
+    assert [problem.where for problem in refused.value.problems] == ["height", "weight"]

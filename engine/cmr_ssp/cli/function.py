@@ -13,7 +13,6 @@ from cmr_ssp.atomic import write_text
 from cmr_ssp.cli.options import Numbers, Shown, require_replaceable
 from cmr_ssp.cli.terminal import make_table
 from cmr_ssp.errors import LabelError
-from cmr_ssp.function.body import HEIGHT_CM, RATE_BPM, WEIGHT_KG
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,10 +20,6 @@ if TYPE_CHECKING:
     from cmr_ssp.function.summary import CardiacFunction
 
 Frame = Annotated[int | None, Parameter(validator=Number(gte=0))]
-
-
-def _between(limits: tuple[float, float]) -> Number:
-    return Number(gte=limits[0], lte=limits[1])
 
 
 def function(
@@ -54,10 +49,10 @@ def function(
     papillary: Annotated[
         Literal["cavity", "wall"], Parameter(help="Where papillary muscles count; the wall needs --image.")
     ] = "cavity",
-    height_cm: Annotated[float | None, Parameter(help="Height.", validator=_between(HEIGHT_CM))] = None,
-    weight_kg: Annotated[float | None, Parameter(help="Weight.", validator=_between(WEIGHT_KG))] = None,
+    height_cm: Annotated[float | None, Parameter(help="Height.")] = None,
+    weight_kg: Annotated[float | None, Parameter(help="Weight.")] = None,
     heart_rate_bpm: Annotated[
-        float | None, Parameter(help="Heart rate, if the files do not have it.", validator=_between(RATE_BPM))
+        float | None, Parameter(help="Heart rate, if the files do not have it.")
     ] = None,
     labels: Numbers = None,
     terminal: Shown,

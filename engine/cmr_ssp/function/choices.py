@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Self
 
 from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.errors import CmrSspError, Problem
+from cmr_ssp.function.body import HEIGHT_CM, RATE_BPM, WEIGHT_KG
 from cmr_ssp.function.papillary import DEFAULT_THRESHOLD
 from cmr_ssp.function.slices import SliceRule
 from cmr_ssp.subjects import CineStack, SliceOrder
@@ -43,6 +45,11 @@ class FunctionChoices:
         See `papillary_pixels`.
     height_cm, weight_kg, heart_rate_bpm : float or None
         Of the person, as entered.
+
+    Raises
+    ------
+    CmrSspError
+        If height, weight or heart rate is implausible, which mostly means another unit.
     """
 
     phases: Mapping[Phase, int] = field(default_factory=dict)
@@ -54,6 +61,19 @@ class FunctionChoices:
     height_cm: float | None = None
     weight_kg: float | None = None
     heart_rate_bpm: float | None = None
+
+    def __post_init__(self) -> None:
+        problems = [
+            Problem(name, f"{value:g} is implausible", f"Give it in {unit}: {low:g} to {high:g}.")
+            for name, value, unit, (low, high) in (
+                ("height", self.height_cm, "cm", HEIGHT_CM),
+                ("weight", self.weight_kg, "kg", WEIGHT_KG),
+                ("heart rate", self.heart_rate_bpm, "beats per minute", RATE_BPM),
+            )
+            if value is not None and not low <= value <= high
+        ]
+        if problems:
+            raise CmrSspError(*problems)
 
 
 @dataclass(frozen=True, slots=True)
