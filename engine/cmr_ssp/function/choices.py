@@ -54,7 +54,7 @@ class FunctionChoices:
 
     phases: Mapping[Phase, int] = field(default_factory=dict)
     rv_has_own_phases: bool = False
-    rule: SliceRule = SliceRule.AS_DRAWN
+    rule: SliceRule = SliceRule.HALF_WALL
     counted: Mapping[SliceChoice, bool] = field(default_factory=dict)
     papillary_side: PapillarySide = PapillarySide.CAVITY
     papillary_threshold: float = DEFAULT_THRESHOLD
