@@ -121,7 +121,7 @@ def test_stack_names_frame_and_slice_and_is_fast() -> None:
     assert time.perf_counter() - began < 2
     assert set(walls) == {(frame, slice_) for frame in range(2) for slice_ in range(1, 9)}
     assert all((wall.frame, wall.slice_) == place for place, wall in walls.items())
-    assert walls[1, 4].sentence.startswith("Slice 4, frame 1: the LV wall is 12.0 mm thick (")
+    assert walls[1, 4].sentence.startswith("Slice 4, frame 1: the LV wall is 12.1 mm thick (")
     assert set(stack_walls(labels, (8.0, 1.4, 1.4), frames=[1])) == {p for p in walls if p[0] == 1}
     best = np.inf
     for _ in range(5):

@@ -20,8 +20,8 @@ _LEAST_ARC_DEG, _MOST_ARC_DEG = 30, 220
 class RvContact:
     """The arc of the epicardium along which the RV lies; its ends are the insertion points.
 
-    Directions are in degrees as in `directions`, seen from the centre of the LV; the arc begins at `start_deg`
-    and spans `arc_deg` towards growing angles.
+    Directions are in degrees as in `directions`, seen from the centre of the LV; the arc begins at
+    `start_deg` and spans `arc_deg` towards growing angles.
     """
 
     start_deg: float

@@ -1,9 +1,9 @@
 """The AHA segments of the LV: which level is a slice, and which segment lies in a direction.
 
-Numbers and names follow Cerqueira et al., Circulation 2002;105:539: six basal, six mid and four apical segments,
-and the apex. The septum (2, 3; 8, 9) lies between the insertions of the RV and is halved, the free wall is
-quartered: 60 degrees each where the septum spans 120. The apical segments span 90 degrees, with the middle of
-the septum in the middle of 14.
+Numbers and names follow Cerqueira et al., Circulation 2002;105:539: six basal, six mid and four apical
+segments, and the apex. The septum (2, 3; 8, 9) lies between the insertions of the RV and is halved, the free
+wall is quartered: 60 degrees each where the septum spans 120. The apical segments span 90 degrees, with the
+middle of the septum in the middle of 14.
 """
 
 from __future__ import annotations
