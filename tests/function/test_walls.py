@@ -10,6 +10,7 @@ from cmr_ssp.anatomy import Structure
 from cmr_ssp.function.radial import directions, trace
 from cmr_ssp.function.walls import N_DIRECTIONS, SliceWall, slice_wall, stack_walls
 from ring_helpers import ring, stack_of_rings, with_rv
+from scipy import ndimage
 
 LV, MYO, RV = Structure
 PIXELS = [(1.0, 1.0), (1.4, 1.4), (1.0, 2.0), (1.8, 1.2)]
@@ -129,3 +130,19 @@ def test_stack_names_frame_and_slice_and_is_fast() -> None:
         slice_wall(labels[0, 4], (1.4, 1.4))
         best = min(best, time.perf_counter() - began)
     assert best < 0.05
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_any_labels_give_thicknesses_or_none(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.normal(size=(4, 60, 70)), (0, *rng.uniform(0.5, 6, 2)))
+    wall = slice_wall(smooth.argmax(axis=0).astype(np.uint8), (1.3, 1.9))
+    assert wall is not None
+    known = wall.thickness_mm[~np.isnan(wall.thickness_mm)]
+    assert (known > 0).all() and (known < 100).all()
+
+
+def test_thin_and_lost_structures() -> None:
+    for labels in ([[MYO] * 12], [[MYO], [LV]] * 12, [[LV] * 5 + [MYO] * 20]):
+        wall = slice_wall(np.array(labels, np.uint8), (1.0, 1.0))
+        assert wall is None or wall.sentence

@@ -28,6 +28,7 @@ CLOSED_SHARE = 0.95
 """A wall is closed if it lies in at least this share of the directions: one lost pixel does not open it."""
 
 _GAP_MARGIN = 5
+_LEAST_WALL = 0.25
 _LEAST_PIXELS = 9
 _HALVINGS = 16
 
@@ -133,18 +134,20 @@ def slice_wall(
     endo = filled_largest(cavity & epi)
     has_cavity = bool(np.count_nonzero(endo) >= _LEAST_PIXELS)
     outer = trace(epi, spacing_mm)
-    angles = directions(N_DIRECTIONS)
-    thickness, crossed = np.full(N_DIRECTIONS, np.nan), np.zeros(N_DIRECTIONS, bool)
+    thickness, has_wall = np.full(N_DIRECTIONS, np.nan), np.zeros(N_DIRECTIONS, bool)
     if has_cavity:
-        crossed = _crossed(wall & epi, outer, angles, spacing_mm)
-        thickness = _thickness(trace(endo, spacing_mm), outer, angles)
-        thickness[~_apart_from_gaps(crossed)] = np.nan
+        thickness, middle_mm = _thickness(trace(endo, spacing_mm), outer)
+        row, column = (middle_mm / np.array(spacing_mm)).T
+        has_wall = (
+            ndimage.map_coordinates((wall & epi).astype(np.float32), [row, column], order=1) > _LEAST_WALL
+        )
+        thickness[~_apart_from_gaps(has_wall)] = np.nan
     row, column = outer.centre_mm / np.array(spacing_mm)
     return SliceWall(
         frame,
         slice_,
         thickness,
-        closed=bool(has_cavity and crossed.mean() >= CLOSED_SHARE),
+        closed=bool(has_cavity and has_wall.mean() >= CLOSED_SHARE),
         centre=(float(row + corner[0]), float(column + corner[1])),
         rv=rv_contact(plane == Structure.RV, outer, spacing_mm),
         has_cavity=has_cavity,
@@ -160,39 +163,26 @@ def _around(labels: NDArray[np.uint8]) -> tuple[tuple[int, int], NDArray[np.uint
     return (int(rows[0]) - 2, int(columns[0]) - 2), np.pad(plane, 2)
 
 
-def _thickness(endo: RadialContour, epi: RadialContour, angles: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the diameter of the largest discs in the wall, on rays from the centre of the epicardium.
+def _thickness(endo: RadialContour, epi: RadialContour) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return diameters and centres of the largest discs, on rays from the centre of the epicardium.
 
     On a ray, the middle line is where both contours are equally far: nearer to the centre the endocardium is
     closer, beyond it the epicardium.
     """
     inner, outer = cKDTree(endo.points_mm), cKDTree(epi.points_mm)
+    angles = directions(N_DIRECTIONS)
     ray = np.column_stack([np.sin(angles), np.cos(angles)])
-    low, high = np.zeros(len(angles)), np.full(len(angles), epi.radius_mm.max() * 1.5)
+    low, high = np.zeros(N_DIRECTIONS), np.full(N_DIRECTIONS, epi.radius_mm.max() * 1.5)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         points = epi.centre_mm + middle[:, None] * ray
         is_beyond = inner.query(points)[0] > outer.query(points)[0]
         low, high = np.where(is_beyond, low, middle), np.where(is_beyond, middle, high)
-    points = epi.centre_mm + ((low + high) / 2)[:, None] * ray
-    return np.asarray(inner.query(points)[0] + outer.query(points)[0], np.float64)
+    points = epi.centre_mm + low[:, None] * ray
+    return np.asarray(inner.query(points)[0] + outer.query(points)[0], np.float64), points
 
 
-def _crossed(
-    wall: NDArray[np.bool_],
-    epi: RadialContour,
-    angles: NDArray[np.float64],
-    spacing_mm: tuple[float, float],
-) -> NDArray[np.bool_]:
-    """Return in which directions there is any myocardium."""
-    radii = np.arange(0, epi.radius_mm.max() + 2 * max(spacing_mm), min(spacing_mm) / 2)
-    rows = (epi.centre_mm[0] + np.outer(np.sin(angles), radii)) / spacing_mm[0]
-    columns = (epi.centre_mm[1] + np.outer(np.cos(angles), radii)) / spacing_mm[1]
-    met = ndimage.map_coordinates(wall, [rows, columns], order=0, output=bool)
-    return np.asarray(met.any(axis=1))
-
-
-def _apart_from_gaps(crossed: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _apart_from_gaps(has_wall: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Leave out the directions next to a gap, where the wall has a rounded end."""
     size = 2 * _GAP_MARGIN + 1
-    return np.asarray(ndimage.minimum_filter(crossed, size, mode="wrap"))
+    return np.asarray(ndimage.minimum_filter(has_wall, size, mode="wrap"))
