@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,6 +16,7 @@ from cmr_ssp.devices import autocast
 from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.prediction.batches import InPlane, Slices, crop_centre, slice_batches
 from cmr_ssp.recipes import Crop, SegmentationRecipe
+from cmr_ssp.regions import largest_part
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.resampling import SliceBatch, crop_to_slice, no_placement, resample
 from cmr_ssp.samples.standardise import standardise_frames
@@ -203,11 +203,7 @@ def _box_centre(labels: NDArray[np.uint8]) -> InPlane:
 def _largest_components(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Keep the largest component of each structure in one frame, shape (slice, row, column)."""
     kept = np.zeros_like(labels)
-    neighbours = ndimage.generate_binary_structure(3, 3)  # including diagonals: breath-holds shift slices
     for structure in Structure:
-        here = labels == structure
-        pieces, n = ndimage.label(here, structure=neighbours)
-        if n > 1:
-            here = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
-        kept[here] = structure
+        # With diagonals, since breath-holds shift slices.
+        kept[largest_part(labels == structure, diagonals=True)] = structure
     return kept
