@@ -1,6 +1,10 @@
 """Clinical function: measurements on segmentations, such as the volumes of structures."""
 
+from cmr_ssp.function.flags import Flag, FlagCode, Judged, Severity
 from cmr_ssp.function.measuring import measure_files
+from cmr_ssp.function.quality import QualityFlags, find_flags
+from cmr_ssp.function.shape_facts import ShapeFacts, measure_shapes
+from cmr_ssp.function.tidying import Change, Step, Tidied, tidy
 from cmr_ssp.function.volumes import (
     VOLUMES_BEGIN,
     FrameVolumes,
@@ -12,10 +16,22 @@ from cmr_ssp.function.volumes import (
 
 __all__ = [
     "VOLUMES_BEGIN",
+    "Change",
+    "Flag",
+    "FlagCode",
     "FrameVolumes",
+    "Judged",
+    "QualityFlags",
+    "Severity",
+    "ShapeFacts",
+    "Step",
+    "Tidied",
     "find_ed_es",
+    "find_flags",
     "frame_volumes",
     "measure_files",
+    "measure_shapes",
+    "tidy",
     "volumes_csv",
     "voxel_ml",
 ]

@@ -68,11 +68,13 @@ class ShapeFacts:
 
     @property
     def n_frames(self) -> int:
-        return self.pixels.shape[0]
+        """Number of frames."""
+        return int(self.pixels.shape[0])
 
     @property
     def n_slices(self) -> int:
-        return self.pixels.shape[1]
+        """Number of slices."""
+        return int(self.pixels.shape[1])
 
     def count(self, structure: Structure) -> Counts:
         """Return the pixels of a structure, shape (frame, slice)."""
@@ -99,8 +101,8 @@ class ShapeFacts:
 
 _WITH_STRUCTURES = ("pixels", "parts", "stray", "roughness")
 _POINTS = ("heart_mm", "rv_mm")
-_ARRAYS = (*_WITH_STRUCTURES, *_POINTS, "elongation", "open_share", "rv_share", "enclosed", "rv_enclosed", "wall_mm")
 _WHOLE = ("pixels", "parts", "stray", "enclosed", "rv_enclosed")
+_ARRAYS = (*_WHOLE, *_POINTS, "roughness", "elongation", "open_share", "rv_share", "wall_mm")
 
 
 def measure_shapes(labels: NDArray[np.uint8], spacing_mm: tuple[float, float, float]) -> ShapeFacts:
@@ -117,7 +119,7 @@ def measure_shapes(labels: NDArray[np.uint8], spacing_mm: tuple[float, float, fl
     arrays = {}
     for name in _ARRAYS:
         last = (N_STRUCTURES,) if name in _WITH_STRUCTURES else (2,) if name in _POINTS else ()
-        arrays[name] = np.zeros((*shape, *last), np.int64) if name in _WHOLE else np.full((*shape, *last), np.nan)
+        arrays[name] = np.zeros((*shape, *last), np.int64 if name in _WHOLE else np.float64)
     facts = ShapeFacts(spacing_mm, **arrays)
     for frame, slice_index in np.ndindex(*shape):
         _measure_plane(labels[frame, slice_index], facts, frame, slice_index)
@@ -161,7 +163,9 @@ def _measure_plane(plane: Plane, facts: ShapeFacts, frame: int, slice_index: int
         facts.wall_mm[at] = outer - inner
 
 
-def _ellipse(region: Region, in_plane: Floats, corner_mm: Floats | float = 0.0) -> tuple[Floats, float, float]:
+def _ellipse(
+    region: Region, in_plane: Floats, corner_mm: Floats | float = 0.0
+) -> tuple[Floats, float, float]:
     """Return the centre in mm, roughness and elongation of a region; not numbers if it is empty."""
     points = np.argwhere(region) * in_plane
     if not len(points):
