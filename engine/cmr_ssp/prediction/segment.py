@@ -36,10 +36,15 @@ class SegmentedStack:
         0 or a `Structure` number.
     heart_sure : bool
         False if the heart could not be located by its motion, as in a single frame.
+    certainty : ndarray of float32, shape (frame, slice, structure, 2)
+        How sure the network was of each structure: the sum of its probabilities over the pixels of the
+        structure, and the sum of its probabilities and of these pixels over the crop. Twice the first over
+        the second is the Dice that the network expects; sums of slices give that of a volume.
     """
 
     labels: NDArray[np.uint8]
     heart_sure: bool
+    certainty: NDArray[np.float32]
 
 
 def segment_stack(
@@ -74,8 +79,20 @@ def segment_stack(
     chosen = range(pixels.shape[0]) if frames is None else frames
     labels = np.zeros((len(chosen), *pixels.shape[1:]), dtype=np.uint8)
     inside = labels[:, :, levels.rows, levels.columns]
-    segment_cine(network, levels, levels.mean, spacing_mm, centre, recipe, chosen, on_progress, labels=inside)
-    return SegmentedStack(labels, heart.sure)
+    certainty = np.zeros((*labels.shape[:2], len(Structure), 2), np.float32)
+    segment_cine(
+        network,
+        levels,
+        levels.mean,
+        spacing_mm,
+        centre,
+        recipe,
+        chosen,
+        on_progress,
+        labels=inside,
+        certainty=certainty,
+    )
+    return SegmentedStack(labels, heart.sure, certainty)
 
 
 def segment_cine(
@@ -89,10 +106,12 @@ def segment_cine(
     on_progress: Progress = ignore_progress,
     *,
     labels: NDArray[np.uint8] | None = None,
+    certainty: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
     """Segment frames of a standardised cine; see `segment_stack`.
 
-    `labels` is an optional output array, shape (frame in `frames`, slice, row, column).
+    `labels` is an optional output array, shape (frame in `frames`, slice, row, column), and so is `certainty`
+    (see `SegmentedStack`).
 
     The labels of a frame do not depend on `frames`: the first pass, which centres the crop, always uses the
     same few frames of the cine.
@@ -105,15 +124,23 @@ def segment_cine(
     total = n_slices * (len(first_pass) + len(chosen))
 
     def segment(
-        frames: list[int], begin: int, into: NDArray[np.uint8] | None, *, flips: bool
+        frames: list[int],
+        begin: int,
+        into: NDArray[np.uint8] | None,
+        sure: NDArray[np.float32] | None = None,
+        *,
+        flips: bool,
     ) -> NDArray[np.uint8]:
         slices = Slices(levels, frames)
         batches = slice_batches(slices, mean, spacing_mm, centre, crop, device)
         labels = np.empty((len(frames), *levels.shape[1:]), np.uint8) if into is None else into
         done = 0
-        for part in _segment(network, batches, crop, flips=flips):
-            for image in part:
-                labels[slices.place(done)] = image
+        for part, sums in _segment(network, batches, crop, flips=flips):
+            for image, sums_here in zip(part, sums, strict=True):
+                place = slices.place(done)
+                labels[place] = image
+                if sure is not None:
+                    sure[place] = sums_here
                 done += 1
             on_progress(begin + done, total)
         return labels
@@ -124,7 +151,7 @@ def segment_cine(
         if first_pass:
             coarse = segment(first_pass, 0, None, flips=False)
             centre = _box_centre(coarse) if coarse.any() else centre
-        labels = segment(chosen, n_slices * len(first_pass), labels, flips=settings.flips)
+        labels = segment(chosen, n_slices * len(first_pass), labels, certainty, flips=settings.flips)
     finally:
         network.train(was_training)
     for frame in labels if settings.largest_component else ():
@@ -140,8 +167,8 @@ def _spread_frames(n_frames: int) -> list[int]:
 
 def _segment(
     network: nn.Module, batches: Iterable[SliceBatch], crop: Crop, *, flips: bool
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield the labels (slice, row, column) of each batch."""
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+    """Yield the labels (slice, row, column) and the certainty (slice, structure, 2) of each batch."""
     for batch in batches:
         with torch.inference_mode():
             placement = no_placement(len(batch.levels))
@@ -149,7 +176,8 @@ def _segment(
             logits = _logits(network, images, flips=flips)
             matrix, offset = crop_to_slice(batch, placement, crop)
             labels = _to_slice_grid(logits, matrix, offset, batch.levels.shape[2:])
-        yield labels.cpu().numpy()
+            certainty = _certainty(logits)
+        yield labels.cpu().numpy(), certainty.cpu().numpy()
 
 
 def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
@@ -159,6 +187,14 @@ def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
     with autocast(images.device):
         outputs = [network(images.flip(axis)).float().flip(axis) for axis in axes]
     return torch.stack(outputs).mean(dim=0)
+
+
+def _certainty(logits: Tensor) -> Tensor:
+    """Return the certainty (slice, structure, 2) as in `SegmentedStack`, counted in pixels of the crop."""
+    probabilities = logits.softmax(dim=1)
+    chosen = functional.one_hot(logits.argmax(dim=1), logits.shape[1]).movedim(-1, 1)
+    overlap, total = probabilities * chosen, probabilities + chosen
+    return torch.stack([each.sum(dim=(2, 3)) for each in (overlap, total)], dim=-1)[:, 1:]
 
 
 def _to_slice_grid(logits: Tensor, matrix: Tensor, offset: Tensor, shape: tuple[int, ...]) -> Tensor:
