@@ -1,5 +1,6 @@
 """Clinical function: measurements on segmentations, such as the volumes of structures."""
 
+from cmr_ssp.function.estimate import estimated_dice
 from cmr_ssp.function.flags import Flag, FlagCode, Judged, Severity
 from cmr_ssp.function.measuring import measure_files
 from cmr_ssp.function.quality import QualityFlags, find_flags
@@ -26,6 +27,7 @@ __all__ = [
     "ShapeFacts",
     "Step",
     "Tidied",
+    "estimated_dice",
     "find_ed_es",
     "find_flags",
     "frame_volumes",

@@ -52,6 +52,7 @@ class FlagCode(StrEnum):
     VOLUME_JUMP = "volume-jump"
     SLICE_JUMP = "slice-jump"
     ES_TIME = "es-time"
+    UNSURE = "unsure"
 
 
 @dataclass(frozen=True, slots=True)

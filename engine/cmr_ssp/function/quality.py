@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cmr_ssp.function.cine_flags import cine_flags
+from cmr_ssp.function.estimate import unsure_flags
 from cmr_ssp.function.flags import Flag, Judged
 from cmr_ssp.function.frame_flags import frame_flags
 from cmr_ssp.function.slice_flags import slice_flags
@@ -30,13 +34,15 @@ class QualityFlags:
         return tuple(flag for flag in (*self.frames, *self.cine) if flag.frame == frame)
 
 
-def find_flags(judged: Judged) -> QualityFlags:
+def find_flags(judged: Judged, certainty: NDArray[np.float32] | None = None) -> QualityFlags:
     """Find all flags of a cine.
 
     Parameters
     ----------
     judged : Judged
         After an edit, make it anew from `ShapeFacts.remeasured`: that measures one slice only.
+    certainty : ndarray of float32, shape (frame, slice, structure, 2), optional
+        Of the network, for its segmentation as it is (`cmr_ssp.prediction.SegmentedStack`); not after edits.
 
     Examples
     --------
@@ -46,4 +52,6 @@ def find_flags(judged: Judged) -> QualityFlags:
     >>> find_flags(Judged.of(measure_shapes(heart.labels, heart.spacing_mm))).cine
     ()
     """
-    return QualityFlags((*slice_flags(judged), *frame_flags(judged)), tuple(cine_flags(judged)))
+    unsure = () if certainty is None else unsure_flags(judged, certainty)
+    frames = (*slice_flags(judged), *frame_flags(judged))
+    return QualityFlags(frames, (*cine_flags(judged), *unsure))
