@@ -83,7 +83,10 @@ def test_a_small_gap_in_the_wall_is_closed() -> None:
     (change,) = tidied.changes
     assert (change.step, change.structure) == (Step.GAPS, MYO) and "gained" in change.sentence
     assert measure_shapes(tidied.labels, SPACING_MM).open_share[0, 1] == 0
-    assert (tidied.labels != heart()).sum() < 0.2 * change.pixels
+    wrong = tidied.labels != heart()
+    assert wrong.sum() < change.pixels and not (wrong & (tidied.labels == MYO)).any(), (
+        "thinner, never thicker"
+    )
 
 
 def test_a_wall_broken_in_two_is_closed_before_the_smaller_half_is_taken_for_a_part() -> None:
@@ -92,7 +95,7 @@ def test_a_wall_broken_in_two_is_closed_before_the_smaller_half_is_taken_for_a_p
     band[band == MYO] = 0
     tidied = tidy(labels, SPACING_MM)
     assert [change.step for change in tidied.changes] == [Step.GAPS]
-    assert (tidied.labels == MYO).sum() > 0.95 * (heart() == MYO).sum()
+    assert (tidied.labels == MYO).sum() > 0.93 * (heart() == MYO).sum()
 
 
 def test_a_wide_gap_and_an_rv_at_the_cavity_are_left_to_the_reader() -> None:

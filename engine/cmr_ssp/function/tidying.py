@@ -20,6 +20,10 @@ _LARGEST_GAP = 1 / 3
 """Share of the border of the cavity up to which a gap in the wall is closed. Larger ones may be the outflow
 tract, and there is too little wall to go by."""
 
+_BRIDGE = 0.6
+"""Thickness of the wall that closes a gap over the mean thickness. Gaps are where the wall is thin or hard to
+see: with 1, the Dice of MYO fell by 0.001 in segmentations of ACDC, with 0.6 it stayed."""
+
 LV, MYO, RV = Structure
 Plane = NDArray[np.uint8]
 
@@ -97,8 +101,8 @@ def tidy(
     -----
     Of each structure the largest part is kept (pixels that share an edge or a corner). An enclosed background
     pixel becomes what encloses it: LV, RV, or between LV and wall the nearer one. A gap in the wall is closed
-    if it is at most a third of the border of the cavity, with the mean thickness of the wall there, and only
-    where the background is: an RV that touches the LV cavity is left to the reader.
+    if it is at most a third of the border of the cavity, with 0.6 times the mean thickness of the wall, and
+    only where the background is: an RV that touches the LV cavity is left to the reader.
     """
     tidied = labels.copy()
     changes = []
@@ -170,7 +174,7 @@ def _close_gaps(plane: Plane, spacing_mm: tuple[float, float]) -> Iterator[tuple
     if not 0 < open_border.sum() <= _LARGEST_GAP * border.sum():
         return
     distance_mm, nearest = ndimage.distance_transform_edt(~cavity, sampling=spacing_mm, return_indices=True)
-    reach_mm = max(_wall_mm(plane, spacing_mm), *spacing_mm)
+    reach_mm = max(_BRIDGE * _wall_mm(plane, spacing_mm), *spacing_mm)
     gap = background & (distance_mm <= reach_mm) & open_border[tuple(nearest)]
     plane[gap] = MYO
     yield Step.GAPS, MYO, int(gap.sum())
