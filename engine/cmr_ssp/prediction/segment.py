@@ -168,7 +168,7 @@ def _spread_frames(n_frames: int) -> list[int]:
 def _segment(
     network: nn.Module, batches: Iterable[SliceBatch], crop: Crop, *, flips: bool, certainty: bool
 ) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-    """Yield the labels (slice, row, column) of each batch, and if asked its certainty (slice, structure, 2)."""
+    """Yield the labels (slice, row, column) of a batch, and if asked its certainty (slice, structure, 2)."""
     for batch in batches:
         with torch.inference_mode():
             placement = no_placement(len(batch.levels))
