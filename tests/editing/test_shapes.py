@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from cmr_ssp.editing.shapes import between, grown, signed_distance, smoothed, swept_disc, tidied
+from cmr_ssp.editing.shapes import between, grown, signed_distance, smoothed, swept_disc
+from cmr_ssp.regions import tidied
 
 SHAPE = (120, 100)
 OBLONG_MM = (1.5, 1.0)

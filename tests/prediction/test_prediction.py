@@ -196,6 +196,19 @@ def test_flips_average_over_four_views() -> None:
     assert len(flipped.modes) == 4
 
 
+def test_certainty_is_the_dice_that_the_probabilities_promise() -> None:
+    levels = np.ones((2, 1, 8, 8), np.float32)
+    certainty = np.zeros((2, 1, 3, 2), np.float32)
+    odds = 3.0  # of the LV in one quarter, by the logits 3 and 0
+    segment_cine(
+        Fake(one_sided), levels, 0.0, (1.0, 1.0), (3.5, 3.5), recipe(8, recentre=True), certainty=certainty
+    )
+    inside, outside = (1 / (1 + np.exp(-logit)) for logit in (odds, -0.5))
+    overlap, total = 16 * inside, 16 * inside + 48 * outside + 16
+    np.testing.assert_allclose(certainty[:, 0, 0], [[overlap, total]] * 2, rtol=0.02)
+    assert (certainty[:, :, 1:, 0] == 0).all(), "no pixel is MYO or RV"
+
+
 def test_flips_change_nothing_for_a_symmetric_network() -> None:
     pixels = tents(41, 38) + FLOOR
     plain, flipped = (

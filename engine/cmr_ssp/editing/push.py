@@ -9,7 +9,8 @@ from typing import Self
 import numpy as np
 
 from cmr_ssp.editing.outlines import Outline, Plane, region_of, with_region
-from cmr_ssp.editing.shapes import Point, Spacing, signed_distance, swept_disc, tidied
+from cmr_ssp.editing.shapes import Point, Spacing, signed_distance, swept_disc
+from cmr_ssp.regions import tidied
 
 _HYSTERESIS = 0.25
 """Share of the radius within which a stroke that begins on the contour goes on as the one before."""

@@ -84,14 +84,6 @@ def smoothed(region: Region, sigma_mm: float, spacing_mm: Spacing) -> Region:
     return np.asarray(blurred >= threshold)
 
 
-def tidied(region: Region) -> Region:
-    """Return the largest component of a region (pixels that share an edge) without holes."""
-    parts, n_parts = ndimage.label(region)
-    if n_parts > 1:
-        region = parts == 1 + int(np.argmax(np.bincount(parts.ravel())[1:]))
-    return np.asarray(ndimage.binary_fill_holes(region))
-
-
 def between(first: Region, second: Region, share: float, spacing_mm: Spacing) -> Region:
     """Return the shape between two regions: signed distances interpolated around a moving centre.
 

@@ -38,6 +38,8 @@ class SegmentedCine:
         `cine_digest` of the pixels, which identifies the cine in files and tables.
     fingerprint : str
         Fingerprint of the pixels, as in `Provenance`.
+    certainty : ndarray of float32, shape (frame, slice, structure, 2)
+        How sure the network was, as in `SegmentedStack`; quality flags estimate the Dice from it.
     """
 
     labels: NDArray[np.uint8]
@@ -45,6 +47,7 @@ class SegmentedCine:
     heart_sure: bool
     digest: str
     fingerprint: str
+    certainty: NDArray[np.float32]
 
     def of(self, frame: int) -> NDArray[np.uint8]:
         """Return the labels of one frame, shape (slice, row, column)."""
@@ -136,7 +139,7 @@ def segment_frames(
         found = segment_stack(network, pixels, in_plane, recipe, frames, on_progress)
         digest, printed = cine_digest(pixels), fingerprint(pixels)
     places = range(stack.n_frames) if frames is None else frames
-    return SegmentedCine(found.labels, places, found.heart_sure, digest, printed)
+    return SegmentedCine(found.labels, places, found.heart_sure, digest, printed, found.certainty)
 
 
 def _frame_progress(stack: CineStack, on_event: OnEvent, cancel: Cancel) -> Progress:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.phantoms.anatomy import Heart
 from cmr_ssp.phantoms.shapes import Field, coverage, ellipse, gaussian_field
+from cmr_ssp.regions import largest_part
 
 RV_WALL_MM = 3.0
 """Thickness of the RV free wall, which is not labelled."""
@@ -177,12 +177,4 @@ def _mostly(share: Field, distance: Field, pixel: float) -> NDArray[np.bool_]:
 
 def _largest(region: NDArray[np.bool_], least: float) -> NDArray[np.bool_]:
     """Keep the largest connected component, or nothing if the region has fewer than `least` pixels."""
-    if np.count_nonzero(region) < least:
-        return np.zeros_like(region)
-    parts, n = ndimage.label(region)
-    if n == 1:
-        return region
-    sizes = np.bincount(parts.ravel())
-    sizes[0] = 0
-    largest: NDArray[np.bool_] = parts == sizes.argmax()
-    return largest
+    return largest_part(region) if np.count_nonzero(region) >= least else np.zeros_like(region)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -17,6 +16,7 @@ from cmr_ssp.devices import autocast
 from cmr_ssp.events import Progress, ignore_progress
 from cmr_ssp.prediction.batches import InPlane, Slices, crop_centre, slice_batches
 from cmr_ssp.recipes import Crop, SegmentationRecipe
+from cmr_ssp.regions import largest_part
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.resampling import SliceBatch, crop_to_slice, no_placement, resample
 from cmr_ssp.samples.standardise import standardise_frames
@@ -36,10 +36,15 @@ class SegmentedStack:
         0 or a `Structure` number.
     heart_sure : bool
         False if the heart could not be located by its motion, as in a single frame.
+    certainty : ndarray of float32, shape (frame, slice, structure, 2)
+        How sure the network was of each structure: the sum of its probabilities over the pixels of the
+        structure, and the sum of its probabilities and of these pixels over the crop. Twice the first over
+        the second is the Dice that the network expects; sums of slices give that of a volume.
     """
 
     labels: NDArray[np.uint8]
     heart_sure: bool
+    certainty: NDArray[np.float32]
 
 
 def segment_stack(
@@ -74,8 +79,20 @@ def segment_stack(
     chosen = range(pixels.shape[0]) if frames is None else frames
     labels = np.zeros((len(chosen), *pixels.shape[1:]), dtype=np.uint8)
     inside = labels[:, :, levels.rows, levels.columns]
-    segment_cine(network, levels, levels.mean, spacing_mm, centre, recipe, chosen, on_progress, labels=inside)
-    return SegmentedStack(labels, heart.sure)
+    certainty = np.zeros((*labels.shape[:2], len(Structure), 2), np.float32)
+    segment_cine(
+        network,
+        levels,
+        levels.mean,
+        spacing_mm,
+        centre,
+        recipe,
+        chosen,
+        on_progress,
+        labels=inside,
+        certainty=certainty,
+    )
+    return SegmentedStack(labels, heart.sure, certainty)
 
 
 def segment_cine(
@@ -89,10 +106,12 @@ def segment_cine(
     on_progress: Progress = ignore_progress,
     *,
     labels: NDArray[np.uint8] | None = None,
+    certainty: NDArray[np.float32] | None = None,
 ) -> NDArray[np.uint8]:
     """Segment frames of a standardised cine; see `segment_stack`.
 
-    `labels` is an optional output array, shape (frame in `frames`, slice, row, column).
+    `labels` is an optional output array, shape (frame in `frames`, slice, row, column), and so is `certainty`
+    (see `SegmentedStack`).
 
     The labels of a frame do not depend on `frames`: the first pass, which centres the crop, always uses the
     same few frames of the cine.
@@ -105,15 +124,23 @@ def segment_cine(
     total = n_slices * (len(first_pass) + len(chosen))
 
     def segment(
-        frames: list[int], begin: int, into: NDArray[np.uint8] | None, *, flips: bool
+        frames: list[int],
+        begin: int,
+        into: NDArray[np.uint8] | None,
+        sure: NDArray[np.float32] | None = None,
+        *,
+        flips: bool,
     ) -> NDArray[np.uint8]:
         slices = Slices(levels, frames)
         batches = slice_batches(slices, mean, spacing_mm, centre, crop, device)
         labels = np.empty((len(frames), *levels.shape[1:]), np.uint8) if into is None else into
         done = 0
-        for part in _segment(network, batches, crop, flips=flips):
-            for image in part:
-                labels[slices.place(done)] = image
+        for part, sums in _segment(network, batches, crop, flips=flips, certainty=sure is not None):
+            for k, image in enumerate(part):
+                place = slices.place(done)
+                labels[place] = image
+                if sure is not None:
+                    sure[place] = sums[k]
                 done += 1
             on_progress(begin + done, total)
         return labels
@@ -124,7 +151,7 @@ def segment_cine(
         if first_pass:
             coarse = segment(first_pass, 0, None, flips=False)
             centre = _box_centre(coarse) if coarse.any() else centre
-        labels = segment(chosen, n_slices * len(first_pass), labels, flips=settings.flips)
+        labels = segment(chosen, n_slices * len(first_pass), labels, certainty, flips=settings.flips)
     finally:
         network.train(was_training)
     for frame in labels if settings.largest_component else ():
@@ -139,9 +166,9 @@ def _spread_frames(n_frames: int) -> list[int]:
 
 
 def _segment(
-    network: nn.Module, batches: Iterable[SliceBatch], crop: Crop, *, flips: bool
-) -> Iterator[NDArray[np.uint8]]:
-    """Yield the labels (slice, row, column) of each batch."""
+    network: nn.Module, batches: Iterable[SliceBatch], crop: Crop, *, flips: bool, certainty: bool
+) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+    """Yield the labels (slice, row, column) of a batch, and if asked its certainty (slice, structure, 2)."""
     for batch in batches:
         with torch.inference_mode():
             placement = no_placement(len(batch.levels))
@@ -149,7 +176,8 @@ def _segment(
             logits = _logits(network, images, flips=flips)
             matrix, offset = crop_to_slice(batch, placement, crop)
             labels = _to_slice_grid(logits, matrix, offset, batch.levels.shape[2:])
-        yield labels.cpu().numpy()
+            sums = _certainty(logits) if certainty else torch.empty(0)
+        yield labels.cpu().numpy(), sums.cpu().numpy()
 
 
 def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
@@ -159,6 +187,19 @@ def _logits(network: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
     with autocast(images.device):
         outputs = [network(images.flip(axis)).float().flip(axis) for axis in axes]
     return torch.stack(outputs).mean(dim=0)
+
+
+def _certainty(logits: Tensor) -> Tensor:
+    """Return the certainty (slice, structure, 2) as in `SegmentedStack`, counted in pixels of the crop."""
+    probabilities = logits.softmax(dim=1)
+    best, chosen = probabilities.max(dim=1)
+    sums = []
+    for structure in Structure:  # one_hot would take four times as long
+        here = chosen == structure
+        overlap = (best * here).sum(dim=(1, 2))
+        total = probabilities[:, structure].sum(dim=(1, 2)) + here.sum(dim=(1, 2))
+        sums.append(torch.stack([overlap, total], dim=-1))
+    return torch.stack(sums, dim=1)
 
 
 def _to_slice_grid(logits: Tensor, matrix: Tensor, offset: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -203,11 +244,7 @@ def _box_centre(labels: NDArray[np.uint8]) -> InPlane:
 def _largest_components(labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Keep the largest component of each structure in one frame, shape (slice, row, column)."""
     kept = np.zeros_like(labels)
-    neighbours = ndimage.generate_binary_structure(3, 3)  # including diagonals: breath-holds shift slices
     for structure in Structure:
-        here = labels == structure
-        pieces, n = ndimage.label(here, structure=neighbours)
-        if n > 1:
-            here = pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
-        kept[here] = structure
+        # With diagonals, since breath-holds shift slices.
+        kept[largest_part(labels == structure, diagonals=True)] = structure
     return kept
