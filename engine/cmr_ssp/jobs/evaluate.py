@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError
 from cmr_ssp.evaluation import Score, SubjectRole, scores_csv
-from cmr_ssp.evaluation.scores import SPACING_COLUMNS
+from cmr_ssp.evaluation.scores import DISTANCE_COLUMNS, SPACING_COLUMNS
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.files import open_stack, resolve_subject
 from cmr_ssp.jobs.lifecycle import run_job
@@ -57,7 +57,7 @@ class Evaluation:
         """Return all scores as a table for pandas, with the columns of the CSV file."""
         import pandas as pd
 
-        unknown = {"dice": ["n/a"], **{column: [""] for column in SPACING_COLUMNS}}
+        unknown = {"dice": ["n/a"], **{column: [""] for column in (*DISTANCE_COLUMNS, *SPACING_COLUMNS)}}
         text = dict.fromkeys(("subject", "cine", "run", "checkpoint"), str)
         table = io.StringIO(scores_csv(self.scores))
         return pd.read_csv(table, dtype=text, na_values=unknown, keep_default_na=False)
