@@ -1,7 +1,7 @@
 """Distances between the surfaces of two segmentations in mm: HD95 and the average symmetric distance.
 
-Both are three-dimensional, as in the ACDC and M&Ms challenges: the surface of a structure consists of its voxels
-with a face to the outside, above and below too, and the distance between slices counts.
+Both are three-dimensional, as in the ACDC and M&Ms challenges: the surface of a structure consists of its
+voxels with a face to the outside, above and below too, and the distance between slices counts.
 """
 
 from __future__ import annotations
