@@ -17,6 +17,7 @@ from cmr_ssp.function.repeatability import (
     Repeatability,
     Repetition,
     pooled_cv_percent,
+    pooled_ef_sd,
     repeatability_csv,
 )
 from cmr_ssp.jobs import repeatability
@@ -35,6 +36,7 @@ def test_variation_by_hand() -> None:
     failed = Repeatability("b", (*two.repetitions, Repetition("noise 2", None, None)))
     assert failed.cv_percent is None and "1 of 3 repetitions gave no EF" in failed.sentence
     assert pooled_cv_percent([two, failed]) == two.cv_percent and pooled_cv_percent([failed]) is None
+    assert pooled_ef_sd([two, failed]) == pytest.approx(np.std([60, 50], ddof=1))
     assert repeatability_csv([failed]).splitlines()[-1] == "b,noise 2,n/a,n/a,n/a"
 
 

@@ -91,6 +91,7 @@ def repeatability(
         AIM_PERCENT,
         REPEATABILITY_BEGIN,
         pooled_cv_percent,
+        pooled_ef_sd,
         repeatability_csv,
     )
     from cmr_ssp.runs import Run
@@ -106,14 +107,17 @@ def repeatability(
     for each in done.cines:
         terminal.show(each.sentence)
     pooled, n = pooled_cv_percent(done.cines), len(done.cines)
-    cv = _UNKNOWN if pooled is None else f"{pooled:.1f} %"
+    cv, sd = _UNKNOWN if pooled is None else f"{pooled:.1f} %", pooled_ef_sd(done.cines)
     terminal.show(f"coefficient of variation of EF, {n} cines: {cv} (aim: at most {AIM_PERCENT} %)")
+    if sd is not None:
+        terminal.show(f"standard deviation of EF within a cine: {sd:.1f} percentage points")
     if csv is not None:
         write_text(csv, repeatability_csv(done.cines))
         terminal.note(f"-> {csv}")
     terminal.give(
         written=csv,
         ef_cv_percent=pooled,
+        ef_sd=sd,
         snr=snr,
         cines={each.subject: each.cv_percent for each in done.cines},
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +56,12 @@ class Repeatability:
         return _cv_percent([each.ef_percent for each in self.repetitions])
 
     @property
+    def ef_sd(self) -> float | None:
+        """Standard deviation of EF in percentage points; None if a repetition has no EF."""
+        cv, known = self.cv_percent, [ef for each in self.repetitions if (ef := each.ef_percent) is not None]
+        return None if cv is None else float(np.std(known, ddof=1))
+
+    @property
     def edv_cv_percent(self) -> float | None:
         """Coefficient of variation of EDV in %; None if a repetition has none."""
         return _cv_percent([each.edv_ml for each in self.repetitions])
@@ -74,8 +80,17 @@ class Repeatability:
 
 def pooled_cv_percent(found: Sequence[Repeatability]) -> float | None:
     """Return the within-subject coefficient of variation of EF in %: the root mean square over the cines."""
-    values = [cv for each in found if (cv := each.cv_percent) is not None]
-    return float(np.sqrt(np.mean(np.square(values)))) if values else None
+    return _root_mean_square(each.cv_percent for each in found)
+
+
+def pooled_ef_sd(found: Sequence[Repeatability]) -> float | None:
+    """Return the within-subject standard deviation of EF in percentage points: not inflated by a low EF."""
+    return _root_mean_square(each.ef_sd for each in found)
+
+
+def _root_mean_square(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.sqrt(np.mean(np.square(known)))) if known else None
 
 
 def repeatability_csv(found: Sequence[Repeatability]) -> str:
