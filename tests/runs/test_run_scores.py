@@ -250,6 +250,6 @@ def test_continued_training_removes_the_scores_of_earlier_weights(cohort: Cohort
     settings = jobs.JobSettings("cpu")
     for kept in (False, True):  # the second time it has finished, and nothing changes
         jobs.evaluate(run, cohort, device="cpu")
-        assert run.scores.exists()
+        assert run.scores.exists() and run.function.exists()
         jobs.finetune(cohort, None, run, settings=settings, resume=True)
-        assert run.scores.exists() == kept
+        assert run.scores.exists() == run.function.exists() == kept

@@ -12,9 +12,9 @@ from qtpy.QtGui import QFont
 
 from napari_cmr_ssp.widgets.text_table import TextTable
 
-_HD95 = "HD95 mm"
+_HD95 = "HD95"
 _HD95_TIP = (
-    "95th percentile of the distance between the surfaces of segmentation and reference in 3D, "
+    "Distance in mm between the surfaces of segmentation and reference in 3D (95th percentile), "
     "mean over the labelled structures. It needs the true slice spacing."
 )
 _COLUMNS = ("Subject", "Phase", *(structure.name for structure in Structure), _HD95, "Role")
