@@ -143,7 +143,12 @@ def trained(
 
 
 def rounded(found: tuple[Score, ...]) -> list[Score]:
-    return [dataclasses.replace(s, dice=None if s.dice is None else round(s.dice, 4)) for s in found]
+    digits = {"dice": 4, "hd95_mm": 3, "assd_mm": 3}
+    known = [{name: getattr(s, name) for name in digits if getattr(s, name) is not None} for s in found]
+    return [
+        dataclasses.replace(s, **{name: round(value, digits[name]) for name, value in values.items()})
+        for s, values in zip(found, known, strict=True)
+    ]
 
 
 def test_evaluating_and_segmenting_save_their_scores_in_the_run(cohort: Cohort, tmp_path: Path) -> None:
@@ -245,6 +250,6 @@ def test_continued_training_removes_the_scores_of_earlier_weights(cohort: Cohort
     settings = jobs.JobSettings("cpu")
     for kept in (False, True):  # the second time it has finished, and nothing changes
         jobs.evaluate(run, cohort, device="cpu")
-        assert run.scores.exists()
+        assert run.scores.exists() and run.function.exists()
         jobs.finetune(cohort, None, run, settings=settings, resume=True)
-        assert run.scores.exists() == kept
+        assert run.scores.exists() == run.function.exists() == kept

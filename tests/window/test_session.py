@@ -110,13 +110,17 @@ def test_score_table_averages_test_subjects_only(qapp: object) -> None:
     del qapp
     table = ScoreTable()
     table.show(
-        Score(subject, Phase.ED, structure, dice, role)
-        for subject, dice, role in (
-            ("a", 0.9, SubjectRole.TEST),
-            ("b", 0.7, SubjectRole.TEST),
-            ("c", 0.1, SubjectRole.TRAINED_ON),
+        Score(subject, Phase.ED, structure, dice, role, hd95_mm=hd95_mm)
+        for subject, dice, hd95_mm, role in (
+            ("a", 0.9, 3.0, SubjectRole.TEST),
+            ("b", 0.7, 12.0, SubjectRole.TEST),
+            ("c", 0.1, None, SubjectRole.TRAINED_ON),
         )
         for structure in (Structure.LV, Structure.MYO)
     )
-    assert table.rows[0] == ("Test (2)", "", "0.800", "0.800", "n/a", "")
-    assert table.rows[1] == ("c", "ED", "0.100", "0.100", "n/a", "trained on")
+    assert table.rows[0] == ("Test (2)", "", "0.800", "0.800", "n/a", "7.5", "")
+    assert table.rows[1] == ("c", "ED", "0.100", "0.100", "n/a", "n/a", "trained on")
+    table.sort(5)  # by value: as text, 12 would come before 3
+    assert [row[0] for row in table.rows] == ["Test (2)", "a", "b", "c"]
+    assert "HD95" in table.headerData(5, Qt.Orientation.Horizontal)
+    assert "slice" in table.data(table.index(1, 5), Qt.ItemDataRole.ToolTipRole)

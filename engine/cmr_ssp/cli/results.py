@@ -113,6 +113,8 @@ def evaluate(
     else:
         terminal.show("no test subject of this cohort is labelled, so there is no mean to report")
     terminal.note(f"-> {csv}")
+    if found.function:
+        terminal.note(f"volumes and EF beside the references: cmr-ssp agreement {run}")
     terminal.give(
         written=csv, checkpoint=checkpoint, subjects=n, foreign=found.foreign, dice=_dice(found.reported)
     )

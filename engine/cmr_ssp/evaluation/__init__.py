@@ -1,4 +1,4 @@
-"""Scores of segmentations against references; needs NumPy only."""
+"""Scores of segmentations against references; needs NumPy and SciPy only."""
 
 from cmr_ssp.evaluation.dice import dice
 from cmr_ssp.evaluation.scores import (
@@ -9,10 +9,12 @@ from cmr_ssp.evaluation.scores import (
     Score,
     SubjectRole,
     mean_dice,
+    mean_hd95_mm,
     read_scores,
     score_segmentation,
     scores_csv,
 )
+from cmr_ssp.evaluation.surface import SurfaceDistance, surface_distance
 
 __all__ = [
     "DIGEST_DIGITS",
@@ -21,9 +23,12 @@ __all__ = [
     "ResultMetadata",
     "Score",
     "SubjectRole",
+    "SurfaceDistance",
     "dice",
     "mean_dice",
+    "mean_hd95_mm",
     "read_scores",
     "score_segmentation",
     "scores_csv",
+    "surface_distance",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,13 +15,18 @@ from numpy.typing import NDArray
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import ScoreError
 from cmr_ssp.evaluation.dice import dice
+from cmr_ssp.evaluation.surface import surface_distance
 from cmr_ssp.subjects import Segmentation
 
 _FIRST_COLUMNS = ["subject", "phase", "structure", "dice", "role"]
+DISTANCE_COLUMNS = ["hd95_mm", "assd_mm"]
 SPACING_COLUMNS = ["spacing_slice_mm", "spacing_row_mm", "spacing_column_mm"]
 SCORES_BEGIN = ",".join(_FIRST_COLUMNS)
 """First characters of every table of scores, including those of earlier versions."""
-SCORE_COLUMNS = (*_FIRST_COLUMNS, *SPACING_COLUMNS, "cine", "run", "checkpoint")
+_METADATA_COLUMNS = (*SPACING_COLUMNS, "cine", "run", "checkpoint")
+SCORE_COLUMNS = (*_FIRST_COLUMNS, *DISTANCE_COLUMNS, *_METADATA_COLUMNS)
+_HEADERS = ([*SCORE_COLUMNS], [*_FIRST_COLUMNS, *_METADATA_COLUMNS], _FIRST_COLUMNS)
+"""Of this version and of earlier ones."""
 DIGEST_DIGITS = 16
 """Length of the digests in tables, in hexadecimal digits."""
 _UNDRAWN = "n/a"
@@ -76,7 +81,11 @@ NO_METADATA = ResultMetadata()
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Dice of one structure at one phase of one subject; None if the reference lacks the structure."""
+    """Dice of one structure at one phase of one subject; None if the reference lacks the structure.
+
+    `hd95_mm` and `assd_mm` are the distances of `surface_distance`; also None if the segmentation lacks the
+    structure, the spacing is unknown, or an earlier version made the score.
+    """
 
     subject: str
     phase: Phase
@@ -84,6 +93,8 @@ class Score:
     dice: float | None
     role: SubjectRole
     metadata: ResultMetadata = NO_METADATA
+    hd95_mm: float | None = None
+    assd_mm: float | None = None
 
 
 def score_segmentation(
@@ -94,18 +105,25 @@ def score_segmentation(
     role: SubjectRole,
     metadata: ResultMetadata = NO_METADATA,
 ) -> list[Score]:
-    """Score one predicted frame, shape (slice, row, column), against its reference."""
-    return [
-        Score(
-            subject,
-            phase,
-            structure,
-            dice(prediction, reference.labels, structure) if structure in reference.drawn else None,
-            role,
-            metadata,
-        )
-        for structure in Structure
-    ]
+    """Score one predicted frame, shape (slice, row, column), against its reference.
+
+    Distances need the spacing in `metadata`.
+    """
+    return [_scored(prediction, reference, Score(subject, phase, s, None, role, metadata)) for s in Structure]
+
+
+def _scored(prediction: NDArray[np.uint8], reference: Segmentation, empty: Score) -> Score:
+    """Fill in the values of a score, if the reference has its structure."""
+    structure, spacing_mm = empty.structure, empty.metadata.spacing_mm
+    if structure not in reference.drawn:
+        return empty
+    scored = replace(empty, dice=dice(prediction, reference.labels, structure))
+    if spacing_mm is None:
+        return scored
+    distance = surface_distance(prediction, reference.labels, structure, spacing_mm)
+    if distance is None:
+        return scored
+    return replace(scored, hd95_mm=distance.hd95_mm, assd_mm=distance.assd_mm)
 
 
 def mean_dice(
@@ -114,16 +132,23 @@ def mean_dice(
     phases: Collection[Phase] = tuple(Phase),
 ) -> float | None:
     """Average the Dice over all scores that have a reference; None if there are none."""
-    values = [
-        score.dice
-        for score in scores
-        if score.dice is not None and score.structure in structures and score.phase in phases
-    ]
-    return sum(values) / len(values) if values else None
+    return _mean(score.dice for score in scores if score.structure in structures and score.phase in phases)
+
+
+def mean_hd95_mm(
+    scores: Iterable[Score], structures: Collection[Structure] = tuple(Structure)
+) -> float | None:
+    """Average HD95 over all scores that have one, in mm; None if there are none."""
+    return _mean(score.hd95_mm for score in scores if score.structure in structures)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def scores_csv(scores: Iterable[Score]) -> str:
-    """Format scores as CSV; ``n/a`` if the reference does not label the structure."""
+    """Format scores as CSV: ``n/a`` for Dice, and nothing for distances, that are None."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(SCORE_COLUMNS)
@@ -131,6 +156,7 @@ def scores_csv(scores: Iterable[Score]) -> str:
         value = _UNDRAWN if score.dice is None else f"{score.dice:.4f}"
         metadata = score.metadata
         row = [score.subject, score.phase, score.structure.name, value, score.role]
+        row += ["" if mm is None else f"{mm:.3f}" for mm in (score.hd95_mm, score.assd_mm)]
         writer.writerow(
             [*row, *spacing_cells(metadata.spacing_mm), metadata.cine, metadata.run, metadata.checkpoint]
         )
@@ -143,9 +169,9 @@ def spacing_cells(spacing_mm: tuple[float, float, float] | None) -> list[str]:
 
 
 def read_scores(path: Path) -> tuple[Score, ...]:
-    """Read a table written by `scores_csv`; Dice has four decimals and spacing six digits.
+    """Read a table written by `scores_csv`; Dice has four decimals, distances three, spacing six digits.
 
-    Tables of earlier versions, whose last column is the role, are read as well.
+    Tables of earlier versions, without distances or with the role as last column, are read as well.
 
     Raises
     ------
@@ -158,27 +184,35 @@ def read_scores(path: Path) -> tuple[Score, ...]:
             header, *rows = csv.reader(file, strict=True)
     except (OSError, ValueError, csv.Error) as error:
         raise ScoreError.of(path, f"cannot be read as a table of scores ({error})", remedy) from None
-    if header not in ([*SCORE_COLUMNS], _FIRST_COLUMNS):
+    if header not in _HEADERS:
         raise ScoreError.of(path, "is not a table of scores", remedy)
     try:
         if {len(row) for row in rows} - {len(header)}:
             raise ValueError("the number of cells differs from the header")
-        return tuple(_score(*row) for row in rows)
+        return tuple(_score(**dict(zip(header, row, strict=True))) for row in rows)
     except (KeyError, TypeError, ValueError) as error:
         raise ScoreError.of(path, f"contains an invalid row ({error})", remedy) from None
 
 
-def _score(subject: str, phase: str, structure: str, value: str, role: str, *metadata: str) -> Score:
-    measured = None if value == _UNDRAWN else float(value)
+def _score(subject: str, phase: str, structure: str, dice: str, role: str, **further: str) -> Score:
+    measured = None if dice == _UNDRAWN else float(dice)
     if measured is not None and not 0 <= measured <= 1:
-        raise ValueError(f"a Dice of {value}")
-    return Score(
-        subject, Phase(phase), Structure[structure], measured, SubjectRole(role), _metadata(*metadata)
-    )
+        raise ValueError(f"a Dice of {dice}")
+    hd95_mm, assd_mm = (_distance(further.pop(column, "")) for column in DISTANCE_COLUMNS)
+    metadata = _metadata(**further)
+    of = (subject, Phase(phase), Structure[structure], measured, SubjectRole(role), metadata)
+    return Score(*of, hd95_mm=hd95_mm, assd_mm=assd_mm)
 
 
-def _metadata(
-    slices: str = "", rows: str = "", columns: str = "", cine: str = "", run: str = "", checkpoint: str = ""
-) -> ResultMetadata:
+def _distance(cell: str) -> float | None:
+    if not cell:
+        return None
+    if not 0 <= float(cell) < float("inf"):
+        raise ValueError(f"a distance of {cell}")
+    return float(cell)
+
+
+def _metadata(cine: str = "", run: str = "", checkpoint: str = "", **spacing: str) -> ResultMetadata:
+    slices, rows, columns = (spacing.get(column, "") for column in SPACING_COLUMNS)
     spacing_mm = (float(slices), float(rows), float(columns)) if slices else None
     return ResultMetadata(spacing_mm, cine, run, checkpoint)

@@ -6,6 +6,7 @@ from cmr_ssp.jobs.evaluate import Evaluation, evaluate
 from cmr_ssp.jobs.finetune import finetune
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.reconstruct import reconstruct
+from cmr_ssp.jobs.repeatability import Repeated, repeat
 from cmr_ssp.jobs.segment import SegmentedFiles, segment
 from cmr_ssp.jobs.segment_in_memory import segment_in_memory
 from cmr_ssp.jobs.segment_subjects import SegmentedSubject, segment_subjects
@@ -15,6 +16,7 @@ __all__ = [
     "Evaluation",
     "JobSettings",
     "LabelBudget",
+    "Repeated",
     "SegmentedFiles",
     "SegmentedSubject",
     "add_correction",
@@ -23,6 +25,7 @@ __all__ = [
     "predict_frame",
     "pretrain",
     "reconstruct",
+    "repeat",
     "segment",
     "segment_in_memory",
     "segment_subjects",

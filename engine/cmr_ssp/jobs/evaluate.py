@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CohortError
 from cmr_ssp.evaluation import Score, SubjectRole, scores_csv
-from cmr_ssp.evaluation.scores import SPACING_COLUMNS
+from cmr_ssp.evaluation.scores import DISTANCE_COLUMNS, SPACING_COLUMNS
 from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.files import open_stack, resolve_subject
+from cmr_ssp.function.comparing import Comparison
 from cmr_ssp.jobs.lifecycle import run_job
 from cmr_ssp.jobs.notices import SEGMENTING_MEMORY_REMEDY
-from cmr_ssp.jobs.scoring import Scorer, ScoreStore, read_references
+from cmr_ssp.jobs.scoring import Scored, Scorer, ScoreStore, read_references
 from cmr_ssp.jobs.segmenting import for_each, segment_frames
 from cmr_ssp.runs import CheckpointName, Run
 from cmr_ssp.subjects import Cohort, Subject
@@ -36,6 +37,8 @@ class Evaluation:
         True if the run's split contains no subject of the cohort.
     outcome : Outcome
         STOPPED if the job was cancelled, so that subjects are missing.
+    function : tuple of Comparison
+        Volumes and EF beside those of the references.
 
     Examples
     --------
@@ -47,6 +50,7 @@ class Evaluation:
     scores: tuple[Score, ...]
     foreign: bool
     outcome: Outcome = Outcome.FINISHED
+    function: tuple[Comparison, ...] = ()
 
     @property
     def reported(self) -> tuple[Score, ...]:
@@ -57,7 +61,7 @@ class Evaluation:
         """Return all scores as a table for pandas, with the columns of the CSV file."""
         import pandas as pd
 
-        unknown = {"dice": ["n/a"], **{column: [""] for column in SPACING_COLUMNS}}
+        unknown = {"dice": ["n/a"], **{column: [""] for column in (*DISTANCE_COLUMNS, *SPACING_COLUMNS)}}
         text = dict.fromkeys(("subject", "cine", "run", "checkpoint"), str)
         table = io.StringIO(scores_csv(self.scores))
         return pd.read_csv(table, dtype=text, na_values=unknown, keep_default_na=False)
@@ -75,8 +79,8 @@ def evaluate(
 ) -> Evaluation:
     """Segment every labelled phase of every subject and score it on the image's own voxel grid.
 
-    The scores are also saved in the run (`Run.scores`, `Run.best_scores`); `checkpoint` is as for
-    `cmr_ssp.jobs.segment`.
+    Scores, and volumes beside those of the references, are also saved in the run (`Run.scores`,
+    `Run.function`); `checkpoint` is as for `cmr_ssp.jobs.segment`.
 
     Raises
     ------
@@ -85,6 +89,7 @@ def evaluate(
     """
     cancel = cancel or Cancel()
     found: list[Score] = []
+    compared: list[Comparison] = []
     labelled = [subject for subject in cohort.subjects if set(subject.phases) & set(phases)]
 
     def work() -> Outcome:
@@ -98,9 +103,10 @@ def evaluate(
         store = ScoreStore(run, on_event, checkpoint)
 
         def score(subject: Subject) -> None:
-            scores = _score(scorer, subject, phases, cancel)
-            store.add(scores)
-            found.extend(scores)
+            scored = _score(scorer, subject, phases, cancel)
+            store.add(scored)
+            found.extend(scored.scores)
+            compared.extend(scored.function)
 
         for_each(labelled, score, "subjects scored", on_event, cancel)
         if not found:
@@ -110,14 +116,14 @@ def evaluate(
     outcome = run_job(work, on_event, out_of_memory=SEGMENTING_MEMORY_REMEDY)
     split = run.split()
     foreign = not any(split.role(subject.id) for subject in cohort.subjects)
-    return Evaluation(tuple(found), foreign, outcome)
+    return Evaluation(tuple(found), foreign, outcome, tuple(compared))
 
 
-def _score(scorer: Scorer, listed: Subject, phases: Sequence[Phase], cancel: Cancel) -> list[Score]:
+def _score(scorer: Scorer, listed: Subject, phases: Sequence[Phase], cancel: Cancel) -> Scored:
     subject = resolve_subject(listed)
     references = read_references(subject, phases)
     if not references:  # its label files are empty
-        return []
+        return Scored()
     stack = open_stack(subject)
     frames = [reference.frame for reference in references.values()]
     segmented = segment_frames(scorer.segmenter, stack, frames, lambda *_: cancel.check())

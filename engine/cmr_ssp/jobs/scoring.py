@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from cmr_ssp.anatomy import Phase
@@ -10,12 +10,31 @@ from cmr_ssp.errors import OutputError, Severity
 from cmr_ssp.evaluation import ResultMetadata, Score, SubjectRole, score_segmentation
 from cmr_ssp.events import Noticed, OnEvent, ignore_events
 from cmr_ssp.files import read_segmentation
+from cmr_ssp.function.comparing import Comparison, Conditions, compare_function
 from cmr_ssp.jobs.segmenting import SegmentedCine, load_chosen
 from cmr_ssp.prediction import Segmenter
-from cmr_ssp.runs import CheckpointName, Provenance, Run, lineage, run_id, store_scores, stored_scores
+from cmr_ssp.runs import (
+    CheckpointName,
+    Provenance,
+    Run,
+    lineage,
+    run_id,
+    store_function,
+    store_scores,
+    stored_function,
+    stored_scores,
+)
 from cmr_ssp.subjects import CineStack, LabelSource, ResolvedSubject, Role, Segmentation, Split
 
 References = Mapping[Phase, Segmentation]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Scores of one subject, and its volumes and EF beside those of the references."""
+
+    scores: tuple[Score, ...] = ()
+    function: tuple[Comparison, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,18 +71,28 @@ class Scorer:
         stack: CineStack,
         references: References,
         found: SegmentedCine,
-    ) -> list[Score]:
-        """Score the segmentation of a cine against the references."""
+    ) -> Scored:
+        """Score the segmentation of a cine against the references, and compare volumes and EF."""
         known = subject_role(subject.id, found.fingerprint, self.segmenter.provenance, self.split)
         run = run_id(self.segmenter.recipe, self.segmenter.provenance)
         metadata = ResultMetadata.of(stack.grid.spacing_mm, found.digest, run, self.checkpoint)
         scores: list[Score] = []
+        roles = {phase: label_role(known, subject.label(phase), self.lineage) for phase in references}
+        predicted = {phase: found.of(reference.frame) for phase, reference in references.items()}
         for phase, reference in references.items():
-            role = label_role(known, subject.label(phase), self.lineage)
             scores += score_segmentation(
-                found.of(reference.frame), reference, subject.id, phase, role, metadata
+                predicted[phase], reference, subject.id, phase, roles[phase], metadata
             )
-        return scores
+        edited = SubjectRole.EDIT_AGREEMENT in roles.values()
+        compared = compare_function(
+            predicted,
+            references,
+            subject.id,
+            SubjectRole.EDIT_AGREEMENT if edited else known,
+            Conditions.of(stack, subject.vendor),
+            metadata,
+        )
+        return Scored(tuple(scores), tuple(compared))
 
 
 def read_references(subject: ResolvedSubject, phases: Collection[Phase]) -> References:
@@ -77,20 +106,21 @@ class ScoreStore:
     Raises
     ------
     ScoreError
-        If the run's table of scores is damaged.
+        If a table of the run is damaged.
     """
 
     def __init__(self, run: Run, on_event: OnEvent, checkpoint: CheckpointName = "last") -> None:
-        stored_scores(run, checkpoint)
+        stored_scores(run, checkpoint), stored_function(run, checkpoint)
         self._run, self._on_event, self._checkpoint = run, on_event, checkpoint
         self._writable = True
 
-    def add(self, scores: Sequence[Score]) -> None:
-        """Save scores."""
-        if not scores or not self._writable:
+    def add(self, found: Scored) -> None:
+        """Save the scores and comparisons of a subject."""
+        if not found.scores or not self._writable:
             return
         try:
-            store_scores(self._run, scores, self._checkpoint)
+            store_scores(self._run, found.scores, self._checkpoint)
+            store_function(self._run, found.function, self._checkpoint)
         except OutputError as error:  # a shared run may be read-only
             self._writable = False
             for problem in error.problems:

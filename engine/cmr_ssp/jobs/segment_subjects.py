@@ -17,7 +17,7 @@ from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.files import open_stack, resolve_subject, write_segmentation
 from cmr_ssp.jobs.lifecycle import run_job
 from cmr_ssp.jobs.notices import SEGMENTING_MEMORY_REMEDY, report_problems
-from cmr_ssp.jobs.scoring import Scorer, ScoreStore, read_references
+from cmr_ssp.jobs.scoring import Scored, Scorer, ScoreStore, read_references
 from cmr_ssp.jobs.segmenting import for_each, segment_all_frames
 from cmr_ssp.jobs.targets import free_target
 from cmr_ssp.runs import CheckpointName, Run
@@ -103,8 +103,8 @@ def segment_subjects(
         store = ScoreStore(run, on_event, checkpoint)
 
         def segment(subject: Subject) -> None:
-            found = _segment(scorer, subject, output, on_event, cancel)
-            store.add(found.scores)
+            found, scored = _segment(scorer, subject, output, on_event, cancel)
+            store.add(scored)
             on_found(found)
 
         for_each(subjects, segment, "subjects segmented", on_event, cancel)
@@ -134,15 +134,15 @@ def _require_names(subjects: Sequence[Subject]) -> None:
 
 def _segment(
     scorer: Scorer, subject: Subject, output: Path | None, on_event: OnEvent, cancel: Cancel
-) -> SegmentedSubject:
+) -> tuple[SegmentedSubject, Scored]:
     checked = resolve_subject(subject)
     references = read_references(checked, tuple(Phase))
     stack = open_stack(checked)
     found = segment_all_frames(scorer.segmenter, subject.id, stack, on_event, cancel)
-    scores = tuple(scorer.score(checked, stack, references, found))
+    scored = scorer.score(checked, stack, references, found)
     file = None
     if output is not None:
         file, in_the_way = free_target(output, subject.id, stack, found.digest)
         write_segmentation(file, found.labels, stack, cine=found.digest, checkpoint=scorer.checkpoint)
         report_problems(in_the_way, on_event)
-    return SegmentedSubject(subject, found.labels, found.heart_sure, scores, file)
+    return SegmentedSubject(subject, found.labels, found.heart_sure, scored.scores, file), scored

@@ -12,7 +12,7 @@ from cmr_ssp.runs.listing import RunState, RunSummary, is_run, list_runs
 from cmr_ssp.runs.provenance import Provenance, SeenSubjects
 from cmr_ssp.runs.records import Records, read_records
 from cmr_ssp.runs.run import Run
-from cmr_ssp.runs.scores import store_scores, stored_scores
+from cmr_ssp.runs.scores import function_table, store_function, store_scores, stored_function, stored_scores
 
 __all__ = [
     "CheckpointHeader",
@@ -29,6 +29,7 @@ __all__ = [
     "claimed",
     "data_id",
     "file_digest",
+    "function_table",
     "is_claimed",
     "is_run",
     "lineage",
@@ -37,7 +38,9 @@ __all__ = [
     "read_checkpoint_header",
     "read_records",
     "run_id",
+    "store_function",
     "store_scores",
+    "stored_function",
     "stored_scores",
     "write_no_state",
 ]

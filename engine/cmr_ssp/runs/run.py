@@ -30,7 +30,7 @@ LONGEST_NOTE = 10_000
 
 _WITHOUT_CHECKPOINT = {LOCK, "state.json", "recipe.yaml", "split.yaml", "history.csv", "note.txt"}
 _LEFTOVER = re.compile(
-    r"\.(last|best|state|note|recipe|split|history|scores|best-scores|earlier|slices|update-\d+)\.[a-z]+\.[0-9a-f]{8}\.tmp"
+    r"\.(last|best|state|note|recipe|split|history|scores|best-scores|function|best-function|earlier|slices|update-\d+)\.[a-z]+\.[0-9a-f]{8}\.tmp"
 )
 _RUNNING = "running"
 _HISTORY_COLUMNS = ["epoch", "update", "run", "data", "learning_rate", "loss"]
@@ -91,6 +91,16 @@ class Run:
     def best_scores(self) -> Path:
         """Scores of the best checkpoint, apart from those of the newest."""
         return self.folder / "best-scores.csv"
+
+    @property
+    def function(self) -> Path:
+        """Volumes and EF by the newest checkpoint beside the references, one row per subject and quantity."""
+        return self.folder / "function.csv"
+
+    @property
+    def best_function(self) -> Path:
+        """The same by the best checkpoint."""
+        return self.folder / "best-function.csv"
 
     @property
     def note(self) -> Path:

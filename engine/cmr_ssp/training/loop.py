@@ -274,6 +274,7 @@ class _Loop:
             self._run.write_history(rows)
             self._objective.delete_reconstructions(self._run, after=self._tally.update)
             if self._tally.update < self._length.updates:
-                for scores in (self._run.scores, self._run.best_scores):
-                    scores.unlink(missing_ok=True)  # the weights are about to change
+                run = self._run
+                for results in (run.scores, run.best_scores, run.function, run.best_function):
+                    results.unlink(missing_ok=True)  # the weights are about to change
         self._processes.wait()  # rank 0 must not replace the checkpoint before all have read it

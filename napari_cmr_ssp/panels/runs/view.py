@@ -30,7 +30,7 @@ from napari_cmr_ssp.panels.runs.run_table import RunTable
 from napari_cmr_ssp.panels.runs.score_table import ScoreTable
 from napari_cmr_ssp.widgets.folders import open_folder
 from napari_cmr_ssp.widgets.start_button import StartButton
-from napari_cmr_ssp.widgets.tables import Table, selected_rows, selection_of, table_of
+from napari_cmr_ssp.widgets.tables import Table, fit_columns, selected_rows, selection_of, table_of
 
 _SEGMENTING = ("scratch", "finetune")
 
@@ -205,6 +205,7 @@ class RunsView(QWidget):
 
     def _make_score_view(self) -> Table:
         view = table_of(self.scores)
+        fit_columns(view)  # the ids would be squeezed
         view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)  # the worst comes first until a title is clicked
         view.setSortingEnabled(True)
         view.setToolTip("Double click or press Enter to show a volume; click a title to sort")
