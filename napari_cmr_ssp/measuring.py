@@ -130,8 +130,7 @@ class Measuring:
         elif len(places) > _MANY:
             self._measure_all()
         else:
-            self._measure(self._measures, places)
-            self._take_measures(self._measures)
+            self._take_measures(self._renewed(self._measures, places))
 
     def _measure_all(self) -> None:
         exam, layer, threshold = self._session.exam, self._layer, self.choices.papillary_threshold
@@ -141,21 +140,22 @@ class Measuring:
         labels: NDArray[np.uint8] = layer.data
 
         def work(*_: object) -> SliceMeasures:
-            return SliceMeasures.of(labels, exam.pixels, threshold)
+            return SliceMeasures.of(labels, exam.stack.spacing_mm, exam.pixels, threshold)
 
         def take(found: SliceMeasures) -> None:
             is_current = layer is self._layer and exam is self._session.exam
             if is_current and threshold == self.choices.papillary_threshold:
-                self._measure(found, self._edited_meanwhile)
-                self._take_measures(found)
+                self._take_measures(self._renewed(found, self._edited_meanwhile))
 
         self._desk.read(Job("Measure volumes", work, is_silent=True), take)
 
-    def _measure(self, measures: SliceMeasures, places: Iterable[Place]) -> None:
-        exam, labels = self._session.exam, self._layer.data
+    def _renewed(self, measures: SliceMeasures, places: Iterable[Place]) -> SliceMeasures:
+        """Return the measures after slices changed."""
+        exam, labels, threshold = self._session.exam, self._layer.data, self.choices.papillary_threshold
         assert exam is not None  # of the measured layer
         for place in places:
-            measures.measure(place, labels[place], exam.pixels[place], self.choices.papillary_threshold)
+            measures = measures.measured_again(place, labels[place], exam.pixels[place], threshold)
+        return measures
 
     def _take_measures(self, measures: SliceMeasures) -> None:
         self._measures = measures

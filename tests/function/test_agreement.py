@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,9 @@ from cmr_ssp.function.comparing import (
     Conditions,
     Quantity,
     compare_function,
-    function_csv,
+    comparisons_csv,
     quantities,
-    read_function,
+    read_comparisons,
 )
 from cmr_ssp.runs import Run, store_function
 from cmr_ssp.subjects import Segmentation
@@ -31,9 +32,12 @@ ACQUIRED = Conditions("Siemens", SPACING_MM, 62.5)
 
 
 def volume(lv: int, myo: int, rv: int = 0) -> np.ndarray:
-    flat = np.zeros(20_000, np.uint8)
-    flat[:lv], flat[lv : lv + myo], flat[lv + myo : lv + myo + rv] = Structure.LV, Structure.MYO, Structure.RV
-    return flat.reshape(2, 100, 100)
+    """Return rows of 100 voxels: those of the LV between those of its wall, as far as there are enough."""
+    cavity, wall = [Structure.LV] * (lv // 100), [Structure.MYO] * (myo // 100)
+    rows = [row for pair in zip_longest(wall, cavity) for row in pair if row] + [Structure.RV] * (rv // 100)
+    labels = np.zeros((200, 100), np.uint8)
+    labels[: len(rows)] = np.array(rows, np.uint8)[:, None]
+    return labels.reshape(2, 100, 100)
 
 
 def test_quantities_by_hand_and_only_of_what_is_labelled() -> None:
@@ -64,13 +68,13 @@ def test_a_missed_structure_is_compared_and_an_undrawn_one_is_not(tmp_path: Path
     assert not any(quantity.startswith("RV") for quantity in found)
 
     path = tmp_path / "function.csv"
-    path.write_text(function_csv(rows))
-    assert read_function(path) == tuple(rows)  # the values have no more than three decimals
-    assert read_function(path)[0].conditions == ACQUIRED
-    for damage in (("LV EDV,ml", "LV EDV,g"), ("LV EDV", "LV EDF"), (",test", ",friend"), ("100.000", "nan")):
-        path.write_text(function_csv(rows).replace(*damage))
+    path.write_text(comparisons_csv(rows))
+    assert read_comparisons(path) == tuple(rows)  # the values have no more than three decimals
+    assert read_comparisons(path)[0].conditions == ACQUIRED
+    for damage in (("LV EDV,mL", "LV EDV,g"), ("LV EDV", "LV EDF"), (",test", ",friend"), ("100.000", "nan")):
+        path.write_text(comparisons_csv(rows).replace(*damage))
         with pytest.raises(ScoreError, match=r"function\.csv"):
-            read_function(path)
+            read_comparisons(path)
 
 
 def example() -> Agreement:
@@ -97,7 +101,7 @@ def test_bias_limits_and_correlations_by_hand() -> None:
 def test_few_subjects_have_no_correlation() -> None:
     one = Agreement(Quantity.LV_EDV, ("a",), np.array([100.0]), np.array([90.0]))
     assert (one.bias, one.sd, one.limits, one.r, one.icc) == (10, None, None, None, None)
-    assert agreement_csv([one]).splitlines()[1] == "LV EDV,ml,1,10.000,,,,10.000,,"
+    assert agreement_csv([one]).splitlines()[1] == "LV EDV,mL,1,10.000,,,,10.000,,"
     same = Agreement(Quantity.LV_EDV, tuple("abc"), np.full(3, 100.0), np.full(3, 100.0))
     assert same.r is None and same.icc is None
 
@@ -118,7 +122,7 @@ def test_only_pairs_count() -> None:
 def test_tables_of_values_are_read_in_both_forms(tmp_path: Path) -> None:
     path = tmp_path / "values.csv"
     path.write_text(
-        "subject,structure,quantity,unit,value\na,LV,EF,%,61.5\na,MYO,mass,g,90\na,RV,EDV,ml,n/a\n"
+        "subject,structure,quantity,unit,value\na,LV,EF,%,61.5\na,MYO,mass,g,90\na,RV,EDV,mL,n/a\n"
     )
     assert read_values(path) == {("a", Quantity.LV_EF): 61.5, ("a", Quantity.LV_MASS): 90}
     path.write_text("\ufeffsubject,quantity,value\na,LV EF,61.5\na,GLS,-18\n", encoding="utf-8")
@@ -127,7 +131,7 @@ def test_tables_of_values_are_read_in_both_forms(tmp_path: Path) -> None:
         ("subject,value\na,1\n", "no column quantity"),
         ("subject,quantity,value\na,GLS,1\n", "none of LV EDV"),
         ("subject,quantity,value\na,LV EF,1\na,LV EF,2\n", "twice"),
-        ("subject,quantity,unit,value\na,LV EF,ml,1\n", "not in %"),
+        ("subject,quantity,unit,value\na,LV EF,mL,1\n", "not in %"),
         ("subject,quantity,value\na,LV EF,good\n", "good"),
         ("subject,quantity,value\na\n", "table of values"),
     ):

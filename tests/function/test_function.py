@@ -9,11 +9,12 @@ from cmr_ssp.errors import CmrSspError
 from cmr_ssp.function.body import body_surface_area_m2, heart_rate
 from cmr_ssp.function.choices import FunctionChoices, PapillarySide, Scan
 from cmr_ssp.function.papillary import papillary_pixels
-from cmr_ssp.function.slices import SliceMeasures, SliceRule, surrounded_share
+from cmr_ssp.function.slices import SliceMeasures, SliceRule
 from cmr_ssp.function.summary import cardiac_function, function_csv
 from cmr_ssp.function.ventricles import peak_rates_ml_s
 
-SCAN = Scan((10.0, 1.25, 1.5))
+SPACING_MM = (10.0, 1.25, 1.5)
+SCAN = Scan(SPACING_MM)
 PHASES = {Phase.ED: 0, Phase.ES: 1}
 
 
@@ -50,7 +51,7 @@ def test_half_an_ellipsoid_has_its_analytic_volume(spacing_mm: tuple[float, floa
     ed, es = (ellipsoid((80.0, 25 * k, 27 * k), spacing_mm) for k in (1.0, 0.8))
     labels = np.zeros((2, *ed.shape), np.uint8)
     labels[0], labels[1, : es.shape[0], : es.shape[1], : es.shape[2]] = ed, es
-    found = cardiac_function(SliceMeasures.of(labels), Scan(spacing_mm), FunctionChoices())
+    found = cardiac_function(SliceMeasures.of(labels, spacing_mm), Scan(spacing_mm), FunctionChoices())
     truth = [2 / 3 * math.pi * 80 * 25 * 27 * k**2 / 1000 for k in (1.0, 0.8)]
     assert found.lv is not None
     assert found.lv.edv_ml == pytest.approx(truth[0], rel=0.01)
@@ -61,7 +62,7 @@ def test_half_an_ellipsoid_has_its_analytic_volume(spacing_mm: tuple[float, floa
 def test_quantities_follow_from_the_volumes() -> None:
     labels = heart((20, 28, 15), (12, 22, 10))
     choices = FunctionChoices(height_cm=180, weight_kg=80, heart_rate_bpm=60)
-    found = cardiac_function(SliceMeasures.of(labels), SCAN, choices)
+    found = cardiac_function(SliceMeasures.of(labels, SPACING_MM), SCAN, choices)
     voxel = 10 * 1.25 * 1.5 / 1000
     edv, esv = ((labels[t] == 1).sum() * voxel for t in (0, 1))
     assert found.value("LV", "EDV") == pytest.approx(edv)
@@ -76,7 +77,7 @@ def test_quantities_follow_from_the_volumes() -> None:
 
 def test_what_is_not_labelled_is_not_available() -> None:
     labels = heart((20, 28, 0), (12, 22, 0))
-    found = cardiac_function(SliceMeasures.of(labels), SCAN, FunctionChoices())
+    found = cardiac_function(SliceMeasures.of(labels, SPACING_MM), SCAN, FunctionChoices())
     assert found.rv is None
     assert "The RV is not labelled." in found.notes
     rows = list(csv.reader(io.StringIO(function_csv(found))))
@@ -90,7 +91,7 @@ def test_an_undrawn_frame_is_never_end_systole() -> None:
     radii = [(20 + 6 * math.cos(2 * math.pi * t / 12), 30, 0) for t in range(12)]
     labels = heart(*radii)
     labels[3], labels[5, 1:] = 0, 0  # not drawn, and a failed frame
-    found = cardiac_function(SliceMeasures.of(labels), SCAN, FunctionChoices())
+    found = cardiac_function(SliceMeasures.of(labels, SPACING_MM), SCAN, FunctionChoices())
     assert found.lv is not None
     assert dict(found.lv.phases) == {Phase.ED: 0, Phase.ES: 6}
     assert found.curves[Structure.LV][3] is None
@@ -101,7 +102,7 @@ def test_frames_can_be_chosen_and_the_rv_can_have_its_own() -> None:
         (20 + 6 * math.cos(2 * math.pi * t / 12), 30, 12 + 4 * math.cos(2 * math.pi * (t - 2) / 12))
         for t in range(12)
     ]
-    measures = SliceMeasures.of(heart(*radii))
+    measures = SliceMeasures.of(heart(*radii), SPACING_MM)
     chosen = cardiac_function(measures, SCAN, FunctionChoices(phases={Phase.ES: 5}))
     own = cardiac_function(measures, SCAN, FunctionChoices(rv_has_own_phases=True))
     assert chosen.lv is not None and own.rv is not None and chosen.rv is not None
@@ -113,9 +114,9 @@ def test_a_basal_slice_without_half_a_wall_does_not_count_unless_asked() -> None
     labels = heart((20, 28, 0), (12, 22, 0))
     labels[0, 0, :60][labels[0, 0, :60] == Structure.MYO] = 0
     labels[0, 0, :, 50:][labels[0, 0, :, 50:] == Structure.MYO] = 0
-    assert surrounded_share(labels[0, 1]) == 1.0
-    assert surrounded_share(labels[0, 0]) < 0.5
-    measures = SliceMeasures.of(labels)
+    measures = SliceMeasures.of(labels, SPACING_MM)
+    assert measures.surrounded[0, 1] == 1.0
+    assert measures.surrounded[0, 0] < 0.5
     drawn, ruled = (
         cardiac_function(measures, SCAN, FunctionChoices(phases=PHASES, rule=rule)) for rule in SliceRule
     )
@@ -136,7 +137,9 @@ def test_a_basal_slice_without_half_a_wall_does_not_count_unless_asked() -> None
 def test_a_cavity_without_any_wall_counts_as_drawn() -> None:
     labels = heart((20, 28, 0), (12, 22, 0))
     labels[1][labels[1] == Structure.MYO] = 0
-    found = cardiac_function(SliceMeasures.of(labels), SCAN, FunctionChoices(rule=SliceRule.HALF_WALL))
+    found = cardiac_function(
+        SliceMeasures.of(labels, SPACING_MM), SCAN, FunctionChoices(rule=SliceRule.HALF_WALL)
+    )
     assert found.lv is not None and found.lv.esv_ml
 
 
@@ -145,7 +148,7 @@ def test_papillary_muscles_move_from_the_cavity_to_the_wall() -> None:
     image = np.where(labels == Structure.LV, 300.0, 100.0).astype(np.float32)
     image[:, :, 46:50, 58:62] = 110
     assert papillary_pixels(labels[0, 0], image[0, 0]).sum() == 16
-    measures = SliceMeasures.of(labels, image)
+    measures = SliceMeasures.of(labels, SPACING_MM, image)
     cavity, wall = (
         cardiac_function(measures, SCAN, FunctionChoices(papillary_side=side)) for side in PapillarySide
     )
@@ -154,7 +157,7 @@ def test_papillary_muscles_move_from_the_cavity_to_the_wall() -> None:
     assert wall.lv.edv_ml == pytest.approx(cavity.lv.edv_ml - cavity.papillary_ml)
     assert wall.mass_g == pytest.approx(cavity.mass_g + 1.05 * cavity.papillary_ml)
     unknown = cardiac_function(
-        SliceMeasures.of(labels), SCAN, FunctionChoices(papillary_side=PapillarySide.WALL)
+        SliceMeasures.of(labels, SPACING_MM), SCAN, FunctionChoices(papillary_side=PapillarySide.WALL)
     )
     assert unknown.papillary_side is PapillarySide.CAVITY
     assert any("image" in note for note in unknown.notes)
@@ -163,7 +166,9 @@ def test_papillary_muscles_move_from_the_cavity_to_the_wall() -> None:
 @pytest.mark.parametrize("frame_s", [0.0, 1.0, None])
 def test_an_implausible_frame_time_gives_no_output(frame_s: float | None) -> None:
     scan = Scan((8.0, 1.0, 1.0), frame_s)
-    found = cardiac_function(SliceMeasures.of(heart((20, 28, 0), (12, 22, 0))), scan, FunctionChoices())
+    found = cardiac_function(
+        SliceMeasures.of(heart((20, 28, 0), (12, 22, 0)), SPACING_MM), scan, FunctionChoices()
+    )
     assert found.value("LV", "CO") is None
     assert found.value("LV", "EF") is not None
 
@@ -192,10 +197,10 @@ def test_mosteller() -> None:
 def test_one_slice_measured_again_equals_all_measured_again() -> None:
     labels = heart((20, 28, 15), (12, 22, 10))
     image = np.random.default_rng(0).normal(200, 50, labels.shape).astype(np.float32)
-    measures = SliceMeasures.of(labels, image)
+    measures = SliceMeasures.of(labels, SPACING_MM, image)
     labels[1, 2] = slice_of(15, 25, 8)
-    measures.measure((1, 2), labels[1, 2], image[1, 2])
-    whole = SliceMeasures.of(labels, image)
+    measures = measures.measured_again((1, 2), labels[1, 2], image[1, 2])
+    whole = SliceMeasures.of(labels, SPACING_MM, image)
     assert (measures.pixels == whole.pixels).all()
     assert (measures.surrounded == whole.surrounded).all()
     assert (measures.papillary == whole.papillary).all()

@@ -17,6 +17,8 @@ from cmr_ssp.errors import OutputError
 from cmr_ssp.function import FunctionChoices, MeasuredCine, Scan, SliceMeasures, cardiac_function
 from cmr_ssp.reports.function_page import DISCLAIMER, ReportText, report_pdf, require_report, write_report
 
+SPACING_MM = (8.0, 1.4, 1.4)
+
 pypdf = pytest.importorskip("pypdf")
 
 
@@ -35,7 +37,7 @@ def found() -> MeasuredCine:
         Scan((8.0, 1.4, 1.4), 0.04, is_base_first=True),
         FunctionChoices(height_cm=170, weight_kg=70),
     )
-    measures = SliceMeasures.of(labels, pixels)
+    measures = SliceMeasures.of(labels, SPACING_MM, pixels)
     function = cardiac_function(measures, scan, choices)
     return MeasuredCine(
         function, choices, scan, labels, measures, pixels, "The contours were made by a test."
@@ -81,7 +83,7 @@ def test_equal_results_give_equal_bytes(found: MeasuredCine) -> None:
 def test_ed_and_es_alone_and_nothing_drawn_make_a_page(found: MeasuredCine) -> None:
     labels = found.labels[[0, 10]]
     for drawn in (labels, np.zeros_like(labels)):
-        measures = SliceMeasures.of(drawn)
+        measures = SliceMeasures.of(drawn, SPACING_MM)
         choices = FunctionChoices(phases={Phase.ED: 0, Phase.ES: 1})
         function = cardiac_function(measures, found.scan, choices)
         pair = replace(found, function=function, labels=drawn, measures=measures, pixels=None)

@@ -11,7 +11,7 @@ from cmr_ssp.function.slices import SliceMeasures, SliceRule
 from cmr_ssp.function.summary import (
     FUNCTION_BEGINS,
     CardiacFunction,
-    Quantity,
+    MeasuredQuantity,
     cardiac_function,
     function_csv,
 )
@@ -38,9 +38,9 @@ __all__ = [
     "FunctionChoices",
     "Judged",
     "MeasuredCine",
+    "MeasuredQuantity",
     "PapillarySide",
     "QualityFlags",
-    "Quantity",
     "Scan",
     "Severity",
     "ShapeFacts",

@@ -97,7 +97,7 @@ def measure_function(
         labels, scan = _without_image(segmentations, numbering)
         pixels = None
     _require_frames(segmentations[0], len(labels), choices)
-    measures = SliceMeasures.of(labels, pixels, choices.papillary_threshold)
+    measures = SliceMeasures.of(labels, scan.spacing_mm, pixels, choices.papillary_threshold)
     function = cardiac_function(measures, scan, choices)
     origin = " ".join(dict.fromkeys(map(origin_of, segmentations)))
     return MeasuredCine(function, choices, scan, labels, measures, pixels, origin)

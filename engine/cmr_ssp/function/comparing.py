@@ -16,14 +16,16 @@ from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import ScoreError
 from cmr_ssp.evaluation import ResultMetadata, SubjectRole
 from cmr_ssp.evaluation.scores import NO_METADATA, SPACING_COLUMNS, spacing_cells
-from cmr_ssp.function.volumes import voxel_ml
-from cmr_ssp.subjects import CineStack, Segmentation, voxel_counts
+from cmr_ssp.function.body import heart_rate
+from cmr_ssp.function.choices import FunctionChoices, Scan
+from cmr_ssp.function.slices import SliceMeasures
+from cmr_ssp.function.summary import MYOCARDIUM_G_ML, cardiac_function
+from cmr_ssp.subjects import CineStack, Segmentation
 
-MYOCARDIUM_G_PER_ML = 1.05
-FUNCTION_BEGIN = "subject,quantity,unit,predicted,reference,role"
+COMPARISONS_BEGIN = "subject,quantity,unit,predicted,reference,role"
 """First characters of every table of comparisons."""
-FUNCTION_COLUMNS = (
-    *FUNCTION_BEGIN.split(","),
+COMPARISON_COLUMNS = (
+    *COMPARISONS_BEGIN.split(","),
     "vendor",
     "heart_rate_bpm",
     *SPACING_COLUMNS,
@@ -51,8 +53,8 @@ class Quantity(StrEnum):
 
     @property
     def unit(self) -> str:
-        """Unit of its values: ml, g or %."""
-        return {"EF": "%", "mass": "g"}.get(self.split()[1], "ml")
+        """Unit of its values: mL, g or %."""
+        return {"EF": "%", "mass": "g"}.get(self.split()[1], "mL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +72,13 @@ class Conditions:
         Without a heart rate in the file, it follows from the duration of a cine of at least ten frames, which
         is taken to cover one cardiac cycle.
         """
-        acquired, seconds = stack.acquisition, (stack.frame_spacing_s or 0.0) * stack.n_frames
-        rate = acquired.heart_rate_bpm if acquired is not None else None
-        if rate is None and seconds > 0 and stack.n_frames >= _LEAST_FRAMES:
-            rate = 60.0 / seconds
+        acquired = stack.acquisition
+        header_bpm = acquired.heart_rate_bpm if acquired is not None else None
+        n_frames = stack.n_frames if stack.n_frames >= _LEAST_FRAMES else 1
+        rate = heart_rate(None, header_bpm, stack.frame_spacing_s, n_frames)
         spacing_mm = ResultMetadata.of(stack.grid.spacing_mm).spacing_mm
-        return cls(vendor or (acquired.vendor if acquired is not None else None), spacing_mm, rate)
+        vendor = vendor or (acquired.vendor if acquired is not None else None)
+        return cls(vendor, spacing_mm, rate.bpm if rate is not None else None)
 
 
 NO_CONDITIONS = Conditions()
@@ -121,10 +124,14 @@ def quantities(
     dict of Quantity to float
         In the unit of the quantity; without those whose phase or structure is not labelled.
     """
-    ml_per_voxel, ml = voxel_ml(spacing_mm), {}
-    for phase, segmentation in labels.items():
-        counts = voxel_counts(segmentation.labels)
-        ml.update({(s, phase): counts[s] * ml_per_voxel for s in segmentation.drawn})
+    frames = {phase: frame for frame, phase in enumerate(labels)}
+    volumes = np.stack([labels[phase].labels for phase in frames]) if frames else None
+    ml: dict[tuple[Structure, Phase], float] = {}
+    if volumes is not None:
+        measures = SliceMeasures.of(volumes, spacing_mm)
+        curves = cardiac_function(measures, Scan(spacing_mm), FunctionChoices(phases=frames)).curves
+        # What is labelled but has no voxel is empty; what is not labelled is unknown.
+        ml = {(s, p): curves[s][t] or 0.0 for p, t in frames.items() for s in labels[p].drawn}
     found: dict[Quantity, float] = {}
     for side, structure in (("LV", Structure.LV), ("RV", Structure.RV)):
         edv, esv = ml.get((structure, Phase.ED)), ml.get((structure, Phase.ES))
@@ -137,7 +144,7 @@ def quantities(
             if edv > 0:
                 found[Quantity(f"{side} EF")] = 100 * (edv - esv) / edv
     if (myocardium := ml.get((Structure.MYO, Phase.ED))) is not None:
-        found[Quantity.LV_MASS] = MYOCARDIUM_G_PER_ML * myocardium
+        found[Quantity.LV_MASS] = MYOCARDIUM_G_ML * myocardium
     return found
 
 
@@ -175,11 +182,11 @@ def compare_function(
     ]
 
 
-def function_csv(rows: Iterable[Comparison]) -> str:
+def comparisons_csv(rows: Iterable[Comparison]) -> str:
     """Format comparisons as CSV: ``n/a`` if nothing could be measured, empty if a condition is unknown."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(FUNCTION_COLUMNS)
+    writer.writerow(COMPARISON_COLUMNS)
     for row in rows:
         metadata, rate = row.metadata, row.heart_rate_bpm
         predicted = _UNKNOWN if row.predicted is None else f"{row.predicted:.3f}"
@@ -191,8 +198,8 @@ def function_csv(rows: Iterable[Comparison]) -> str:
     return text.getvalue()
 
 
-def read_function(path: Path) -> tuple[Comparison, ...]:
-    """Read a table written by `function_csv`; values have three decimals.
+def read_comparisons(path: Path) -> tuple[Comparison, ...]:
+    """Read a table written by `comparisons_csv`; values have three decimals.
 
     Raises
     ------
@@ -203,7 +210,7 @@ def read_function(path: Path) -> tuple[Comparison, ...]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             header, *rows = csv.reader(file, strict=True)
-        if tuple(header) != FUNCTION_COLUMNS:
+        if tuple(header) != COMPARISON_COLUMNS:
             raise ValueError("its header is another one")
         return tuple(_comparison(*row) for row in rows)
     except (OSError, TypeError, ValueError, csv.Error) as error:

@@ -25,7 +25,7 @@ _DIGITS = {"mL": 1, "mL/m2": 1, "%": 1, "g": 1, "g/m2": 1, "L/min": 2, "L/min/m2
 
 
 @dataclass(frozen=True, slots=True)
-class Quantity:
+class MeasuredQuantity:
     """One measured quantity; `value` is None if it is not available."""
 
     structure: str
@@ -80,7 +80,7 @@ class CardiacFunction:
     notes: tuple[str, ...] = field(default=())
 
     @property
-    def quantities(self) -> tuple[Quantity, ...]:
+    def quantities(self) -> tuple[MeasuredQuantity, ...]:
         """All quantities, in the order of a report."""
         return tuple(self._quantities())
 
@@ -88,31 +88,33 @@ class CardiacFunction:
         """Return one quantity, such as ``("LV", "EF")``."""
         return next((q.value for q in self._quantities() if (q.structure, q.name) == (structure, name)), None)
 
-    def _quantities(self) -> Iterator[Quantity]:
+    def _quantities(self) -> Iterator[MeasuredQuantity]:
         for name, ventricle in (("LV", self.lv), ("RV", self.rv)):
             yield from self._of_ventricle(name, ventricle)
             if name == "LV":
                 yield from self._of_wall()
-        yield Quantity("body", "BSA", "m2", self.bsa_m2)
-        yield Quantity("body", "heart rate", "bpm", self.rate.bpm if self.rate is not None else None)
+        yield MeasuredQuantity("body", "BSA", "m2", self.bsa_m2)
+        yield MeasuredQuantity("body", "heart rate", "bpm", self.rate.bpm if self.rate is not None else None)
 
-    def _of_ventricle(self, name: str, ventricle: Ventricle | None) -> Iterator[Quantity]:
+    def _of_ventricle(self, name: str, ventricle: Ventricle | None) -> Iterator[MeasuredQuantity]:
         found = ventricle or Ventricle({}, None, None)
         volumes = {"EDV": found.edv_ml, "ESV": found.esv_ml, "SV": found.sv_ml}
         output = self._output_l_min(found)
-        yield from (Quantity(name, each, "mL", ml) for each, ml in volumes.items())
-        yield Quantity(name, "EF", "%", found.ef_percent)
-        yield Quantity(name, "CO", "L/min", output)
-        yield from (Quantity(name, f"{each}i", "mL/m2", self._indexed(ml)) for each, ml in volumes.items())
-        yield Quantity(name, "CI", "L/min/m2", self._indexed(output))
+        yield from (MeasuredQuantity(name, each, "mL", ml) for each, ml in volumes.items())
+        yield MeasuredQuantity(name, "EF", "%", found.ef_percent)
+        yield MeasuredQuantity(name, "CO", "L/min", output)
+        yield from (
+            MeasuredQuantity(name, f"{each}i", "mL/m2", self._indexed(ml)) for each, ml in volumes.items()
+        )
+        yield MeasuredQuantity(name, "CI", "L/min/m2", self._indexed(output))
 
-    def _of_wall(self) -> Iterator[Quantity]:
+    def _of_wall(self) -> Iterator[MeasuredQuantity]:
         ejection, filling = self.peak_rates_ml_s or (None, None)
-        yield Quantity("LV", "mass", "g", self.mass_g)
-        yield Quantity("LV", "mass index", "g/m2", self._indexed(self.mass_g))
-        yield Quantity("LV", "papillary muscles", "mL", self.papillary_ml)
-        yield Quantity("LV", "peak ejection rate", "mL/s", ejection)
-        yield Quantity("LV", "peak filling rate", "mL/s", filling)
+        yield MeasuredQuantity("LV", "mass", "g", self.mass_g)
+        yield MeasuredQuantity("LV", "mass index", "g/m2", self._indexed(self.mass_g))
+        yield MeasuredQuantity("LV", "papillary muscles", "mL", self.papillary_ml)
+        yield MeasuredQuantity("LV", "peak ejection rate", "mL/s", ejection)
+        yield MeasuredQuantity("LV", "peak filling rate", "mL/s", filling)
 
     def _output_l_min(self, ventricle: Ventricle) -> float | None:
         if self.rate is None or ventricle.sv_ml is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cmr_ssp.atomic import write_text
 from cmr_ssp.evaluation import Score, read_scores, scores_csv
-from cmr_ssp.function.comparing import Comparison, function_csv, read_function
+from cmr_ssp.function.comparing import Comparison, comparisons_csv, read_comparisons
 from cmr_ssp.runs.choice import CheckpointName
 from cmr_ssp.runs.run import Run
 
@@ -48,7 +48,7 @@ def stored_function(run: Run, checkpoint: CheckpointName = "last") -> tuple[Comp
         If the table is damaged.
     """
     table = function_table(run, checkpoint)
-    return read_function(table) if table.exists() else ()
+    return read_comparisons(table) if table.exists() else ()
 
 
 def store_function(run: Run, rows: Iterable[Comparison], checkpoint: CheckpointName = "last") -> None:
@@ -62,7 +62,7 @@ def store_function(run: Run, rows: Iterable[Comparison], checkpoint: CheckpointN
         If it cannot be written.
     """
     newest = {(row.subject, row.quantity): row for row in (*stored_function(run, checkpoint), *rows)}
-    write_text(function_table(run, checkpoint), function_csv(newest[key] for key in sorted(newest)))
+    write_text(function_table(run, checkpoint), comparisons_csv(newest[key] for key in sorted(newest)))
 
 
 def function_table(run: Run, checkpoint: CheckpointName = "last") -> Path:
