@@ -51,7 +51,8 @@ def run(tmp_path: Path) -> Run:
 
 def by_brightness(_: object, pixels: np.ndarray, *__: object, **___: object) -> SegmentedStack:
     """Stand for a trained network: the cavity is what is brightest."""
-    return SegmentedStack(np.where(pixels > 195, Structure.LV, 0).astype(np.uint8), True)
+    labels = np.where(pixels > 195, Structure.LV, 0).astype(np.uint8)
+    return SegmentedStack(labels, True, np.zeros((*labels.shape[:2], 3, 2), np.float32))
 
 
 def test_versions_of_a_cine_give_nearly_the_same_volumes(
@@ -67,9 +68,8 @@ def test_versions_of_a_cine_give_nearly_the_same_volumes(
     assert [row["subject"] for row in rows] == ["a.nii.gz"] * 9 + ["b"] * 9  # the test subject only
     for cine_rows in (rows[:9], rows[9:]):
         edv = [float(row["edv_ml"]) for row in cine_rows]
-        assert max(edv) < 1.3 * min(
-            edv
-        )  # millilitres, whatever grid a version has; hearts are 12 pixels wide
+        # Millilitres, whatever grid a version has; hearts are 12 pixels wide.
+        assert max(edv) < 1.3 * min(edv)
         assert len({row["ef_percent"] for row in cine_rows}) > 3
     shown = capsys.readouterr().out
     assert "coefficient of variation of EF, 2 cines" in shown and "aim: at most 4.2 %" in shown

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.anatomy import Phase, Structure
-from cmr_ssp.function.volumes import frame_volumes
+from cmr_ssp.function.choices import FunctionChoices, Scan
+from cmr_ssp.function.slices import SliceMeasures
+from cmr_ssp.function.summary import cardiac_function
 
 REPEATABILITY_BEGIN = "subject,repetition,edv_ml"
 """First characters of every table of repetitions."""
@@ -38,9 +39,10 @@ class Repetition:
 
     @classmethod
     def of(cls, name: str, labels: NDArray[np.uint8], spacing_mm: tuple[float, float, float]) -> Repetition:
-        """Measure labels, shape (frame, slice, row, column), at the ED and ES that `find_ed_es` finds."""
-        ml = {row.phase: row.ml[Structure.LV] for row in frame_volumes(labels, spacing_mm, name)}
-        return cls(name, ml.get(Phase.ED), ml.get(Phase.ES))
+        """Measure labels, shape (frame, slice, row, column), at the ED and ES that are found in them."""
+        measures = SliceMeasures.of(labels, spacing_mm)
+        lv = cardiac_function(measures, Scan(spacing_mm), FunctionChoices()).lv
+        return cls(name, None, None) if lv is None else cls(name, lv.edv_ml, lv.esv_ml)
 
 
 @dataclass(frozen=True, slots=True)
