@@ -15,6 +15,7 @@ import pytest
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import OutputError
 from cmr_ssp.function import FunctionChoices, MeasuredCine, Scan, SliceMeasures, cardiac_function
+from cmr_ssp.function.segments import Orientation
 from cmr_ssp.reports.function_page import DISCLAIMER, ReportText, report_pdf, require_report, write_report
 
 SPACING_MM = (8.0, 1.4, 1.4)
@@ -34,7 +35,7 @@ def found() -> MeasuredCine:
     labels[:, :, np.hypot(rows - 60, columns - 30) < 14] = 3
     pixels = np.random.default_rng(0).normal(100, 20, labels.shape).astype(np.float32)
     scan, choices = (
-        Scan((8.0, 1.4, 1.4), 0.04, is_base_first=True),
+        Scan((8.0, 1.4, 1.4), 0.04, orientation=Orientation()),
         FunctionChoices(height_cm=170, weight_kg=70),
     )
     measures = SliceMeasures.of(labels, SPACING_MM, pixels)

@@ -82,15 +82,15 @@ def function(
     )
     found = measure_function(segmentations, image, choices, NUMBERINGS[labels] if labels else None)
     terminal.show(_table(found.function))
-    for note in found.function.notes:
-        terminal.note(note)
+    for line in (*found.function.notes, *found.flags()):
+        terminal.note(line)
     if csv is not None:
         write_text(csv, function_csv(found.function))
         terminal.note(f"{len(found.function.quantities)} quantities -> {csv}")
     if report is not None:
-        write_report(report, found, ReportText(title or found.name))
+        write_report(report, found, ReportText(title or found.name, found.flags(), walls=found.walls()))
         terminal.note(f"report -> {report}")
-    terminal.give(written=csv, report=report, function=_as_json(found.function))
+    terminal.give(written=csv, report=report, function=_as_json(found.function), flags=list(found.flags()))
 
 
 def _table(found: CardiacFunction) -> Table:

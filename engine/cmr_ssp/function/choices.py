@@ -11,6 +11,7 @@ from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.errors import CmrSspError, Problem
 from cmr_ssp.function.body import HEIGHT_CM, RATE_BPM, WEIGHT_KG
 from cmr_ssp.function.papillary import DEFAULT_THRESHOLD
+from cmr_ssp.function.segments import Orientation
 from cmr_ssp.function.slices import SliceRule
 from cmr_ssp.subjects import CineStack, SliceOrder
 
@@ -88,18 +89,24 @@ class Scan:
         Time between frames, as stored; it may be implausible.
     heart_rate_bpm : float or None
         From the DICOM header.
-    is_base_first : bool
-        Whether slice 0 is known to be the most basal one.
+    orientation : Orientation or None
+        How the slices lie in the patient, None if the file does not know it.
     """
 
     spacing_mm: tuple[float, float, float]
     frame_spacing_s: float | None = None
     heart_rate_bpm: float | None = None
-    is_base_first: bool = False
+    orientation: Orientation | None = None
 
     @classmethod
     def of(cls, stack: CineStack) -> Self:
         """Return what is known about a cine."""
         header = stack.acquisition.heart_rate_bpm if stack.acquisition is not None else None
-        is_base_first = stack.grid.slice_order is SliceOrder.BASE_FIRST
-        return cls(stack.spacing_mm, stack.frame_spacing_s, header, is_base_first)
+        orientation = Orientation.of(stack.grid)
+        return cls(stack.spacing_mm, stack.frame_spacing_s, header, orientation)
+
+    @property
+    def slice_order(self) -> SliceOrder:
+        """Whether slice 0 is known to be the most basal one."""
+        is_base_first = self.orientation is not None and self.orientation.base_first
+        return SliceOrder.BASE_FIRST if is_base_first else SliceOrder.UNKNOWN

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cmr_ssp.anatomy import Numbering
+from cmr_ssp.anatomy import Numbering, Phase
 from cmr_ssp.errors import LabelError
 from cmr_ssp.files import import_volumes, open_cine
 from cmr_ssp.files.labels.importing import read_label_volumes
@@ -21,8 +21,12 @@ from cmr_ssp.files.labels.marks import (
     reason_to_keep,
 )
 from cmr_ssp.function.choices import FunctionChoices, Scan
+from cmr_ssp.function.flag_text import flag_lines
+from cmr_ssp.function.flags import Judged
+from cmr_ssp.function.quality import find_flags
 from cmr_ssp.function.slices import SliceMeasures
 from cmr_ssp.function.summary import CardiacFunction, cardiac_function
+from cmr_ssp.function.wall_summary import WallSummary, wall_summary
 from cmr_ssp.subjects import same_affine
 
 _DIGITS = 8
@@ -57,6 +61,22 @@ class MeasuredCine:
     measures: SliceMeasures
     pixels: NDArray[np.float32] | None = None
     origin: str = ""
+
+    @property
+    def phases(self) -> Mapping[Phase, int]:
+        """Frames of ED and ES of the LV, or if there is none, of the RV."""
+        ventricle = self.function.lv or self.function.rv
+        return ventricle.phases if ventricle is not None else {}
+
+    def flags(self) -> tuple[str, ...]:
+        """Return what looks doubtful about the cine, ED and ES, a line each."""
+        judged = Judged.of(self.measures.facts, None, self.scan.slice_order, self.phases)
+        return flag_lines(find_flags(judged), self.phases)
+
+    def walls(self) -> WallSummary:
+        """Measure thickness and thickening of the wall."""
+        scan = self.scan
+        return wall_summary(self.labels, scan.spacing_mm, self.phases, scan.orientation)
 
     @property
     def name(self) -> str:

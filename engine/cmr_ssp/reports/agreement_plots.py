@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.anatomy import COLOURS, Structure
 from cmr_ssp.atomic import replacing
-from cmr_ssp.errors import OutputError
 from cmr_ssp.function.agreement import Agreement
+from cmr_ssp.reports.plots import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-INSTALL = 'pip install "napari-cmr-ssp[report]"'
-_SIZE_INCH = (8.0, 3.8)
+_SIZE_MM = (203.0, 97.0)
 _DPI = 150
 _GREY = "#555555"
 
@@ -28,7 +27,7 @@ def draw_agreement(agreement: Agreement) -> Figure:
     OutputError
         If matplotlib is not installed.
     """
-    figure = _new_figure()
+    figure = new_figure(*_SIZE_MM)
     scatter, bland_altman = figure.subplots(1, 2)
     _draw_scatter(scatter, agreement)
     _draw_differences(bland_altman, agreement)
@@ -46,15 +45,6 @@ def write_agreement_plot(agreement: Agreement, path: Path) -> None:
     figure = draw_agreement(agreement)
     with replacing(path) as file:
         figure.savefig(file, format="png", dpi=_DPI)
-
-
-def _new_figure() -> Figure:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        what = "drawing needs the package matplotlib, which is not installed"
-        raise OutputError.of("plots", what, f"Install it with: {INSTALL}") from error
-    return Figure(figsize=_SIZE_INCH, layout="constrained")
 
 
 def _draw_scatter(axes: Axes, agreement: Agreement) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cmr_ssp.errors import OutputError
 from cmr_ssp.function.aha import SegmentValue
 from cmr_ssp.function.segments import APEX, SEGMENT_NAMES, Level, level_of
+from cmr_ssp.reports.plots import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -118,12 +118,11 @@ def draw_bullseye(
     OutputError
         If matplotlib is not installed.
     """
-    figure_class = _figure_class()
+    figure = new_figure(100, 105)
     from matplotlib import colormaps
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
 
-    figure: Figure = figure_class(figsize=(100 / 25.4, 105 / 25.4), layout="constrained")
     axes = figure.add_subplot()
     low, high = limits or value_range(values)
     shades = ScalarMappable(Normalize(low, high), colormaps[COLOUR_MAP])
@@ -159,19 +158,3 @@ def _draw_segment(axes: Any, wedge: Wedge, value: SegmentValue | None, shades: A
     box = None if known else {"facecolor": MISSING_COLOUR, "edgecolor": "none", "pad": 1.5}
     label = f"{wedge.segment}\n{text_of(value)}"
     axes.text(x, y, label, ha="center", va="center", fontsize=8, color=ink, bbox=box, linespacing=1.1)
-
-
-def _figure_class() -> type[Figure]:
-    """Import matplotlib, which is optional and takes half a second to import.
-
-    Raises
-    ------
-    OutputError
-        If it is missing, with the command to install it.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        what = "drawing it needs the package matplotlib, which is not installed"
-        raise OutputError.of("bull's-eye", what, "Install it: pip install 'cmr-ssp[report]'.") from None
-    return Figure

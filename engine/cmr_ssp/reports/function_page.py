@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
@@ -20,6 +20,8 @@ from cmr_ssp.function.body import plausible_frame_s
 from cmr_ssp.function.choices import PapillarySide
 from cmr_ssp.function.cines import MeasuredCine
 from cmr_ssp.function.slices import LEAST_SURROUNDED, SliceRule
+from cmr_ssp.function.wall_summary import WallSummary
+from cmr_ssp.reports.bullseye import draw_bullseye
 from cmr_ssp.reports.encapsulated import write_encapsulated
 from cmr_ssp.reports.plots import INSTALL, Picture, as_png, contour_pictures, volume_curve
 
@@ -29,6 +31,7 @@ _AUTHOR = "cmr-ssp"
 _MARGIN_MM, _WIDTH_MM = 15.0, 180.0
 _COLUMNS = 4
 _LEAST_CURVE_FRAMES = 6
+_BULLSEYE_MM = 62.0
 _FLAG_LINES = 8
 
 
@@ -44,11 +47,14 @@ class ReportText:
         What looks doubtful, in a sentence each.
     intervals : tuple of str
         How sure EDV, ESV and EF are, in a sentence each.
+    walls : WallSummary
+        Wall thickness and thickening.
     """
 
     title: str
     flags: tuple[str, ...] = ()
     intervals: tuple[str, ...] = ()
+    walls: WallSummary = field(default_factory=WallSummary)
 
 
 def require_report(path: Path) -> None:
@@ -160,12 +166,27 @@ def _story(found: MeasuredCine, text: ReportText) -> list[Any]:
             style=[("VALIGN", (0, 0), (-1, -1), "TOP")],
         )
     )
+    story += _walls(text.walls, said)
     story += [Paragraph("How sure", head), *said(text.intervals)] if text.intervals else []
     flags = text.flags[:_FLAG_LINES] or ("None of the checks found anything doubtful.",)
     more = len(text.flags) - _FLAG_LINES
     story += [Paragraph("Quality", head), *said(flags), *said((f"... and {more} more.",) if more > 0 else ())]
     story += [Paragraph("Method", head), *said([*_method(found), found.origin, *found.function.notes])]
     return [*story, Spacer(1, 2 * mm)]
+
+
+def _walls(walls: WallSummary, said: Callable[[Sequence[str]], list[Any]]) -> list[Any]:
+    """Return two bull's-eyes side by side, or why there are none."""
+    from reportlab.lib.units import mm
+    from reportlab.platypus import Image, Table
+
+    if not walls.thickness:
+        return said([f"Segments: {walls.reason}"]) if walls.reason else []
+    both = ((walls.thickness, "Wall thickness at ED"), (walls.thickening, "Wall thickening"))
+    pictures = [as_png(draw_bullseye(values, title)) for values, title in both if values]
+    side = _BULLSEYE_MM * mm
+    images = [Image(io.BytesIO(each), side, side, kind="proportional") for each in pictures]
+    return [Table([images], colWidths=[90 * mm] * len(images))]
 
 
 def _numbers(found: MeasuredCine) -> Any:

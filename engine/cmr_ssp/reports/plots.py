@@ -8,13 +8,16 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import COLOURS, Phase, Structure
 from cmr_ssp.errors import OutputError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 INSTALL = 'pip install "cmr-ssp[report]"'
 _GREY = "#444444"
@@ -30,7 +33,7 @@ class Picture:
     image: NDArray[np.float32] | None = None
 
 
-def new_figure(width_mm: float, height_mm: float) -> Any:
+def new_figure(width_mm: float, height_mm: float) -> Figure:
     """Return an empty figure.
 
     Raises
