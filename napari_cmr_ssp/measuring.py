@@ -11,12 +11,16 @@ from cmr_ssp.anatomy import Structure
 from cmr_ssp.editing.contours import Place
 from cmr_ssp.function import (
     CardiacFunction,
+    Flag,
     FunctionChoices,
+    Judged,
     Scan,
     SliceMeasures,
     cardiac_function,
     find_ed_es,
+    find_flags,
 )
+from cmr_ssp.function.flag_text import in_order
 from numpy.typing import NDArray
 from psygnal import Signal
 
@@ -89,6 +93,15 @@ class Measuring:
             return None
         at_phases = replace(choices, phases=self._session.phases)
         return cardiac_function(self._measures, Scan.of(exam.stack), at_phases)
+
+    @property
+    def flags(self) -> tuple[Flag, ...]:
+        """What looks doubtful, in the order in which a reader should see it."""
+        exam, phases = self._session.exam, self._session.phases
+        if exam is None or self._measures is None:
+            return ()
+        judged = Judged.of(self._measures.facts, None, exam.stack.grid.slice_order, phases or None)
+        return in_order(find_flags(judged), phases)
 
     def choose(self, choices: FunctionChoices) -> None:
         """Measure in another way."""

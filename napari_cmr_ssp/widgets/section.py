@@ -42,9 +42,13 @@ class Section(QCollapsible):
 
     def show_state(self, n_changed: int, *, is_wrong: bool) -> None:
         """Show the number of changed settings in the title; expand if a setting is invalid."""
-        self._state = f"{n_changed} changed" if n_changed else ""
         if is_wrong and not self.isExpanded():
             self.expand(animate=False)
+        self.show_note(f"{n_changed} changed" if n_changed else "")
+
+    def show_note(self, note: str) -> None:
+        """Show a few words behind the title."""
+        self._state = note
         self._update(self.isExpanded())
 
     def _update(self, is_open: bool) -> None:

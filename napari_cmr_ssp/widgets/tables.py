@@ -92,6 +92,14 @@ def fit_to_first_rows(table: QTableView) -> None:
     header.setResizeContentsPrecision(_FITTED_ROWS)
 
 
+def stretch_last(table: QTableView) -> None:
+    """Size columns to their contents, and give what is left to the last one."""
+    fit_columns(table)
+    header = table.horizontalHeader()
+    assert header is not None
+    header.setStretchLastSection(True)
+
+
 def show_all_rows(table: QTableView) -> None:
     """Make a table as high as its rows, where what surrounds it scrolls."""
     model, header = table.model(), table.horizontalHeader()

@@ -140,3 +140,42 @@ def test_a_report_replaces_no_file_of_others(bench: Workbench, wait: Wait, tmp_p
     panel(bench).save_report(foreign)
     wait(lambda: idle(bench) and "not a report of this program" in bench.job_bar.problems.text())
     assert foreign.read_bytes() == b"%PDF a letter"
+
+
+def test_a_doubt_leads_to_its_slice_and_goes_away_when_mended(bench: Workbench, wait: Wait) -> None:
+    shown, view = correct(bench, wait), panel(bench).view
+    frame, slice_ = bench.session.phases[Phase.ES], shown.contours.labels.shape[1] // 2
+    n_before = len(view.flags.doubts)
+    plane = shown.contours.plane((frame, slice_))
+    plane[2:6, 2:6] = RV  # a second part, far away
+    shown.change({(frame, slice_): plane})
+    here = f"ES, slice {slice_}"
+    row = next(k for k, (at, what) in enumerate(view.flags.rows) if at == here and "part" in what)
+    assert len(view.flags.doubts) > n_before
+    bench.scene.go_to(0, 0)
+    view.flag_table.row_opened.emit(view.flags.index(row, 0))
+    assert (bench.scene.frame, bench.scene.slice) == (frame, slice_)
+    shown.undo()
+    assert len(view.flags.doubts) == n_before
+
+
+def test_the_wall_is_measured_while_its_section_is_open(bench: Workbench, wait: Wait) -> None:
+    shown, view = correct(bench, wait), panel(bench).view
+    assert not panel(bench).walls.thickness
+    view.wall_section.expand(animate=False)
+    wait(lambda: len(panel(bench).walls.thickness) >= 16)
+    before = panel(bench).walls.thickness[6].value
+    frame = bench.session.phases[Phase.ED]
+    planes = {}
+    for k in range(shown.contours.labels.shape[1]):
+        plane = shown.contours.plane((frame, k))
+        plane[plane == RV] = 0
+        planes[frame, k] = plane
+    shown.change(planes)
+    wait(lambda: not panel(bench).walls.thickness and "RV" in view.walls.reason.text())
+    view.walls.insertion.setValue(120)  # by hand, where the RV is not drawn
+    wait(lambda: len(panel(bench).walls.thickness) >= 16)
+    assert panel(bench).walls.insertions.anterior_deg == 120
+    assert before is not None
+    view.walls.bullseye.chosen.emit(7)
+    assert bench.scene.frame == frame

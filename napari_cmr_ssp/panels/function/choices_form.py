@@ -46,8 +46,7 @@ class ChoicesForm(QWidget):
         )
         self._lay_out()
         for box in (self.rule, self.papillary, self.rv_phases):
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(8)
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             box.activated.connect(self._tell)
         for spin in (self.height_cm, self.weight_kg, self.rate_bpm):
             spin.editingFinished.connect(self._tell)
@@ -86,13 +85,14 @@ class ChoicesForm(QWidget):
         form = QFormLayout(self)
         form.setContentsMargins(0, 0, 0, 0)
         person = QHBoxLayout()
-        for spin in (self.height_cm, self.weight_kg, self.rate_bpm):
+        for spin in (self.height_cm, self.weight_kg):
             person.addWidget(spin)
         form.addRow("Person", person)
+        form.addRow("Heart rate", self.rate_bpm)
         form.addRow("LV slices", self.rule)
         papillary = QHBoxLayout()
-        papillary.addWidget(self.papillary)
-        papillary.addWidget(self.threshold)
+        papillary.addWidget(self.papillary, stretch=1)
+        papillary.addWidget(self.threshold, stretch=1)
         form.addRow("Papillary muscles", papillary)
         form.addRow("RV frames", self.rv_phases)
 

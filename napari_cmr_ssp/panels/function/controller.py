@@ -10,14 +10,17 @@ from cmr_ssp.atomic import write_text
 from cmr_ssp.function import (
     CardiacFunction,
     CountedSlice,
+    Flag,
     FunctionChoices,
     PapillarySide,
     SliceChoice,
     function_csv,
 )
+from cmr_ssp.function.wall_summary import WallSummary
 
 from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.panels.function.details import FunctionDetails
 from napari_cmr_ssp.panels.function.reporting import report_job
 
 if TYPE_CHECKING:
@@ -42,7 +45,9 @@ class FunctionController:
         view.slice_opened.connect(self.go_to_slice)
         view.report_requested.connect(self._ask_for_report)
         view.table_requested.connect(self._ask_for_table)
+        view.flag_opened.connect(self.go_to_flag)
         view.choices.show_choices(self._measuring.choices)
+        self._details = FunctionDetails(context, view)
 
     @classmethod
     def make(cls, context: Context) -> Self:
@@ -56,6 +61,11 @@ class FunctionController:
         """What is shown."""
         return self._measuring.function
 
+    @property
+    def walls(self) -> WallSummary:
+        """Segments of the wall, as far as they were asked for."""
+        return self._details.walls
+
     def count_slice(self, choice: SliceChoice, counts: bool) -> None:
         """Count a slice or leave it out, whatever the rule says."""
         choices = self._measuring.choices
@@ -67,6 +77,11 @@ class FunctionController:
         ventricle = found and (found.rv if each.structure.name == "RV" else found.lv)
         if ventricle:
             self._scene.go_to(ventricle.phases[each.phase], each.slice)
+
+    def go_to_flag(self, flag: Flag) -> None:
+        """Show what a flag points at; the frame or slice stays if it concerns all of them."""
+        frame = self._scene.frame if flag.frame is None else flag.frame
+        self._scene.go_to(frame, self._scene.slice if flag.slice_index is None else flag.slice_index)
 
     def save_table(self, path: Path) -> None:
         """Save the quantities as CSV."""
@@ -84,7 +99,7 @@ class FunctionController:
             choices = replace(self._measuring.choices, phases=self._session.phases)
             shown = self._scene.corrections.of(exam)
             states = shown.contours.states if shown is not None and shown.layer is layer else None
-            job = report_job(path, exam, layer, (found, choices, measures), states)
+            job = report_job(path, exam, layer, (found, choices, measures), states, self._details.intervals)
             self._desk.read(job, lambda _: self.view.show_saved(path))
 
     def _show(self) -> None:
@@ -97,6 +112,7 @@ class FunctionController:
             )
         self.view.choices.show_choices(choices)
         self.view.show_function(found, other)
+        self.view.show_flags(self._measuring.flags, self._session.phases)
 
     def _ask_for_report(self) -> None:
         path = self.view.ask_for_report(self._proposed("report.pdf"))

@@ -15,7 +15,14 @@ from napari_cmr_ssp.scene.exams import Exam
 Measured = tuple[CardiacFunction, FunctionChoices, SliceMeasures]
 
 
-def report_job(path: Path, exam: Exam, layer: Any, measured: Measured, states: ContourStates | None) -> Job:
+def report_job(
+    path: Path,
+    exam: Exam,
+    layer: Any,
+    measured: Measured,
+    states: ContourStates | None,
+    intervals: tuple[str, ...] = (),
+) -> Job:
     """Return a job that writes the page from contours as they are now.
 
     Parameters
@@ -30,6 +37,8 @@ def report_job(path: Path, exam: Exam, layer: Any, measured: Measured, states: C
         Function, choices and measures of these contours.
     states : ContourStates or None
         State of the contours, if they are corrected.
+    intervals : tuple of str
+        How sure the quantities are, in a sentence each.
     """
     function, choices, measures = measured
     labels = np.array(layer.data)
@@ -40,7 +49,7 @@ def report_job(path: Path, exam: Exam, layer: Any, measured: Measured, states: C
         from cmr_ssp.reports.function_page import ReportText, require_report, write_report
 
         require_report(path)
-        write_report(path, found, ReportText(found.name))
+        write_report(path, found, ReportText(found.name, found.flags(), intervals, found.walls()))
 
     return Job(f"Save {path.name}", work)
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.function import CardiacFunction, CountedSlice, SliceChoice
+from cmr_ssp.function import CardiacFunction, CountedSlice, Flag, Severity, SliceChoice
+from cmr_ssp.function.flag_text import place_text
 from psygnal import Signal
 from qtpy.QtCore import QModelIndex, QObject, Qt
 
-from napari_cmr_ssp.widgets.text_table import TextTable
+from napari_cmr_ssp.widgets.text_table import TONE_ROLE, TextTable, Tone
 
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+_MOST_FLAGS = 100
 _OTHER_SIDE = "The LV with papillary muscles and trabeculae on the other side"
 
 
@@ -57,6 +59,27 @@ def _quantity_rows(
     return rows
 
 
+class FlagTable(TextTable):
+    """What looks doubtful, with its place; what is impossible in a heart is marked as an error."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(("Where", "What"), parent)
+        self.doubts: tuple[Flag, ...] = ()
+
+    def show(self, flags: Sequence[Flag], phases: Mapping[Phase, int]) -> None:
+        """Replace all rows."""
+        self.doubts = tuple(flags[:_MOST_FLAGS])
+        self.replace(tuple((place_text(flag, phases), flag.sentence) for flag in self.doubts))
+
+    def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        """Return the text, tone or tool tip of a cell."""
+        if role == TONE_ROLE:
+            return Tone.ERROR if self.doubts[index.row()].severity is Severity.WRONG else None
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self.rows[index.row()][1]
+        return super().data(index, role)
+
+
 class SliceTable(TextTable):
     """Drawn slices at ED and ES, with a box each that says whether it counts.
 
@@ -98,10 +121,6 @@ class SliceTable(TextTable):
         choice: SliceChoice = (each.phase, each.structure, each.slice)
         self.ticked.emit(choice, Qt.CheckState(value) == Qt.CheckState.Checked)
         return True
-
-    def phase_and_slice(self, row: int) -> tuple[Phase, CountedSlice]:
-        """Return phase and slice of a row."""
-        return self.slices[row].phase, self.slices[row]
 
 
 def _slice_row(each: CountedSlice) -> tuple[str, ...]:

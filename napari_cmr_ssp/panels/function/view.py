@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cmr_ssp.function import CardiacFunction, CountedSlice, FunctionChoices
+from cmr_ssp.anatomy import Phase
+from cmr_ssp.function import CardiacFunction, CountedSlice, Flag, FunctionChoices
+from cmr_ssp.function.segments import Insertions, Orientation
+from cmr_ssp.function.wall_summary import WallSummary
 from psygnal import Signal
 from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import (
@@ -20,9 +23,10 @@ from qtpy.QtWidgets import (
 )
 
 from napari_cmr_ssp.panels.function.choices_form import ChoicesForm
-from napari_cmr_ssp.panels.function.tables import QuantityTable, SliceTable
+from napari_cmr_ssp.panels.function.tables import FlagTable, QuantityTable, SliceTable
+from napari_cmr_ssp.panels.function.wall_view import WallView
 from napari_cmr_ssp.widgets.section import Section
-from napari_cmr_ssp.widgets.tables import fit_columns, show_all_rows, table_of
+from napari_cmr_ssp.widgets.tables import fit_columns, show_all_rows, stretch_last, table_of
 
 _NOTHING = "Segment the shown exam, or draw its contours under Correct: volumes and function appear here."
 _REPORT_FILTER = "Report (*.pdf);;Report in DICOM (*.dcm)"
@@ -33,18 +37,25 @@ class FunctionView(QWidget):
     """Quantities, slices that count, choices, and buttons for report and table.
 
     Signals: `choices_changed` (FunctionChoices), `slice_ticked` (phase, structure and slice; whether it
-    counts), `slice_opened` (CountedSlice), `report_requested`, `table_requested`.
+    counts), `slice_opened` (CountedSlice), `flag_opened` (Flag), `walls_wanted`,
+    `segment_opened` (AHA number), `report_requested`, `table_requested`.
     """
 
     choices_changed = Signal(FunctionChoices)
     slice_ticked = Signal(tuple, bool)
     slice_opened = Signal(CountedSlice)
+    flag_opened = Signal(Flag)
+    walls_wanted = Signal()
+    segment_opened = Signal(int)
     report_requested = Signal()
     table_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.nothing, self.notes = QLabel(_NOTHING), QLabel()
+        self.nothing, self.notes, self.intervals = QLabel(_NOTHING), QLabel(), QLabel()
+        self.walls = WallView()
+        self.flags = FlagTable(self)
+        self.flag_table = table_of(self.flags)
         self.choices = ChoicesForm()
         self.quantities, self.slices = QuantityTable(self), SliceTable(self)
         self.quantity_table, self.slice_table = table_of(self.quantities), table_of(self.slices)
@@ -57,8 +68,13 @@ class FunctionView(QWidget):
         self.slices.ticked.connect(self.slice_ticked.emit)
         for signal in (self.slice_table.doubleClicked, self.slice_table.row_opened):
             signal.connect(self._open_slice)
+        for signal in (self.flag_table.doubleClicked, self.flag_table.row_opened):
+            signal.connect(lambda index: self.flag_opened.emit(self.flags.doubts[index.row()]))
         self.report.clicked.connect(lambda: self.report_requested.emit())
         self.table.clicked.connect(lambda: self.table_requested.emit())
+        self.walls.changed.connect(self.walls_wanted.emit)
+        self.walls.segment_opened.connect(self.segment_opened.emit)
+        self.wall_section.toggled.connect(lambda is_open: self.walls_wanted.emit() if is_open else None)
         self.show_function(None, None)
 
     def show_function(self, found: CardiacFunction | None, other_side: CardiacFunction | None) -> None:
@@ -73,6 +89,31 @@ class FunctionView(QWidget):
             show_all_rows(table)
         for button in (self.report, self.table):
             button.setEnabled(found is not None)
+
+    def show_flags(self, flags: Sequence[Flag], phases: Mapping[Phase, int]) -> None:
+        """Show what looks doubtful."""
+        self.flags.show(flags, phases)
+        show_all_rows(self.flag_table)
+        self.quality.show_note(f"{len(flags)} to check" if flags else "nothing found")
+
+    @property
+    def shows_walls(self) -> bool:
+        """Whether the section of the wall is open."""
+        return bool(self.wall_section.isExpanded())
+
+    @property
+    def wall_choices(self) -> tuple[Orientation | None, Insertions | None]:
+        """What the user says about the order of slices and the insertions of the RV."""
+        return self.walls.orientation, self.walls.insertions
+
+    def show_walls(self, found: WallSummary) -> None:
+        """Show the segments of the wall."""
+        self.walls.show_walls(found)
+
+    def show_intervals(self, sentences: Sequence[str]) -> None:
+        """Show how sure the quantities are."""
+        self.intervals.setText("<br>".join(sentences))
+        self.intervals.setVisible(bool(sentences))
 
     def ask_for_report(self, proposed: Path) -> Path | None:
         """Ask for the file of a report; return None if the user cancels."""
@@ -98,17 +139,23 @@ class FunctionView(QWidget):
     def _lay_out(self) -> None:
         for table in (self.quantity_table, self.slice_table):
             fit_columns(table)
-        for label in (self.nothing, self.notes):
+        stretch_last(self.flag_table)
+        for label in (self.nothing, self.notes, self.intervals):
             label.setWordWrap(True)
         self.content = QWidget()
         inside = QVBoxLayout(self.content)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.addWidget(self.quantity_table)
+        inside.addWidget(self.intervals)
         inside.addWidget(self.notes)
         how = _section("How it is measured", [self.choices])
         inside.addWidget(how)
         how.expand(animate=False)
+        self.quality = _section("Quality", [self.flag_table])
+        self.wall_section = _section("Wall thickness", [self.walls])
+        inside.addWidget(self.quality)
         inside.addWidget(_section("Slices that count", [self.slice_table]))
+        inside.addWidget(self.wall_section)
         inside.addStretch()
         scrolled = QScrollArea()
         scrolled.setWidgetResizable(True)
