@@ -46,6 +46,7 @@ class Session:
     """
 
     volume_requested = Signal(str, Phase)
+    drawing_requested = Signal()
 
     cohort: Cohort | None = None
     split: Split = field(default_factory=lambda: Split({}))
@@ -107,6 +108,10 @@ class Session:
     def request_volume(self, subject_id: str, phase: Phase) -> None:
         """Ask for the exam of a subject, at a phase."""
         self.volume_requested.emit(subject_id, phase)
+
+    def request_drawing(self) -> None:
+        """Ask for empty contours of the shown exam, to draw by hand."""
+        self.drawing_requested.emit()
 
     def reset_phases(self) -> None:
         """Take ED and ES from the labels of the shown exam."""

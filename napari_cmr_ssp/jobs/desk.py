@@ -90,6 +90,11 @@ class JobDesk(QObject):
         """Titles of running and waiting jobs, without those that read: stopping them loses nothing."""
         return [job.title for job in self.trainer.unfinished if not job.is_silent]
 
+    @property
+    def reserved(self) -> set[Path]:
+        """Folders of the runs that running and waiting jobs write."""
+        return {job.run_folder for job in self.trainer.unfinished if job.run_folder is not None}
+
     def uses(self, run: Path) -> bool:
         """Return whether a running or waiting job writes or reads a run."""
         return any(run in (job.run_folder, job.reads) for job in self.trainer.unfinished)
@@ -146,9 +151,8 @@ class JobDesk(QObject):
 
     def _start_smaller(self, job: Job, settings: Mapping[str, int]) -> None:
         """Queue a training again that ran out of memory, with settings that should fit."""
-        reserved = {each.run_folder for each in self.trainer.unfinished if each.run_folder is not None}
         if job.smaller is not None:
-            self.compute(job.smaller(settings, reserved))
+            self.compute(job.smaller(settings, self.reserved))
 
     def _on_started(self, job: Job) -> None:
         self._show_waiting()

@@ -50,6 +50,8 @@ class _Plan(Generic[_RecipeT]):
         The new run, or the one to resume.
     max_minutes : float or None
         Time limit.
+    data_licence : str
+        Terms of the data; empty if unknown.
     """
 
     cohort: Cohort
@@ -57,6 +59,7 @@ class _Plan(Generic[_RecipeT]):
     recipe: _RecipeT | None
     run_folder: Path
     max_minutes: float | None = None
+    data_licence: str = ""
 
     @property
     def resumes(self) -> bool:
@@ -164,9 +167,10 @@ def training(plan: TrainingPlan, preferences: Preferences) -> Work:
         from cmr_ssp import jobs
 
         run = Run(plan.run_folder)
+        settings = jobs.JobSettings(preferences.device, plan.max_minutes, threads=preferences.threads)
         options: dict[str, Any] = {
             "split": plan.split,
-            "settings": jobs.JobSettings(preferences.device, plan.max_minutes, threads=preferences.threads),
+            "settings": replace(settings, data_licence=plan.data_licence),
             "resume": plan.resumes,
             "on_event": on_event,
             "cancel": cancel,

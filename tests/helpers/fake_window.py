@@ -42,6 +42,7 @@ class FakeDesk(Calls):
     def __init__(self) -> None:
         super().__init__()
         self.titles: list[str] = []
+        self.reserved: set[Path] = set()
         self.computed: list[tuple[Job, Callable[[Any], None] | None]] = []
         self.problems: list[Problem] = []
 

@@ -44,6 +44,7 @@ class CorrectController:
         self.actions = ContourActions(context, self.tools, self._go_to_change)
         self._shown: ContourLayer | None = None
         context.session.events.exam.connect(self._take_exam)
+        context.session.drawing_requested.connect(self.draw_by_hand)
         context.scene.corrections.layers_changed.connect(self._take_layers)
         context.scene.stepped.connect(view.states.show_place)
         self.tools.radius_changed.connect(view.show_radius)
@@ -80,6 +81,15 @@ class CorrectController:
         about = {key: str(layer.metadata[key]) for key in _LINEAGE if key in layer.metadata}
         state = ContourState.PROPOSED if "run" in about else ContourState.ACCEPTED
         self._begin(exam, Draft(labels, ContourStates.of(labels, state), about))
+
+    def draw_by_hand(self) -> None:
+        """Go to empty contours of the shown exam; to those that it has already, or to its draft."""
+        if self._session.exam is None:
+            self._desk.show_problems([NO_EXAM])
+            return
+        self._session.tab = self.title
+        if self._shown is None and not self.view.offers_draft:
+            self.start("")
 
     def continue_draft(self) -> None:
         """Continue with the draft of the shown exam."""

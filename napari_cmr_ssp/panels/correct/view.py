@@ -132,6 +132,11 @@ class CorrectView(QWidget):
             self.source.clear()
             self.source.addItems(names)
 
+    @property
+    def offers_draft(self) -> bool:
+        """Whether there is a draft to continue."""
+        return not self.draft.isHidden()
+
     def offer_draft(self, when: str) -> None:
         """Offer to continue with a draft."""
         self.draft.setText(f"Continue the draft of {when}")

@@ -13,6 +13,7 @@ from cmr_ssp.runs import CheckpointName, RunSummary
 from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.panels.runs.first_model import FirstModel
 from napari_cmr_ssp.panels.runs.managing import Managing
 from napari_cmr_ssp.panels.runs.segmenting import Segmenting, name_of
 
@@ -32,6 +33,7 @@ class RunsController:
         self._preferences = context.preferences
         self.segmenting = Segmenting(context, self._show_scored)
         self.managing = Managing(context, view, self.segmenting.results, self.refresh)
+        self.first_model = FirstModel(context, view, self.refresh)
         view.refresh_requested.connect(self.refresh)
         view.workspace_requested.connect(self.choose_workspace)
         view.run_chosen.connect(self.show_scores)

@@ -31,7 +31,7 @@ def name_of(run: RunSummary, checkpoint: CheckpointName) -> str:
 _PHANTOM_MODEL = Problem(
     "segmentation",
     "this run was trained on synthetic hearts and finds nothing in patients",
-    "Choose a run that was trained on patients' exams, or draw by hand under Correct.",
+    "Choose another run, bring in a model, build a starter model, or draw by hand.",
 )
 
 
@@ -69,7 +69,7 @@ class Segmenting:
         self._segment(run, checkpoint, cohort.select(ids).subjects)
 
     def _segment(self, run: RunSummary, checkpoint: CheckpointName, subjects: Sequence[Subject]) -> None:
-        if _knows_only_phantoms(run) and not all(is_phantom(subject.id) for subject in subjects):
+        if run.knows_only_phantoms and not all(is_phantom(subject.id) for subject in subjects):
             self._desk.show_problems([_PHANTOM_MODEL])
             return
         results: list[Result] = []  # files, since labels of many cines may not fit in memory
@@ -113,8 +113,3 @@ class Segmenting:
 
         reading = work.reading_result(result, exam)
         self._desk.read(Job(f"Read {result.file.name}", reading, is_silent=True), on_read)
-
-
-def _knows_only_phantoms(run: RunSummary) -> bool:
-    """Return whether all labels that a run was trained on are of phantoms."""
-    return bool(run.labelled) and all(map(is_phantom, run.labelled))

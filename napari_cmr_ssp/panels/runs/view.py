@@ -25,14 +25,13 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_cmr_ssp.panels.runs.model_offer import ModelOffer
 from napari_cmr_ssp.panels.runs.run_menu import add_menu, ask_for_name, ask_for_note, confirm_deletion
 from napari_cmr_ssp.panels.runs.run_table import RunTable
 from napari_cmr_ssp.panels.runs.score_table import ScoreTable
 from napari_cmr_ssp.widgets.folders import open_folder
 from napari_cmr_ssp.widgets.start_button import StartButton
 from napari_cmr_ssp.widgets.tables import Table, selected_rows, selection_of, table_of
-
-_SEGMENTING = ("scratch", "finetune")
 
 
 class RunsView(QWidget):
@@ -70,6 +69,7 @@ class RunsView(QWidget):
             ),
         )
         self.score_view = self._make_score_view()
+        self.models = ModelOffer()
         self.about = QLabel("Reading runs ...")
         self.about.setWordWrap(True)
         self.segment_shown = StartButton("Segment shown exam")
@@ -177,8 +177,10 @@ class RunsView(QWidget):
         where = QHBoxLayout()
         where.addWidget(self.folder, stretch=1)
         where.addWidget(self.workspace)
+        where.addWidget(self.models.button)
         layout = QVBoxLayout(self)
         layout.addLayout(where)
+        layout.addWidget(self.models)
         layout.addWidget(self.table, stretch=2)
         layout.addLayout(buttons)
         layout.addWidget(self.about)
@@ -191,7 +193,7 @@ class RunsView(QWidget):
     def _update_buttons(self) -> None:
         """Enable the buttons that apply to the selected run."""
         run = self.selected_run
-        segments = run is not None and run.has_checkpoint and run.method in _SEGMENTING
+        segments = run is not None and run.segments
         for button in (self.segment_shown, self.segment_selected, self.score):
             button.setEnabled(segments)
         self.checkpoint.setVisible(_has_choice(run))
@@ -228,4 +230,4 @@ class RunsView(QWidget):
 
 def _has_choice(run: RunSummary | None) -> bool:
     """Return whether a run segments and has both a last and a best checkpoint."""
-    return run is not None and run.has_best and run.method in _SEGMENTING
+    return run is not None and run.has_best and run.segments
