@@ -53,6 +53,13 @@ class FakeDataView(Calls):
         self.calls.append(("notify_layer_stored", (layer,)))
 
 
+class FakeModelOffer(Calls):
+    drawing_requested = Signal()
+    place_chosen = Signal(Path)
+    data_set_chosen = Signal(Path)
+    starter_accepted = Signal(object)
+
+
 class FakeRunsView(Calls):
     refresh_requested = Signal()
     workspace_requested = Signal()
@@ -66,6 +73,10 @@ class FakeRunsView(Calls):
     note_requested = Signal(RunSummary)
     delete_requested = Signal(RunSummary)
     workspace: Path | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models = FakeModelOffer()
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
         self.calls.append(("show_runs", (runs,)))

@@ -39,7 +39,7 @@ class FirstModel:
         self._view, self._refresh = view, refresh
         events = context.session.events
         for event in (events.runs, events.exam, events.cohort):
-            event.connect(lambda _: self.update())
+            event.connect(self.update)
         view.models.drawing_requested.connect(context.session.request_drawing)
         view.models.place_chosen.connect(self.bring_in)
         view.models.data_set_chosen.connect(self.plan_starter)
