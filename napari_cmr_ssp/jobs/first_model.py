@@ -10,7 +10,7 @@ from cmr_ssp.events import Cancel, OnEvent
 from cmr_ssp.runs import BroughtIn
 
 from napari_cmr_ssp.jobs.job import Job, Work
-from napari_cmr_ssp.jobs.work import FinetuningPlan, new_run_folder, training_job
+from napari_cmr_ssp.jobs.work import FinetuningPlan, new_run_folder, training_job, use_threads
 from napari_cmr_ssp.preferences import Preferences
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def bringing_in_job(place: Path, runs: Path, reserved: Collection[Path]) -> Job:
             job.result, job.result_folder = size if found.is_new else here, found.folder
         return found
 
-    job = Job(f"Bring in {place.name}", work)
+    job = Job(f"Bring in {place.name}", work)  # its work says in it where the run is
     return job
 
 
@@ -43,7 +43,8 @@ def planning_starter(folder: Path, preferences: Preferences) -> Work:
     def work(*_: object) -> Starter:
         from cmr_ssp import jobs
 
-        return jobs.plan_starter(folder, preferences.device, preferences.threads)
+        use_threads(preferences)  # as the training will
+        return jobs.plan_starter(folder, preferences.device)
 
     return work
 

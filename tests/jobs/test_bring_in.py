@@ -190,7 +190,11 @@ def test_all_problems_are_said_at_once(theirs: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("pretrained", "does not segment yet"), ("synthetic", "synthetic hearts"), ("cohort", "contains no run")],
+    [
+        ("pretrained", "does not segment yet"),
+        ("synthetic", "synthetic hearts"),
+        ("cohort", "contains no run"),
+    ],
 )
 def test_a_run_of_no_use_is_refused_with_the_reason(
     trained: Path, tmp_path: Path, name: str, says: str

@@ -192,7 +192,7 @@ def test_a_starter_model_of_no_use_is_refused_and_one_may_decline(
         assert says in bench.job_bar.problems.text() and models.dialog is None
     tiny_presets(monkeypatch)
     enough = write_beating_cohort(tmp_path / "enough", "abcdef")
-    dialog = StarterDialog(plan_starter(enough, "cpu", 1))
+    dialog = StarterDialog(plan_starter(enough, "cpu"))
     dialog.accepted.connect(lambda: pytest.fail("it was declined"))
     dialog.reject()
 
@@ -202,7 +202,7 @@ def test_a_data_set_with_enough_labels_keeps_some_to_validate_and_test(
 ) -> None:
     tiny_presets(monkeypatch)
     ids = [f"s{number:02d}" for number in range(20)]
-    starter = plan_starter(write_beating_cohort(tmp_path / "data", ids), "cpu", 1)
+    starter = plan_starter(write_beating_cohort(tmp_path / "data", ids), "cpu")
     assert (len(starter.labels), starter.n_validating, starter.n_testing) == (14, 2, 4)
     assert set(starter.labels.values()) == {(Phase.ED, Phase.ES)}
     assert not starter.labels.keys() & set(starter.split.ids(Role.TEST, Role.VALIDATION))

@@ -78,8 +78,10 @@ class Starter:
         return len(self.split.ids(Role.TEST))
 
 
-def plan_starter(folder: Path, device: str = "auto", threads: int | None = None) -> Starter:
+def plan_starter(folder: Path, device: str = "auto") -> Starter:
     """Plan to train from scratch on all labelled training subjects of a data set, and estimate the duration.
+
+    The estimate uses the threads that torch is set to.
 
     Parameters
     ----------
@@ -87,8 +89,6 @@ def plan_starter(folder: Path, device: str = "auto", threads: int | None = None)
         Folder in the layout of ACDC, M&Ms, M&Ms-2 or nnU-Net, or a plain folder with labels.
     device : str
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
-    threads : int, optional
-        Processor threads.
 
     Raises
     ------
@@ -111,7 +111,7 @@ def plan_starter(folder: Path, device: str = "auto", threads: int | None = None)
     preset = matching_preset(None, on_gpu=on.type != "cpu")
     recipe = load_recipe(preset, kind=SegmentationRecipe)
     length = TrainingLength.of(recipe, _n_slices(cohort, labels))
-    resolved = resolve(recipe, on, threads=threads)
+    resolved = resolve(recipe, on)
     return Starter(
         cohort=cohort,
         licence=licence_of(cohort.layout, cohort.root),

@@ -64,7 +64,7 @@ class ModelOffer(QFrame):
 
     def offer(self, why: str) -> None:
         """Show the buttons with the reason for them; hide them without one."""
-        self.why.setText(f"{why} {_WAYS}")
+        self.why.setText(f"<b>{why}</b> {_WAYS}")
         self.setVisible(bool(why))
 
     def ask_for_folder(self) -> None:

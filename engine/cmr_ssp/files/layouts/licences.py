@@ -47,5 +47,7 @@ def _stated(path: Path) -> str:
         about = json.loads(read_text(path))
     except (CmrSspError, OSError, ValueError, RecursionError):
         return ""
-    stated = next((about[key] for key in ("licence", "license") if about.get(key)), "") if about else ""
+    if not isinstance(about, dict):
+        return ""
+    stated = about.get("licence") or about.get("license") or ""
     return " ".join(str(stated).split())[:_LONGEST]
