@@ -76,12 +76,7 @@ class RunsView(QWidget):
         self.segment_shown.setToolTip("All frames of the exam in the viewer; labelled phases are scored")
         self.segment_selected = StartButton("Segment selected")
         self.segment_selected.setToolTip("The subjects selected under Data; files go into the run's folder")
-        self.checkpoint = QComboBox()
-        self.checkpoint.addItems(("last", "best"))
-        self.checkpoint.setAccessibleName("Checkpoint")
-        self.checkpoint.setToolTip(
-            "Checkpoint that segments and scores: the last one, or the one with the best validation"
-        )
+        self.checkpoint = _checkpoint_box()
         self.score = StartButton("Score cohort")
         self.score.setToolTip("3D Dice of every labelled volume; the mean is over test subjects")
         self.resume = StartButton("Resume")
@@ -226,6 +221,14 @@ class RunsView(QWidget):
     def _emit_with_checkpoint(self, signal: SignalInstance) -> None:
         if self.selected_run is not None:
             signal.emit(self.selected_run, self.chosen_checkpoint)
+
+
+def _checkpoint_box() -> QComboBox:
+    box = QComboBox()
+    box.addItems(("last", "best"))
+    box.setAccessibleName("Checkpoint")
+    box.setToolTip("Checkpoint that segments and scores: the last one, or the one with the best validation")
+    return box
 
 
 def _has_choice(run: RunSummary | None) -> bool:
