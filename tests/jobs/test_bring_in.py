@@ -8,6 +8,7 @@ import pickle
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from cmr_ssp import jobs
 from cmr_ssp.errors import CmrSspError, OutputError
 from cmr_ssp.events import Cancel, Outcome, Preparing
 from cmr_ssp.files import open_cohort
-from cmr_ssp.runs import Run, list_runs
+from cmr_ssp.runs import Run, list_runs, read_checkpoint_header, run_id
 from cmr_ssp.runs.header import FORMAT
 from cohort_helpers import Listener, mim, segmentation, write_beating_cohort
 
@@ -253,6 +254,28 @@ def test_a_stopped_job_leaves_nothing(theirs: Path, tmp_path: Path) -> None:
     assert jobs.bring_in(theirs, tmp_path / RUNS, on_event=stop, cancel=cancel) is None
     assert listener.end.outcome is Outcome.STOPPED
     assert list((tmp_path / RUNS).iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_after_a_day(theirs: Path, tmp_path: Path) -> None:
+    old, new = (tmp_path / RUNS / f".{name}.arriving" for name in ("old", "new"))
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    assert jobs.bring_in(theirs, tmp_path / RUNS) is not None
+    assert new.exists() and not old.exists()
+
+
+def test_licences_follow_the_weights_and_change_no_id(trained: Path, tmp_path: Path) -> None:
+    cohort = open_cohort(trained / "cohort")
+    settings = jobs.JobSettings("cpu", bank_folder=tmp_path / "banks", data_licence="own data")
+    run, budget = Run(tmp_path / "tuned"), jobs.LabelBudget(2)
+    source = Run(trained / "pretrained")
+    jobs.finetune(cohort, segmentation(), run, pretrained=source, budget=budget, settings=settings)
+    header = read_checkpoint_header(run.last)
+    assert header.provenance.data_licences == ("ACDC: CC BY-NC-SA 4.0", "own data")
+    without = replace(header.provenance, data_licences=())
+    assert run_id(header.recipe, without) == run_id(header.recipe, header.provenance)
+    assert "data_licences" not in without.as_dict(), "earlier versions could not read it"
 
 
 def test_a_place_without_space_or_that_is_a_file_is_refused(

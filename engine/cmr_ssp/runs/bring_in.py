@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ _CHUNK = 2**20
 _PICKLES = (b"\x80", b"PK")
 _NAME = re.compile(r"[^\w.-]+")
 _LONGEST_NAME = 90
+_MAY_CHANGE = {"epochs", "updates", "precision", "threads"}
+_SUFFIX = ".arriving"
+_STALE_S = 86_400.0  # a copy takes seconds; after a day, its process was killed
 _AGAIN = "Ask for the run folder again, as the training wrote it."
 _ANOTHER = "Ask for a run that was trained on labels of patients' exams."
 
@@ -114,15 +118,23 @@ def _require_space(runs: Path, n_bytes: int) -> None:
 @contextmanager
 def _arriving(runs: Path) -> Iterator[Path]:
     """Yield a hidden folder beside the runs, which is removed unless it was renamed."""
-    staged = runs / f".{uuid.uuid4().hex[:8]}.arriving"
+    staged = runs / f".{uuid.uuid4().hex[:8]}{_SUFFIX}"
     try:
         staged.mkdir(parents=True)
+        _remove_stale(runs)
         yield staged
     except OSError as error:
         what = f"it cannot be copied here ({error.strerror or error})"
         raise OutputError.of(runs, what, "Free disk space, or choose another folder of runs.") from error
     finally:
         shutil.rmtree(staged, ignore_errors=True)
+
+
+def _remove_stale(runs: Path) -> None:
+    """Remove copies of a process that was killed."""
+    for folder in runs.glob(f".*{_SUFFIX}"):
+        if time.time() - folder.stat().st_mtime > _STALE_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _copy(parcel: Parcel, place: Path, staged: Path, on_event: OnEvent, cancel: Cancel) -> None:
@@ -227,13 +239,13 @@ def _use_problems(path: Path, header: CheckpointHeader) -> tuple[Problem, ...]:
 
 
 def _fit_problems(run: Run, path: Path, header: CheckpointHeader) -> tuple[Problem, ...]:
-    """Compare the recipe in a checkpoint with that of the run, apart from its length."""
+    """Compare the recipe in a checkpoint with that of the run, apart from what a resumed run may change."""
     try:
         stated, stored = (each.model_dump(mode="json") for each in (run.recipe(), header.recipe))
     except CmrSspError:
         return ()  # reported already
-    length = {"epochs", "updates"}
-    other = [key for key in {**stated, **stored} if key not in length and stated.get(key) != stored.get(key)]
+    compared = {**stated, **stored}.keys() - _MAY_CHANGE
+    other = [key for key in compared if stated.get(key) != stored.get(key)]
     if not other:
         return ()
     what = f"was not trained with the recipe of its run (other {', '.join(sorted(other))})"
