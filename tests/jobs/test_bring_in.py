@@ -18,6 +18,7 @@ from cmr_ssp.events import Cancel, Outcome, Preparing
 from cmr_ssp.files import open_cohort
 from cmr_ssp.runs import Run, list_runs, read_checkpoint_header, run_id
 from cmr_ssp.runs.header import FORMAT
+from cmr_ssp.weights import load_checkpoint, save_checkpoint
 from cohort_helpers import Listener, mim, segmentation, write_beating_cohort
 
 RUNS = "runs"
@@ -144,6 +145,16 @@ def pickle_weights(path: Path) -> None:
     path.write_bytes(pickle.dumps({"weights": 1}))
 
 
+def widen(run: Path) -> None:
+    """Describe a network of terabytes in the recipe and in both checkpoints."""
+    change_recipe(run, "channels: [3, 4]", "channels: [300000, 4]")
+    for path in (run / "last.safetensors", run / "best.safetensors"):
+        checkpoint = load_checkpoint(path)
+        tree = checkpoint.recipe.model_dump()
+        tree["network"]["channels"] = (300000, 4)
+        save_checkpoint(path, replace(checkpoint, recipe=type(checkpoint.recipe).model_validate(tree)))
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda run: truncate(run / "last.safetensors"), "not a valid checkpoint"),
     "best truncated": (lambda run: truncate(run / "best.safetensors"), "not a valid checkpoint"),
@@ -156,6 +167,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
         "digest",
     ),
     "other recipe": (lambda run: change_recipe(run, "batch_size: 4", "batch_size: 2"), "other batch_size"),
+    "huge note": (lambda run: (run / "note.txt").write_bytes(bytes(9 * 2**20)), "note.txt: is larger"),
+    "network larger than the memory": (lambda run: widen(run), "do not fit its own recipe"),
     "damaged recipe": (lambda run: (run / "recipe.yaml").write_text("method: [", "utf-8"), "recipe.yaml"),
     "no history": (lambda run: (run / "history.csv").unlink(), "history.csv: is missing"),
     "no recipe": (lambda run: (run / "recipe.yaml").unlink(), "recipe.yaml: is missing"),

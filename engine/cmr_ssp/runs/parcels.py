@@ -31,6 +31,7 @@ BELONGING = (*REQUIRED, "best.safetensors", "note.txt", "earlier.txt", "scores.c
 MOST_BYTES = 4 * 2**30
 """Most bytes of a run; the largest preset has about 0.5 GiB."""
 
+_MOST_TEXT_BYTES = 8 * 2**20
 _MOST_FILES = 20_000
 _MOST_NAMED = 5
 _ENCRYPTED = 0x1
@@ -186,9 +187,15 @@ def _contents_problems(place: Path, names: list[str]) -> list[Problem]:
 
 
 def _size_problems(place: Path, sizes: Mapping[str, int]) -> list[Problem]:
-    if sum(sizes.values()) <= MOST_BYTES:
-        return []
-    return [Problem(str(place), f"is larger than {MOST_BYTES // 2**30} GiB, more than any run", _AGAIN)]
+    problems = [
+        Problem(f"{place}/{name}", "is larger than such a file of any run", _AGAIN)
+        for name, size in sizes.items()
+        if size > _MOST_TEXT_BYTES and not name.endswith(".safetensors")
+    ]
+    if sum(sizes.values()) > MOST_BYTES:
+        what = f"is larger than {MOST_BYTES // 2**30} GiB, more than any run"
+        problems.append(Problem(str(place), what, _AGAIN))
+    return problems
 
 
 def _missing(place: Path, sizes: Mapping[str, int]) -> tuple[Problem, ...]:
