@@ -135,8 +135,7 @@ def truncate(path: Path) -> None:
 
 
 def make_newer(path: Path) -> None:
-    data = path.read_bytes()
-    old = FORMAT.encode()
+    data, old = path.read_bytes(), FORMAT.encode()
     assert old in data
     path.write_bytes(data.replace(old, old[:-1] + b"2", 1))
 
@@ -224,10 +223,9 @@ def test_a_folder_of_several_runs_names_them(trained: Path, tmp_path: Path) -> N
 
 @pytest.mark.skipif(not hasattr(os, "symlink"), reason="no links here")
 def test_a_link_out_of_the_run_is_not_followed(theirs: Path, tmp_path: Path) -> None:
-    secret = tmp_path / "secret.txt"
-    secret.write_text("secret")
+    (tmp_path / "secret.txt").write_text("secret")
     (theirs / "note.txt").unlink()
-    (theirs / "note.txt").symlink_to(secret)
+    (theirs / "note.txt").symlink_to(tmp_path / "secret.txt")
     (problem,) = refused(theirs, tmp_path)
     assert "link to a file outside" in problem
 
