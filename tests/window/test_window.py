@@ -132,7 +132,7 @@ def test_double_click_shows_and_boxes_tick(bench: Workbench, wait: Wait, qtbot: 
     view.model().setData(box, Qt.CheckState.Checked.value, Qt.ItemDataRole.CheckStateRole)
     assert bench.session.ticks == {trainable: frozenset({Phase.ED})}
     assert "1 labelled volumes ticked" in data_view(bench).ticked.text()
-    data_view(bench).filter.setText("no such subject")
+    data_view(bench).filter_row.text.setText("no such subject")
     assert view.model().rowCount() == 0
 
 

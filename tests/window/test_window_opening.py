@@ -187,7 +187,7 @@ def test_the_filter_of_a_large_cohort_is_fast(large: Workbench, qtbot: Any) -> N
     view = data_view(large)
     assert view.table.model().rowCount() == N_LARGE
     qtbot.wait(300)  # the window is painted
-    view.filter.setFocus()
+    view.filter_row.text.setFocus()
     typed: list[float] = []
     cleared: list[float] = []
     for word, n_left in (("subject-29", 10), ("dcm", N_LARGE // 2), ("test", N_LARGE // 4)):
@@ -195,9 +195,9 @@ def test_the_filter_of_a_large_cohort_is_fast(large: Workbench, qtbot: Any) -> N
             start = time.thread_time()  # other processes share the machine
             if key is None:
                 assert view.table.model().rowCount() == n_left
-                view.filter.clear()
+                view.filter_row.text.clear()
             else:
-                qtbot.keyClick(view.filter, key)
+                qtbot.keyClick(view.filter_row.text, key)
             QApplication.processEvents()  # with painting
             took = cleared if key is None else typed
             took.append(1000 * (time.thread_time() - start))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import Problem, Severity
-from cmr_ssp.subjects import Role, Subject
+from cmr_ssp.subjects import Subject
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt
 from qtpy.QtGui import QPixmap
 
@@ -22,6 +22,7 @@ from napari_cmr_ssp.widgets.text_table import TONE_ROLE, Tone
 TEXT_COLUMNS = ("Subject", "Vendor", "Group", "Role")
 COLUMNS = (*TEXT_COLUMNS, *Phase, "Dice")
 DICE_COLUMN = COLUMNS.index("Dice")
+_PHASES = tuple(Phase)
 _ROOT = QModelIndex()
 _TITLE_TIPS = {
     **{str(phase): f"Labels at {phase}: tick them to train on them" for phase in Phase},
@@ -42,6 +43,7 @@ class SubjectTable(QAbstractTableModel):
         self.pictures = PictureStore()
         self._subjects: tuple[Subject, ...] = ()
         self._n_usable = 0
+        self._texts: list[tuple[str, ...]] = []
         self._words: list[str] = []
         self._rows: list[int] = []
         self._text, self._showing = "", Showing.ALL
@@ -100,22 +102,28 @@ class SubjectTable(QAbstractTableModel):
         self.marks.own = {}
         self.marks.read_scores()
         self.pictures.clear()
-        self._list_words()
+        self._list_texts()
         self._rows = self._arranged()
         self.endResetModel()
 
     def _take_split(self) -> None:
-        self._list_words()
+        self._list_texts()
         self.refresh()
 
     def _take_scores(self) -> None:
         self.marks.read_scores()
         self.refresh()
 
-    def _list_words(self) -> None:
-        """List what the text of the filter is looked for in."""
-        texts = (self._texts(place) for place in range(len(self._subjects)))
-        self._words = ["\n".join(each).casefold() for each in texts]
+    def _list_texts(self) -> None:
+        """List the texts of the first columns, and what the text of the filter is looked for in."""
+        split, has_roles = self._session.split, self._session.has_roles
+        roles = [str(split.role(each.id) or "") if has_roles else "" for each in self._subjects[: self._n_usable]]
+        roles += ["refused"] * (len(self._subjects) - self._n_usable)
+        self._texts = [
+            (subject.id, subject.vendor or "", subject.group or "", role)
+            for subject, role in zip(self._subjects, roles, strict=True)
+        ]
+        self._words = ["\n".join(texts).casefold() for texts in self._texts]
 
     def _arrange(self) -> bool:
         """Filter and sort again; return whether that changed the rows."""
@@ -145,7 +153,7 @@ class SubjectTable(QAbstractTableModel):
 
     def _key(self, place: int) -> str:
         if self._column < len(TEXT_COLUMNS):
-            return self._texts(place)[self._column].casefold()
+            return self._texts[place][self._column].casefold()
         return self.marks.text(self._subjects[place], Phase(COLUMNS[self._column]))
 
     def rowCount(self, parent: QModelIndex = _ROOT) -> int:  # noqa: N802
@@ -183,7 +191,7 @@ class SubjectTable(QAbstractTableModel):
         subject, phase, column = self.subject(index.row()), phase_of(index), index.column()
         if role == Qt.ItemDataRole.DisplayRole:
             if column < len(TEXT_COLUMNS):
-                return self._texts(self._rows[index.row()])[column]
+                return self._texts[self._rows[index.row()]][column]
             if self.is_refused(index.row()):
                 return self.marks.NOTHING if phase is not None else ""
             return self.marks.text(subject, phase) if phase is not None else self.marks.dice_text(subject)
@@ -234,14 +242,6 @@ class SubjectTable(QAbstractTableModel):
             if problem.where in about and problem.severity is Severity.ERROR
         ]
 
-    def _texts(self, place: int) -> Sequence[str]:
-        """Return the texts of the first columns."""
-        subject, role = self._subjects[place], None
-        if self._session.has_roles:
-            role = self._session.split.role(subject.id)
-        shown: Role | str | None = "refused" if place >= self._n_usable else role
-        return (subject.id, subject.vendor or "", subject.group or "", str(shown or ""))
-
 
 def _about(subject: Subject) -> str:
     facts = [f"{len(subject.frames)} frames", *filter(None, (subject.vendor, subject.group))]
@@ -251,4 +251,4 @@ def _about(subject: Subject) -> str:
 def phase_of(index: QModelIndex) -> Phase | None:
     """Return the phase of a column with check boxes, None for any other."""
     column = index.column() - len(TEXT_COLUMNS)
-    return tuple(Phase)[column] if 0 <= column < len(Phase) else None
+    return _PHASES[column] if 0 <= column < len(_PHASES) else None

@@ -30,7 +30,7 @@ from napari_cmr_ssp.leaving import ask_about_ticks
 from napari_cmr_ssp.panels.data.cohort_table import CohortTable, cohort_table_of
 from napari_cmr_ssp.panels.data.filter_row import FilterRow
 from napari_cmr_ssp.panels.data.opening_row import OpeningRow
-from napari_cmr_ssp.panels.data.picture_store import pixmap_of
+from napari_cmr_ssp.panels.data.picture_store import PictureStore, pixmap_of
 from napari_cmr_ssp.panels.data.series_view import SeriesView
 from napari_cmr_ssp.panels.data.sorting_dialog import SortingDialog
 from napari_cmr_ssp.panels.data.subject_table import SubjectTable, phase_of
@@ -214,11 +214,16 @@ class DataView(QWidget):
         elif row.isValid() and phase_of(row) is None:  # no check box
             self.exam_requested.emit(self._model.subject(row.row()))
 
+    @property
+    def pictures(self) -> PictureStore:
+        """The pictures that were read."""
+        return self._model.pictures
+
     def _want_pictures(self, first: int, last: int) -> None:
         """Ask for the pictures of the rows in sight that have none, and of no others."""
         rows = range(first, last + 1)
         subjects = [self._model.subject(row) for row in rows if not self._model.is_refused(row)]
-        self.pictures_wanted.emit(tuple(each for each in subjects if self._model.pictures.lacks(each)))
+        self.pictures_wanted.emit(tuple(each for each in subjects if self.pictures.lacks(each)))
 
     def _take_rows(self) -> None:
         """Select again what was selected among new rows, which Qt does not, and count them."""
