@@ -117,7 +117,8 @@ class SubjectTable(QAbstractTableModel):
     def _list_texts(self) -> None:
         """List the texts of the first columns, and what the text of the filter is looked for in."""
         split, has_roles = self._session.split, self._session.has_roles
-        roles = [str(split.role(each.id) or "") if has_roles else "" for each in self._subjects[: self._n_usable]]
+        usable = self._subjects[: self._n_usable]
+        roles = [str(split.role(each.id) or "") if has_roles else "" for each in usable]
         roles += ["refused"] * (len(self._subjects) - self._n_usable)
         self._texts = [
             (subject.id, subject.vendor or "", subject.group or "", role)
