@@ -24,13 +24,13 @@ class OwnLabels:
 
     Attributes
     ----------
-    version : str
-        Name of the newest label version, such as ``v002``; empty if there is none.
+    version : int
+        Number of the newest label version, counted from 1; 0 if there is none.
     drafted : str
         When a draft was written after that version; empty if there is none.
     """
 
-    version: str = ""
+    version: int = 0
     drafted: str = ""
 
 
@@ -72,12 +72,12 @@ def images_digest(subject: Subject) -> str:
 
 
 def _own(subject: Subject, phase: Phase, version: LabelVersion | None, note: DraftNote | None) -> OwnLabels:
-    name = version.name if version is not None else ""
+    number = version.number if version is not None else 0
     if note is None or not _concerns(note, subject, phase, version):
-        return OwnLabels(name)
+        return OwnLabels(number)
     if version is not None and version.path.stat().st_mtime_ns >= note.written_ns:
-        return OwnLabels(name)
-    return OwnLabels(name, datetime.fromtimestamp(note.written_ns / 1e9).strftime("%Y-%m-%d %H:%M"))
+        return OwnLabels(number)
+    return OwnLabels(number, datetime.fromtimestamp(note.written_ns / 1e9).strftime("%Y-%m-%d %H:%M"))
 
 
 def _concerns(note: DraftNote, subject: Subject, phase: Phase, version: LabelVersion | None) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase, Structure
@@ -19,7 +20,7 @@ from files_helpers import save
 from qtpy.QtCore import Qt
 from window_helpers import Wait, data_view, docked, idle, open_folder, runs_view, show
 
-from napari_cmr_ssp.panels import CorrectController, RunsController, SaveController
+from napari_cmr_ssp.panels import CorrectController, DataController, RunsController, SaveController
 from napari_cmr_ssp.panels.data import picture_store, pictures
 from napari_cmr_ssp.panels.data.showing import Showing
 from napari_cmr_ssp.panels.data.subject_table import COLUMNS
@@ -130,7 +131,7 @@ def test_what_leaves_the_screen_is_not_read_any_more(
     bench: Workbench, many: Path, reading: Reading, wait: Wait, qtbot: Any
 ) -> None:
     reading.may_go_on.clear()
-    bench.panel(pictures_owner()).open_cohort(many)
+    bench.panel(DataController).open_cohort(many)
     wait(lambda: reading.ids)
     bar = data_view(bench).table.verticalScrollBar()
     bar.setValue(bar.maximum())
@@ -138,12 +139,6 @@ def test_what_leaves_the_screen_is_not_read_any_more(
     reading.may_go_on.set()
     wait(lambda: seen(bench))
     assert reading.ids[1:] == in_sight(bench)
-
-
-def pictures_owner() -> Any:
-    from napari_cmr_ssp.panels import DataController
-
-    return DataController
 
 
 def test_a_second_cohort_with_the_same_ids_gets_its_own_pictures(
@@ -211,7 +206,7 @@ def test_labels_follow_drafts_and_saved_versions_at_once(
     show(bench, "a", wait)
     correct = bench.panel(CorrectController)
     correct.start("a reference")
-    for number in ("v001", "v002"):
+    for number in ("v1", "v2"):
         correct.act("grow")
         correct.view.tick.emit()
         wait(lambda: idle(bench))
@@ -226,8 +221,8 @@ def test_labels_follow_drafts_and_saved_versions_at_once(
         wait(lambda: idle(bench))
         assert labels_of(bench, "a") == (number, number), "what was saved became a draft"
     assert labels_of(bench, "b") == ("ref", "ref")
-    bench.panel(pictures_owner()).open_cohort(tmp_path / "cohort")
-    wait(lambda: idle(bench) and labels_of(bench, "a") == ("v002", "v002"))
+    bench.panel(DataController).open_cohort(tmp_path / "cohort")
+    wait(lambda: idle(bench) and labels_of(bench, "a") == ("v2", "v2"))
 
 
 def test_versions_of_another_cohort_with_the_same_ids_are_not_shown(
@@ -235,8 +230,6 @@ def test_versions_of_another_cohort_with_the_same_ids_are_not_shown(
 ) -> None:
     one, other = (write_beating_cohort(tmp_path / name, "ab") for name in ("one", "other"))
     for file in other.glob("*.nii.gz"):
-        import nibabel as nib
-
         image = nib.load(file)
         save(file, np.asarray(image.dataobj), image.affine + np.array([[0, 0, 0, 40.0]] * 3 + [[0] * 4]))
     open_folder(bench, one, wait)
@@ -246,7 +239,7 @@ def test_versions_of_another_cohort_with_the_same_ids_are_not_shown(
     correct.act("grow")
     bench.panel(SaveController).save_versions({Phase.ED: ED})
     wait(lambda: idle(bench))
-    assert labels_of(bench, "a")[0] == "v001"
+    assert labels_of(bench, "a")[0] == "v1"
     open_folder(bench, other, wait)
     assert labels_of(bench, "a") == ("ref", "ref")
 

@@ -60,14 +60,16 @@ class Marks:
         own = self._own(subject, phase)
         if own.drafted:
             return "draft"
-        return own.version or ("ref" if phase in subject.phases else self.NOTHING)
+        if own.version:
+            return f"v{own.version}"
+        return "ref" if phase in subject.phases else self.NOTHING
 
     def tip(self, subject: Subject, phase: Phase) -> str:
         """Say what the labels of a phase are, and why they can or cannot be ticked."""
         own, is_labelled = self._own(subject, phase), phase in subject.phases
         facts = [f"{phase}: {'reference labels (ref)' if is_labelled else 'no reference labels'}"]
         if own.version:
-            facts.append(f"your newest label version is {own.version}")
+            facts.append(f"you saved version {own.version} (v{own.version})")
         if own.drafted:
             facts.append(f"a draft of {own.drafted} is not saved yet: open the exam and go to Correct")
         return "; ".join(facts) + "." + (self._use(subject, phase) if is_labelled else "")

@@ -93,7 +93,9 @@ class SubjectTable(QAbstractTableModel):
     def refresh(self) -> None:
         """Show again what is ticked, labelled and scored, and which rows the filter shows."""
         if not self._arrange() and self._rows:
-            self.dataChanged.emit(self.index(0, 1), self.index(len(self._rows) - 1, len(COLUMNS) - 1))
+            last = len(COLUMNS) - 1
+            self.dataChanged.emit(self.index(0, 1), self.index(len(self._rows) - 1, last))
+            self.headerDataChanged.emit(Qt.Orientation.Horizontal, 1, last)  # columns fit their texts again
 
     def _reset(self) -> None:
         self.beginResetModel()
