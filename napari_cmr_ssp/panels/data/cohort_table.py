@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from qtpy.QtCore import QModelIndex, QTimer, Signal
-from qtpy.QtGui import QResizeEvent, QShowEvent
+from qtpy.QtCore import QModelIndex, Qt, QTimer, Signal
+from qtpy.QtGui import QIcon, QResizeEvent, QShowEvent
 
 from napari_cmr_ssp.panels.data.picture_store import SHOWN_PX
 from napari_cmr_ssp.panels.data.subject_table import TEXT_COLUMNS, SubjectTable
@@ -63,11 +63,14 @@ class CohortTable(Table):
 
 
 class _SubjectDelegate(ToneDelegate):
-    """Writes the texts of hidden columns below the id."""
+    """Writes the texts of hidden columns below the id; selecting a row does not tint its picture."""
 
     def initStyleOption(self, option: Any, index: QModelIndex) -> None:  # noqa: N802 - Qt's name
         super().initStyleOption(option, index)
         if index.column() == 0:
+            icon = option.icon
+            icon.addPixmap(index.data(Qt.ItemDataRole.DecorationRole), QIcon.Mode.Selected)
+            option.icon = icon
             hidden = [
                 column for column in range(1, len(TEXT_COLUMNS)) if option.widget.isColumnHidden(column)
             ]
