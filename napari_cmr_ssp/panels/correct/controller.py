@@ -55,7 +55,8 @@ class CorrectController:
         view.action_requested.connect(self.act)
         view.place_requested.connect(context.scene.go_to)
         view.look_chosen.connect(self._show_look)
-        view.tick.connect(lambda: self.drafts.keep(self._shown))
+        for keep in (view.tick, context.session.labels_saving):
+            keep.connect(lambda: self.drafts.keep(self._shown))
         view.show_contours(None)
 
     @classmethod

@@ -14,6 +14,7 @@ from cmr_ssp.editing.drafts import Draft, draft_path, read_draft, write_draft
 from cmr_ssp.editing.states import ContourStates
 
 from napari_cmr_ssp.context import Context
+from napari_cmr_ssp.io.own_labels import images_digest
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
 from napari_cmr_ssp.scene.exams import Exam
@@ -34,11 +35,11 @@ class DraftKeeper:
     Parameters
     ----------
     context : Context
-        Desk and preferences.
+        Session, desk and preferences.
     """
 
     def __init__(self, context: Context) -> None:
-        self._desk, self._preferences = context.desk, context.preferences
+        self._session, self._desk, self._preferences = context.session, context.desk, context.preferences
         self._followed: WeakKeyDictionary[ContourLayer, _Followed] = WeakKeyDictionary()
 
     @property
@@ -60,8 +61,9 @@ class DraftKeeper:
             return
         is_first, followed.n_kept = followed.n_kept < 0, shown.contours.n_changes
         contours, folder, cine = shown.contours, self.folder, followed.exam.fingerprint
-        states = ContourStates(contours.states.array.copy())
-        draft = Draft(np.array(contours.labels), states, followed.about)
+        states, subject = ContourStates(contours.states.array.copy()), followed.exam.subject
+        about = {**followed.about, "images": images_digest(subject)}
+        draft = Draft(np.array(contours.labels), states, about)
 
         def work(*_: object) -> Path:
             path = draft_path(folder, cine)
@@ -69,7 +71,8 @@ class DraftKeeper:
                 keep_copy(path)  # of earlier contours, which the user did not continue
             return write_draft(folder, cine, draft)
 
-        self._desk.read(Job("Keep a draft", work, is_silent=True))
+        keeping = Job("Keep a draft", work, is_silent=True)
+        self._desk.read(keeping, lambda _: self._session.labels_kept.emit(subject.id))
 
     def look(self, exam: Exam, then: Callable[[str], None]) -> None:
         """Tell when the draft of an exam was written, if it has one."""

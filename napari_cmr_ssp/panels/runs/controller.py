@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from cmr_ssp.errors import Problem
+from cmr_ssp.evaluation import Score
 from cmr_ssp.recipes import is_pretraining
 from cmr_ssp.runs import CheckpointName, RunSummary
 
@@ -16,6 +17,7 @@ from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.panels.runs.first_model import FirstModel
 from napari_cmr_ssp.panels.runs.managing import Managing
 from napari_cmr_ssp.panels.runs.segmenting import Segmenting, name_of
+from napari_cmr_ssp.session import RunScores
 
 if TYPE_CHECKING:
     from napari_cmr_ssp.panels.runs.view import RunsView
@@ -61,6 +63,8 @@ class RunsController:
             self._session.runs = runs
             if choose is not None:
                 self.view.choose(choose)
+            if self.view.selected_run is None:
+                self._session.scores = None
             if then is not None:
                 then()
 
@@ -98,7 +102,12 @@ class RunsController:
         """Read the scores of a checkpoint of a run in the background and show them."""
         name, reading = name_of(run, checkpoint), work.reading_scores(run.folder, checkpoint)
         job = Job(f"Scores of {name}", reading, is_silent=True)
-        self._desk.read(job, lambda scores: self.view.show_scores(run, scores, name))
+
+        def on_read(scores: tuple[Score, ...]) -> None:
+            self.view.show_scores(run, scores, name)
+            self._session.scores = RunScores(name, scores)
+
+        self._desk.read(job, on_read)
 
     def _show_scored(self, run: RunSummary, checkpoint: CheckpointName) -> None:
         self.show_scores(run, checkpoint)
