@@ -11,7 +11,7 @@ _BORDER_PX = 4
 
 
 def wrap_within(label: QLabel) -> None:
-    """Wrap the lines of a label; a word that is too long for it, such as a path, is cut and widens nothing."""
+    """Wrap the lines of a label; a word that is too long, such as a path, is cut and widens nothing."""
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, label.sizePolicy().verticalPolicy())
 

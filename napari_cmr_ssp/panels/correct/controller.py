@@ -138,6 +138,7 @@ class CorrectController:
         if shown is not None:
             shown.changed.connect(self._take_change)
             self._take_settings()
+            self._show_look(self.view.look.currentText())
         self.tools.use_on(shown)
         self.view.show_contours(shown.contours if shown is not None else None)
         self._show_scores()

@@ -9,6 +9,7 @@ from cmr_ssp.editing.contours import Contours
 from cmr_ssp.editing.outlines import Outline
 from psygnal import Signal
 from qtpy.QtCore import QTimer
+from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -25,52 +26,14 @@ from qtpy.QtWidgets import (
 
 from napari_cmr_ssp.panels.correct.keys import DEFAULT_KEYS, key_text
 from napari_cmr_ssp.panels.correct.state_map import STATE_COLOURS, StateMap
+from napari_cmr_ssp.panels.correct.texts import ACTION_ROWS, ACTIONS, OUTLINES, TOOLS
 from napari_cmr_ssp.scene.contour_tools import LARGEST_MM, SMALLEST_MM, Tool, ToolSettings
 from napari_cmr_ssp.widgets.choices import Choices
 
 BY_HAND = "nothing: draw by hand"
 _DRAFT_EVERY_MS = 4000
-_TOOLS: Mapping[str, tuple[str, str]] = {
-    Tool.LOOK: ("Look", "Move and zoom the image"),
-    Tool.PUSH: (
-        "Push",
-        "Bulge a contour from inside or dent it from outside; Alt+wheel: radius",
-    ),
-    Tool.DRAW: ("Draw", "Draw a closed contour afresh: hold the left button and go round"),
-    Tool.BRUSH: ("Brush", "Paint pixels of the structure"),
-    Tool.ERASE: ("Eraser", "Erase pixels"),
-}
-_OUTLINES: Mapping[str, tuple[str, str]] = {
-    Outline.ENDO: ("LV endo", "The endocardium: the border of the LV cavity"),
-    Outline.EPI: ("LV epi", "The epicardium; the myocardium lies between it and the endocardium"),
-    Outline.RV: ("RV", "The border of the RV cavity"),
-}
-_ACTIONS: Mapping[str, tuple[str, str]] = {
-    "smooth": ("Smooth", "Smooth the chosen contour of this slice; its area stays"),
-    "grow": ("Grow", "Move the chosen contour of this slice outwards by 1 mm"),
-    "shrink": ("Shrink", "Move the chosen contour of this slice inwards by 1 mm"),
-    "clear": ("Clear", "Remove the chosen contour of this slice"),
-    "copy to base": ("Copy to base", "Copy this slice to the next one towards the base, and go there"),
-    "copy to apex": ("Copy to apex", "Copy this slice to the next one towards the apex, and go there"),
-    "copy to next frame": ("Copy to frame +1", "Copy this slice to the next frame, and go there"),
-    "interpolate": ("Interpolate", "Propose the contours between drawn slices of this frame"),
-    "propagate slice": ("Propagate slice", "Propose this slice at all other frames, by registration"),
-    "propagate frame": ("Propagate frame", "Propose all slices of this frame at all others, by registration"),
-    "accept slice": ("Accept slice", "You stand behind this slice: what is not drawn in it is absent"),
-    "accept frame": ("Accept frame", "You stand behind all slices of this frame"),
-    "undo": ("Undo", "Undo the last change, wherever it was"),
-    "redo": ("Redo", "Do the undone change again"),
-    "go to ED": ("ED", "Go to end diastole"),
-    "go to ES": ("ES", "Go to end systole"),
-}
-_ACTION_ROWS = (
-    ("smooth", "grow", "shrink", "clear"),
-    ("copy to base", "copy to apex", "copy to next frame"),
-    ("interpolate", "propagate slice", "propagate frame"),
-    ("accept slice", "accept frame"),
-    ("undo", "redo", "go to ED", "go to ES"),
-)
-_LOOKS = ("filled", "outline", "hidden")
+HIDDEN = "hidden"
+_LOOKS = ("filled", "outline", HIDDEN)
 
 
 class CorrectView(QWidget):
@@ -98,11 +61,17 @@ class CorrectView(QWidget):
         self.counts, self.scores = QLabel(), QLabel()
         self.buttons: dict[str, QPushButton] = {}
         self._contours: Contours | None = None
+        self._look_before = _LOOKS[0]
         self.editing = QWidget()
         self._lay_out()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.tick.emit)
         self._timer.start(_DRAFT_EVERY_MS)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Ask for a draft when another tab is chosen or the dock is closed."""
+        super().hideEvent(event)
+        self.tick.emit()
 
     def fill_in(self, settings: ToolSettings) -> None:
         """Write what the controls say into the settings of the tools."""
@@ -121,7 +90,8 @@ class CorrectView(QWidget):
         elif name == "structure RV":
             self.outlines.choose(Outline.RV)
         elif name == "hide":
-            self.look.setCurrentText("filled" if self.look.currentText() == "hidden" else "hidden")
+            is_hidden = self.look.currentText() == HIDDEN
+            self.look.setCurrentText(self._look_before if is_hidden else HIDDEN)
         else:
             self.action_requested.emit(name)
 
@@ -223,7 +193,7 @@ class CorrectView(QWidget):
         return self.starting
 
     def _tool_rows(self) -> QVBoxLayout:
-        self.tools, self.outlines = self._choices(_TOOLS), self._choices(_OUTLINES)
+        self.tools, self.outlines = self._choices(TOOLS), self._choices(OUTLINES)
         self.tools.chosen.connect(self._choose_tool)
         self.outlines.chosen.connect(lambda _: self.settings_changed.emit())
         self.radius = QDoubleSpinBox()
@@ -241,7 +211,7 @@ class CorrectView(QWidget):
         self.look.addItems(_LOOKS)
         self.look.setToolTip("How contours are drawn (H hides and shows them)")
         self.look.setAccessibleName("Look of contours")
-        self.look.currentTextChanged.connect(self.look_chosen.emit)
+        self.look.currentTextChanged.connect(self._choose_look)
         rows = QVBoxLayout()
         rows.addLayout(_row(self.tools))
         rows.addLayout(_row(self.outlines, self.look))
@@ -252,13 +222,13 @@ class CorrectView(QWidget):
 
     def _action_rows(self) -> QVBoxLayout:
         rows = QVBoxLayout()
-        for names in _ACTION_ROWS:
+        for names in ACTION_ROWS:
             buttons = [self._action_button(name) for name in names]
             rows.addLayout(_row(*buttons))
         return rows
 
     def _action_button(self, name: str) -> QPushButton:
-        text, tip = _ACTIONS[name]
+        text, tip = ACTIONS[name]
         button = self.buttons[name] = QPushButton(text)
         button.setToolTip(_with_key(tip, self.keys.get(name)))
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # equal in a row
@@ -270,6 +240,11 @@ class CorrectView(QWidget):
         return Choices(
             {each: (text, _with_key(tip, keys.get(each))) for each, (text, tip) in options.items()}
         )
+
+    def _choose_look(self, look: str) -> None:
+        if look != HIDDEN:
+            self._look_before = look
+        self.look_chosen.emit(look)
 
     def _choose_tool(self, tool: str) -> None:
         self.settings_changed.emit()
