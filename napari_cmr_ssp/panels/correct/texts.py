@@ -23,6 +23,12 @@ OUTLINES: Mapping[str, tuple[str, str]] = {
     Outline.EPI: ("LV epi", "The epicardium; the myocardium lies between it and the endocardium"),
     Outline.RV: ("RV", "The border of the RV cavity"),
 }
+KEY_OF_OUTLINE: Mapping[str, str] = {
+    Outline.ENDO: "switch endo and epi",
+    Outline.EPI: "switch endo and epi",
+    Outline.RV: "structure RV",
+}
+"""Names of the keys that choose an outline."""
 ACTIONS: Mapping[str, tuple[str, str]] = {
     "smooth": ("Smooth", "Smooth the chosen contour of this slice; its area stays"),
     "grow": ("Grow", "Move the chosen contour of this slice outwards by 1 mm"),

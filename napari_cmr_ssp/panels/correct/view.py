@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.editing.contours import Contours
 from cmr_ssp.editing.outlines import Outline
+from cmr_ssp.errors import Problem
 from psygnal import Signal
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QHideEvent
@@ -24,11 +25,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_cmr_ssp.panels.correct.keys import DEFAULT_KEYS, key_text
 from napari_cmr_ssp.panels.correct.state_map import STATE_COLOURS, StateMap
-from napari_cmr_ssp.panels.correct.texts import ACTION_ROWS, ACTIONS, OUTLINES, TOOLS
+from napari_cmr_ssp.panels.correct.texts import ACTION_ROWS, ACTIONS, KEY_OF_OUTLINE, OUTLINES, TOOLS
 from napari_cmr_ssp.scene.contour_tools import LARGEST_MM, SMALLEST_MM, Tool, ToolSettings
 from napari_cmr_ssp.widgets.choices import Choices
+from napari_cmr_ssp.widgets.texts import problem_html
+from napari_cmr_ssp.widgets.tones import ToneLabel
 
 BY_HAND = "nothing: draw by hand"
 _DRAFT_EVERY_MS = 4000
@@ -55,7 +57,9 @@ class CorrectView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.keys: Mapping[str, str] = DEFAULT_KEYS
+        self._tips: list[tuple[QWidget, str, str]] = []
+        self.key_problems = ToneLabel()
+        self.key_problems.hide()
         self.states = StateMap()
         self.states.place_requested.connect(self.place_requested.emit)
         self.counts, self.scores = QLabel(), QLabel()
@@ -141,6 +145,13 @@ class CorrectView(QWidget):
         kind = f" ({role} subject)" if role else ""
         self.scores.setText(f"3D Dice against the reference{kind}: " + " · ".join(cells) if cells else "")
 
+    def show_keys(self, keys: Mapping[str, str], problems: Sequence[Problem]) -> None:
+        """Name the key of each action in the tool tips, and say what is wrong with the chosen keys."""
+        for widget, tip, name in self._tips:
+            widget.setToolTip(f"{tip} ({keys[name]})" if name in keys else tip)
+        self.key_problems.setText(problem_html(problems))
+        self.key_problems.setVisible(bool(problems))
+
     def show_radius(self, radius_mm: float) -> None:
         """Show a radius that was chosen by the wheel."""
         self.radius.setValue(radius_mm)
@@ -148,6 +159,7 @@ class CorrectView(QWidget):
     def _lay_out(self) -> None:
         inside = QWidget()
         layout = QVBoxLayout(inside)
+        layout.addWidget(self.key_problems)
         layout.addWidget(self._starting_part())
         editing = QVBoxLayout(self.editing)
         editing.setContentsMargins(0, 0, 0, 0)
@@ -209,7 +221,7 @@ class CorrectView(QWidget):
         self.overwrites.toggled.connect(lambda _: self.settings_changed.emit())
         self.look = QComboBox()
         self.look.addItems(_LOOKS)
-        self.look.setToolTip("How contours are drawn (H hides and shows them)")
+        self._tips.append((self.look, "How contours are drawn; a key hides and shows them", "hide"))
         self.look.setAccessibleName("Look of contours")
         self.look.currentTextChanged.connect(self._choose_look)
         rows = QVBoxLayout()
@@ -230,16 +242,16 @@ class CorrectView(QWidget):
     def _action_button(self, name: str) -> QPushButton:
         text, tip = ACTIONS[name]
         button = self.buttons[name] = QPushButton(text)
-        button.setToolTip(_with_key(tip, self.keys.get(name)))
+        self._tips.append((button, tip, name))
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # equal in a row
         button.clicked.connect(lambda: self.action_requested.emit(name))
         return button
 
     def _choices(self, options: Mapping[str, tuple[str, str]]) -> Choices:
-        keys = self.keys
-        return Choices(
-            {each: (text, _with_key(tip, keys.get(each))) for each, (text, tip) in options.items()}
-        )
+        choices = Choices(options)
+        for option, (_, tip) in options.items():
+            self._tips.append((choices.buttons[option], tip, KEY_OF_OUTLINE.get(option, option)))
+        return choices
 
     def _choose_look(self, look: str) -> None:
         if look != HIDDEN:
@@ -249,10 +261,6 @@ class CorrectView(QWidget):
     def _choose_tool(self, tool: str) -> None:
         self.settings_changed.emit()
         self.tool_chosen.emit(Tool(tool))
-
-
-def _with_key(tip: str, key: str | None) -> str:
-    return f"{tip} ({key_text(key)})" if key else tip
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:
