@@ -69,7 +69,7 @@ class ContourLayer:
         return self._tell(self.contours.redo())
 
     def bind(self, keys: Mapping[str, Callable[[], object]]) -> None:
-        """Call these functions, and no earlier ones, when their key is pressed while this layer is selected."""
+        """Call these functions, and no earlier ones, at their keys while this layer is selected."""
         for key in self._keys:
             self.layer.bind_key(key, None)
         for key, act in keys.items():

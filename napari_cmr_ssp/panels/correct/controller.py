@@ -16,6 +16,7 @@ from cmr_ssp.subjects import Origin
 
 from napari_cmr_ssp.context import NO_EXAM, Area, Context
 from napari_cmr_ssp.panels.correct.actions import ContourActions
+from napari_cmr_ssp.panels.correct.comparing import Comparing
 from napari_cmr_ssp.panels.correct.drafts import DraftKeeper
 from napari_cmr_ssp.panels.correct.keys import usable_keys
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
@@ -57,6 +58,7 @@ class CorrectController:
         view.look_chosen.connect(self._show_look)
         view.tick.connect(lambda: self.drafts.keep(self._shown))
         view.show_contours(None)
+        self.comparing = Comparing(context, view.compare)
         self._preferences = context.preferences
         self._preferences.changed.connect(self._take_keys)
         self._take_keys()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from cmr_ssp.anatomy import Structure
 from cmr_ssp.editing.outlines import Outline
 
 from napari_cmr_ssp.scene.contour_tools import Tool
@@ -54,3 +55,14 @@ ACTION_ROWS = (
     ("accept slice", "accept frame"),
     ("undo", "redo", "go to ED", "go to ES"),
 )
+
+
+def dice_text(title: str, found: Mapping[Structure, float]) -> str:
+    """Return the Dice of each structure as rich text, with what it was computed of."""
+    values = ", ".join(f"{structure.name} {value:.3f}" for structure, value in found.items())
+    return f"<b>{title}</b> {values}"
+
+
+def role_text(role: str) -> str:
+    """Return what a subject is used for, in brackets; nothing if it has no role."""
+    return f" ({role} subject)" if role else ""

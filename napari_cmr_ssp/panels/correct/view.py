@@ -25,8 +25,17 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_cmr_ssp.panels.correct.compare_view import CompareView
 from napari_cmr_ssp.panels.correct.state_map import STATE_COLOURS, StateMap
-from napari_cmr_ssp.panels.correct.texts import ACTION_ROWS, ACTIONS, KEY_OF_OUTLINE, OUTLINES, TOOLS
+from napari_cmr_ssp.panels.correct.texts import (
+    ACTION_ROWS,
+    ACTIONS,
+    KEY_OF_OUTLINE,
+    OUTLINES,
+    TOOLS,
+    dice_text,
+    role_text,
+)
 from napari_cmr_ssp.scene.contour_tools import LARGEST_MM, SMALLEST_MM, Tool, ToolSettings
 from napari_cmr_ssp.widgets.choices import Choices
 from napari_cmr_ssp.widgets.texts import problem_html
@@ -137,13 +146,8 @@ class CorrectView(QWidget):
 
     def show_scores(self, rows: Sequence[tuple[Phase, Mapping[Structure, float]]], role: str) -> None:
         """Show the 3D Dice of each labelled phase; `role` is what the subject is used for."""
-        cells = [
-            f"<b>{phase}</b> "
-            + ", ".join(f"{structure.name} {value:.3f}" for structure, value in found.items())
-            for phase, found in rows
-        ]
-        kind = f" ({role} subject)" if role else ""
-        self.scores.setText(f"3D Dice against the reference{kind}: " + " · ".join(cells) if cells else "")
+        cells = " · ".join(dice_text(str(phase), found) for phase, found in rows)
+        self.scores.setText(f"3D Dice against the reference{role_text(role)}: {cells}" if cells else "")
 
     def show_keys(self, keys: Mapping[str, str], problems: Sequence[Problem]) -> None:
         """Name the key of each action in the tool tips, and say what is wrong with the chosen keys."""
@@ -170,6 +174,8 @@ class CorrectView(QWidget):
         self.scores.setWordWrap(True)
         editing.addWidget(self.scores)
         layout.addWidget(self.editing)
+        self.compare = CompareView()
+        layout.addWidget(self.compare)
         layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
