@@ -59,6 +59,7 @@ class JobBar(QWidget):
         wrap_within(self.weights)
         self.weights.hide()
         self.problems = ToneLabel()
+        wrap_within(self.problems)
         self.problems.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.problems.hide()
         self._problem_area = ShortScroll(self.problems)
@@ -146,6 +147,8 @@ class JobBar(QWidget):
         """Show problems with cause and remedy."""
         text = problem_html(problems)
         self.problems.setText(text)
+        is_cut = self.problems.minimumSizeHint().width() > self.width()
+        self.problems.setToolTip(text if is_cut else "")
         self.problems.setVisible(bool(text))
         self._problem_area.setVisible(bool(text))
         self._problem_area.limit_lines(*_PROBLEM_LINES)

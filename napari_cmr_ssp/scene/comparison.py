@@ -15,11 +15,12 @@ from napari_cmr_ssp.scene.exams import Exam
 from napari_cmr_ssp.scene.layers import AXES, UNITS, UNKNOWN, LayerData
 from napari_cmr_ssp.scene.own_layers import OwnLayers
 
-ONLY_FIRST: Mapping[Structure, str] = dict(zip(Structure, ("#E66100", "#F59B4C", "#FBCB9C"), strict=True))
-ONLY_SECOND: Mapping[Structure, str] = dict(zip(Structure, ("#1F78E0", "#6CB0F5", "#B9DCFF"), strict=True))
-BOTH_DIFFER: Mapping[Structure, str] = dict(zip(Structure, ("#B5179E", "#E05CC8", "#F3AEE6"), strict=True))
-"""Colours of pixels that are a structure only in the first layer (orange), only in the second one (blue),
-or another structure in the second one (magenta; the shade is that of the structure in the first)."""
+ONLY_FIRST: Mapping[Structure, str] = dict(zip(Structure, ("#00A35A", "#63CB98", "#B4E8CF"), strict=True))
+ONLY_SECOND: Mapping[Structure, str] = dict(zip(Structure, ("#C2189B", "#E26CC9", "#F5B8E8"), strict=True))
+BOTH_DIFFER: Mapping[Structure, str] = dict(zip(Structure, ("#3A3AE8", "#7C7CF5", "#B9B9FF"), strict=True))
+"""Colours of pixels that are a structure only in the first layer (green), only in the second one (magenta),
+or another structure in the second one (blue; the shade is that of the structure in the first). None of them
+is a colour of the structures, and no colour vision confuses them."""
 
 _PART = "difference"
 _COLOURS = [*ONLY_FIRST.values(), *ONLY_SECOND.values(), *BOTH_DIFFER.values()]

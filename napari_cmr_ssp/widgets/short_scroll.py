@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSize
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QWidget
 
@@ -33,6 +33,7 @@ class ShortScroll(QScrollArea):
         self._least_px = self._most_px = 0
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Maximum)
         self.setWidget(content)
 
@@ -64,7 +65,5 @@ class ShortScroll(QScrollArea):
     def _wanted_px(self) -> int:
         content = self._content
         if content.hasHeightForWidth():
-            # long words, such as paths, are scrolled to
-            width = max(self.width() - _BORDER_PX, content.minimumSizeHint().width())
-            return content.heightForWidth(width) + _BORDER_PX
+            return content.heightForWidth(max(self.width() - _BORDER_PX, 1)) + _BORDER_PX
         return content.sizeHint().height() + _BORDER_PX

@@ -37,7 +37,9 @@ def bench(viewer: Any, cohort: Path, tmp_path: Path, wait: Wait) -> Iterator[Wor
     bench = docked(viewer, tmp_path)
     open_folder(bench, cohort, wait)
     show_subject(bench, 0, wait)
-    view(bench).section.expand(animate=False)
+    viewer.window._qt_window.show()
+    bench.session.tab = "Correct"
+    view(bench).toggle.click()
     yield bench
     bench.close_down()
 
@@ -106,6 +108,10 @@ def test_a_segmentation_is_compared_with_the_reference_at_ed_and_es(bench: Workb
     layer, exam = predict(bench), bench.session.exam
     assert names(bench) == (layer.name, f"{exam.subject.id} reference")
     text = text_of(bench, wait, "ED, frame")
+    view(bench).difference.click()
+    for label in (view(bench).legend, view(bench).scores):
+        wait(lambda label=label: label.height() >= 3 * label.fontMetrics().lineSpacing())
+    view(bench).difference.click()
     for phase, reference in exam.references.items():
         assert f"{phase}, frame {reference.frame}" in text
         for structure in Structure:

@@ -74,6 +74,8 @@ def test_long_problems_and_a_queue_fit_1024_by_700(bench: Workbench, gate: Gate,
     bar = problem_area.verticalScrollBar()
     assert bar is not None and bar.maximum() > 0
     assert "Copy it again 5" in bench.job_bar.problems.text()
+    assert bench.job_bar.problems.width() <= problem_area.width(), "a long word makes all lines longer"
+    assert LONG in bench.job_bar.problems.toolTip()
 
 
 def test_a_short_problem_has_its_own_height(bench: Workbench, wait: Wait) -> None:

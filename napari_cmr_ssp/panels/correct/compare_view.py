@@ -8,13 +8,22 @@ from collections.abc import Mapping, Sequence
 from cmr_ssp.anatomy import Structure
 from psygnal import Signal
 from qtpy.QtCore import Qt, QTimer
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_cmr_ssp.scene.comparison import BOTH_DIFFER, ONLY_FIRST, ONLY_SECOND
-from napari_cmr_ssp.widgets.section import Section
-from napari_cmr_ssp.widgets.short_scroll import wrap_within
+from napari_cmr_ssp.widgets.section import INDENT_PX, TITLE_LOOK, title_with_arrow
 
 NO_PAIR = "Segment the exam, or start correcting: two segmentations are needed."
+_TITLE = "Compare"
 _PAUSE_MS = 20
 _LEGEND = (
     (ONLY_FIRST, "only in the first"),
@@ -41,25 +50,31 @@ class CompareView(QWidget):
         self.difference.setToolTip("Show where both differ, as a layer that follows edits; it is not saved")
         self.legend, self.scores = QLabel(_legend()), QLabel()
         self.legend.hide()
-        for label in (self.legend, self.scores):
-            wrap_within(label)
+        for label in (self.legend, self.scores):  # lines that are not wrapped have a height of their own
+            label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.scores.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        form = QFormLayout()
-        form.addRow("First", self.first)
-        form.addRow("Second", self.second)
-        form.addRow(self.difference)
-        form.addRow(self.legend)
-        form.addRow(self.scores)
-        self.section = Section("Compare", form)
-        self.section.toggleButton().setToolTip("Compare two segmentations: difference and 3D Dice")
+        self.content = QWidget()
+        form = QFormLayout(self.content)
+        form.setContentsMargins(INDENT_PX, 0, 0, 6)
+        for row in (("First", self.first), ("Second", self.second)):
+            form.addRow(*row)
+        for widget in (self.difference, self.legend, self.scores):
+            form.addRow(widget)
+        self.content.hide()
+        self.toggle = QPushButton(title_with_arrow(_TITLE, is_open=False))
+        self.toggle.setCheckable(True)
+        self.toggle.setStyleSheet(TITLE_LOOK)
+        self.toggle.setToolTip("Compare two segmentations: difference and 3D Dice")
+        self.toggle.toggled.connect(self._open)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.section)
+        layout.setSpacing(0)
+        layout.addWidget(self.toggle)
+        layout.addWidget(self.content)
         self._pause = QTimer(self)
         self._pause.setSingleShot(True)
         self._pause.setInterval(_PAUSE_MS)
         self._pause.timeout.connect(self._ask)
-        self.section.toggled.connect(lambda _: self.update_soon())
         for box in (self.first, self.second):
             box.activated.connect(lambda _: self._choose_pair())
         self.difference.toggled.connect(self._choose_difference)
@@ -91,8 +106,13 @@ class CompareView(QWidget):
         self.scores.setText("<br>".join(lines))
 
     def _ask(self) -> None:
-        if self.section.isExpanded():
+        if self.toggle.isChecked():
             self.wanted.emit()
+
+    def _open(self, is_open: bool) -> None:
+        self.toggle.setText(title_with_arrow(_TITLE, is_open=is_open))
+        self.content.setVisible(is_open)
+        self.update_soon()
 
     def _choose_pair(self) -> None:
         self.pair_chosen.emit(self.first.currentIndex(), self.second.currentIndex())
