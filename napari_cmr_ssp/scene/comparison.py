@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 from cmr_ssp.anatomy import Structure
+from cmr_ssp.editing.contours import Place
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_cmr_ssp.scene.contour_layer import ContourLayer
 from napari_cmr_ssp.scene.corrections import Corrections
 from napari_cmr_ssp.scene.exams import Exam
 from napari_cmr_ssp.scene.layers import AXES, UNITS, UNKNOWN, LayerData
@@ -83,8 +85,8 @@ class Difference:
 class Comparison:
     """Offers the labels layers of an exam to be compared, and shows where two of them differ.
 
-    `edited` is emitted when one of the compared layers was edited, `layers_changed` when layers were added,
-    removed or renamed.
+    `edited` is emitted with the frames when one of the compared layers was edited, without any if they are
+    unknown, and `layers_changed` when layers were added, removed or renamed.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ class Comparison:
         Contours that are being corrected.
     """
 
-    edited = Signal()
+    edited = Signal(tuple)
     layers_changed = Signal()
 
     def __init__(self, viewer: Any, own: OwnLayers, corrections: Corrections) -> None:
@@ -105,27 +107,22 @@ class Comparison:
         self._named: tuple[Any, ...] = ()
         self._steps: dict[Any, Any] = {}
         corrections.layers_changed.connect(self.layers_changed.emit)
-        corrections.changed.connect(lambda shown, _: self._on_edited() if shown.layer in self._pair else None)
+        corrections.changed.connect(self._on_contours)
 
     def layers(self, exam: Exam | None) -> list[Any]:
         """Return the labels layers on the grid of an exam, its contours first, then the top ones."""
-        if exam is None:
-            return []
         shown = self._corrections.of(exam)
         contours = [shown.layer] if shown is not None else []
-        others = (
-            each for each in self._corrections.sources(exam) if each.metadata.get("numbering") != UNKNOWN
-        )
-        found = [*contours, *others]
+        sources = self._corrections.sources(exam) if exam is not None else []
+        found = contours + [each for each in sources if each.metadata.get("numbering") != UNKNOWN]
         self._listen((each.events.name for each in self._named), self._on_renamed, on=False)
         self._named = tuple(found)
         self._listen((each.events.name for each in self._named), self._on_renamed, on=True)
         return found
 
-    def is_contours(self, layer: Any, exam: Exam) -> bool:
-        """Return whether a layer shows the contours of an exam that are being corrected."""
-        shown = self._corrections.of(exam)
-        return shown is not None and shown.layer is layer
+    def is_contours(self, layer: Any) -> bool:
+        """Return whether a layer shows contours that are being corrected."""
+        return self._corrections.holds(layer)
 
     def is_reference(self, layer: Any) -> bool:
         """Return whether a layer shows the references of the exam, which have only the labelled frames."""
@@ -176,15 +173,27 @@ class Comparison:
 
         napari has no event for an edit that its own undo takes back.
         """
-        step = self._viewer.dims.current_step
-        if self._steps.get(event.source) == step:
+        layer, step = event.source, self._viewer.dims.current_step
+        if self._steps.get(layer) == step and self.is_contours(layer):
+            self._refresh()  # the place is known when the step is done
+        elif self._steps.get(layer) == step:
             self._on_edited()
-        self._steps[event.source] = step
+        self._steps[layer] = step
+
+    def _on_contours(self, shown: ContourLayer, places: tuple[Place, ...]) -> None:
+        """Take note of a step of contours, which can be hidden."""
+        if shown.layer in self._pair:
+            if not shown.layer.visible:
+                self._refresh()
+            self.edited.emit(tuple({frame for frame, _ in places}))
 
     def _on_edited(self, _: object = None) -> None:
+        self._refresh()
+        self.edited.emit(())
+
+    def _refresh(self) -> None:
         for layer in self._own.find(_PART):
             layer.refresh(extent=False, thumbnail=False, highlight=False)
-        self.edited.emit()
 
 
 def _structures(labels: Any) -> NDArray[np.intp]:

@@ -69,11 +69,10 @@ class Comparing:
 
     def _usual_pair(self) -> tuple[Any, Any] | None:
         """Return the contours and what lies below, or the top segmentation and the reference."""
-        exam = self._session.exam
-        if exam is None or len(self._offered) < 2:
+        if len(self._offered) < 2:
             return None
         first, *others = self._offered
-        if self._comparison.is_contours(first, exam):
+        if self._comparison.is_contours(first):
             return first, others[0]
         references = [each for each in others if self._comparison.is_reference(each)]
         return first, (references or others)[0]
@@ -103,8 +102,10 @@ class Comparing:
         else:
             self._comparison.hide()
 
-    def _take_edit(self) -> None:
-        self._texts.clear()
+    def _take_edit(self, frames: tuple[int, ...] = ()) -> None:
+        """Forget the scores of these frames, or of all if none are named."""
+        for frame in frames or tuple(self._texts):
+            self._texts.pop(frame, None)
         self.view.update_soon()
 
     def _show_scores(self) -> None:
@@ -128,7 +129,7 @@ class Comparing:
         """Return the Dice of one frame as rich text; ``{title}`` stands for the name of the frame."""
         references = [self._comparison.is_reference(each) for each in pair]
         reference = _reference(exam, frame) if any(references) else None
-        if reference is not None and any(self._comparison.is_contours(each, exam) for each in pair):
+        if reference is not None and any(self._comparison.is_contours(each) for each in pair):
             return f"<b>{{title}}</b> {SEE_ABOVE}"  # the Dice of contours against the reference
         first, second = (each.data[frame] for each in pair)
         for which, labels in (("first", first), ("second", second)):
