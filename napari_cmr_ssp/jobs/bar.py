@@ -61,8 +61,8 @@ class JobBar(QWidget):
         self.problems = ToneLabel()
         wrap_within(self.problems)
         self.problems.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.problems.hide()
         self._problem_area = ShortScroll(self.problems)
+        self.problems.hide()  # after it has its place, where PySide6 shows it
         self._problem_area.hide()
         self.retry = RetryOffer()
         self.progress = QProgressBar()
