@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTabWidget, QVBoxLa
 
 from napari_cmr_ssp import panels
 from napari_cmr_ssp.context import Area, Context, Panel
+from napari_cmr_ssp.help import HelpDialog
 from napari_cmr_ssp.io.saving import offer_nifti_first
 from napari_cmr_ssp.jobs.bar import JobBar
 from napari_cmr_ssp.jobs.desk import JobDesk
@@ -60,6 +61,7 @@ class Workbench(QWidget):
         context = Context(self.session, self.scene, self.desk, self._preferences)
         self._panels = [kind.make(context) for kind in panels.PANELS]
         self._lay_out()
+        self._preferences.changed.connect(self._update_help)
         self._follow_tab()
         offer_nifti_first()
         app = QCoreApplication.instance()
@@ -89,6 +91,12 @@ class Workbench(QWidget):
                 return each
         raise KeyError(kind.__name__)
 
+    def show_help(self) -> None:
+        """Show the walkthrough and the keys."""
+        self.help.show()
+        self.help.raise_()
+        self._update_help()
+
     def close_down(self) -> None:
         """Stop jobs and wait briefly; their progress is saved."""
         if self._is_open:
@@ -114,7 +122,23 @@ class Workbench(QWidget):
         layout.addWidget(self.tabs, stretch=1)
         layout.addLayout(below)
         layout.addWidget(self.job_bar)
-        layout.addWidget(QLabel(RESEARCH_ONLY))
+        layout.addLayout(self._last_line())
+
+    def _last_line(self) -> QHBoxLayout:
+        """Return what is always in view: what the program is for, and its help."""
+        self.help = HelpDialog(self)
+        self.help_button = QPushButton("Help")
+        self.help_button.setToolTip("A short walkthrough, and the keys")
+        self.help_button.clicked.connect(lambda _: self.show_help())
+        line = QHBoxLayout()
+        line.setContentsMargins(6, 0, 6, 4)
+        line.addWidget(QLabel(RESEARCH_ONLY), stretch=1)
+        line.addWidget(self.help_button)
+        return line
+
+    def _update_help(self) -> None:
+        if self.help.isVisible():
+            self.help.show_help(self.panel(panels.CorrectController).keys)
 
     def _dock_button(self, panel: Panel) -> QPushButton:
         """Return a button that shows and hides a panel below the canvas."""

@@ -51,6 +51,8 @@ class JobDesk(QObject):
         Folder of a run before and after it was renamed.
     reading_changed : Signal
         Text about the files being read; empty after reading.
+    closing : Signal
+        The window closes: what is not written yet is written by the receivers themselves.
     """
 
     run_event = Signal(signature(ignore_events))  # any `Event`
@@ -58,6 +60,7 @@ class JobDesk(QObject):
     run_ended = Signal(Path)
     run_moved = Signal(Path, Path)
     reading_changed = Signal(str)
+    closing = Signal()
 
     def __init__(self, bar: JobBar, history_file: Callable[[], Path], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -132,6 +135,7 @@ class JobDesk(QObject):
 
     def close(self) -> None:
         """Stop jobs and wait briefly; their progress is saved."""
+        self.closing.emit()
         self._late.close(SECONDS_TO_STOP)
         workers = (self.reader, self.trainer)
         for worker in workers:  # request all stops before waiting

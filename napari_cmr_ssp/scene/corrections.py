@@ -49,6 +49,10 @@ class Corrections:
         key = exam.key if exam is not None else None
         return next((each for each in found if each is not None and each.layer.metadata[EXAM] == key), None)
 
+    def holds(self, layer: Any) -> bool:
+        """Return whether a layer shows contours that are being corrected."""
+        return layer in self._shown
+
     def show(self, exam: Exam, contours: Contours, **about: str) -> ContourLayer:
         """Lay contours over the exam and select them; other segmentations are hidden.
 

@@ -12,6 +12,7 @@ from cmr_ssp.subjects import same_affine
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_cmr_ssp.scene.comparison import Comparison
 from napari_cmr_ssp.scene.corrections import Corrections
 from napari_cmr_ssp.scene.edited_layers import EditedLayers
 from napari_cmr_ssp.scene.exams import Exam
@@ -70,6 +71,7 @@ class Scene:
         self._own, self._sliders = OwnLayers(viewer), Sliders(viewer)
         self._edited = EditedLayers()
         self.corrections = Corrections(viewer)
+        self.comparison = Comparison(viewer, self._own, self.corrections)
         self._phases: Mapping[int, Phase] = {}
         self._subject = ""
         self._alterations = ""
@@ -79,6 +81,7 @@ class Scene:
 
     def close(self) -> None:
         """Stop listening to the viewer."""
+        self.comparison.close()
         self.corrections.close()
         with suppress(ValueError, TypeError):
             self._viewer.dims.events.current_step.disconnect(self.emit_place)
@@ -181,6 +184,7 @@ class Scene:
     def _remove_exam(self, following: Exam | None = None) -> None:
         """Remove the layers of the exam, and emit `layer_stored` for edited ones not of the next exam."""
         self._records = None
+        self.comparison.hide()
         self._own.remove("image", "reference", "prediction", "reconstruction")
         for layer in [each for each in self._viewer.layers if EXAM in each.metadata]:
             self._viewer.layers.remove(layer)

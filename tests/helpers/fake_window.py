@@ -38,6 +38,7 @@ class FakeDesk(Calls):
     run_queued = Signal(Path)
     run_ended = Signal(Path)
     run_moved = Signal(Path, Path)
+    closing = Signal()
 
     def __init__(self) -> None:
         super().__init__()

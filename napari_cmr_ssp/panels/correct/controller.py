@@ -16,7 +16,9 @@ from cmr_ssp.subjects import Origin
 
 from napari_cmr_ssp.context import NO_EXAM, Area, Context
 from napari_cmr_ssp.panels.correct.actions import ContourActions
+from napari_cmr_ssp.panels.correct.comparing import Comparing
 from napari_cmr_ssp.panels.correct.drafts import DraftKeeper
+from napari_cmr_ssp.panels.correct.keys import usable_keys
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
 from napari_cmr_ssp.scene.contour_tools import ContourTools, Tool
 from napari_cmr_ssp.scene.exams import Exam
@@ -58,6 +60,10 @@ class CorrectController:
         for keep in (view.tick, context.session.labels_saving):
             keep.connect(lambda: self.drafts.keep(self._shown))
         view.show_contours(None)
+        self.comparing = Comparing(context, view.compare)
+        self._preferences = context.preferences
+        self._preferences.changed.connect(self._take_keys)
+        self._take_keys()
 
     @classmethod
     def make(cls, context: Context) -> Self:
@@ -118,8 +124,6 @@ class CorrectController:
         contours = Contours(draft.labels, draft.states)
         shown = self._scene.corrections.show(exam, contours, **draft.about)
         self.drafts.follow(exam, shown, draft.about, is_saved=is_saved)
-        for name, key in self.view.keys.items():
-            shown.bind(key, partial(self.view.press, name))
         self._use(shown)
 
     def _take_exam(self, exam: Exam | None) -> None:
@@ -149,9 +153,21 @@ class CorrectController:
         if shown is not None:
             shown.changed.connect(self._take_change)
             self._take_settings()
+            self._show_look(self.view.look.currentText())
+            self._bind_keys(shown)
         self.tools.use_on(shown)
         self.view.show_contours(shown.contours if shown is not None else None)
         self._show_scores()
+
+    def _take_keys(self) -> None:
+        """Use the keys of the preferences from now on."""
+        self.keys, problems = usable_keys(self._preferences.now.keys)
+        self.view.show_keys(self.keys, problems)
+        if self._shown is not None:
+            self._bind_keys(self._shown)
+
+    def _bind_keys(self, shown: ContourLayer) -> None:
+        shown.bind({key: partial(self.view.press, name) for name, key in self.keys.items()})
 
     def _take_settings(self) -> None:
         self.view.fill_in(self.tools.settings)
