@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
 from napari_cmr_ssp.scene.exams import Exam
+from napari_cmr_ssp.scene.growing import GROWING
 from napari_cmr_ssp.scene.layers import EXAM, segmentation_layer
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Corrections:
             if each._type_string == "labels"
             and each.metadata.get(EXAM) == exam.key
             and each.data.shape == exam.pixels.shape
+            and GROWING not in each.metadata
             and each not in self._shown
         ]
 
