@@ -107,6 +107,8 @@ class Workbench(QWidget):
                 self.tabs.addTab(each.view, each.title)
             elif each.area is Area.CORNER:
                 below.addWidget(each.view)
+            elif each.area is Area.ON_CANVAS:
+                self._put_on_canvas(each)
             else:
                 below.addWidget(self._dock_button(each))
         layout = QVBoxLayout(self)
@@ -115,6 +117,14 @@ class Workbench(QWidget):
         layout.addLayout(below)
         layout.addWidget(self.job_bar)
         layout.addWidget(QLabel(RESEARCH_ONLY))
+
+    def _put_on_canvas(self, panel: Panel) -> None:
+        """Place a panel on the canvas of the viewer."""
+        panel.view.setParent(self)  # stays hidden without a canvas
+        # napari has no public access to the widget of its canvas.
+        with suppress(AttributeError):
+            canvas = self._viewer.window._qt_viewer.canvas.native
+            panel.view.place_on(canvas)  # type: ignore[attr-defined]
 
     def _dock_button(self, panel: Panel) -> QPushButton:
         """Return a button that shows and hides a panel below the canvas."""

@@ -38,6 +38,9 @@ class Corrections:
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._on_layers)
 
+    def __contains__(self, layer: object) -> bool:
+        return layer in self._shown
+
     def close(self) -> None:
         """Stop listening to the viewer."""
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):

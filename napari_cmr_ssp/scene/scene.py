@@ -25,6 +25,7 @@ from napari_cmr_ssp.scene.layers import (
 )
 from napari_cmr_ssp.scene.own_layers import OwnLayers
 from napari_cmr_ssp.scene.sliders import Sliders
+from napari_cmr_ssp.scene.structure_layers import StructureLayers
 
 if TYPE_CHECKING:
     from cmr_ssp.methods.mim.reconstruct import Reconstruction
@@ -72,6 +73,7 @@ class Scene:
         self._edited = EditedLayers()
         self.growing = GrowingSegmentation(self._own, self._sliders)
         self.corrections = Corrections(viewer)
+        self.structures = StructureLayers(viewer, self.corrections)
         self._phases: Mapping[int, Phase] = {}
         self._subject = ""
         self._alterations = ""
@@ -82,6 +84,7 @@ class Scene:
     def close(self) -> None:
         """Stop listening to the viewer."""
         self.corrections.close()
+        self.structures.close()
         with suppress(ValueError, TypeError):
             self._viewer.dims.events.current_step.disconnect(self.emit_place)
             self._viewer.layers.events.inserted.disconnect(self._on_inserted)
@@ -219,15 +222,14 @@ class Scene:
         look: dict[str, Any] = {}
         for layer in self._own.find("prediction", GROWING):
             if layer.metadata.get("run") == run:
-                look = {each: getattr(layer, each) for each in ("visible", "opacity", "contour")}
+                look = {each: getattr(layer, each) for each in ("visible", "opacity")}
                 self._viewer.layers.remove(layer)
         grid = exam.stack.grid
         metadata = exam.metadata | {"run": run} | about
         self._own.hide("reference", "prediction")
         data = segmentation_layer(labels, grid, f"{exam.subject.id} by {run}", **metadata)
-        layer = self._own.add(data, "prediction")
-        for name, value in look.items():
-            setattr(layer, name, value)
+        data[1].update(look)
+        self._own.add(data, "prediction")
 
     def labels_to_save(self) -> Any | None:
         """Return the labels layer selected in the layer list, otherwise the top visible one, or None."""
