@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from cmr_ssp.subjects import Role
 from common import verdict
 from qtpy.QtCore import Qt, QTimer
 from window_common import pump, push, show, until, window, write_cohort
@@ -103,10 +104,17 @@ class Session:
             verdict(f"ms late at most, {name}", float(late_ms.max()), MOST_MS, at_most=True)
 
 
+def tick_all(bench: Workbench) -> None:
+    """Tick all labels for training, also those of test subjects."""
+    session = bench.session
+    session.set_role([subject.id for subject in session.subjects], Role.TRAIN)
+    session.use_split(session.split, {each.id: frozenset(each.phases) for each in session.subjects})
+
+
 def train(session: Session, preset: str, seconds: float) -> None:
     """Cache slices and train; keep the run."""
     bench = session.bench
-    bench.session.use_split(bench.session.split, {s.id: frozenset(s.phases) for s in bench.session.subjects})
+    tick_all(bench)
     panel = bench.panel(TrainController).view
     bench.tabs.setCurrentWidget(panel)
     panel.stage.setCurrentIndex(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from typing import TypeVar
 
@@ -65,7 +66,7 @@ class Workbench(QWidget):
         app = QCoreApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self.close_down)
-        self.desk.compute(Job("Load torch", preload, is_silent=True))
+        self.desk.compute(Job("Load torch", preload, is_silent=True), lambda _: self._spare_collections())
 
     @property
     def preferences(self) -> Preferences:
@@ -96,6 +97,22 @@ class Workbench(QWidget):
             self._preferences.close()
             self.scene.close()
             self.desk.close()
+            gc.unfreeze()
+
+    def _spare_collections(self) -> None:
+        """Keep the modules that are loaded now out of all later garbage collections.
+
+        napari collects garbage whenever a layer is removed, which would halt the window for 0.2 s each time.
+        Exams must not be kept alive by this: it waits until none is shown.
+        """
+        if self._is_open and not self._viewer.layers:
+            gc.freeze()
+        elif self._is_open:
+            self.scene.cleared.connect(self._spare_collections_once)
+
+    def _spare_collections_once(self) -> None:
+        self.scene.cleared.disconnect(self._spare_collections_once)
+        self._spare_collections()
 
     def _lay_out(self) -> None:
         self.tabs = QTabWidget()

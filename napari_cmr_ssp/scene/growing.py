@@ -54,6 +54,12 @@ class GrowingSegmentation:
         elif self._sliders.place_in(layer)[0] in frames:
             layer.refresh(extent=False, thumbnail=False, highlight=False)
 
+    def take(self, run: str) -> Any | None:
+        """Return the layer of a run, which is now finished, or None."""
+        layer = next((each for each in self._own.find(GROWING) if each.metadata["run"] == run), None)
+        self._hidden = []
+        return layer
+
     def remove(self) -> None:
         """Remove an unfinished segmentation and show again what it hid."""
         if self._own.find(GROWING):

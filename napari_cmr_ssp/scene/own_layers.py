@@ -35,6 +35,10 @@ class OwnLayers:
         self._viewer.add_layer(layer)
         return layer
 
+    def assign(self, layer: Any, part: str) -> None:
+        """Make a layer of the plugin another part."""
+        self._parts[layer] = part
+
     def find(self, *parts: str) -> list[Any]:
         """Return the layers of these parts in the viewer."""
         return [layer for layer in self._viewer.layers if self._parts.get(layer) in parts]

@@ -12,6 +12,7 @@ from cmr_ssp.subjects import same_affine
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_cmr_ssp.scene.canvas import GraphicsContext
 from napari_cmr_ssp.scene.corrections import Corrections
 from napari_cmr_ssp.scene.edited_layers import EditedLayers
 from napari_cmr_ssp.scene.exams import Exam
@@ -72,6 +73,7 @@ class Scene:
         self._own, self._sliders = OwnLayers(viewer), Sliders(viewer)
         self._edited = EditedLayers()
         self.growing = GrowingSegmentation(self._own, self._sliders)
+        self._context = GraphicsContext(viewer)
         self.corrections = Corrections(viewer)
         self.structures = StructureLayers(viewer, self.corrections)
         self._phases: Mapping[int, Phase] = {}
@@ -219,17 +221,23 @@ class Scene:
         **about
             Further metadata of the layer.
         """
+        name, metadata = f"{exam.subject.id} by {run}", exam.metadata | {"run": run} | about
+        grown = self.growing.take(run)
         look: dict[str, Any] = {}
-        for layer in self._own.find("prediction", GROWING):
+        for layer in self._own.find("prediction"):
             if layer.metadata.get("run") == run:
                 look = {each: getattr(layer, each) for each in ("visible", "opacity")}
                 self._viewer.layers.remove(layer)
-        grid = exam.stack.grid
-        metadata = exam.metadata | {"run": run} | about
         self._own.hide("reference", "prediction")
-        data = segmentation_layer(labels, grid, f"{exam.subject.id} by {run}", **metadata)
-        data[1].update(look)
-        self._own.add(data, "prediction")
+        if grown is None:
+            data = segmentation_layer(labels, exam.stack.grid, name, **metadata)
+            data[1].update(look)
+            self._own.add(data, "prediction")
+            return
+        # The layer stays: to remove one and add another halts the window for half a second.
+        grown.data, grown.name, grown.metadata, grown.editable = labels, name, metadata, True
+        self._own.assign(grown, "prediction")
+        self.corrections.layers_changed.emit()
 
     def labels_to_save(self) -> Any | None:
         """Return the labels layer selected in the layer list, otherwise the top visible one, or None."""
