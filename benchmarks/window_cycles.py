@@ -2,8 +2,8 @@
 
 In the real window with `scratch/demo` on cines of 25 frames, 11 slices and 256 x 256 pixels: a hundred
 trainings are started and discarded, then fifty times an exam is shown and segmented and the cohort is opened
-again, which closes it. Memory counts from the fifth cycle of each, when what is loaded once is loaded. Needs a
-display (``xvfb-run``).
+again, which closes it. Memory counts from the fifth cycle of each, when what is loaded once is loaded. Needs
+a display (``xvfb-run``).
 """
 
 from __future__ import annotations
