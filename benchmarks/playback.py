@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import napari
-import numpy as np
 from common import verdict
 from qtpy.QtCore import QEventLoop, QTimer
 from qtpy.QtWidgets import QApplication, QWidget
-from window_common import SIZE, heart, pump, show, window, write_cohort
+from window_common import SIZE, pump, show, window, write_cohort
 
 from napari_cmr_ssp.scene.layers import image_layer, segmentation_layer
 from napari_cmr_ssp.workbench import Workbench
@@ -54,12 +53,6 @@ def played(viewer: Any, seconds: float) -> tuple[float, float]:
     return len(drawn) / took, 1000 * worked / max(len(drawn), 1)
 
 
-def labels_of(exam: Any) -> Any:
-    """Return the data of a layer with labels in every frame."""
-    labels = np.broadcast_to(heart(), exam.pixels.shape).copy()
-    return segmentation_layer(labels, exam.stack.grid, "labels")
-
-
 def bare(bench: Workbench) -> Any:
     """Return a window with the same image and an empty panel as wide as the workbench."""
     viewer, exam = napari.Viewer(), bench.session.exam
@@ -68,7 +61,7 @@ def bare(bench: Workbench) -> Any:
     panel = QWidget()
     panel.setMinimumWidth(bench.width())
     viewer.window.add_dock_widget(panel, area="right")
-    labels = labels_of(exam)
+    labels = segmentation_layer(exam.reference_labels, exam.stack.grid, "labels")
     for data in (image_layer(exam.pixels, exam.stack.grid, "cine"), labels):
         viewer.add_layer(napari.layers.Layer.create(*data))
     viewer.reset_view()
@@ -84,7 +77,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         ours, bench = window(Path(temporary), write_cohort(Path(temporary) / "cohort"))
         show(bench, 0)
-        bench.scene.show_prediction(bench.session.exam, labels_of(bench.session.exam)[0], "run")
         theirs = bare(bench)
         for viewer in (ours, theirs):
             viewer.window._qt_window.hide()
