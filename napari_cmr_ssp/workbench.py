@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from typing import TypeVar
 
@@ -67,7 +68,7 @@ class Workbench(QWidget):
         app = QCoreApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self.close_down)
-        self.desk.compute(Job("Load torch", preload, is_silent=True))
+        self.desk.compute(Job("Load torch", preload, is_silent=True), lambda _: self._spare_collections())
 
     @property
     def preferences(self) -> Preferences:
@@ -104,6 +105,22 @@ class Workbench(QWidget):
             self._preferences.close()
             self.scene.close()
             self.desk.close()
+            gc.unfreeze()
+
+    def _spare_collections(self) -> None:
+        """Keep the modules that are loaded now out of all later garbage collections.
+
+        napari collects garbage whenever a layer is removed, which would halt the window for 0.2 s each time.
+        Exams must not be kept alive by this: it waits until none is shown.
+        """
+        if self._is_open and not self._viewer.layers:
+            gc.freeze()
+        elif self._is_open:
+            self.scene.cleared.connect(self._spare_collections_once)
+
+    def _spare_collections_once(self) -> None:
+        self.scene.cleared.disconnect(self._spare_collections_once)
+        self._spare_collections()
 
     def _lay_out(self) -> None:
         self.tabs = QTabWidget()
@@ -115,6 +132,8 @@ class Workbench(QWidget):
                 self.tabs.addTab(each.view, each.title)
             elif each.area is Area.CORNER:
                 below.addWidget(each.view)
+            elif each.area is Area.ON_CANVAS:
+                self._put_on_canvas(each)
             else:
                 below.addWidget(self._dock_button(each))
         layout = QVBoxLayout(self)
@@ -139,6 +158,14 @@ class Workbench(QWidget):
     def _update_help(self) -> None:
         if self.help.isVisible():
             self.help.show_help(self.panel(panels.CorrectController).keys)
+
+    def _put_on_canvas(self, panel: Panel) -> None:
+        """Place a panel on the canvas of the viewer."""
+        panel.view.setParent(self)  # stays hidden without a canvas
+        # napari has no public access to the widget of its canvas.
+        with suppress(AttributeError):
+            canvas = self._viewer.window._qt_viewer.canvas.native
+            panel.view.place_on(canvas)  # type: ignore[attr-defined]
 
     def _dock_button(self, panel: Panel) -> QPushButton:
         """Return a button that shows and hides a panel below the canvas."""

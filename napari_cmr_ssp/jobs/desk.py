@@ -166,6 +166,7 @@ class JobDesk(QObject):
     def _on_event(self, job: Job, event: Event) -> None:
         if not job.is_silent:
             self._bar.show_event(event)
+        job.follow(event)
         if job.run_folder is not None:
             self.run_event.emit(event)
 

@@ -216,8 +216,12 @@ def segmenting(
     on_segmented: Callable[[SegmentedSubject], None],
     output: Path | None = None,
     checkpoint: CheckpointName = "last",
+    near: tuple[int, int] | None = None,
 ) -> Work:
-    """Segment all frames of subjects; `on_segmented` is called in the worker's thread."""
+    """Segment all frames of subjects, those near a shown frame and slice first.
+
+    `on_segmented` is called in the worker's thread.
+    """
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
@@ -229,6 +233,7 @@ def segmenting(
             checkpoint=checkpoint,
             device=preferences.device,
             output=output,
+            near=near,
             on_found=on_segmented,
             on_event=on_event,
             cancel=cancel,

@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
 from napari_cmr_ssp.scene.exams import Exam
+from napari_cmr_ssp.scene.growing import GROWING
 from napari_cmr_ssp.scene.layers import EXAM, segmentation_layer
 
 if TYPE_CHECKING:
@@ -36,6 +37,9 @@ class Corrections:
         self._shown: WeakKeyDictionary[Any, ContourLayer] = WeakKeyDictionary()
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._on_layers)
+
+    def __contains__(self, layer: object) -> bool:
+        return layer in self._shown
 
     def close(self) -> None:
         """Stop listening to the viewer."""
@@ -90,6 +94,7 @@ class Corrections:
             if each._type_string == "labels"
             and each.metadata.get(EXAM) == exam.key
             and each.data.shape == exam.pixels.shape
+            and GROWING not in each.metadata
             and each not in self._shown
         ]
 

@@ -76,6 +76,11 @@ class FakeScene(Calls):
     cleared = Signal()
     dropped = Signal(object)
     frame = 1
+    place = (1, 0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.growing = Calls()
 
     def labels_to_save(self) -> None:
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,15 @@ from torch.nn import functional
 from cmr_ssp.anatomy import BACKGROUND, Structure
 from cmr_ssp.devices import autocast
 from cmr_ssp.events import Progress, ignore_progress
-from cmr_ssp.prediction.batches import InPlane, Slices, crop_centre, slice_batches
+from cmr_ssp.prediction.batches import (
+    InPlane,
+    Place,
+    Slices,
+    batch_starts,
+    crop_centre,
+    slice_batches,
+    slices_at_once,
+)
 from cmr_ssp.recipes import Crop, SegmentationRecipe
 from cmr_ssp.samples.heart import find_heart
 from cmr_ssp.samples.resampling import SliceBatch, crop_to_slice, no_placement, resample
@@ -42,6 +51,24 @@ class SegmentedStack:
     heart_sure: bool
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Onlooker:
+    """Someone who looks at a cine while it is segmented.
+
+    Attributes
+    ----------
+    place : (int, int)
+        The frame and slice at which they look: what is nearest is segmented first. The order changes no
+        label.
+    see : callable
+        Called with frames that have new labels, and with the labels of all frames so far. Those of a frame
+        may still lack slices, and are final once they are complete.
+    """
+
+    place: Place
+    see: Callable[[Sequence[int], NDArray[np.uint8]], None]
+
+
 def segment_stack(
     network: nn.Module,
     pixels: Frames,
@@ -49,6 +76,7 @@ def segment_stack(
     recipe: SegmentationRecipe,
     frames: Sequence[int] | None = None,
     on_progress: Progress = ignore_progress,
+    onlooker: Onlooker | None = None,
 ) -> SegmentedStack:
     """Segment a stack as read from its file.
 
@@ -67,6 +95,8 @@ def segment_stack(
         Frames to segment; by default all.
     on_progress : callable, optional
         Called after each batch with the numbers of finished slices and of all; may raise to stop.
+    onlooker : Onlooker, optional
+        Who sees labels as they come.
     """
     levels = standardise_frames(pixels)
     heart = find_heart(levels, spacing_mm)
@@ -74,7 +104,21 @@ def segment_stack(
     chosen = range(pixels.shape[0]) if frames is None else frames
     labels = np.zeros((len(chosen), *pixels.shape[1:]), dtype=np.uint8)
     inside = labels[:, :, levels.rows, levels.columns]
-    segment_cine(network, levels, levels.mean, spacing_mm, centre, recipe, chosen, on_progress, labels=inside)
+    if onlooker is not None:  # sees whole images
+        see = onlooker.see
+        onlooker = Onlooker(onlooker.place, lambda frames, _: see(frames, labels))
+    segment_cine(
+        network,
+        levels,
+        levels.mean,
+        spacing_mm,
+        centre,
+        recipe,
+        chosen,
+        on_progress,
+        labels=inside,
+        onlooker=onlooker,
+    )
     return SegmentedStack(labels, heart.sure)
 
 
@@ -89,6 +133,7 @@ def segment_cine(
     on_progress: Progress = ignore_progress,
     *,
     labels: NDArray[np.uint8] | None = None,
+    onlooker: Onlooker | None = None,
 ) -> NDArray[np.uint8]:
     """Segment frames of a standardised cine; see `segment_stack`.
 
@@ -103,33 +148,45 @@ def segment_cine(
     first_pass = _spread_frames(levels.shape[0]) if settings.recentre else []
     n_slices, device = levels.shape[1], next(network.parameters()).device
     total = n_slices * (len(first_pass) + len(chosen))
+    labels = np.empty((len(chosen), *levels.shape[1:]), np.uint8) if labels is None else labels
 
-    def segment(
-        frames: list[int], begin: int, into: NDArray[np.uint8] | None, *, flips: bool
-    ) -> NDArray[np.uint8]:
+    def segment(frames: list[int], begin: int, into: NDArray[np.uint8], *, final: bool) -> None:
         slices = Slices(levels, frames)
-        batches = slice_batches(slices, mean, spacing_mm, centre, crop, device)
-        labels = np.empty((len(frames), *levels.shape[1:]), np.uint8) if into is None else into
-        done = 0
-        for part in _segment(network, batches, crop, flips=flips):
-            for image in part:
-                labels[slices.place(done)] = image
-                done += 1
+        near = onlooker.place if onlooker is not None and final else None
+        starts = batch_starts(slices, slices_at_once(crop, device), near)
+        batches = slice_batches(slices, mean, spacing_mm, centre, crop, device, starts)
+        missing, done = Counter(dict.fromkeys(range(len(frames)), n_slices)), 0
+        flips = final and settings.flips
+        for start, part in zip(starts, _segment(network, batches, crop, flips=flips), strict=True):
+            changed = Counter(_fill(into, slices, start, part))
+            missing -= changed
+            for place in changed if final and settings.largest_component else ():
+                if not missing[place]:
+                    into[place] = _largest_components(into[place])
+            done += len(part)
             on_progress(begin + done, total)
-        return labels
+            if onlooker is not None and final:
+                onlooker.see([frames[place] for place in changed], into)
 
     was_training = network.training
     network.eval()
     try:
         if first_pass:
-            coarse = segment(first_pass, 0, None, flips=False)
+            coarse = np.empty((len(first_pass), *levels.shape[1:]), np.uint8)
+            segment(first_pass, 0, coarse, final=False)
             centre = _box_centre(coarse) if coarse.any() else centre
-        labels = segment(chosen, n_slices * len(first_pass), labels, flips=settings.flips)
+        segment(chosen, n_slices * len(first_pass), labels, final=True)
     finally:
         network.train(was_training)
-    for frame in labels if settings.largest_component else ():
-        frame[...] = _largest_components(frame)
     return labels
+
+
+def _fill(labels: NDArray[np.uint8], slices: Slices, start: int, part: NDArray[np.uint8]) -> Iterator[int]:
+    """Put the labels of a batch in their places, and yield the place of the frame of each slice."""
+    for number, image in enumerate(part, start):
+        place, slice_ = slices.place(number)
+        labels[place, slice_] = image
+        yield place
 
 
 def _spread_frames(n_frames: int) -> list[int]:
