@@ -10,7 +10,8 @@ from cmr_ssp.events import Cancel, OnEvent
 from cmr_ssp.runs import BroughtIn
 
 from napari_cmr_ssp.jobs.job import Job, Work
-from napari_cmr_ssp.jobs.work import FinetuningPlan, new_run_folder, training_job, use_threads
+from napari_cmr_ssp.jobs.plans import FinetuningPlan
+from napari_cmr_ssp.jobs.work import new_run_folder, training_job, use_threads
 from napari_cmr_ssp.preferences import Preferences
 
 if TYPE_CHECKING:

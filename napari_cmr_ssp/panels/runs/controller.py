@@ -14,6 +14,7 @@ from cmr_ssp.runs import CheckpointName, RunSummary
 from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.jobs.plans import FinetuningPlan, PretrainingPlan
 from napari_cmr_ssp.panels.runs.first_model import FirstModel
 from napari_cmr_ssp.panels.runs.managing import Managing
 from napari_cmr_ssp.panels.runs.segmenting import Segmenting, name_of
@@ -84,7 +85,7 @@ class RunsController:
         if cohort is None:
             self._show_problem("cohort", "none is open", "Open the run's cohort under Data.")
             return
-        kind = work.PretrainingPlan if is_pretraining(run.method) else work.FinetuningPlan
+        kind = PretrainingPlan if is_pretraining(run.method) else FinetuningPlan
         plan = kind(cohort=cohort, split=self._session.split, recipe=None, run_folder=run.folder)
         self._desk.compute(work.training_job(plan, self._preferences.now))
 
