@@ -1,9 +1,9 @@
 """How many strokes a reader needs to correct a model's ED and ES: a simulated hand, on real references.
 
-The reader looks where the model errs most and either draws one outline of one slice afresh, as the tool *Draw*
-does, or clears it. Its hand follows the reference with a smooth error of half a millimetre. Each is a stroke.
-It stops when the mean 3D Dice of LV, MYO and RV at ED and ES reaches the target. It always knows the best next
-stroke, so people need more.
+The reader looks where the model errs most and either draws one outline of one slice afresh, as the tool
+*Draw* does, or clears it. Its hand follows the reference with a smooth error of half a millimetre. Each
+is a stroke. It stops when the mean 3D Dice of LV, MYO and RV at ED and ES reaches the target. It always
+knows the best next stroke, so people need more.
 
     python benchmarks/correction_strokes.py RUN COHORT
 """
