@@ -215,7 +215,7 @@ def test_running_out_of_memory_says_what_would_fit_and_the_next_job_runs(
         patched.setattr(MimObjective, "loss", exhausted)
         ask(bench, mim(), pretrains=True)
         wait(lambda: bench.job_bar.title.text().startswith("Failed"))
-    assert "micro_batch" in bench.job_bar.problems.text()
+    assert "Start again with what fits" in bench.job_bar.problems.text()
     wait(lambda: idle(bench))
     train(bench, mim(), wait, pretrains=True)
 

@@ -25,7 +25,7 @@ def settings(viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> An
     from napari.settings import get_plugin_settings
 
     monkeypatch.setattr("napari.settings._PLUGIN_SETTINGS", {})
-    settings = get_plugin_settings(PLUGIN)
+    settings = get_plugin_settings(PLUGIN, tmp_path / "settings")  # not those of the user
     settings.jobs.workspace = str(tmp_path / "work")
     return settings
 

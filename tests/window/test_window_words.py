@@ -147,7 +147,8 @@ def test_another_workspace_is_listed_at_once(
     run = tmp_path / "work" / "runs" / "mim-1"
     run.mkdir(parents=True)
     (run / "state.json").write_text('{"state": "finished", "problems": []}')
-    get_plugin_settings("napari-cmr-ssp").jobs.workspace = str(tmp_path / "nothing")
+    settings = get_plugin_settings("napari-cmr-ssp", tmp_path / "settings")  # not those of the user
+    settings.jobs.workspace = str(tmp_path / "nothing")
     bench = dock_workbench(viewer)
     wait(lambda: idle(bench))
     assert runs_view(bench).runs.runs == () and "No runs here" in runs_view(bench).about.text()

@@ -85,12 +85,13 @@ def slice_batches(
         )
 
 
-def batch_starts(slices: Slices, step: int, near: Place | None) -> list[int]:
-    """Return the first slice of each batch of `step` slices, that with the slices nearest to a place first.
+def batch_starts(slices: Slices, crop: Crop, device: torch.device, near: Place | None) -> list[int]:
+    """Return the first slice of each batch, that with the slices nearest to a place first.
 
     Batches contain the same slices in any order, since what a network computes for a slice may depend, in the
     last bits, on the others in its batch.
     """
+    step = slices_at_once(crop, device)
     starts = list(range(0, len(slices), step))
     if near is None:
         return starts

@@ -23,7 +23,6 @@ from cmr_ssp.prediction.batches import (
     batch_starts,
     crop_centre,
     slice_batches,
-    slices_at_once,
 )
 from cmr_ssp.recipes import Crop, SegmentationRecipe
 from cmr_ssp.samples.heart import find_heart
@@ -153,7 +152,7 @@ def segment_cine(
     def segment(frames: list[int], begin: int, into: NDArray[np.uint8], *, final: bool) -> None:
         slices = Slices(levels, frames)
         near = onlooker.place if onlooker is not None and final else None
-        starts = batch_starts(slices, slices_at_once(crop, device), near)
+        starts = batch_starts(slices, crop, device, near)
         batches = slice_batches(slices, mean, spacing_mm, centre, crop, device, starts)
         missing, done = Counter(dict.fromkeys(range(len(frames)), n_slices)), 0
         flips = final and settings.flips

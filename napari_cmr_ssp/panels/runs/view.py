@@ -33,6 +33,8 @@ from napari_cmr_ssp.widgets.folders import open_folder
 from napari_cmr_ssp.widgets.start_button import StartButton
 from napari_cmr_ssp.widgets.tables import Table, selected_rows, selection_of, table_of
 
+_LEAST_TABLE_PX = 48
+
 
 class RunsView(QWidget):
     """Table of runs, buttons and table of 3D Dice scores.
@@ -173,6 +175,8 @@ class RunsView(QWidget):
         where.addWidget(self.folder, stretch=1)
         where.addWidget(self.workspace)
         where.addWidget(self.models.button)
+        for table in (self.table, self.score_view):
+            table.setMinimumHeight(_LEAST_TABLE_PX)  # with the offer of models, a small window is full
         layout = QVBoxLayout(self)
         layout.addLayout(where)
         layout.addWidget(self.models)
