@@ -14,94 +14,19 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import napari
-import nibabel as nib
 import numpy as np
 import psutil
-from cmr_ssp.anatomy import Structure
-from cmr_ssp.editing.shapes import swept_disc
 from common import verdict
 from qtpy.QtWidgets import QApplication
-from window_stalls import until
+from window_common import MIB, push, show, until, write_cohort
 
 from napari_cmr_ssp.panels import CorrectController, DataController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.workbench import Workbench
 
-SHAPE = (25, 11, 256, 256)
-SPACING_MM = (8.0, 1.4, 1.4)
 OPEN_S, DRAG_MS, DICE_MS, GROWTH_MB = 1.0, 50.0, 200.0, 50.0
-MIB = 1 << 20
-
-
-def heart() -> np.ndarray:
-    """Return labels of one slice: a cavity in a wall, and an RV."""
-    plane = np.zeros(SHAPE[2:], np.uint8)
-    plane[swept_disc(SHAPE[2:], (128, 90), (128, 90), 34, SPACING_MM[1:])] = Structure.RV
-    plane[swept_disc(SHAPE[2:], (128, 138), (128, 138), 44, SPACING_MM[1:])] = Structure.MYO
-    plane[swept_disc(SHAPE[2:], (128, 138), (128, 138), 32, SPACING_MM[1:])] = Structure.LV
-    return plane
-
-
-def write_cohort(folder: Path) -> None:
-    """Write two noisy cines, labelled at frames 0 and 10."""
-    folder.mkdir()
-    affine = np.diag([*SPACING_MM[:0:-1], SPACING_MM[0], 1.0])
-    labels = np.broadcast_to(heart(), SHAPE[1:]).transpose(2, 1, 0)
-    rows = ["id,ed_frame,es_frame"]
-    for number in range(2):
-        noise = np.random.default_rng(number).integers(0, 400, SHAPE[::-1], dtype=np.int16)
-        nib.save(nib.Nifti1Image(noise, affine), folder / f"s{number}.nii")
-        for phase in ("ED", "ES"):
-            nib.save(nib.Nifti1Image(labels, affine), folder / f"s{number}_{phase}_gt.nii")
-        rows.append(f"s{number},0,10")
-    (folder / "subjects.csv").write_text("\n".join(rows) + "\n")
-
-
-def push_ms(bench: Workbench, n_strokes: int) -> tuple[list[float], list[float]]:
-    """Return the ms of each move of the mouse, and of each end of a stroke."""
-    shown = bench.scene.corrections.of(bench.session.exam)
-    tools = bench.panel(CorrectController).tools
-    moves, ends = [], []
-    for number in range(n_strokes):
-        angle = 2 * np.pi * number / n_strokes
-        points = [(128 + r * np.sin(angle), 138 + r * np.cos(angle)) for r in range(29, 37)]
-        event = SimpleNamespace(
-            button=1, type="mouse_press", dims_displayed=[2, 3], position=world(shown.layer, bench, points[0])
-        )
-        stroke = tools._drag(shown.layer, event)
-        next(stroke)
-        event.type = "mouse_move"
-        for point in points[1:]:
-            event.position = world(shown.layer, bench, point)
-            moves.append(timed(lambda stroke=stroke: next(stroke)))
-        event.type = "mouse_release"
-        ends.append(timed(lambda stroke=stroke: next(stroke, None)))
-    return moves, ends
-
-
-def world(layer: Any, bench: Workbench, point: tuple[float, float]) -> Any:
-    """Return where a pixel of the shown slice lies on the canvas."""
-    return layer.data_to_world((bench.scene.frame, bench.scene.slice, *point))
-
-
-def timed(act: Any) -> float:
-    """Return the ms of an action and of the drawing that it causes."""
-    began = time.perf_counter()
-    act()
-    QApplication.processEvents()
-    return 1000 * (time.perf_counter() - began)
-
-
-def show(bench: Workbench, number: int) -> None:
-    """Show a subject."""
-    subject = bench.session.subjects[number]
-    bench.panel(DataController).show_exam(subject)
-    until(lambda: bench.session.exam is not None and bench.session.exam.belongs_to(subject))
-    until(lambda: bench.desk.is_idle)
 
 
 def cycles_mb(bench: Workbench, n_cycles: int) -> tuple[float, int]:
@@ -142,7 +67,7 @@ def main() -> None:
         controller = bench.panel(CorrectController)
         controller.start(controller.view.source.itemText(0))
         controller.view.tools.choose("push")
-        moves, ends = push_ms(bench, n_strokes)
+        moves, ends = push(bench, n_strokes)
         grown, new_threads = cycles_mb(bench, n_cycles)
         bench.close_down()
         viewer.close()

@@ -91,7 +91,7 @@ def phantom(studio: Studio) -> None:
     runs, reconstructions = bench.panel(RunsController).view, bench.panel(ReconstructionController).view
     studio.wait_for_jobs()
     studio.shoot("empty")
-    data.phantom_button.click()
+    data.opening.phantom_button.click()
     studio.wait_for_jobs()
     data.number.setValue(2)
     bench.session.tick_drawn(2, 0)

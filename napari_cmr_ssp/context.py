@@ -46,11 +46,15 @@ class Context:
 
 
 class Area(Enum):
-    """Where a panel is placed: in a tab, below the tabs at the right, or in a dock below the canvas."""
+    """Where a panel is placed: in a tab, below the tabs at the right, in a dock below the canvas, or on it.
+
+    A view on the canvas has a method `place_on` that takes the widget of the canvas.
+    """
 
     TAB = "tab"
     CORNER = "corner"
     BELOW_CANVAS = "below canvas"
+    ON_CANVAS = "on canvas"
 
 
 class Panel(Protocol):

@@ -1,11 +1,11 @@
-"""Preferences of the plugin in napari's settings: device, threads and workspace."""
+"""Preferences of the plugin in napari's settings: device, threads, workspace and keys."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import platformdirs
@@ -27,11 +27,14 @@ class Preferences:
         Number of CPU threads of a job.
     workspace : Path
         Folder for runs and labels.
+    keys : Mapping of str to str
+        Chosen key of each action on contours, such as ``copy to base``; missing ones are the default.
     """
 
     device: str
     threads: int
     workspace: Path
+    keys: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def runs(self) -> Path:
@@ -61,7 +64,7 @@ class CurrentPreferences:
 
     @property
     def now(self) -> Preferences:
-        """Current device, threads and workspace."""
+        """Current device, threads, workspace and keys."""
         return self._fixed or read_preferences()
 
     def override(self, preferences: Preferences) -> None:
@@ -87,9 +90,11 @@ def read_preferences() -> Preferences:
     """Read napari's settings; empty values get their defaults."""
     from napari.settings import get_plugin_settings
 
-    stored = get_plugin_settings(_PLUGIN).jobs
+    settings = get_plugin_settings(_PLUGIN)
+    stored, keys = settings.jobs, settings.contour_keys.model_dump()
     workspace = Path(stored.workspace).expanduser() if stored.workspace else default_workspace()
-    return Preferences(stored.device, stored.threads or free_threads(), workspace)
+    chosen = {name.replace("_", " "): str(key) for name, key in keys.items()}
+    return Preferences(stored.device, stored.threads or free_threads(), workspace, chosen)
 
 
 def store_workspace(folder: Path) -> None:

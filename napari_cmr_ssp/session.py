@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import Problem
+from cmr_ssp.evaluation import Score
 from cmr_ssp.files.layouts import dicom_exams
 from cmr_ssp.runs import RunSummary
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
@@ -19,6 +20,14 @@ from napari_cmr_ssp.scene.exams import Exam
 
 Ticks = Mapping[str, frozenset[Phase]]
 """The labelled phases to train on, by subject id; no empty entries."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunScores:
+    """Scores by the selected run, and the name of the run with its checkpoint."""
+
+    run: str
+    scores: tuple[Score, ...]
 
 
 @dataclass(eq=False)
@@ -41,11 +50,20 @@ class Session:
         Ids of the subjects selected in the table.
     runs : tuple of RunSummary or None
         Runs of the workspace, newest first; None until they are listed.
+    scores : RunScores or None
+        Scores by the selected run; None if none is selected.
     tab : str
         Title of the tab in front.
+    labels_saving : Signal
+        Contours are about to be saved as label versions: their draft is written first, so that it is older.
+    labels_kept : Signal
+        Id of a subject of which a draft or label versions were written.
     """
 
     volume_requested = Signal(str, Phase)
+    drawing_requested = Signal()
+    labels_saving = Signal()
+    labels_kept = Signal(str)
 
     cohort: Cohort | None = None
     split: Split = field(default_factory=lambda: Split({}))
@@ -54,6 +72,7 @@ class Session:
     phases: Mapping[Phase, int] = field(default_factory=dict)
     selected: tuple[str, ...] = ()
     runs: tuple[RunSummary, ...] | None = None
+    scores: RunScores | None = None
     tab: str = ""
     _phases_chosen: bool = False
     _drawn: Ticks = field(default_factory=dict)
@@ -65,7 +84,7 @@ class Session:
     def open(self, cohort: Cohort) -> None:
         """Set the cohort, with a new split and no ticks."""
         self.ticks, self._drawn = {}, {}
-        self.exam = None
+        self.exam, self.selected = None, ()
         self.split = draw_split(cohort.subjects, test=DEFAULT_TEST_FRACTION)
         self.cohort = cohort
 
@@ -107,6 +126,10 @@ class Session:
     def request_volume(self, subject_id: str, phase: Phase) -> None:
         """Ask for the exam of a subject, at a phase."""
         self.volume_requested.emit(subject_id, phase)
+
+    def request_drawing(self) -> None:
+        """Ask for empty contours of the shown exam, to draw by hand."""
+        self.drawing_requested.emit()
 
     def reset_phases(self) -> None:
         """Take ED and ES from the labels of the shown exam."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import suppress
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTabWidget, QVBoxLa
 
 from napari_cmr_ssp import panels
 from napari_cmr_ssp.context import Area, Context, Panel
+from napari_cmr_ssp.help import HelpDialog
 from napari_cmr_ssp.io.saving import offer_nifti_first
 from napari_cmr_ssp.jobs.bar import JobBar
 from napari_cmr_ssp.jobs.desk import JobDesk
@@ -62,12 +64,13 @@ class Workbench(QWidget):
         context = Context(self.session, self.scene, self.desk, self._preferences, measuring)
         self._panels = [kind.make(context) for kind in panels.PANELS]
         self._lay_out()
+        self._preferences.changed.connect(self._update_help)
         self._follow_tab()
         offer_nifti_first()
         app = QCoreApplication.instance()
         if app is not None:
             app.aboutToQuit.connect(self.close_down)
-        self.desk.compute(Job("Load torch", preload, is_silent=True))
+        self.desk.compute(Job("Load torch", preload, is_silent=True), lambda _: self._spare_collections())
 
     @property
     def preferences(self) -> Preferences:
@@ -91,6 +94,12 @@ class Workbench(QWidget):
                 return each
         raise KeyError(kind.__name__)
 
+    def show_help(self) -> None:
+        """Show the walkthrough and the keys."""
+        self.help.show()
+        self.help.raise_()
+        self._update_help()
+
     def close_down(self) -> None:
         """Stop jobs and wait briefly; their progress is saved."""
         if self._is_open:
@@ -98,6 +107,22 @@ class Workbench(QWidget):
             self._preferences.close()
             self.scene.close()
             self.desk.close()
+            gc.unfreeze()
+
+    def _spare_collections(self) -> None:
+        """Keep the modules that are loaded now out of all later garbage collections.
+
+        napari collects garbage whenever a layer is removed, which would halt the window for 0.2 s each time.
+        Exams must not be kept alive by this: it waits until none is shown.
+        """
+        if self._is_open and not self._viewer.layers:
+            gc.freeze()
+        elif self._is_open:
+            self.scene.cleared.connect(self._spare_collections_once)
+
+    def _spare_collections_once(self) -> None:
+        self.scene.cleared.disconnect(self._spare_collections_once)
+        self._spare_collections()
 
     def _lay_out(self) -> None:
         self.tabs = QTabWidget()
@@ -109,6 +134,8 @@ class Workbench(QWidget):
                 self.tabs.addTab(each.view, each.title)
             elif each.area is Area.CORNER:
                 below.addWidget(each.view)
+            elif each.area is Area.ON_CANVAS:
+                self._put_on_canvas(each)
             else:
                 below.addWidget(self._dock_button(each))
         layout = QVBoxLayout(self)
@@ -116,7 +143,31 @@ class Workbench(QWidget):
         layout.addWidget(self.tabs, stretch=1)
         layout.addLayout(below)
         layout.addWidget(self.job_bar)
-        layout.addWidget(QLabel(RESEARCH_ONLY))
+        layout.addLayout(self._last_line())
+
+    def _last_line(self) -> QHBoxLayout:
+        """Return what is always in view: what the program is for, and its help."""
+        self.help = HelpDialog(self)
+        self.help_button = QPushButton("Help")
+        self.help_button.setToolTip("A short walkthrough, and the keys")
+        self.help_button.clicked.connect(lambda _: self.show_help())
+        line = QHBoxLayout()
+        line.setContentsMargins(6, 0, 6, 4)
+        line.addWidget(QLabel(RESEARCH_ONLY), stretch=1)
+        line.addWidget(self.help_button)
+        return line
+
+    def _update_help(self) -> None:
+        if self.help.isVisible():
+            self.help.show_help(self.panel(panels.CorrectController).keys)
+
+    def _put_on_canvas(self, panel: Panel) -> None:
+        """Place a panel on the canvas of the viewer."""
+        panel.view.setParent(self)  # stays hidden without a canvas
+        # napari has no public access to the widget of its canvas.
+        with suppress(AttributeError):
+            canvas = self._viewer.window._qt_viewer.canvas.native
+            panel.view.place_on(canvas)  # type: ignore[attr-defined]
 
     def _dock_button(self, panel: Panel) -> QPushButton:
         """Return a button that shows and hides a panel below the canvas."""

@@ -7,8 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cmr_ssp.errors import Problem
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Outcome(StrEnum):
@@ -26,6 +31,18 @@ class Preparing:
     what: str
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FramesSegmented:
+    """Frames of a cine have new labels; only reported to those who said where they look.
+
+    `labels`, shape (frame, slice, row, column), is still being filled, nearest frames first. A frame that
+    lacks slices is not final: the largest components are found once all of its slices are there.
+    """
+
+    frames: tuple[int, ...]
+    labels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +127,7 @@ class JobEnded:
 
 Event = (
     Preparing
+    | FramesSegmented
     | RunStarted
     | WeightsTransferred
     | UpdateFinished

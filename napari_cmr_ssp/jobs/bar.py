@@ -25,12 +25,15 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QMessageBox, QProgressBar, QPush
 from napari_cmr_ssp.jobs.history import EndedJob
 from napari_cmr_ssp.jobs.history_dialog import OUTCOMES, HistoryDialog
 from napari_cmr_ssp.jobs.job import Job, JobResult
-from napari_cmr_ssp.jobs.retry import RetryOffer
+from napari_cmr_ssp.jobs.retry import RetryOffer, in_words_of_window
 from napari_cmr_ssp.jobs.waiting import WaitingList
+from napari_cmr_ssp.widgets.short_scroll import ShortScroll, wrap_within
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
 _IDLE = "No job is running."
+_PROBLEM_LINES = (3, 10)
+"""Lines of the problems that are visible in a small and in a large window; the others scroll."""
 
 
 class JobBar(QWidget):
@@ -48,16 +51,19 @@ class JobBar(QWidget):
         super().__init__(parent)
         self.title = QLabel(_IDLE)
         self.title.setTextFormat(Qt.TextFormat.PlainText)
-        self.title.setWordWrap(True)
+        wrap_within(self.title)
         self.note = QLabel()
-        self.note.setWordWrap(True)
+        wrap_within(self.note)
         self.note.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.weights = QLabel()
-        self.weights.setWordWrap(True)
+        wrap_within(self.weights)
         self.weights.hide()
         self.problems = ToneLabel()
+        wrap_within(self.problems)
         self.problems.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self.problems.hide()
+        self._problem_area = ShortScroll(self.problems)
+        self.problems.hide()  # after it has its place, where PySide6 shows it
+        self._problem_area.hide()
         self.retry = RetryOffer()
         self.progress = QProgressBar()
         self.keep = QPushButton("Stop and keep")
@@ -85,7 +91,7 @@ class JobBar(QWidget):
         layout.addWidget(self.weights)
         layout.addLayout(buttons)
         layout.addWidget(self.waiting)
-        layout.addWidget(self.problems)
+        layout.addWidget(self._problem_area)
         layout.addWidget(self.retry)
         self._job: Job | None = None
         self._notices: list[Problem] = []
@@ -96,7 +102,7 @@ class JobBar(QWidget):
         """Show a job that has started."""
         self._job, self._notices, self._shows_notices = job, [], False
         self.title.setText(job.title)
-        self.title.setToolTip("")
+        self.title.setToolTip(job.title)
         self.note.setText("Starting ...")
         self.note.setToolTip("")
         self.weights.hide()
@@ -116,7 +122,7 @@ class JobBar(QWidget):
             case WeightsTransferred():
                 self._show_weights(event)
             case Noticed(problem):
-                self._notices.append(problem)
+                self._notices += in_words_of_window([problem], self._job)
                 # keep the problems of an earlier job
                 if self._shows_notices or self.problems.isHidden():
                     self._shows_notices = True
@@ -132,16 +138,20 @@ class JobBar(QWidget):
             kept = ", kept: resume it under Runs" if has_network else ", discarded" * job.discarded
         where = f" ({job.result})" if job.result and result.outcome is Outcome.FINISHED else ""
         self.title.setText(f"{OUTCOMES[result.outcome]}: {job.title}{where}{kept}")
-        self.title.setToolTip(str(job.result_folder or ""))
+        self.title.setToolTip("\n".join(filter(None, (self.title.text(), str(job.result_folder or "")))))
         if result.problems or self._notices:
-            self.show_problems([*result.problems, *self._notices])
+            self.show_problems([*in_words_of_window(result.problems, job), *self._notices])
         self.retry.offer(job, result)
 
     def show_problems(self, problems: Iterable[Problem]) -> None:
         """Show problems with cause and remedy."""
         text = problem_html(problems)
         self.problems.setText(text)
+        is_cut = self.problems.minimumSizeHint().width() > self.width()
+        self.problems.setToolTip(text if is_cut else "")
         self.problems.setVisible(bool(text))
+        self._problem_area.setVisible(bool(text))
+        self._problem_area.limit_lines(*_PROBLEM_LINES)
 
     def show_saved(self, files: Sequence[Path], *, n_unseen: int) -> None:
         """Show where segmentations were saved, and whether some are not displayed yet."""

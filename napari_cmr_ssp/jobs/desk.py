@@ -51,6 +51,8 @@ class JobDesk(QObject):
         Folder of a run before and after it was renamed.
     reading_changed : Signal
         Text about the files being read; empty after reading.
+    closing : Signal
+        The window closes: what is not written yet is written by the receivers themselves.
     """
 
     run_event = Signal(signature(ignore_events))  # any `Event`
@@ -58,6 +60,7 @@ class JobDesk(QObject):
     run_ended = Signal(Path)
     run_moved = Signal(Path, Path)
     reading_changed = Signal(str)
+    closing = Signal()
 
     def __init__(self, bar: JobBar, history_file: Callable[[], Path], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -89,6 +92,11 @@ class JobDesk(QObject):
     def titles(self) -> list[str]:
         """Titles of running and waiting jobs, without those that read: stopping them loses nothing."""
         return [job.title for job in self.trainer.unfinished if not job.is_silent]
+
+    @property
+    def reserved(self) -> set[Path]:
+        """Folders of the runs that running and waiting jobs write."""
+        return {job.run_folder for job in self.trainer.unfinished if job.run_folder is not None}
 
     def uses(self, run: Path) -> bool:
         """Return whether a running or waiting job writes or reads a run."""
@@ -127,6 +135,7 @@ class JobDesk(QObject):
 
     def close(self) -> None:
         """Stop jobs and wait briefly; their progress is saved."""
+        self.closing.emit()
         self._late.close(SECONDS_TO_STOP)
         workers = (self.reader, self.trainer)
         for worker in workers:  # request all stops before waiting
@@ -146,9 +155,8 @@ class JobDesk(QObject):
 
     def _start_smaller(self, job: Job, settings: Mapping[str, int]) -> None:
         """Queue a training again that ran out of memory, with settings that should fit."""
-        reserved = {each.run_folder for each in self.trainer.unfinished if each.run_folder is not None}
         if job.smaller is not None:
-            self.compute(job.smaller(settings, reserved))
+            self.compute(job.smaller(settings, self.reserved))
 
     def _on_started(self, job: Job) -> None:
         self._show_waiting()
@@ -158,6 +166,7 @@ class JobDesk(QObject):
     def _on_event(self, job: Job, event: Event) -> None:
         if not job.is_silent:
             self._bar.show_event(event)
+        job.follow(event)
         if job.run_folder is not None:
             self.run_event.emit(event)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cmr_ssp.errors import Problem
-from cmr_ssp.events import Cancel, OnEvent, Outcome
+from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.recipes import Recipe
 
 Work = Callable[[OnEvent, Cancel], object]
@@ -43,6 +43,8 @@ class Job:
         Settings of the training that it starts.
     smaller : callable or None
         Makes the same training with other settings, as a new run in a folder that is not reserved.
+    follow : callable
+        Called with each of its events in the GUI thread.
     """
 
     title: str
@@ -55,6 +57,7 @@ class Job:
     reads: Path | None = None
     recipe: Recipe | None = None
     smaller: Smaller | None = None
+    follow: OnEvent = ignore_events
     cancel: Cancel = field(default_factory=Cancel)
     discarded: bool = False
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 
 from psygnal import Signal
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFrame, QHBoxLayout, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QPushButton, QVBoxLayout, QWidget
 from superqt import QElidingLabel
 
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.widgets.section import INDENT_PX, TITLE_LOOK, title_with_arrow
+from napari_cmr_ssp.widgets.short_scroll import ShortScroll
 
 _SHOWN_ROWS = 3
-"""Rows that are visible without scrolling."""
+"""Rows that are visible without scrolling, if the window is large enough."""
 
 
 class WaitingList(QWidget):
@@ -37,11 +38,7 @@ class WaitingList(QWidget):
         self._column = QVBoxLayout(inside)
         self._column.setContentsMargins(INDENT_PX, 0, 0, 0)
         self._column.setSpacing(2)
-        self._scroll = QScrollArea()
-        self._scroll.setWidgetResizable(True)
-        self._scroll.setFrameShape(QFrame.Shape.NoFrame)
-        self._scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._scroll.setWidget(inside)
+        self._scroll = ShortScroll(inside)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(0)
@@ -73,7 +70,7 @@ class WaitingList(QWidget):
         height = max(
             (row.sizeHint().height() + self._column.spacing() for row in self.rows.values()), default=0
         )
-        self._scroll.setFixedHeight(min(n, _SHOWN_ROWS) * height)
+        self._scroll.limit(height, min(n, _SHOWN_ROWS) * height)
         self.setVisible(n > 0)
 
 

@@ -4,88 +4,31 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CmrSspError
 from cmr_ssp.events import Cancel, OnEvent, Preparing
 from cmr_ssp.files import open_cohort
 from cmr_ssp.files.dicom import DicomFolder, SortOptions
 from cmr_ssp.files.layouts.dicom_exams import list_series, reopen_exam
-from cmr_ssp.recipes import PretrainRecipe, Recipe, SegmentationRecipe
+from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import CheckpointName, Run, list_runs, read_records, stored_scores
-from cmr_ssp.subjects import Cohort, Split, Subject
+from cmr_ssp.subjects import Cohort, Subject
 
 from napari_cmr_ssp.io.memory import recall
 from napari_cmr_ssp.io.opening import cohort_at
 from napari_cmr_ssp.io.results import Result
 from napari_cmr_ssp.io.sample_data import phantom_cohort_folder
 from napari_cmr_ssp.jobs.job import Job, Work
+from napari_cmr_ssp.jobs.plans import FinetuningPlan, PretrainingPlan, TrainingPlan
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene.exams import Exam, read_exam, subject_at
 
 if TYPE_CHECKING:
     from cmr_ssp.jobs import SegmentedSubject
-
-
-_RecipeT = TypeVar("_RecipeT", bound=Recipe)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plan(Generic[_RecipeT]):
-    """A planned training.
-
-    Attributes
-    ----------
-    cohort : Cohort
-        The cohort.
-    split : Split
-        Role of each subject.
-    recipe : Recipe or None
-        All settings; None to resume a run with its own recipe.
-    run_folder : Path
-        The new run, or the one to resume.
-    max_minutes : float or None
-        Time limit.
-    """
-
-    cohort: Cohort
-    split: Split
-    recipe: _RecipeT | None
-    run_folder: Path
-    max_minutes: float | None = None
-
-    @property
-    def resumes(self) -> bool:
-        """Whether it continues a run."""
-        return self.recipe is None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PretrainingPlan(_Plan[PretrainRecipe]):
-    """A planned pretraining."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinetuningPlan(_Plan[SegmentationRecipe]):
-    """A planned training on labels.
-
-    Attributes
-    ----------
-    ticks : Mapping
-        Labelled phases by subject id; empty to resume a run.
-    pretrained : Path or None
-        The run to start from.
-    """
-
-    ticks: Mapping[str, frozenset[Phase]] = field(default_factory=dict)
-    pretrained: Path | None = None
-
-
-TrainingPlan = PretrainingPlan | FinetuningPlan
 
 
 def opening_cohort(place: Path) -> Work:
@@ -164,9 +107,10 @@ def training(plan: TrainingPlan, preferences: Preferences) -> Work:
         from cmr_ssp import jobs
 
         run = Run(plan.run_folder)
+        settings = jobs.JobSettings(preferences.device, plan.max_minutes, threads=preferences.threads)
         options: dict[str, Any] = {
             "split": plan.split,
-            "settings": jobs.JobSettings(preferences.device, plan.max_minutes, threads=preferences.threads),
+            "settings": replace(settings, data_licence=plan.data_licence),
             "resume": plan.resumes,
             "on_event": on_event,
             "cancel": cancel,
@@ -212,8 +156,12 @@ def segmenting(
     on_segmented: Callable[[SegmentedSubject], None],
     output: Path | None = None,
     checkpoint: CheckpointName = "last",
+    near: tuple[int, int] | None = None,
 ) -> Work:
-    """Segment all frames of subjects; `on_segmented` is called in the worker's thread."""
+    """Segment all frames of subjects, those near a shown frame and slice first.
+
+    `on_segmented` is called in the worker's thread.
+    """
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
@@ -225,6 +173,7 @@ def segmenting(
             checkpoint=checkpoint,
             device=preferences.device,
             output=output,
+            near=near,
             on_found=on_segmented,
             on_event=on_event,
             cancel=cancel,

@@ -10,6 +10,7 @@ from napari_cmr_ssp.panels.correct.controller import CorrectController
 from napari_cmr_ssp.panels.data.controller import DataController
 from napari_cmr_ssp.panels.frames.controller import FramesController
 from napari_cmr_ssp.panels.function.controller import FunctionController
+from napari_cmr_ssp.panels.legend.controller import LegendController
 from napari_cmr_ssp.panels.reconstructions.controller import ReconstructionController
 from napari_cmr_ssp.panels.runs.controller import RunsController
 from napari_cmr_ssp.panels.save.controller import SaveController
@@ -24,6 +25,7 @@ PANELS: tuple[type[Panel], ...] = (
     ReconstructionController,
     SaveController,
     FramesController,
+    LegendController,
 )
 """Controllers in the order of their tabs."""
 
@@ -33,6 +35,7 @@ __all__ = [
     "DataController",
     "FramesController",
     "FunctionController",
+    "LegendController",
     "ReconstructionController",
     "RunsController",
     "SaveController",

@@ -34,6 +34,7 @@ class ContourLayer:
 
     def __init__(self, contours: Contours, layer: Any, spacing_mm: tuple[float, float]) -> None:
         self.contours, self.layer, self.spacing_mm = contours, layer, spacing_mm
+        self._keys: tuple[str, ...] = ()
         layer.events.paint.connect(self._take_strokes)
         layer.events.data.connect(self._take_array)
         edits.watch(layer)
@@ -67,9 +68,13 @@ class ContourLayer:
         """Do the last undone step again and return where."""
         return self._tell(self.contours.redo())
 
-    def bind(self, key: str, act: Callable[[], object]) -> None:
-        """Call a function when a key is pressed while this layer is selected."""
-        self.layer.bind_key(key, lambda _: act(), overwrite=True)
+    def bind(self, keys: Mapping[str, Callable[[], object]]) -> None:
+        """Call these functions, and no earlier ones, at their keys while this layer is selected."""
+        for key in self._keys:
+            self.layer.bind_key(key, None)
+        for key, act in keys.items():
+            self.layer.bind_key(key, lambda _, act=act: act(), overwrite=True)
+        self._keys = tuple(keys)
 
     def _tell(self, places: tuple[Place, ...]) -> tuple[Place, ...]:
         if places:

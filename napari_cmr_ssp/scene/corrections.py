@@ -10,6 +10,7 @@ from psygnal import Signal
 
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
 from napari_cmr_ssp.scene.exams import Exam
+from napari_cmr_ssp.scene.growing import GROWING
 from napari_cmr_ssp.scene.layers import EXAM, segmentation_layer
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class Corrections:
         for event in (viewer.layers.events.inserted, viewer.layers.events.removed):
             event.connect(self._on_layers)
 
+    def __contains__(self, layer: object) -> bool:
+        return layer in self._shown
+
     def close(self) -> None:
         """Stop listening to the viewer."""
         for event in (self._viewer.layers.events.inserted, self._viewer.layers.events.removed):
@@ -48,6 +52,10 @@ class Corrections:
         found = (self._shown.get(layer) for layer in self._viewer.layers)
         key = exam.key if exam is not None else None
         return next((each for each in found if each is not None and each.layer.metadata[EXAM] == key), None)
+
+    def holds(self, layer: Any) -> bool:
+        """Return whether a layer shows contours that are being corrected."""
+        return layer in self._shown
 
     def show(self, exam: Exam, contours: Contours, **about: str) -> ContourLayer:
         """Lay contours over the exam and select them; other segmentations are hidden.
@@ -86,6 +94,7 @@ class Corrections:
             if each._type_string == "labels"
             and each.metadata.get(EXAM) == exam.key
             and each.data.shape == exam.pixels.shape
+            and GROWING not in each.metadata
             and each not in self._shown
         ]
 

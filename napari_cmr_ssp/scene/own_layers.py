@@ -24,8 +24,8 @@ class OwnLayers:
     def __contains__(self, layer: object) -> bool:
         return layer in self._parts
 
-    def add(self, data: LayerData, part: str) -> None:
-        """Add a layer as a part, such as ``image``."""
+    def add(self, data: LayerData, part: str) -> Any:
+        """Add a layer as a part, such as ``image``, and return it."""
         from napari.layers import Layer
 
         layer = Layer.create(*data)
@@ -33,6 +33,11 @@ class OwnLayers:
         if hasattr(layer.events, "paint"):
             layer.events.paint.connect(lambda: self._on_edited(layer))
         self._viewer.add_layer(layer)
+        return layer
+
+    def assign(self, layer: Any, part: str) -> None:
+        """Make a layer of the plugin another part."""
+        self._parts[layer] = part
 
     def find(self, *parts: str) -> list[Any]:
         """Return the layers of these parts in the viewer."""

@@ -12,9 +12,12 @@ from cmr_ssp.subjects import same_affine
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_cmr_ssp.scene.canvas import GraphicsContext
+from napari_cmr_ssp.scene.comparison import Comparison
 from napari_cmr_ssp.scene.corrections import Corrections
 from napari_cmr_ssp.scene.edited_layers import EditedLayers
 from napari_cmr_ssp.scene.exams import Exam
+from napari_cmr_ssp.scene.growing import GROWING, GrowingSegmentation
 from napari_cmr_ssp.scene.layers import (
     EXAM,
     image_layer,
@@ -24,6 +27,7 @@ from napari_cmr_ssp.scene.layers import (
 )
 from napari_cmr_ssp.scene.own_layers import OwnLayers
 from napari_cmr_ssp.scene.sliders import Sliders
+from napari_cmr_ssp.scene.structure_layers import StructureLayers
 
 if TYPE_CHECKING:
     from cmr_ssp.methods.mim.reconstruct import Reconstruction
@@ -69,7 +73,11 @@ class Scene:
         self._viewer = viewer
         self._own, self._sliders = OwnLayers(viewer), Sliders(viewer)
         self._edited = EditedLayers()
+        self.growing = GrowingSegmentation(self._own, self._sliders)
+        self._context = GraphicsContext(viewer)
         self.corrections = Corrections(viewer)
+        self.comparison = Comparison(viewer, self._own, self.corrections)
+        self.structures = StructureLayers(viewer, self.corrections)
         self._phases: Mapping[int, Phase] = {}
         self._subject = ""
         self._alterations = ""
@@ -79,7 +87,9 @@ class Scene:
 
     def close(self) -> None:
         """Stop listening to the viewer."""
+        self.comparison.close()
         self.corrections.close()
+        self.structures.close()
         with suppress(ValueError, TypeError):
             self._viewer.dims.events.current_step.disconnect(self.emit_place)
             self._viewer.layers.events.inserted.disconnect(self._on_inserted)
@@ -98,6 +108,11 @@ class Scene:
     def slice(self) -> int:
         """The displayed slice of the exam."""
         return self._place[1]
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """The displayed frame and slice of the exam; None if its image is not in the viewer."""
+        return self._place if self._own.find("image") else None
 
     @property
     def _place(self) -> tuple[int, int]:
@@ -181,7 +196,8 @@ class Scene:
     def _remove_exam(self, following: Exam | None = None) -> None:
         """Remove the layers of the exam, and emit `layer_stored` for edited ones not of the next exam."""
         self._records = None
-        self._own.remove("image", "reference", "prediction", "reconstruction")
+        self.comparison.hide()
+        self._own.remove("image", "reference", "prediction", "reconstruction", GROWING)
         for layer in [each for each in self._viewer.layers if EXAM in each.metadata]:
             self._viewer.layers.remove(layer)
             self._edited.add(layer)
@@ -191,7 +207,7 @@ class Scene:
 
     def is_edited(self, exam: Exam, run: str) -> bool:
         """Return whether the viewer has an edited segmentation of an exam by a run."""
-        ours = self._own.find("prediction")
+        ours = self._own.find("prediction", GROWING)
         about = [each.metadata for each in self._viewer.layers if each not in ours]
         return any(each.get(EXAM) == exam.key and each.get("run") == run for each in about)
 
@@ -209,21 +225,30 @@ class Scene:
         **about
             Further metadata of the layer.
         """
+        name, metadata = f"{exam.subject.id} by {run}", exam.metadata | {"run": run} | about
+        grown = self.growing.take(run)
+        look: dict[str, Any] = {}
         for layer in self._own.find("prediction"):
             if layer.metadata.get("run") == run:
+                look = {each: getattr(layer, each) for each in ("visible", "opacity")}
                 self._viewer.layers.remove(layer)
-        grid = exam.stack.grid
-        metadata = exam.metadata | {"run": run} | about
         self._own.hide("reference", "prediction")
-        self._own.add(
-            segmentation_layer(labels, grid, f"{exam.subject.id} by {run}", **metadata), "prediction"
-        )
+        if grown is None:
+            data = segmentation_layer(labels, exam.stack.grid, name, **metadata)
+            data[1].update(look)
+            self._own.add(data, "prediction")
+            return
+        # The layer stays: to remove one and add another halts the window for half a second.
+        grown.data, grown.name, grown.metadata, grown.editable = labels, name, metadata, True
+        self._own.assign(grown, "prediction")
+        self.corrections.layers_changed.emit()
 
     def labels_to_save(self) -> Any | None:
         """Return the labels layer selected in the layer list, otherwise the top visible one, or None."""
         from napari.layers import Labels
 
-        layers = [each for each in self._viewer.layers if isinstance(each, Labels)]
+        labels = (each for each in self._viewer.layers if isinstance(each, Labels))
+        layers = [each for each in labels if GROWING not in each.metadata]
         selected = self._viewer.layers.selection.active
         visible = [each for each in layers if each.visible]
         return selected if selected in layers else visible[-1] if visible else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
 
 from qtpy.QtCore import QAbstractItemModel, QEvent, QItemSelectionModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QKeyEvent
@@ -46,9 +47,16 @@ def _is_enter(event: QKeyEvent) -> bool:
     return event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
 
 
+_T = TypeVar("_T", bound=Table)
+
+
 def table_of(model: QAbstractItemModel) -> Table:
     """Create a view that selects whole rows and stretches its first column."""
-    table = Table()
+    return set_up(Table(), model)
+
+
+def set_up(table: _T, model: QAbstractItemModel) -> _T:
+    """Set the model, look and behaviour of a table; return it."""
     table.setTabKeyNavigation(False)
     table.setModel(model)
     table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

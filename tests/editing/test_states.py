@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Structure
-from cmr_ssp.editing.drafts import Draft, draft_path, read_draft, remove_draft, write_draft
+from cmr_ssp.editing.drafts import Draft, draft_path, list_drafts, read_draft, remove_draft, write_draft
 from cmr_ssp.editing.states import ContourState, ContourStates
 from cmr_ssp.errors import LabelError
 
@@ -101,3 +101,18 @@ def test_numbers_that_are_no_structure_are_refused(tmp_path: Path, labels: np.nd
     write_draft(tmp_path, CINE, Draft(labels, ContourStates.of(labels)))
     with pytest.raises(LabelError, match="unknown structures"):
         read_draft(tmp_path, CINE, labels.shape)
+
+
+def test_drafts_are_listed_with_the_frames_that_have_contours(tmp_path: Path, labels: np.ndarray) -> None:
+    assert list_drafts(tmp_path / "none") == ()
+    states = ContourStates.of(labels)
+    path = write_draft(tmp_path, CINE, Draft(labels, states, {"images": "here"}))
+    write_draft(tmp_path, "cd" * 32, Draft(labels, states))  # of an earlier version
+    (tmp_path / "damaged.npz").write_bytes(path.read_bytes()[:99])
+    np.savez(tmp_path / "pickled.npz", metadata=np.array([print], object), states=np.zeros(1))
+    here, unknown = list_drafts(tmp_path)
+    assert (here.images, here.frames, unknown.images) == ("here", {0}, "")
+    assert here.written_ns == path.stat().st_mtime_ns
+    labels[1] = labels[0]
+    write_draft(tmp_path, CINE, Draft(labels, ContourStates.of(labels), {"images": "here"}))
+    assert list_drafts(tmp_path)[0].frames == {0, 1}

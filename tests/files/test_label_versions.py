@@ -279,3 +279,12 @@ def test_add_and_list(
     assert call("export-cohort", cohort.root, "-o", out, "--labels", folder, "--names", "ids") == 0
     written = nib.load(out / "Dataset001_CMR" / "labelsTr" / "c_ES.nii.gz")
     assert np.array_equal(np.asarray(written.dataobj).T, both[ED])
+
+
+def test_versions_of_some_subjects_are_listed_alone(cohort: Cohort, tmp_path: Path) -> None:
+    folder = tmp_path / "labels"
+    for name in "ab":
+        add_version(folder, cohort.subject(name), Phase.ED, drawn(cohort, name), origin=Origin.IMPORTED)
+    (folder / "a" / "ED" / "v001.json").write_text("damaged")
+    assert [each.subject for each in list_versions(folder, ["b"])[0]] == ["b"]
+    assert list_versions(folder, ["b"])[1] == () and len(list_versions(folder)[1]) == 1

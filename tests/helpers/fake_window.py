@@ -38,10 +38,12 @@ class FakeDesk(Calls):
     run_queued = Signal(Path)
     run_ended = Signal(Path)
     run_moved = Signal(Path, Path)
+    closing = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.titles: list[str] = []
+        self.reserved: set[Path] = set()
         self.computed: list[tuple[Job, Callable[[Any], None] | None]] = []
         self.problems: list[Problem] = []
 
@@ -74,6 +76,11 @@ class FakeScene(Calls):
     cleared = Signal()
     dropped = Signal(object)
     frame = 1
+    place = (1, 0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.growing = Calls()
 
     def labels_to_save(self) -> None:
         return None

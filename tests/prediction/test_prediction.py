@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from cmr_ssp.errors import CheckpointError
 from cmr_ssp.networks import UNet
-from cmr_ssp.prediction import load_segmenter, segment_cine, segment_stack
+from cmr_ssp.prediction import Onlooker, batches, load_segmenter, segment_cine, segment_stack
 from cmr_ssp.runs import Provenance
 from cmr_ssp.samples.standardise import standardise
 from cmr_ssp.weights import Checkpoint, save_checkpoint
@@ -154,6 +155,32 @@ def test_a_subset_of_frames_is_that_part_of_all() -> None:
     assert len({frame.tobytes() for frame in whole}) == 5
     some = segment_stack(network, pixels, (1.0, 1.0), recipe(48), frames=[3, 0]).labels
     assert np.array_equal(some, whole[[3, 0]])
+
+
+@pytest.mark.parametrize("place", [(0, 0), (3, 1), (6, 2), (1, 2)])
+def test_what_is_looked_at_comes_first_and_all_labels_stay_the_same(
+    monkeypatch: pytest.MonkeyPatch, place: tuple[int, int]
+) -> None:
+    monkeypatch.setattr(batches, "_MOST_SLICES", 2)  # frames have 3 slices: they lie across batches
+    pixels = np.random.default_rng(0).random((7, 3, 40, 36), dtype=np.float32) + FLOOR
+    settings = recipe(32, flips=True, recentre=True, largest_component=True)
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(1, 4, 5, padding=2)
+    expected = segment_stack(network, pixels, (1.0, 1.2), settings).labels
+    seen: list[tuple[tuple[int, ...], np.ndarray]] = []
+
+    def see(frames: Sequence[int], labels: np.ndarray) -> None:
+        seen.append((tuple(frames), labels.copy()))
+
+    found = segment_stack(network, pixels, (1.0, 1.2), settings, onlooker=Onlooker(place, see)).labels
+    assert found.tobytes() == expected.tobytes()
+    assert place[0] in seen[0][0]
+    assert seen[0][1][place].any(), "the slice that is looked at is in the first batch"
+    distances = [min(abs(frame - place[0]) for frame in frames) for frames, _ in seen]
+    assert distances == sorted(distances)
+    complete = next(labels for _, labels in seen if all(each.any() for each in labels[place[0]]))
+    assert np.array_equal(complete[place[0]], expected[place[0]]), "a complete frame is final"
+    assert len(seen) == 11 and np.array_equal(seen[-1][1], expected)
 
 
 def test_more_slices_than_fit_in_a_batch_keep_their_order() -> None:

@@ -44,6 +44,7 @@ class FakeDataView(Calls):
     exam_requested = Signal(Subject)
     series_requested = Signal(Subject)
     choice_requested = Signal(Subject)
+    pictures_wanted = Signal(tuple)
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,6 +52,13 @@ class FakeDataView(Calls):
 
     def notify_layer_stored(self, layer: str) -> None:
         self.calls.append(("notify_layer_stored", (layer,)))
+
+
+class FakeModelOffer(Calls):
+    drawing_requested = Signal()
+    place_chosen = Signal(Path)
+    data_set_chosen = Signal(Path)
+    starter_accepted = Signal(object)
 
 
 class FakeRunsView(Calls):
@@ -66,6 +74,10 @@ class FakeRunsView(Calls):
     note_requested = Signal(RunSummary)
     delete_requested = Signal(RunSummary)
     workspace: Path | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models = FakeModelOffer()
 
     def show_runs(self, runs: tuple[RunSummary, ...]) -> None:
         self.calls.append(("show_runs", (runs,)))
@@ -137,7 +149,8 @@ def test_a_folder_becomes_the_cohort_and_a_subject_the_shown_exam(context: Conte
     view.exam_requested.emit(cohort.subject("b"))
     assert context.session.exam is not None and context.session.exam.belongs_to(cohort.subject("b"))
     assert [arguments[0] for arguments in scene_of(context).called("show_exam")] == [context.session.exam]
-    assert desk_of(context).titles == ["Recent folders", f"Open {cohort.root.name}", "Read b"]
+    opening = ["Recent folders", f"Open {cohort.root.name}", "List own labels"]
+    assert desk_of(context).titles == [*opening, "Read b"]
 
 
 def test_an_exam_of_another_cohort_is_not_shown(context: Context, cohort: Cohort) -> None:

@@ -256,6 +256,9 @@ def test_sample_data_in_the_viewer(viewer: Any) -> None:
 # command palette
 
 
+COMMANDS = ("get_reader", "get_folder_reader", "write_labels", "correct", "help")
+
+
 @pytest.fixture
 def commands(viewer: Any) -> Callable[[str], Any]:
     """Return a function that executes a command of the plugin as napari's palette does."""
@@ -266,7 +269,7 @@ def commands(viewer: Any) -> Callable[[str], Any]:
     app = get_app_model()
     app.register_actions([action for action in actions if action.id not in app.commands])
     ids = [action.id for action in actions]
-    assert ids == [f"{NAME}.{name}" for name in ("get_reader", "get_folder_reader", "write_labels")]
+    assert ids == [f"{NAME}.{name}" for name in COMMANDS]
     return lambda name: app.commands.execute_command(f"{NAME}.{name}").result()
 
 

@@ -78,7 +78,7 @@ def test_a_subject_that_becomes_a_test_subject_loses_its_ticks(session: Session)
 def test_table_ticks_through_the_session(session: Session, qapp: object) -> None:
     del qapp
     table = SubjectTable(session)
-    assert (table.rowCount(), table.columnCount()) == (8, 6)
+    assert (table.rowCount(), table.columnCount()) == (8, 7)
     cell = table.index(0, ED_COLUMN)
     assert cell.data(CHECK) == Qt.CheckState.Unchecked
     assert table.setData(cell, Qt.CheckState.Checked.value, CHECK)

@@ -99,6 +99,9 @@ def test_from_a_cohort_to_an_overlay_with_its_dice(bench: Workbench, wait: Wait)
     roles = {row[0]: row[-1] for row in runs_view(bench).scores.rows[1:]}
     assert {name for name, role in roles.items() if role == "test"} == set(bench.session.split.ids(Role.TEST))
     assert len(read_scores(run / "scores.csv")) == 2 * 3 * len(IDS)
+    table = data_view(bench).table.model()
+    dice = [table.index(row, table.columnCount() - 1).data() for row in range(table.rowCount())]
+    assert len(dice) == len(IDS) and all(0 <= float(text) <= 1 for text in dice), dice
     wait(lambda: runs_view(bench).runs.runs[0].mean_test_dice is not None)
 
 
@@ -132,7 +135,7 @@ def test_double_click_shows_and_boxes_tick(bench: Workbench, wait: Wait, qtbot: 
     view.model().setData(box, Qt.CheckState.Checked.value, Qt.ItemDataRole.CheckStateRole)
     assert bench.session.ticks == {trainable: frozenset({Phase.ED})}
     assert "1 labelled volumes ticked" in data_view(bench).ticked.text()
-    data_view(bench).filter.setText("no such subject")
+    data_view(bench).filter_row.text.setText("no such subject")
     assert view.model().rowCount() == 0
 
 
@@ -212,7 +215,7 @@ def test_running_out_of_memory_says_what_would_fit_and_the_next_job_runs(
         patched.setattr(MimObjective, "loss", exhausted)
         ask(bench, mim(), pretrains=True)
         wait(lambda: bench.job_bar.title.text().startswith("Failed"))
-    assert "micro_batch" in bench.job_bar.problems.text()
+    assert "Start again with what fits" in bench.job_bar.problems.text()
     wait(lambda: idle(bench))
     train(bench, mim(), wait, pretrains=True)
 

@@ -16,13 +16,14 @@ from cmr_ssp.editing.states import ContourState
 from cmr_ssp.files import list_versions
 from cmr_ssp.phantoms import write_phantom_cohort
 from cmr_ssp.subjects import Origin
+from correcting_helpers import begin, contours_of, panel, place, show_subject
 from napari.utils._proxies import ReadOnlyWrapper
 from napari.utils.interactions import mouse_move_callbacks, mouse_press_callbacks, mouse_release_callbacks
 from qtpy.QtWidgets import QLabel
 from vispy.app.canvas import MouseEvent
-from window_helpers import Wait, docked, idle, open_folder, show
+from window_helpers import Wait, docked, idle, open_folder
 
-from napari_cmr_ssp.panels import CorrectController, SaveController
+from napari_cmr_ssp.panels import SaveController
 from napari_cmr_ssp.panels.correct.view import BY_HAND
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
 from napari_cmr_ssp.workbench import RESEARCH_ONLY, Workbench
@@ -46,26 +47,6 @@ def bench(viewer: Any, cohort: Path, tmp_path: Path, wait: Wait) -> Iterator[Wor
     bench.close_down()
 
 
-def show_subject(bench: Workbench, number: int, wait: Wait) -> None:
-    show(bench, bench.session.subjects[number].id, wait)
-    wait(lambda: idle(bench))
-
-
-def panel(bench: Workbench) -> CorrectController:
-    return bench.panel(CorrectController)
-
-
-def begin(bench: Workbench, source: str | None = None) -> ContourLayer:
-    """Start correcting and return the contours."""
-    view = panel(bench).view
-    if source is not None:
-        view.source.setCurrentText(source)
-    view.start.click()
-    shown = contours_of(bench)
-    assert shown is not None and not view.starting.isVisibleTo(view)
-    return shown
-
-
 def drag(shown: ContourLayer, frame: int, slice_: int, *points: tuple[float, float]) -> None:
     """Press the left button at the first point (row, column), move over the others and release."""
 
@@ -80,14 +61,6 @@ def drag(shown: ContourLayer, frame: int, slice_: int, *points: tuple[float, flo
     for point in points[1:]:
         mouse_move_callbacks(shown.layer, event("mouse_move", point))
     mouse_release_callbacks(shown.layer, event("mouse_release", points[-1]))
-
-
-def contours_of(bench: Workbench) -> ContourLayer | None:
-    return bench.scene.corrections.of(bench.session.exam)
-
-
-def place(bench: Workbench) -> tuple[int, int]:
-    return bench.scene.frame, bench.scene.slice
 
 
 def right_edge(shown: ContourLayer, where: tuple[int, int], outline: Outline) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from cmr_ssp.errors import Problem
+from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.events import Outcome
 from cmr_ssp.recipes import load_recipe
 from cmr_ssp.runs import Run
@@ -18,7 +18,7 @@ from window_helpers import Wait, ask, docked, idle, open_folder, state, train_vi
 
 from napari_cmr_ssp.jobs.bar import JobBar
 from napari_cmr_ssp.jobs.job import Job, JobResult
-from napari_cmr_ssp.jobs.retry import describe_changes
+from napari_cmr_ssp.jobs.retry import describe_changes, in_words_of_window
 from napari_cmr_ssp.workbench import Workbench
 
 BATCH = 8
@@ -56,6 +56,8 @@ def test_the_same_training_starts_again_until_it_fits(
         wait(lambda: offer.isVisible() and idle(bench))
         assert f"micro-batch {size} instead of {before}" in offer.about.text()
         assert "batch size stays 8" in offer.about.text()
+        problem = bench.job_bar.problems.text()
+        assert offer.button.text() in problem.replace("&#x27;", "'") and "--" not in problem
         offer.button.click()
         assert not offer.isVisible()
         assert train_view(bench).name.text() not in bench.desk.titles[-1], "the name was given twice"
@@ -107,6 +109,14 @@ def test_other_failures_offer_nothing_and_an_offer_ends_with_another_training(
         wait(lambda: idle(bench))
         assert title.text().startswith("Failed")
         assert offer.isVisible() is offered
+
+
+def test_a_warning_about_memory_names_what_the_window_has() -> None:
+    remedy = "Start a run with --set micro_batch=2, which should fit, or --device cpu."
+    problem = Problem("memory", "is short", remedy, Severity.WARNING, {"micro_batch": 2})
+    (shown,) = in_words_of_window([problem], None)
+    assert "micro batch 2 under Train" in shown.remedy and "Preferences" in shown.remedy
+    assert "--" not in shown.remedy
 
 
 def test_jobs_that_train_nothing_offer_nothing(qapp: QApplication) -> None:

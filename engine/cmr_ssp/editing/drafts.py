@@ -12,6 +12,7 @@ import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +40,32 @@ class Draft:
     states : ContourStates
         Of these contours.
     about : Mapping of str to str
-        What they descend from: `run`, `checkpoint` and `file` of a prediction.
+        What they descend from: `run`, `checkpoint` and `file` of a prediction; and `images`, a digest of
+        where the images lie, by which a list finds the drafts of a cohort without reading its cines.
     """
 
     labels: NDArray[np.uint8]
     states: ContourStates
     about: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DraftNote:
+    """What is known of a draft without reading its labels.
+
+    Attributes
+    ----------
+    images : str
+        Digest of where the images lie; empty in drafts of earlier versions.
+    frames : frozenset of int
+        Frames with contours.
+    written_ns : int
+        When it was written, in nanoseconds since 1970.
+    """
+
+    images: str
+    frames: frozenset[int]
+    written_ns: int
 
 
 def draft_path(folder: Path, cine: str) -> Path:
@@ -110,6 +131,27 @@ def read_draft(folder: Path, cine: str, shape: tuple[int, ...]) -> Draft | None:
         what = f"this draft of contours cannot be read ({error})"
         raise LabelError.of(path, what, "Move the file away; the exam then opens without it.") from None
     return Draft(labels, ContourStates(states), about)
+
+
+def list_drafts(folder: Path) -> tuple[DraftNote, ...]:
+    """Return what is known of every draft in a folder; damaged ones are left out."""
+    notes = (_note(path, path.stat().st_mtime_ns) for path in sorted(folder.glob("*.npz")))
+    return tuple(note for note in notes if note is not None)
+
+
+@lru_cache(maxsize=4096)
+def _note(path: Path, written_ns: int) -> DraftNote | None:
+    """Read the metadata and states of a draft, cached while its file is unchanged."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            small = [archive.zip.getinfo(f"{name}.npy") for name in ("metadata", "states")]
+            if sum(entry.file_size for entry in small) > _MAX_METADATA:
+                return None
+            tree, states = json.loads(archive["metadata"].tobytes()), archive["states"]
+        frames = np.flatnonzero(states.reshape(len(states), -1).any(axis=1))
+        return DraftNote(str(tree["about"].get("images", "")), frozenset(frames.tolist()), written_ns)
+    except (*_UNREADABLE, AttributeError):
+        return None  # the exam reports it when its draft is continued
 
 
 def remove_draft(folder: Path, cine: str) -> None:

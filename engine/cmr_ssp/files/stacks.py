@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.errors import CmrSspError, ImageError, Problem
 from cmr_ssp.files.dicom import may_be_exam, open_dicom
+from cmr_ssp.files.dicom.pixels import RowLoader
 from cmr_ssp.files.formats.frame_reading import FileSource, index_in_file, open_frames
 from cmr_ssp.files.formats.geometry import grid_of
 from cmr_ssp.files.formats.nifti import NiftiHeader, read_header
@@ -74,6 +76,39 @@ def open_stack(subject: Subject) -> CineStack:
     if exam:
         return _open_exam(name, exam, subject.sorting)
     return _open(name, tuple(frame for frame in subject.frames if not isinstance(frame, ExamSource)))
+
+
+def read_middle_slice(subject: Subject, frame: int = 0) -> tuple[NDArray[np.float32], tuple[float, float]]:
+    """Read the middle slice of one frame, and as little else as its files allow.
+
+    Returns
+    -------
+    pixels : ndarray of float32, shape (row, column)
+        The slice.
+    spacing_mm : tuple of float
+        Distance between rows and between columns, in mm.
+
+    Raises
+    ------
+    ImageError
+        If the files are no usable images.
+    """
+    source = subject.frames[frame]
+    if isinstance(source, ExamSource):
+        stack = open_stack(subject)
+        load = stack.load
+        if isinstance(load, RowLoader):
+            row = load.rows[len(load.rows) // 2]
+            load = replace(load, rows=(row[frame : frame + 1],))
+        volume = load()[0]
+    else:
+        stack = _open(f"subject {subject.id}", (source,))
+        if stack.open_frames is None:
+            volume = stack.load()[0]
+        else:
+            with stack.open_frames() as frames:
+                volume = frames[0]
+    return volume[len(volume) // 2], stack.grid.spacing_mm[1:]
 
 
 def _open_exam(where: str, frames: tuple[ExamSource, ...], sorting: SortOptions | None) -> CineStack:

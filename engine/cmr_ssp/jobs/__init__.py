@@ -1,5 +1,6 @@
 """Jobs: one function per task, which reports its progress by events and always reports how it ended."""
 
+from cmr_ssp.jobs.bring_in import bring_in
 from cmr_ssp.jobs.budget import LabelBudget, test_subjects
 from cmr_ssp.jobs.correcting import add_correction, predict_frame
 from cmr_ssp.jobs.evaluate import Evaluation, evaluate
@@ -11,6 +12,7 @@ from cmr_ssp.jobs.segment import SegmentedFiles, segment
 from cmr_ssp.jobs.segment_in_memory import segment_in_memory
 from cmr_ssp.jobs.segment_subjects import SegmentedSubject, segment_subjects
 from cmr_ssp.jobs.settings import JobSettings
+from cmr_ssp.jobs.starter import Starter, plan_starter
 
 __all__ = [
     "Evaluation",
@@ -19,9 +21,12 @@ __all__ = [
     "Repeated",
     "SegmentedFiles",
     "SegmentedSubject",
+    "Starter",
     "add_correction",
+    "bring_in",
     "evaluate",
     "finetune",
+    "plan_starter",
     "predict_frame",
     "pretrain",
     "reconstruct",

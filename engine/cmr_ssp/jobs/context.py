@@ -205,6 +205,11 @@ class TrainingContext:
             release_memory(error)  # before the free memory is measured
             raise out_of_memory_error(recipe, need, self.device) from error
 
+    def data_licences(self, before: Provenance | None) -> tuple[str, ...]:
+        """Return the terms of the data of a job, and of the run that it starts from or continues."""
+        stated = (*(before.data_licences if before is not None else ()), self.settings.data_licence)
+        return tuple(dict.fromkeys(filter(None, stated)))
+
     def machine(self, precision: str) -> dict[str, str | int]:
         """Describe the hardware for the provenance of the run."""
         return dict(describe_machine(self.device, precision)) | {"processes": self.group.world_size}

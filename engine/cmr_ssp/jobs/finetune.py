@@ -148,6 +148,7 @@ class _Finetuning:
             machine=self.context.machine(recipe.precision),
             images=image_digests(bank, [*training, *validation]),
             labels=label_digests(bank, {**dict.fromkeys(validation, tuple(Phase)), **chosen}),
+            data_licences=self.context.data_licences(source.provenance if source else None),
         )
         return objective, provenance
 

@@ -94,6 +94,7 @@ def _pretrain(
         validation=fingerprints_of(bank, validating),
         machine=context.machine(recipe.precision),
         images=image_digests(bank, [*training, *validating]),
+        data_licences=context.data_licences(before.provenance if before is not None else None),
     )
     if before is not None:
         require_unchanged(run, before.provenance, provenance, context.on_event)

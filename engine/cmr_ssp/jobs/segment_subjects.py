@@ -63,6 +63,7 @@ def segment_subjects(
     checkpoint: CheckpointName = "last",
     device: str = "auto",
     output: Path | None = None,
+    near: tuple[int, int] | None = None,
     on_found: OnFound = _ignore_found,
     on_event: OnEvent = ignore_events,
     cancel: Cancel | None = None,
@@ -84,6 +85,9 @@ def segment_subjects(
     output : Path, optional
         Folder for ``<subject id>_seg.nii.gz`` (LV 1, MYO 2, RV 3); by default nothing is written. A file of
         another exam or an edited one is kept, and ``<subject id>-2_seg.nii.gz`` is written instead.
+    near : (int, int), optional
+        Frame and slice at which somebody looks: what is nearest is segmented first and reported as
+        `FramesSegmented`. The result is the same.
     on_found : callable, optional
         Called with each segmented subject in the thread of the job.
     on_event, cancel
@@ -103,7 +107,7 @@ def segment_subjects(
         store = ScoreStore(run, on_event, checkpoint)
 
         def segment(subject: Subject) -> None:
-            found, scored = _segment(scorer, subject, output, on_event, cancel)
+            found, scored = _segment(scorer, subject, output, near, on_event, cancel)
             store.add(scored)
             on_found(found)
 
@@ -133,12 +137,17 @@ def _require_names(subjects: Sequence[Subject]) -> None:
 
 
 def _segment(
-    scorer: Scorer, subject: Subject, output: Path | None, on_event: OnEvent, cancel: Cancel
+    scorer: Scorer,
+    subject: Subject,
+    output: Path | None,
+    near: tuple[int, int] | None,
+    on_event: OnEvent,
+    cancel: Cancel,
 ) -> tuple[SegmentedSubject, Scored]:
     checked = resolve_subject(subject)
     references = read_references(checked, tuple(Phase))
     stack = open_stack(checked)
-    found = segment_all_frames(scorer.segmenter, subject.id, stack, on_event, cancel)
+    found = segment_all_frames(scorer.segmenter, subject.id, stack, on_event, cancel, near)
     scored = scorer.score(checked, stack, references, found)
     file = None
     if output is not None:

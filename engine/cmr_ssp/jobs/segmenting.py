@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from cmr_ssp.devices import choose_device
 from cmr_ssp.errors import ImageError, LabelError, Problem
-from cmr_ssp.events import Cancel, Noticed, OnEvent, Preparing, Progress, ignore_progress
+from cmr_ssp.events import Cancel, FramesSegmented, Noticed, OnEvent, Preparing, Progress, ignore_progress
 from cmr_ssp.files.labels.marks import cine_digest
 from cmr_ssp.jobs.notices import heart_warning, large_cine_warning, report_problems
-from cmr_ssp.prediction import Segmenter, load_segmenter, segment_stack
+from cmr_ssp.prediction import Onlooker, Segmenter, load_segmenter, segment_stack
 from cmr_ssp.runs import CheckpointName, Run, choose_checkpoint, file_digest
 from cmr_ssp.samples.bank.building import fingerprint
-from cmr_ssp.subjects import CineStack
+from cmr_ssp.subjects import LARGE_BYTES, CineStack
 
 _T = TypeVar("_T")
 
@@ -105,9 +105,17 @@ def for_each(
 
 
 def segment_all_frames(
-    segmenter: Segmenter, name: object, stack: CineStack, on_event: OnEvent, cancel: Cancel
+    segmenter: Segmenter,
+    name: object,
+    stack: CineStack,
+    on_event: OnEvent,
+    cancel: Cancel,
+    near: tuple[int, int] | None = None,
 ) -> SegmentedCine:
     """Segment every frame of a cine and report progress; `name` identifies it in warnings.
+
+    With `near`, the frame and slice at which somebody looks, what is nearest comes first, as
+    `FramesSegmented`. Large cines, which are read frame by frame, keep the order of their file.
 
     Raises
     ------
@@ -115,7 +123,12 @@ def segment_all_frames(
         If its pixels cannot be read.
     """
     report_problems(filter(None, (*stack.problems, large_cine_warning(name, stack))), on_event)
-    found = segment_frames(segmenter, stack, on_progress=_frame_progress(stack, on_event, cancel))
+    onlooker = None
+    if near is not None and stack.n_bytes <= LARGE_BYTES:
+        onlooker = Onlooker(near, lambda frames, labels: on_event(FramesSegmented(tuple(frames), labels)))
+    found = segment_frames(
+        segmenter, stack, on_progress=_frame_progress(stack, on_event, cancel), onlooker=onlooker
+    )
     if not found.heart_sure:
         on_event(Noticed(heart_warning(name)))
     return found
@@ -126,6 +139,7 @@ def segment_frames(
     stack: CineStack,
     frames: Sequence[int] | None = None,
     on_progress: Progress = ignore_progress,
+    onlooker: Onlooker | None = None,
 ) -> SegmentedCine:
     """Segment frames of a cine, by default all; the pixels are released on return.
 
@@ -136,7 +150,7 @@ def segment_frames(
     """
     network, recipe, in_plane = segmenter.network, segmenter.recipe, stack.grid.spacing_mm[1:]
     with stack.frames() as pixels:
-        found = segment_stack(network, pixels, in_plane, recipe, frames, on_progress)
+        found = segment_stack(network, pixels, in_plane, recipe, frames, on_progress, onlooker)
         digest, printed = cine_digest(pixels), fingerprint(pixels)
     places = range(stack.n_frames) if frames is None else frames
     return SegmentedCine(found.labels, places, found.heart_sure, digest, printed, found.certainty)

@@ -31,6 +31,8 @@ class JobSettings:
         over another number of threads are rounded differently.
     started : float or None
         Value of `time.perf_counter` from which `max_minutes` counts; by default the start of the job.
+    data_licence : str
+        Terms of the data, which the provenance of a new run keeps; empty if unknown.
     """
 
     device: str = "auto"
@@ -40,6 +42,7 @@ class JobSettings:
     from_command_line: bool = False
     threads: int | None = None
     started: float | None = None
+    data_licence: str = ""
 
     def __post_init__(self) -> None:
         """Check the time limit.

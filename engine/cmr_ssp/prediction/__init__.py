@@ -1,6 +1,6 @@
 """Segment stacks with a trained network, and load networks from checkpoints."""
 
-from cmr_ssp.prediction.segment import SegmentedStack, segment_cine, segment_stack
+from cmr_ssp.prediction.segment import Onlooker, SegmentedStack, segment_cine, segment_stack
 from cmr_ssp.prediction.segmenter import Segmenter, load_segmenter
 from cmr_ssp.prediction.trained import (
     NetworkDescription,
@@ -12,6 +12,7 @@ from cmr_ssp.prediction.trained import (
 
 __all__ = [
     "NetworkDescription",
+    "Onlooker",
     "PretrainedEncoder",
     "SegmentationNetwork",
     "SegmentedStack",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -13,6 +13,8 @@ from cmr_ssp.samples.resampling import SliceBatch
 from cmr_ssp.subjects import Frames
 
 InPlane = tuple[float, float]
+Place = tuple[int, int]
+"""A frame and a slice."""
 
 _MOST_SLICES = 32
 # On a CPU, where larger batches are slower: memory of feature maps of 32 MB and more is not reused.
@@ -40,9 +42,14 @@ class Slices:
         """Return the selected slices."""
         return np.stack([self._image(*self.place(number)) for number in range(len(self))[part]])
 
-    def place(self, number: int) -> tuple[int, int]:
+    def place(self, number: int) -> Place:
         """Return the position in `frames`, and the slice within that frame."""
         return divmod(number, self._levels.shape[1])
+
+    def place_in_cine(self, number: int) -> Place:
+        """Return the frame of the cine, and the slice."""
+        place, slice_ = self.place(number)
+        return self._frames[place], slice_
 
     def _image(self, place: int, k: int) -> NDArray[np.floating]:
         if self._kept is None or self._kept[0] != place:
@@ -59,10 +66,14 @@ def slice_batches(
     centre_px: InPlane,
     crop: Crop,
     device: torch.device,
+    starts: Iterable[int] | None = None,
 ) -> Iterator[SliceBatch]:
-    """Yield batches of slices (slice, row, column) that share a crop centre."""
+    """Yield batches of slices (slice, row, column) that share a crop centre.
+
+    `starts` are the first slices of the batches in another order than from first to last; see `batch_starts`.
+    """
     step = slices_at_once(crop, device)
-    for start in range(0, len(levels), step):
+    for start in range(0, len(levels), step) if starts is None else starts:
         part = torch.from_numpy(np.asarray(levels[start : start + step], dtype=np.float32))
         n = len(part)
         yield SliceBatch(
@@ -72,6 +83,24 @@ def slice_batches(
             torch.tensor([spacing_mm], dtype=torch.float32, device=device).expand(n, 2),
             torch.full((n,), mean, device=device),
         )
+
+
+def batch_starts(slices: Slices, crop: Crop, device: torch.device, near: Place | None) -> list[int]:
+    """Return the first slice of each batch, that with the slices nearest to a place first.
+
+    Batches contain the same slices in any order, since what a network computes for a slice may depend, in the
+    last bits, on the others in its batch.
+    """
+    step = slices_at_once(crop, device)
+    starts = list(range(0, len(slices), step))
+    if near is None:
+        return starts
+
+    def distance(start: int) -> tuple[int, int]:
+        places = (slices.place_in_cine(number) for number in range(start, min(start + step, len(slices))))
+        return min((abs(frame - near[0]), abs(slice_ - near[1])) for frame, slice_ in places)
+
+    return sorted(starts, key=distance)
 
 
 def slices_at_once(crop: Crop, device: torch.device) -> int:

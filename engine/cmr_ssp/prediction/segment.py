@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,14 @@ from torch.nn import functional
 from cmr_ssp.anatomy import BACKGROUND, Structure
 from cmr_ssp.devices import autocast
 from cmr_ssp.events import Progress, ignore_progress
-from cmr_ssp.prediction.batches import InPlane, Slices, crop_centre, slice_batches
+from cmr_ssp.prediction.batches import (
+    InPlane,
+    Place,
+    Slices,
+    batch_starts,
+    crop_centre,
+    slice_batches,
+)
 from cmr_ssp.recipes import Crop, SegmentationRecipe
 from cmr_ssp.regions import largest_part
 from cmr_ssp.samples.heart import find_heart
@@ -47,6 +55,24 @@ class SegmentedStack:
     certainty: NDArray[np.float32]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Onlooker:
+    """Someone who looks at a cine while it is segmented.
+
+    Attributes
+    ----------
+    place : (int, int)
+        The frame and slice at which they look: what is nearest is segmented first. The order changes no
+        label.
+    see : callable
+        Called with frames that have new labels, and with the labels of all frames so far. Those of a frame
+        may still lack slices, and are final once they are complete.
+    """
+
+    place: Place
+    see: Callable[[Sequence[int], NDArray[np.uint8]], None]
+
+
 def segment_stack(
     network: nn.Module,
     pixels: Frames,
@@ -54,6 +80,7 @@ def segment_stack(
     recipe: SegmentationRecipe,
     frames: Sequence[int] | None = None,
     on_progress: Progress = ignore_progress,
+    onlooker: Onlooker | None = None,
 ) -> SegmentedStack:
     """Segment a stack as read from its file.
 
@@ -72,6 +99,8 @@ def segment_stack(
         Frames to segment; by default all.
     on_progress : callable, optional
         Called after each batch with the numbers of finished slices and of all; may raise to stop.
+    onlooker : Onlooker, optional
+        Who sees labels as they come.
     """
     levels = standardise_frames(pixels)
     heart = find_heart(levels, spacing_mm)
@@ -80,6 +109,9 @@ def segment_stack(
     labels = np.zeros((len(chosen), *pixels.shape[1:]), dtype=np.uint8)
     inside = labels[:, :, levels.rows, levels.columns]
     certainty = np.zeros((*labels.shape[:2], len(Structure), 2), np.float32)
+    if onlooker is not None:  # sees whole images
+        see = onlooker.see
+        onlooker = Onlooker(onlooker.place, lambda frames, _: see(frames, labels))
     segment_cine(
         network,
         levels,
@@ -91,6 +123,7 @@ def segment_stack(
         on_progress,
         labels=inside,
         certainty=certainty,
+        onlooker=onlooker,
     )
     return SegmentedStack(labels, heart.sure, certainty)
 
@@ -107,6 +140,7 @@ def segment_cine(
     *,
     labels: NDArray[np.uint8] | None = None,
     certainty: NDArray[np.float32] | None = None,
+    onlooker: Onlooker | None = None,
 ) -> NDArray[np.uint8]:
     """Segment frames of a standardised cine; see `segment_stack`.
 
@@ -122,41 +156,49 @@ def segment_cine(
     first_pass = _spread_frames(levels.shape[0]) if settings.recentre else []
     n_slices, device = levels.shape[1], next(network.parameters()).device
     total = n_slices * (len(first_pass) + len(chosen))
+    labels = np.empty((len(chosen), *levels.shape[1:]), np.uint8) if labels is None else labels
 
-    def segment(
-        frames: list[int],
-        begin: int,
-        into: NDArray[np.uint8] | None,
-        sure: NDArray[np.float32] | None = None,
-        *,
-        flips: bool,
-    ) -> NDArray[np.uint8]:
+    def segment(frames: list[int], begin: int, into: NDArray[np.uint8], *, final: bool) -> None:
         slices = Slices(levels, frames)
-        batches = slice_batches(slices, mean, spacing_mm, centre, crop, device)
-        labels = np.empty((len(frames), *levels.shape[1:]), np.uint8) if into is None else into
-        done = 0
-        for part, sums in _segment(network, batches, crop, flips=flips, certainty=sure is not None):
-            for k, image in enumerate(part):
-                place = slices.place(done)
-                labels[place] = image
-                if sure is not None:
-                    sure[place] = sums[k]
-                done += 1
+        near = onlooker.place if onlooker is not None and final else None
+        starts = batch_starts(slices, crop, device, near)
+        batches = slice_batches(slices, mean, spacing_mm, centre, crop, device, starts)
+        missing, done = Counter(dict.fromkeys(range(len(frames)), n_slices)), 0
+        flips, sure = final and settings.flips, certainty if final else None
+        found = _segment(network, batches, crop, flips=flips, certainty=sure is not None)
+        for start, (part, sums) in zip(starts, found, strict=True):
+            changed = Counter(_fill(into, slices, start, part))
+            if sure is not None:
+                for number, each in enumerate(sums, start):
+                    sure[slices.place(number)] = each
+            missing -= changed
+            for place in changed if final and settings.largest_component else ():
+                if not missing[place]:
+                    into[place] = _largest_components(into[place])
+            done += len(part)
             on_progress(begin + done, total)
-        return labels
+            if onlooker is not None and final:
+                onlooker.see([frames[place] for place in changed], into)
 
     was_training = network.training
     network.eval()
     try:
         if first_pass:
-            coarse = segment(first_pass, 0, None, flips=False)
+            coarse = np.empty((len(first_pass), *levels.shape[1:]), np.uint8)
+            segment(first_pass, 0, coarse, final=False)
             centre = _box_centre(coarse) if coarse.any() else centre
-        labels = segment(chosen, n_slices * len(first_pass), labels, certainty, flips=settings.flips)
+        segment(chosen, n_slices * len(first_pass), labels, final=True)
     finally:
         network.train(was_training)
-    for frame in labels if settings.largest_component else ():
-        frame[...] = _largest_components(frame)
     return labels
+
+
+def _fill(labels: NDArray[np.uint8], slices: Slices, start: int, part: NDArray[np.uint8]) -> Iterator[int]:
+    """Put the labels of a batch in their places, and yield the place of the frame of each slice."""
+    for number, image in enumerate(part, start):
+        place, slice_ = slices.place(number)
+        labels[place, slice_] = image
+        yield place
 
 
 def _spread_frames(n_frames: int) -> list[int]:

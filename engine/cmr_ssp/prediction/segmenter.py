@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from cmr_ssp.anatomy import N_CLASSES
 from cmr_ssp.errors import CheckpointError, Problem
@@ -50,9 +52,26 @@ def load_unet(path: Path) -> tuple[UNet, SegmentationRecipe, Checkpoint]:
     if not isinstance(recipe, SegmentationRecipe):
         remedy = "Fine-tune it first: `cmr-ssp finetune FOLDER --from RUN --run RUN2`."
         raise CheckpointError.of(path, "is a pretrained network, which does not segment yet", remedy)
-    network = UNet(recipe.network.channels, N_CLASSES, deep_supervision=recipe.loss.deep_supervision)
+    with torch.device("meta"):  # a damaged or hostile recipe may describe a network larger than the memory
+        shapes = _shapes(_unet(recipe).state_dict())
+    if shapes != _shapes(checkpoint.network):
+        raise _misfit(path)
+    network = _unet(recipe)
     load_weights(network, checkpoint, path)
     return network, recipe, checkpoint
+
+
+def _unet(recipe: SegmentationRecipe) -> UNet:
+    return UNet(recipe.network.channels, N_CLASSES, deep_supervision=recipe.loss.deep_supervision)
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}
+
+
+def _misfit(path: Path) -> CheckpointError:
+    remedy = "Copy the run again; the file was changed."
+    return CheckpointError.of(path, "its weights do not fit its own recipe", remedy)
 
 
 def with_weights(network: UNet, checkpoint: Checkpoint, path: Path, device: torch.device) -> UNet:
@@ -78,8 +97,7 @@ def load_weights(network: UNet, checkpoint: Checkpoint, path: Path) -> None:
     try:
         network.load_state_dict(checkpoint.network)
     except RuntimeError:
-        remedy = "Copy the run again; the file was changed."
-        raise CheckpointError.of(path, "its weights do not fit its own recipe", remedy) from None
+        raise _misfit(path) from None
 
 
 def for_prediction(network: UNet, device: torch.device) -> UNet:

@@ -3,18 +3,20 @@
 `cmr_ssp.weights` reads and writes the tensors.
 """
 
+from cmr_ssp.runs.bring_in import BroughtIn, bring_in_run
 from cmr_ssp.runs.choice import CheckpointName, ChosenCheckpoint, choose_checkpoint
 from cmr_ssp.runs.claim import WriteState, claimed, is_claimed, write_no_state
 from cmr_ssp.runs.header import CheckpointHeader, file_digest, read_checkpoint_header
 from cmr_ssp.runs.identity import data_id, run_id
 from cmr_ssp.runs.lineage import lineage, note_checkpoint
 from cmr_ssp.runs.listing import RunState, RunSummary, is_run, list_runs
-from cmr_ssp.runs.provenance import Provenance, SeenSubjects
+from cmr_ssp.runs.provenance import Provenance, SeenSubjects, only_phantoms
 from cmr_ssp.runs.records import Records, read_records
 from cmr_ssp.runs.run import Run
 from cmr_ssp.runs.scores import function_table, store_function, store_scores, stored_function, stored_scores
 
 __all__ = [
+    "BroughtIn",
     "CheckpointHeader",
     "CheckpointName",
     "ChosenCheckpoint",
@@ -25,6 +27,7 @@ __all__ = [
     "RunSummary",
     "SeenSubjects",
     "WriteState",
+    "bring_in_run",
     "choose_checkpoint",
     "claimed",
     "data_id",
@@ -35,6 +38,7 @@ __all__ = [
     "lineage",
     "list_runs",
     "note_checkpoint",
+    "only_phantoms",
     "read_checkpoint_header",
     "read_records",
     "run_id",

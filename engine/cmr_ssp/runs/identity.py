@@ -30,6 +30,7 @@ def run_id(recipe: Recipe, provenance: Provenance) -> str:
     settings = recipe.model_dump(mode="json", exclude_defaults=True, exclude=_HOW_AND_HOW_LONG)
     seen = provenance.as_dict()
     del seen["machine"]
+    seen.pop("data_licences", None)
     return _digest({"method": recipe.method, "settings": settings, "seen": seen})
 
 

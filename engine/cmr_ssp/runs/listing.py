@@ -15,9 +15,10 @@ from cmr_ssp.errors import RunError
 from cmr_ssp.evaluation import Score, SubjectRole, mean_dice
 from cmr_ssp.events import Outcome
 from cmr_ssp.files.cohorts import subfolders
-from cmr_ssp.recipes import Recipe
+from cmr_ssp.recipes import Recipe, is_pretraining
 from cmr_ssp.runs.claim import is_claimed
 from cmr_ssp.runs.header import CheckpointHeader, file_digest, read_checkpoint_header
+from cmr_ssp.runs.provenance import only_phantoms
 from cmr_ssp.runs.run import Run
 from cmr_ssp.runs.scores import stored_scores
 
@@ -70,6 +71,8 @@ class RunSummary:
         Time of the last change by training, in UTC.
     note : str
         A note of the user; empty if there is none.
+    data_licences : tuple of str
+        Terms of its data, as far as they were named.
     """
 
     folder: Path
@@ -87,6 +90,17 @@ class RunSummary:
     problems: tuple[str, ...]
     modified: datetime
     note: str = ""
+    data_licences: tuple[str, ...] = ()
+
+    @property
+    def segments(self) -> bool:
+        """Whether it has a network that segments."""
+        return self.has_checkpoint and bool(self.method) and not is_pretraining(self.method)
+
+    @property
+    def knows_only_phantoms(self) -> bool:
+        """Whether all labels that it was trained on are of phantoms, so that it finds nothing in patients."""
+        return only_phantoms(self.labelled)
 
 
 def list_runs(folder: Path) -> tuple[RunSummary, ...]:
@@ -150,6 +164,7 @@ def _read(folder: Path) -> tuple[RunSummary, CheckpointHeader | None]:
         problems=(*problems, *damage),
         modified=_modified(run),
         note=attempt(run.read_note, ""),
+        data_licences=tuple(header.provenance.data_licences) if header is not None else (),
     )
     return summary, header
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
+
+from cmr_ssp.phantoms import is_phantom
+
+_LISTS = ("ancestors", "trained_on_test", "data_licences")
 
 SeenSubjects = Mapping[str, str]
 """Fingerprint of the cine by subject id."""
@@ -31,6 +35,8 @@ class Provenance:
     images, labels : Mapping of str to str
         Digests, by subject id, of the data of training and validation: all frames, and the labels of the
         phases used. Empty in checkpoints of earlier versions; pretraining has no labels.
+    data_licences : sequence of str
+        Terms of the data sets that were named when training started; also those of its ancestors.
     """
 
     pretraining: SeenSubjects = field(default_factory=dict)
@@ -43,18 +49,32 @@ class Provenance:
     trained_on_test: Sequence[str] = ()
     images: SeenSubjects = field(default_factory=dict)
     labels: SeenSubjects = field(default_factory=dict)
+    data_licences: Sequence[str] = ()
 
     @property
     def lineage(self) -> tuple[str, ...]:
         """Digests of all ancestors of the weights, without this checkpoint."""
         return tuple(dict.fromkeys(filter(None, (self.pretrained_from, *self.ancestors))))
 
+    @property
+    def knows_only_phantoms(self) -> bool:
+        """Whether all subjects whose labels it was trained on are phantoms."""
+        return only_phantoms(self.training)
+
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON types."""
-        return asdict(self)
+        """Return plain JSON types; without licences, the same as in earlier versions, which then read it."""
+        tree = asdict(self)
+        if not self.data_licences:
+            del tree["data_licences"]
+        return tree
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:
         """Create it from the result of `as_dict`."""
-        lists = {name: tuple(tree.get(name, ())) for name in ("ancestors", "trained_on_test")}
+        lists = {name: tuple(tree.get(name, ())) for name in _LISTS}
         return cls(**{**tree, **lists})
+
+
+def only_phantoms(ids: Collection[str]) -> bool:
+    """Return whether there are subjects, and all of them are phantoms."""
+    return bool(ids) and all(map(is_phantom, ids))

@@ -16,7 +16,9 @@ from cmr_ssp.subjects import Origin
 
 from napari_cmr_ssp.context import NO_EXAM, Area, Context
 from napari_cmr_ssp.panels.correct.actions import ContourActions
+from napari_cmr_ssp.panels.correct.comparing import Comparing
 from napari_cmr_ssp.panels.correct.drafts import DraftKeeper
+from napari_cmr_ssp.panels.correct.keys import usable_keys
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
 from napari_cmr_ssp.scene.contour_tools import ContourTools, Tool
 from napari_cmr_ssp.scene.exams import Exam
@@ -44,6 +46,7 @@ class CorrectController:
         self.actions = ContourActions(context, self.tools, self._go_to_change)
         self._shown: ContourLayer | None = None
         context.session.events.exam.connect(self._take_exam)
+        context.session.drawing_requested.connect(self.draw_by_hand)
         context.scene.corrections.layers_changed.connect(self._take_layers)
         context.scene.stepped.connect(view.states.show_place)
         self.tools.radius_changed.connect(view.show_radius)
@@ -54,8 +57,13 @@ class CorrectController:
         view.action_requested.connect(self.act)
         view.place_requested.connect(context.scene.go_to)
         view.look_chosen.connect(self._show_look)
-        view.tick.connect(lambda: self.drafts.keep(self._shown))
+        for keep in (view.tick, context.session.labels_saving):
+            keep.connect(lambda: self.drafts.keep(self._shown))
         view.show_contours(None)
+        self.comparing = Comparing(context, view.compare)
+        self._preferences = context.preferences
+        self._preferences.changed.connect(self._take_keys)
+        self._take_keys()
 
     @classmethod
     def make(cls, context: Context) -> Self:
@@ -80,6 +88,15 @@ class CorrectController:
         about = {key: str(layer.metadata[key]) for key in _LINEAGE if key in layer.metadata}
         state = ContourState.PROPOSED if "run" in about else ContourState.ACCEPTED
         self._begin(exam, Draft(labels, ContourStates.of(labels, state), about))
+
+    def draw_by_hand(self) -> None:
+        """Go to empty contours of the shown exam; to those that it has already, or to its draft."""
+        if self._session.exam is None:
+            self._desk.show_problems([NO_EXAM])
+            return
+        self._session.tab = self.title
+        if self._shown is None and not self.view.offers_draft:
+            self.start("")
 
     def continue_draft(self) -> None:
         """Continue with the draft of the shown exam."""
@@ -107,8 +124,6 @@ class CorrectController:
         contours = Contours(draft.labels, draft.states)
         shown = self._scene.corrections.show(exam, contours, **draft.about)
         self.drafts.follow(exam, shown, draft.about, is_saved=is_saved)
-        for name, key in self.view.keys.items():
-            shown.bind(key, partial(self.view.press, name))
         self._use(shown)
 
     def _take_exam(self, exam: Exam | None) -> None:
@@ -138,9 +153,21 @@ class CorrectController:
         if shown is not None:
             shown.changed.connect(self._take_change)
             self._take_settings()
+            self._show_look(self.view.look.currentText())
+            self._bind_keys(shown)
         self.tools.use_on(shown)
         self.view.show_contours(shown.contours if shown is not None else None)
         self._show_scores()
+
+    def _take_keys(self) -> None:
+        """Use the keys of the preferences from now on."""
+        self.keys, problems = usable_keys(self._preferences.now.keys)
+        self.view.show_keys(self.keys, problems)
+        if self._shown is not None:
+            self._bind_keys(self._shown)
+
+    def _bind_keys(self, shown: ContourLayer) -> None:
+        shown.bind({key: partial(self.view.press, name) for name, key in self.keys.items()})
 
     def _take_settings(self) -> None:
         self.view.fill_in(self.tools.settings)

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.editing.contours import Contours
 from cmr_ssp.editing.outlines import Outline
+from cmr_ssp.errors import Problem
 from psygnal import Signal
 from qtpy.QtCore import QTimer
+from qtpy.QtGui import QHideEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -23,54 +25,26 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_cmr_ssp.panels.correct.keys import DEFAULT_KEYS, key_text
+from napari_cmr_ssp.panels.correct.compare_view import CompareView
 from napari_cmr_ssp.panels.correct.state_map import STATE_COLOURS, StateMap
+from napari_cmr_ssp.panels.correct.texts import (
+    ACTION_ROWS,
+    ACTIONS,
+    KEY_OF_OUTLINE,
+    OUTLINES,
+    TOOLS,
+    dice_text,
+    role_text,
+)
 from napari_cmr_ssp.scene.contour_tools import LARGEST_MM, SMALLEST_MM, Tool, ToolSettings
 from napari_cmr_ssp.widgets.choices import Choices
+from napari_cmr_ssp.widgets.texts import problem_html
+from napari_cmr_ssp.widgets.tones import ToneLabel
 
 BY_HAND = "nothing: draw by hand"
 _DRAFT_EVERY_MS = 4000
-_TOOLS: Mapping[str, tuple[str, str]] = {
-    Tool.LOOK: ("Look", "Move and zoom the image"),
-    Tool.PUSH: (
-        "Push",
-        "Bulge a contour from inside or dent it from outside; Alt+wheel: radius",
-    ),
-    Tool.DRAW: ("Draw", "Draw a closed contour afresh: hold the left button and go round"),
-    Tool.BRUSH: ("Brush", "Paint pixels of the structure"),
-    Tool.ERASE: ("Eraser", "Erase pixels"),
-}
-_OUTLINES: Mapping[str, tuple[str, str]] = {
-    Outline.ENDO: ("LV endo", "The endocardium: the border of the LV cavity"),
-    Outline.EPI: ("LV epi", "The epicardium; the myocardium lies between it and the endocardium"),
-    Outline.RV: ("RV", "The border of the RV cavity"),
-}
-_ACTIONS: Mapping[str, tuple[str, str]] = {
-    "smooth": ("Smooth", "Smooth the chosen contour of this slice; its area stays"),
-    "grow": ("Grow", "Move the chosen contour of this slice outwards by 1 mm"),
-    "shrink": ("Shrink", "Move the chosen contour of this slice inwards by 1 mm"),
-    "clear": ("Clear", "Remove the chosen contour of this slice"),
-    "copy to base": ("Copy to base", "Copy this slice to the next one towards the base, and go there"),
-    "copy to apex": ("Copy to apex", "Copy this slice to the next one towards the apex, and go there"),
-    "copy to next frame": ("Copy to frame +1", "Copy this slice to the next frame, and go there"),
-    "interpolate": ("Interpolate", "Propose the contours between drawn slices of this frame"),
-    "propagate slice": ("Propagate slice", "Propose this slice at all other frames, by registration"),
-    "propagate frame": ("Propagate frame", "Propose all slices of this frame at all others, by registration"),
-    "accept slice": ("Accept slice", "You stand behind this slice: what is not drawn in it is absent"),
-    "accept frame": ("Accept frame", "You stand behind all slices of this frame"),
-    "undo": ("Undo", "Undo the last change, wherever it was"),
-    "redo": ("Redo", "Do the undone change again"),
-    "go to ED": ("ED", "Go to end diastole"),
-    "go to ES": ("ES", "Go to end systole"),
-}
-_ACTION_ROWS = (
-    ("smooth", "grow", "shrink", "clear"),
-    ("copy to base", "copy to apex", "copy to next frame"),
-    ("interpolate", "propagate slice", "propagate frame"),
-    ("accept slice", "accept frame"),
-    ("undo", "redo", "go to ED", "go to ES"),
-)
-_LOOKS = ("filled", "outline", "hidden")
+HIDDEN = "hidden"
+_LOOKS = ("filled", "outline", HIDDEN)
 
 
 class CorrectView(QWidget):
@@ -92,17 +66,25 @@ class CorrectView(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.keys: Mapping[str, str] = DEFAULT_KEYS
+        self._tips: list[tuple[QWidget, str, str]] = []
+        self.key_problems = ToneLabel()
+        self.key_problems.hide()
         self.states = StateMap()
         self.states.place_requested.connect(self.place_requested.emit)
         self.counts, self.scores = QLabel(), QLabel()
         self.buttons: dict[str, QPushButton] = {}
         self._contours: Contours | None = None
+        self._look_before = _LOOKS[0]
         self.editing = QWidget()
         self._lay_out()
         self._timer = QTimer(self)
         self._timer.timeout.connect(self.tick.emit)
         self._timer.start(_DRAFT_EVERY_MS)
+
+    def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Ask for a draft when another tab is chosen or the dock is closed."""
+        super().hideEvent(event)
+        self.tick.emit()
 
     def fill_in(self, settings: ToolSettings) -> None:
         """Write what the controls say into the settings of the tools."""
@@ -121,7 +103,8 @@ class CorrectView(QWidget):
         elif name == "structure RV":
             self.outlines.choose(Outline.RV)
         elif name == "hide":
-            self.look.setCurrentText("filled" if self.look.currentText() == "hidden" else "hidden")
+            is_hidden = self.look.currentText() == HIDDEN
+            self.look.setCurrentText(self._look_before if is_hidden else HIDDEN)
         else:
             self.action_requested.emit(name)
 
@@ -131,6 +114,11 @@ class CorrectView(QWidget):
         if names != [self.source.itemText(row) for row in range(self.source.count())]:
             self.source.clear()
             self.source.addItems(names)
+
+    @property
+    def offers_draft(self) -> bool:
+        """Whether there is a draft to continue."""
+        return not self.draft.isHidden()
 
     def offer_draft(self, when: str) -> None:
         """Offer to continue with a draft."""
@@ -163,13 +151,15 @@ class CorrectView(QWidget):
 
     def show_scores(self, rows: Sequence[tuple[Phase, Mapping[Structure, float]]], role: str) -> None:
         """Show the 3D Dice of each labelled phase; `role` is what the subject is used for."""
-        cells = [
-            f"<b>{phase}</b> "
-            + ", ".join(f"{structure.name} {value:.3f}" for structure, value in found.items())
-            for phase, found in rows
-        ]
-        kind = f" ({role} subject)" if role else ""
-        self.scores.setText(f"3D Dice against the reference{kind}: " + " · ".join(cells) if cells else "")
+        cells = " · ".join(dice_text(str(phase), found) for phase, found in rows)
+        self.scores.setText(f"3D Dice against the reference{role_text(role)}: {cells}" if cells else "")
+
+    def show_keys(self, keys: Mapping[str, str], problems: Sequence[Problem]) -> None:
+        """Name the key of each action in the tool tips, and say what is wrong with the chosen keys."""
+        for widget, tip, name in self._tips:
+            widget.setToolTip(f"{tip} ({keys[name]})" if name in keys else tip)
+        self.key_problems.setText(problem_html(problems))
+        self.key_problems.setVisible(bool(problems))
 
     def show_radius(self, radius_mm: float) -> None:
         """Show a radius that was chosen by the wheel."""
@@ -178,6 +168,7 @@ class CorrectView(QWidget):
     def _lay_out(self) -> None:
         inside = QWidget()
         layout = QVBoxLayout(inside)
+        layout.addWidget(self.key_problems)
         layout.addWidget(self._starting_part())
         editing = QVBoxLayout(self.editing)
         editing.setContentsMargins(0, 0, 0, 0)
@@ -188,6 +179,8 @@ class CorrectView(QWidget):
         self.scores.setWordWrap(True)
         editing.addWidget(self.scores)
         layout.addWidget(self.editing)
+        self.compare = CompareView()
+        layout.addWidget(self.compare)
         layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -223,7 +216,7 @@ class CorrectView(QWidget):
         return self.starting
 
     def _tool_rows(self) -> QVBoxLayout:
-        self.tools, self.outlines = self._choices(_TOOLS), self._choices(_OUTLINES)
+        self.tools, self.outlines = self._choices(TOOLS), self._choices(OUTLINES)
         self.tools.chosen.connect(self._choose_tool)
         self.outlines.chosen.connect(lambda _: self.settings_changed.emit())
         self.radius = QDoubleSpinBox()
@@ -239,9 +232,9 @@ class CorrectView(QWidget):
         self.overwrites.toggled.connect(lambda _: self.settings_changed.emit())
         self.look = QComboBox()
         self.look.addItems(_LOOKS)
-        self.look.setToolTip("How contours are drawn (H hides and shows them)")
+        self._tips.append((self.look, "How contours are drawn; a key hides and shows them", "hide"))
         self.look.setAccessibleName("Look of contours")
-        self.look.currentTextChanged.connect(self.look_chosen.emit)
+        self.look.currentTextChanged.connect(self._choose_look)
         rows = QVBoxLayout()
         rows.addLayout(_row(self.tools))
         rows.addLayout(_row(self.outlines, self.look))
@@ -252,32 +245,33 @@ class CorrectView(QWidget):
 
     def _action_rows(self) -> QVBoxLayout:
         rows = QVBoxLayout()
-        for names in _ACTION_ROWS:
+        for names in ACTION_ROWS:
             buttons = [self._action_button(name) for name in names]
             rows.addLayout(_row(*buttons))
         return rows
 
     def _action_button(self, name: str) -> QPushButton:
-        text, tip = _ACTIONS[name]
+        text, tip = ACTIONS[name]
         button = self.buttons[name] = QPushButton(text)
-        button.setToolTip(_with_key(tip, self.keys.get(name)))
+        self._tips.append((button, tip, name))
         button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # equal in a row
         button.clicked.connect(lambda: self.action_requested.emit(name))
         return button
 
     def _choices(self, options: Mapping[str, tuple[str, str]]) -> Choices:
-        keys = self.keys
-        return Choices(
-            {each: (text, _with_key(tip, keys.get(each))) for each, (text, tip) in options.items()}
-        )
+        choices = Choices(options)
+        for option, (_, tip) in options.items():
+            self._tips.append((choices.buttons[option], tip, KEY_OF_OUTLINE.get(option, option)))
+        return choices
+
+    def _choose_look(self, look: str) -> None:
+        if look != HIDDEN:
+            self._look_before = look
+        self.look_chosen.emit(look)
 
     def _choose_tool(self, tool: str) -> None:
         self.settings_changed.emit()
         self.tool_chosen.emit(Tool(tool))
-
-
-def _with_key(tip: str, key: str | None) -> str:
-    return f"{tip} ({key_text(key)})" if key else tip
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

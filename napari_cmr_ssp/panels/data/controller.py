@@ -15,6 +15,8 @@ from napari_cmr_ssp.io.memory import LastState
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.panels.data.continuing import Continuing
+from napari_cmr_ssp.panels.data.own_labels import OwnLabelsList
+from napari_cmr_ssp.panels.data.pictures import Pictures
 from napari_cmr_ssp.panels.data.sorting import Sorting
 from napari_cmr_ssp.scene.exams import Exam
 
@@ -33,6 +35,7 @@ class DataController:
         self._session, self._scene, self._desk = context.session, context.scene, context.desk
         self.sorting = Sorting(context, view, self.show_exam)
         self.continuing = Continuing(context, view.opening, self.continue_with)
+        self.pictures, self.own_labels = Pictures(context, view), OwnLabelsList(context, view)
         view.place_chosen.connect(self.open_cohort)
         view.phantoms_requested.connect(self.open_phantoms)
         view.exam_requested.connect(self.show_exam)

@@ -3,35 +3,39 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from pathlib import Path
 
-from cmr_ssp.anatomy import Phase
+import numpy as np
 from cmr_ssp.errors import Problem, Severity
 from cmr_ssp.files.dicom import DicomFolder
 from cmr_ssp.subjects import Cohort, Role, Subject
 from cmr_ssp.subjects.split import DEFAULT_TEST_FRACTION
+from numpy.typing import NDArray
 from psygnal import Signal
-from qtpy.QtCore import QModelIndex, QPoint, QSortFilterProxyModel, Qt
+from qtpy.QtCore import QItemSelection, QItemSelectionModel, QModelIndex, QPoint, Qt
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
-    QLineEdit,
     QMenu,
     QPushButton,
     QSpinBox,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
 from superqt import QCollapsible
 
+from napari_cmr_ssp.io.own_labels import OwnByPhase
 from napari_cmr_ssp.leaving import ask_about_ticks
+from napari_cmr_ssp.panels.data.cohort_table import CohortTable, cohort_table_of
+from napari_cmr_ssp.panels.data.filter_row import FilterRow
 from napari_cmr_ssp.panels.data.opening_row import OpeningRow
+from napari_cmr_ssp.panels.data.picture_store import PictureStore, pixmap_of
 from napari_cmr_ssp.panels.data.series_view import SeriesView
 from napari_cmr_ssp.panels.data.sorting_dialog import SortingDialog
-from napari_cmr_ssp.panels.data.subject_table import SubjectTable
+from napari_cmr_ssp.panels.data.subject_table import SubjectTable, phase_of
 from napari_cmr_ssp.session import Session
-from napari_cmr_ssp.widgets.tables import fit_to_first_rows, selected_rows, selection_of, table_of
+from napari_cmr_ssp.widgets.tables import selected_rows, selection_of
 from napari_cmr_ssp.widgets.texts import problem_html
 from napari_cmr_ssp.widgets.tones import ToneLabel
 
@@ -41,8 +45,8 @@ _MAX_PROBLEMS = 40
 class DataView(QWidget):
     """Shows the subjects of the cohort and their ticks.
 
-    Signals: `place_chosen` (path of a folder, archive or file), `phantoms_requested`, and `exam_requested`,
-    `series_requested` and `choice_requested` (subject).
+    Signals: `place_chosen` (path of a folder, archive or file), `phantoms_requested`; `exam_requested`,
+    `series_requested` and `choice_requested` (subject); and `pictures_wanted` (subjects in sight).
     """
 
     place_chosen = Signal(Path)
@@ -50,16 +54,12 @@ class DataView(QWidget):
     exam_requested = Signal(Subject)
     series_requested = Signal(Subject)
     choice_requested = Signal(Subject)
+    pictures_wanted = Signal(tuple)
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
         self._model = SubjectTable(session, self)
-        self._visible = QSortFilterProxyModel(self)
-        self._visible.setSourceModel(self._model)
-        self._visible.setFilterKeyColumn(-1)
-        self._visible.setFilterCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
-        self._visible.setSortCaseSensitivity(Qt.CaseSensitivity.CaseInsensitive)
         layout = QVBoxLayout(self)
         self.opening = OpeningRow()
         self.opening.place_chosen.connect(self.place_chosen.emit)
@@ -73,11 +73,9 @@ class DataView(QWidget):
         self._problem_text = ToneLabel()
         self.problems.addWidget(self._problem_text)
         layout.addWidget(self.problems)
-        self.filter = QLineEdit()
-        self.filter.setPlaceholderText("Filter by subject, vendor, group or role")
-        self.filter.setClearButtonEnabled(True)
-        self.filter.textChanged.connect(self._visible.setFilterFixedString)
-        layout.addWidget(self.filter)
+        self.filter_row = FilterRow()
+        self.filter_row.changed.connect(self._model.show_only)
+        layout.addWidget(self.filter_row)
         self.table = self._make_table()
         layout.addWidget(self.table, stretch=1)
         self.series = SeriesView()
@@ -96,11 +94,19 @@ class DataView(QWidget):
         else:
             self.series.show_exam(subject, folder, self._model.reasons(subject))
 
-    def _make_table(self) -> QTableView:
-        table = table_of(self._visible)
-        fit_to_first_rows(table)
-        table.setSortingEnabled(True)
+    def show_own_labels(self, own: Mapping[str, OwnByPhase]) -> None:
+        """Show the label versions and drafts of subjects, by id."""
+        self._model.show_own_labels(own)
+
+    def show_picture(self, subject: Subject, greys: NDArray[np.uint8] | None) -> None:
+        """Show the picture of a subject, shape (row, column); None if it has none."""
+        self._model.show_picture(subject, None if greys is None else pixmap_of(greys))
+
+    def _make_table(self) -> CohortTable:
+        table = cohort_table_of(self._model)
         table.sortByColumn(0, Qt.SortOrder.AscendingOrder)
+        table.rows_seen.connect(self._want_pictures)
+        self._model.modelReset.connect(self._take_rows)
         table.doubleClicked.connect(self._request_exam)
         selection_of(table).currentRowChanged.connect(lambda index, _: self._request_series(index))
         selection_of(table).selectionChanged.connect(lambda *_: self._update_selected())
@@ -125,10 +131,12 @@ class DataView(QWidget):
         self.number = _spin(1, 9999, 5, "How many labelled training subjects to draw")
         self.seed = _spin(0, 99999, 0, "Seed of the draw; larger draws contain smaller ones")
         draw = self.draw = QPushButton("Tick drawn")
-        draw.setToolTip("Tick the labels of subjects drawn at random from the training subjects")
+        draw.setToolTip(
+            "Tick the labels of subjects drawn at random from all training subjects, also of hidden rows"
+        )
         draw.clicked.connect(self._draw)
         clear = QPushButton("Clear")
-        clear.setToolTip("Remove all ticks")
+        clear.setToolTip("Remove all ticks, also of rows that the filter hides")
         clear.clicked.connect(self._session.clear_ticks)
         return _row(QLabel("Draw"), self.number, QLabel("seed"), self.seed, draw, clear)
 
@@ -152,7 +160,10 @@ class DataView(QWidget):
         self.test_percent.setSuffix(" %")
         self.split_seed = _spin(0, 99999, 0, "Seed of the split")
         redraw = QPushButton("Draw split")
-        redraw.setToolTip("Draw test subjects, evenly over groups; right click a row to set its role")
+        redraw.setToolTip(
+            "Draw test subjects from the whole cohort, whatever the filter shows, evenly over groups; "
+            "right click a row to set its role"
+        )
         redraw.clicked.connect(
             lambda: self._session.draw_split(self.test_percent.value(), self.split_seed.value())
         )
@@ -169,7 +180,6 @@ class DataView(QWidget):
             self.problems.setText(f"{n_errors} problems, {len(problems) - n_errors} warnings")
             self._problem_text.setText(problem_html(problems, _MAX_PROBLEMS))
             self._request_first_series(cohort)
-        self._update_selected()  # Qt emits no signal when new rows clear the selection
         self._show_ticks()
 
     def _show_ticks(self) -> None:
@@ -192,17 +202,43 @@ class DataView(QWidget):
             same = [each for each in exams if shown is not None and each.place == shown.place]
             self.series_requested.emit((same or exams)[0])
 
-    def _request_series(self, index: QModelIndex) -> None:
-        row = self._visible.mapToSource(index)
+    def _request_series(self, row: QModelIndex) -> None:
         if row.isValid() and self._session.holds_exams:
-            self.series_requested.emit(self._model.subject(row.row()))
+            subject = self._model.subject(row.row())
+            if subject != self.series.subject:  # the filter selects the same row again
+                self.series_requested.emit(subject)
 
-    def _request_exam(self, index: QModelIndex) -> None:
-        row = self._visible.mapToSource(index)
+    def _request_exam(self, row: QModelIndex) -> None:
         if row.isValid() and self._model.is_refused(row.row()):
             self.choice_requested.emit(self._model.subject(row.row()))
-        elif row.isValid() and row.column() < self._model.columnCount() - len(Phase):  # no check box
+        elif row.isValid() and phase_of(row) is None:  # no check box
             self.exam_requested.emit(self._model.subject(row.row()))
+
+    @property
+    def pictures(self) -> PictureStore:
+        """The pictures that were read."""
+        return self._model.pictures
+
+    def _want_pictures(self, first: int, last: int) -> None:
+        """Ask for the pictures of the rows in sight that have none, and of no others."""
+        rows = range(first, last + 1)
+        subjects = [self._model.subject(row) for row in rows if not self._model.is_refused(row)]
+        self.pictures_wanted.emit(tuple(each for each in subjects if self.pictures.lacks(each)))
+
+    def _take_rows(self) -> None:
+        """Select again what was selected among new rows, which Qt does not, and count them."""
+        self.filter_row.show_count(self._model.rowCount(), self._model.n_subjects)
+        wanted, selection = set(self._session.selected), QItemSelection()
+        rows = range(self._model.rowCount()) if wanted else ()
+        last = self._model.columnCount() - 1
+        chosen = [row for row in rows if self._model.subject(row).id in wanted]
+        for row in chosen:
+            selection.select(self._model.index(row, 0), self._model.index(row, last))
+        if chosen:
+            flags = QItemSelectionModel.SelectionFlag
+            selection_of(self.table).setCurrentIndex(self._model.index(chosen[0], 0), flags.NoUpdate)
+            selection_of(self.table).select(selection, flags.ClearAndSelect)
+        self._update_selected()  # Qt emits no signal when new rows clear the selection
 
     def sorting_dialog(self, subject: Subject) -> SortingDialog:
         """Create the dialog for sorting an exam, without opening it."""
@@ -218,7 +254,7 @@ class DataView(QWidget):
 
     def _update_selected(self) -> None:
         """Set the selected subjects of the session, without refused ones."""
-        rows = [self._visible.mapToSource(row).row() for row in selected_rows(self.table)]
+        rows = [row.row() for row in selected_rows(self.table)]
         ids = (self._model.subject(row).id for row in rows if not self._model.is_refused(row))
         self._session.selected = tuple(ids)
 

@@ -7,14 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from cmr_ssp.errors import Problem
+from cmr_ssp.evaluation import Score
 from cmr_ssp.recipes import is_pretraining
 from cmr_ssp.runs import CheckpointName, RunSummary
 
 from napari_cmr_ssp.context import Area, Context
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.jobs.plans import FinetuningPlan, PretrainingPlan
+from napari_cmr_ssp.panels.runs.first_model import FirstModel
 from napari_cmr_ssp.panels.runs.managing import Managing
 from napari_cmr_ssp.panels.runs.segmenting import Segmenting, name_of
+from napari_cmr_ssp.session import RunScores
 
 if TYPE_CHECKING:
     from napari_cmr_ssp.panels.runs.view import RunsView
@@ -32,6 +36,7 @@ class RunsController:
         self._preferences = context.preferences
         self.segmenting = Segmenting(context, self._show_scored)
         self.managing = Managing(context, view, self.segmenting.results, self.refresh)
+        self.first_model = FirstModel(context, view, self.refresh)
         view.refresh_requested.connect(self.refresh)
         view.workspace_requested.connect(self.choose_workspace)
         view.run_chosen.connect(self.show_scores)
@@ -59,6 +64,8 @@ class RunsController:
             self._session.runs = runs
             if choose is not None:
                 self.view.choose(choose)
+            if self.view.selected_run is None:
+                self._session.scores = None
             if then is not None:
                 then()
 
@@ -78,7 +85,7 @@ class RunsController:
         if cohort is None:
             self._show_problem("cohort", "none is open", "Open the run's cohort under Data.")
             return
-        kind = work.PretrainingPlan if is_pretraining(run.method) else work.FinetuningPlan
+        kind = PretrainingPlan if is_pretraining(run.method) else FinetuningPlan
         plan = kind(cohort=cohort, split=self._session.split, recipe=None, run_folder=run.folder)
         self._desk.compute(work.training_job(plan, self._preferences.now))
 
@@ -96,7 +103,12 @@ class RunsController:
         """Read the scores of a checkpoint of a run in the background and show them."""
         name, reading = name_of(run, checkpoint), work.reading_scores(run.folder, checkpoint)
         job = Job(f"Scores of {name}", reading, is_silent=True)
-        self._desk.read(job, lambda scores: self.view.show_scores(run, scores, name))
+
+        def on_read(scores: tuple[Score, ...]) -> None:
+            self.view.show_scores(run, scores, name)
+            self._session.scores = RunScores(name, scores)
+
+        self._desk.read(job, on_read)
 
     def _show_scored(self, run: RunSummary, checkpoint: CheckpointName) -> None:
         self.show_scores(run, checkpoint)

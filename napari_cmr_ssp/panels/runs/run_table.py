@@ -46,4 +46,5 @@ def _tool_tip(run: RunSummary) -> str:
         lines.append(f"started from {run.pretrained_from}")
     if run.labelled:
         lines.append("labels: " + ", ".join(f"{n} {'+'.join(p)}" for n, p in run.labelled.items()))
+    lines += [f"data: {licence}" for licence in run.data_licences]
     return "\n".join([*lines, *run.problems])

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from cmr_ssp.errors import Problem
+from cmr_ssp.events import Event, FramesSegmented
 from cmr_ssp.phantoms import is_phantom
 from cmr_ssp.runs import CheckpointName, RunSummary
 from cmr_ssp.subjects import Subject
@@ -31,7 +32,7 @@ def name_of(run: RunSummary, checkpoint: CheckpointName) -> str:
 _PHANTOM_MODEL = Problem(
     "segmentation",
     "this run was trained on synthetic hearts and finds nothing in patients",
-    "Choose a run that was trained on patients' exams, or draw by hand under Correct.",
+    "Choose another run, bring in a model, build a starter model, or draw by hand.",
 )
 
 
@@ -57,7 +58,7 @@ class Segmenting:
         if self._session.exam is None:
             self._desk.show_problems([NO_EXAM])
             return
-        self._segment(run, checkpoint, [self._session.exam.subject])
+        self._segment(run, checkpoint, [self._session.exam.subject], self._scene.place)
 
     def segment_selected(self, run: RunSummary, checkpoint: CheckpointName = "last") -> None:
         """Segment the subjects selected in the table and write files."""
@@ -68,8 +69,15 @@ class Segmenting:
             return
         self._segment(run, checkpoint, cohort.select(ids).subjects)
 
-    def _segment(self, run: RunSummary, checkpoint: CheckpointName, subjects: Sequence[Subject]) -> None:
-        if _knows_only_phantoms(run) and not all(is_phantom(subject.id) for subject in subjects):
+    def _segment(
+        self,
+        run: RunSummary,
+        checkpoint: CheckpointName,
+        subjects: Sequence[Subject],
+        near: tuple[int, int] | None = None,
+    ) -> None:
+        """Segment subjects; with `near`, the shown one, from the shown frame and slice on."""
+        if run.knows_only_phantoms and not all(is_phantom(subject.id) for subject in subjects):
             self._desk.show_problems([_PHANTOM_MODEL])
             return
         results: list[Result] = []  # files, since labels of many cines may not fit in memory
@@ -81,17 +89,27 @@ class Segmenting:
 
         output = run.folder / _FOLDERS[checkpoint]
         segmenting = work.segmenting(
-            run.folder, subjects, self._preferences.now, on_segmented, output, checkpoint
+            run.folder, subjects, self._preferences.now, on_segmented, output, checkpoint, near
         )
         what = f"{len(subjects)} subjects" if len(subjects) > 1 else subjects[0].id
         where = f"files in {run.name}/{output.name}"
         job = Job(
             f"Segment {what} by {name}", segmenting, result=where, result_folder=output, reads=run.folder
         )
+        if near is not None:
+            job.follow = lambda event: self._show_growing(subjects[0], name, event)
         self._desk.compute(job, lambda _: self._on_finished(run, checkpoint, results), even_if_failed=True)
+
+    def _show_growing(self, subject: Subject, run: str, event: Event) -> None:
+        """Show the frames that are segmented so far over the exam, if it is still the shown one."""
+        exam = self._session.exam
+        if isinstance(event, FramesSegmented) and exam is not None and exam.belongs_to(subject):
+            self._scene.growing.show(exam, event.labels, run, event.frames)
 
     def _on_finished(self, run: RunSummary, checkpoint: CheckpointName, results: list[Result]) -> None:
         exam = self._session.exam
+        if not any(exam is not None and exam.belongs_to(each.subject) for each in results):
+            self._scene.growing.remove()  # stopped or failed: nothing replaces it
         for result in results:
             self.results.add(result)
             if exam is not None and exam.belongs_to(result.subject):
@@ -110,11 +128,7 @@ class Segmenting:
             if stored is not None and self._session.exam is exam:
                 about = {"file": str(result.file), "checkpoint": stored.checkpoint}
                 self._scene.show_prediction(exam, stored.labels, result.run, **about)
+            self._scene.growing.remove()
 
         reading = work.reading_result(result, exam)
         self._desk.read(Job(f"Read {result.file.name}", reading, is_silent=True), on_read)
-
-
-def _knows_only_phantoms(run: RunSummary) -> bool:
-    """Return whether all labels that a run was trained on are of phantoms."""
-    return bool(run.labelled) and all(map(is_phantom, run.labelled))

@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QElidingLabel
 
+from napari_cmr_ssp.panels.runs.model_offer import ModelOffer
 from napari_cmr_ssp.panels.runs.run_menu import add_menu, ask_for_name, ask_for_note, confirm_deletion
 from napari_cmr_ssp.panels.runs.run_table import RunTable
 from napari_cmr_ssp.panels.runs.score_table import ScoreTable
@@ -32,7 +33,7 @@ from napari_cmr_ssp.widgets.folders import open_folder
 from napari_cmr_ssp.widgets.start_button import StartButton
 from napari_cmr_ssp.widgets.tables import Table, fit_columns, selected_rows, selection_of, table_of
 
-_SEGMENTING = ("scratch", "finetune")
+_LEAST_TABLE_PX = 48
 
 
 class RunsView(QWidget):
@@ -70,18 +71,14 @@ class RunsView(QWidget):
             ),
         )
         self.score_view = self._make_score_view()
+        self.models = ModelOffer()
         self.about = QLabel("Reading runs ...")
         self.about.setWordWrap(True)
         self.segment_shown = StartButton("Segment shown exam")
         self.segment_shown.setToolTip("All frames of the exam in the viewer; labelled phases are scored")
         self.segment_selected = StartButton("Segment selected")
         self.segment_selected.setToolTip("The subjects selected under Data; files go into the run's folder")
-        self.checkpoint = QComboBox()
-        self.checkpoint.addItems(("last", "best"))
-        self.checkpoint.setAccessibleName("Checkpoint")
-        self.checkpoint.setToolTip(
-            "Checkpoint that segments and scores: the last one, or the one with the best validation"
-        )
+        self.checkpoint = _checkpoint_box()
         self.score = StartButton("Score cohort")
         self.score.setToolTip("3D Dice of every labelled volume; the mean is over test subjects")
         self.resume = StartButton("Resume")
@@ -177,8 +174,12 @@ class RunsView(QWidget):
         where = QHBoxLayout()
         where.addWidget(self.folder, stretch=1)
         where.addWidget(self.workspace)
+        where.addWidget(self.models.button)
+        for table in (self.table, self.score_view):
+            table.setMinimumHeight(_LEAST_TABLE_PX)  # with the offer of models, a small window is full
         layout = QVBoxLayout(self)
         layout.addLayout(where)
+        layout.addWidget(self.models)
         layout.addWidget(self.table, stretch=2)
         layout.addLayout(buttons)
         layout.addWidget(self.about)
@@ -191,7 +192,7 @@ class RunsView(QWidget):
     def _update_buttons(self) -> None:
         """Enable the buttons that apply to the selected run."""
         run = self.selected_run
-        segments = run is not None and run.has_checkpoint and run.method in _SEGMENTING
+        segments = run is not None and run.segments
         for button in (self.segment_shown, self.segment_selected, self.score):
             button.setEnabled(segments)
         self.checkpoint.setVisible(_has_choice(run))
@@ -227,6 +228,14 @@ class RunsView(QWidget):
             signal.emit(self.selected_run, self.chosen_checkpoint)
 
 
+def _checkpoint_box() -> QComboBox:
+    box = QComboBox()
+    box.addItems(("last", "best"))
+    box.setAccessibleName("Checkpoint")
+    box.setToolTip("Checkpoint that segments and scores: the last one, or the one with the best validation")
+    return box
+
+
 def _has_choice(run: RunSummary | None) -> bool:
     """Return whether a run segments and has both a last and a best checkpoint."""
-    return run is not None and run.has_best and run.method in _SEGMENTING
+    return run is not None and run.has_best and run.segments

@@ -75,6 +75,7 @@ class SaveController:
         if exam is None:
             return
         folder = self._preferences.now.workspace / "labels"
+        self._session.labels_saving.emit()
         layer, shown = self._scene.labels_to_save(), self._scene.corrections.of(exam)
         is_corrected = shown is not None and shown.layer is layer
         drawing = Drawing.from_layer(layer, shown.contours.states if shown and is_corrected else None)
@@ -83,7 +84,12 @@ class SaveController:
             return add_versions(folder, cohort, exam, drawing, frames)
 
         job = Job(f"Save labels of {exam.subject.id}", work)
-        self._desk.read(job, lambda files: self.view.show_saved(files, folder))
+
+        def on_saved(files: list[Path]) -> None:
+            self.view.show_saved(files, folder)
+            self._session.labels_kept.emit(exam.subject.id)
+
+        self._desk.read(job, on_saved)
 
     def _choices(self) -> list[Choice]:
         layer, exam = self._scene.labels_to_save(), self._session.exam

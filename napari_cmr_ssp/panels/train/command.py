@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from cmr_ssp.subjects.split_file import write_split
 
-from napari_cmr_ssp.jobs.work import FinetuningPlan, TrainingPlan
+from napari_cmr_ssp.jobs.plans import FinetuningPlan, TrainingPlan
 
 
 def command_line(plan: TrainingPlan, settings: Sequence[str], device: str) -> str:

@@ -11,11 +11,9 @@ from cmr_ssp.runs import Run, RunSummary
 from cmr_ssp.subjects import Role, Split
 
 from napari_cmr_ssp.context import Area, Context
+from napari_cmr_ssp.jobs.plans import FinetuningPlan, PretrainingPlan, TrainingPlan
 from napari_cmr_ssp.jobs.run_folders import RUN_NAME
 from napari_cmr_ssp.jobs.work import (
-    FinetuningPlan,
-    PretrainingPlan,
-    TrainingPlan,
     new_run_folder,
     training_job,
 )

@@ -7,7 +7,7 @@ correction of a phase, never used as labels.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -104,8 +104,17 @@ def add_version(
     return _write(folder, subject, phase, labels, true_origin, checkpoints, newest, states)
 
 
-def list_versions(folder: Path) -> tuple[tuple[LabelVersion, ...], tuple[Problem, ...]]:
+def list_versions(
+    folder: Path, subjects: Collection[str] | None = None
+) -> tuple[tuple[LabelVersion, ...], tuple[Problem, ...]]:
     """List all versions in a label folder by subject, phase and number, and its problems.
+
+    Parameters
+    ----------
+    folder : Path
+        The label folder.
+    subjects : collection of str, optional
+        Ids of the only subjects to list.
 
     Raises
     ------
@@ -117,7 +126,7 @@ def list_versions(folder: Path) -> tuple[tuple[LabelVersion, ...], tuple[Problem
     found: list[LabelVersion] = []
     problems: list[Problem] = []
     for place in subfolders(folder):
-        for phase in Phase:
+        for phase in Phase if subjects is None or place.name in subjects else ():
             versions, damaged = _versions_of(place, place.name, phase)
             found += versions
             problems += damaged

@@ -1,0 +1,1 @@
+"""The Legend panel: names the colours of the structures in view."""
