@@ -25,6 +25,7 @@ from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.panels import (
     CorrectController,
     DataController,
+    FunctionController,
     ReconstructionController,
     RunsController,
     TrainController,
@@ -127,6 +128,8 @@ def phantom(studio: Studio) -> None:
     studio.viewer.theme = "dark"
     studio.viewer.window.resize(*LARGE)
     correcting(studio)
+    studio.turn_to(FunctionController)
+    studio.shoot("function")
     studio.turn_to(ReconstructionController)
     reconstructions.reconstruct.click()
     studio.wait_for_jobs()
