@@ -1,17 +1,22 @@
 import csv
 import io
 import math
+from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
-from cmr_ssp.anatomy import Phase, Structure
+from cmr_ssp.anatomy import NUMBERINGS, Phase, Structure
 from cmr_ssp.errors import CmrSspError
 from cmr_ssp.function.body import body_surface_area_m2, heart_rate
 from cmr_ssp.function.choices import FunctionChoices, PapillarySide, Scan
+from cmr_ssp.function.cines import measure_function
 from cmr_ssp.function.papillary import papillary_pixels
 from cmr_ssp.function.slices import SliceMeasures, SliceRule
 from cmr_ssp.function.summary import cardiac_function, function_csv
+from cmr_ssp.function.tidying import Step
 from cmr_ssp.function.ventricles import peak_rates_ml_s
+from nibabel.imagestats import mask_volume
 
 SPACING_MM = (10.0, 1.25, 1.5)
 SCAN = Scan(SPACING_MM)
@@ -210,3 +215,28 @@ def test_other_units_are_refused_all_at_once() -> None:
     with pytest.raises(CmrSspError, match="implausible") as refused:
         FunctionChoices(height_cm=1.8, weight_kg=8000)
     assert [problem.where for problem in refused.value.problems] == ["height", "weight"]
+
+
+def test_post_processing_is_chosen_and_counted(tmp_path: Path) -> None:
+    labels = heart((20, 28, 15), (12, 22, 10))
+    labels[0, 2, 90:93, 90:93] = Structure.LV
+    path = tmp_path / "heart_seg.nii.gz"
+    affine = np.diag([*SPACING_MM[:0:-1], SPACING_MM[0], 1.0])
+    nib.save(nib.Nifti1Image(labels.transpose(3, 2, 1, 0), affine), path)
+    plain = measure_function([path], numbering=NUMBERINGS["mnms"])
+    choices = FunctionChoices(tidying=frozenset([Step.SMALL_PARTS]))
+    tidied = measure_function([path], choices=choices, numbering=NUMBERINGS["mnms"])
+    assert plain.function.lv is not None and tidied.function.lv is not None
+    lost_ml = 9 * float(np.prod(SPACING_MM)) / 1000
+    assert tidied.function.lv.edv_ml == pytest.approx(plain.function.lv.edv_ml - lost_ml)
+    assert not plain.changes and len(tidied.changes) == 1
+    assert "does not tell" in plain.origin and not plain.checkpoint
+
+
+def test_volumes_are_those_of_an_independent_implementation(real_data: Path) -> None:
+    for path in sorted(real_data.glob("acdc/training/patient00*/*_gt.nii.gz"))[:8]:
+        image = nib.load(path)
+        mask = nib.Nifti1Image((np.asarray(image.dataobj) == 3).astype(np.uint8), image.affine, image.header)
+        choices = FunctionChoices(phases={Phase.ED: 0}, rule=SliceRule.AS_DRAWN)
+        found = measure_function([path], choices=choices, numbering=NUMBERINGS["acdc"]).function
+        assert found.value("LV", "EDV") == pytest.approx(mask_volume(mask) / 1000, rel=1e-3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -12,13 +12,17 @@ from cmr_ssp.anatomy import NUMBERINGS, Phase
 from cmr_ssp.atomic import write_text
 from cmr_ssp.cli.options import Numbers, Shown, require_replaceable
 from cmr_ssp.cli.terminal import make_table
-from cmr_ssp.errors import LabelError
+from cmr_ssp.errors import LabelError, ScoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rich.table import Table
 
+    from cmr_ssp.function.cines import MeasuredCine
     from cmr_ssp.function.summary import CardiacFunction
 
+_STEPS = {"parts": "SMALL_PARTS", "holes": "HOLES", "wall": "GAPS"}
 Frame = Annotated[int | None, Parameter(validator=Number(gte=0))]
 
 
@@ -49,6 +53,18 @@ def function(
     papillary: Annotated[
         Literal["cavity", "wall"], Parameter(help="Where papillary muscles count; the wall needs --image.")
     ] = "cavity",
+    tidy: Annotated[
+        list[Literal["parts", "holes", "wall"]] | None,
+        Parameter(
+            negative=(),
+            help="Before measuring, keep the largest part of each structure in a slice, fill holes, or close "
+            "gaps in the wall; the file stays as it is.",
+        ),
+    ] = None,
+    run: Annotated[
+        Path | None,
+        Parameter(help="Run that made the contours: intervals from subjects on which it was scored."),
+    ] = None,
     height_cm: Annotated[float | None, Parameter(help="Height.")] = None,
     weight_kg: Annotated[float | None, Parameter(help="Weight.")] = None,
     heart_rate_bpm: Annotated[
@@ -62,6 +78,7 @@ def function(
     from cmr_ssp.function.cines import measure_function
     from cmr_ssp.function.slices import SliceRule
     from cmr_ssp.function.summary import FUNCTION_BEGINS, function_csv
+    from cmr_ssp.function.tidying import Step
     from cmr_ssp.reports.function_page import ReportText, require_report, write_report
 
     if not segmentations:
@@ -76,21 +93,62 @@ def function(
         rv_has_own_phases=rv_phases == "own",
         rule=SliceRule(slices),
         papillary_side=PapillarySide(papillary),
+        tidying=frozenset(Step[_STEPS[each]] for each in tidy or ()),
         height_cm=height_cm,
         weight_kg=weight_kg,
         heart_rate_bpm=heart_rate_bpm,
     )
     found = measure_function(segmentations, image, choices, NUMBERINGS[labels] if labels else None)
     terminal.show(_table(found.function))
-    for line in (*found.function.notes, *found.flags()):
+    sure = _intervals(run, found, segmentations[0]) if run is not None else ()
+    changed = (f"Post-processing changed {len(found.changes)} contours.",) if tidy else ()
+    for line in (*sure, *found.function.notes, *changed, *found.flags()):
         terminal.note(line)
     if csv is not None:
         write_text(csv, function_csv(found.function))
         terminal.note(f"{len(found.function.quantities)} quantities -> {csv}")
     if report is not None:
-        write_report(report, found, ReportText(title or found.name, found.flags(), walls=found.walls()))
+        write_report(report, found, ReportText(title or found.name, found.flags(), sure, found.walls()))
         terminal.note(f"report -> {report}")
-    terminal.give(written=csv, report=report, function=_as_json(found.function), flags=list(found.flags()))
+    terminal.give(
+        written=csv,
+        report=report,
+        function=_as_json(found.function),
+        intervals=list(sure),
+        flags=list(found.flags()),
+    )
+
+
+def _intervals(run: Path, found: MeasuredCine, segmentation: Path) -> tuple[str, ...]:
+    """Return how sure the quantities are, from subjects that the run has not seen.
+
+    Raises
+    ------
+    CmrSspError
+        If the run did not make these contours, or was not scored on enough subjects.
+    """
+    from cmr_ssp.function.comparing import Conditions
+    from cmr_ssp.function.intervals import calibrate, lv_intervals
+    from cmr_ssp.runs import CheckpointName, Run, file_digest, stored_function
+
+    made, names = Run(run), get_args(CheckpointName)
+    files: Mapping[CheckpointName, Path] = dict(zip(names, (made.last, made.best), strict=True))
+    digests = {name: file_digest(path) for name, path in files.items() if path.exists()}
+    checkpoint = next((name for name, digest in digests.items() if digest == found.checkpoint), None)
+    if checkpoint is None:
+        what = f"its contours were not made by {run.name}, or were edited since"
+        raise LabelError.of(segmentation, what, "Give the run that segmented it, or omit --run.")
+    calibrations, problems = calibrate(stored_function(made, checkpoint))
+    if not calibrations:
+        raise (
+            ScoreError(*problems)
+            if problems
+            else ScoreError.of(
+                run, "it was not scored", "Score it with `cmr-ssp evaluate` on at least 20 unseen subjects."
+            )
+        )
+    rate = found.function.rate.bpm if found.function.rate is not None else None
+    return lv_intervals(found.function, calibrations, Conditions(None, found.scan.spacing_mm, rate))
 
 
 def _table(found: CardiacFunction) -> Table:

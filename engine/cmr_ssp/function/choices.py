@@ -13,6 +13,7 @@ from cmr_ssp.function.body import HEIGHT_CM, RATE_BPM, WEIGHT_KG
 from cmr_ssp.function.papillary import DEFAULT_THRESHOLD
 from cmr_ssp.function.segments import Orientation
 from cmr_ssp.function.slices import SliceRule
+from cmr_ssp.function.tidying import Step
 from cmr_ssp.subjects import CineStack, SliceOrder
 
 SliceChoice = tuple[Phase, Structure, int]
@@ -44,6 +45,8 @@ class FunctionChoices:
         Where papillary muscles are counted; the wall needs the image.
     papillary_threshold : float
         See `papillary_pixels`.
+    tidying : frozenset of Step
+        Post-processing before anything is measured; by default none.
     height_cm, weight_kg, heart_rate_bpm : float or None
         Of the person, as entered.
 
@@ -59,6 +62,7 @@ class FunctionChoices:
     counted: Mapping[SliceChoice, bool] = field(default_factory=dict)
     papillary_side: PapillarySide = PapillarySide.CAVITY
     papillary_threshold: float = DEFAULT_THRESHOLD
+    tidying: frozenset[Step] = frozenset()
     height_cm: float | None = None
     weight_kg: float | None = None
     heart_rate_bpm: float | None = None

@@ -26,6 +26,7 @@ from cmr_ssp.function.flags import Judged
 from cmr_ssp.function.quality import find_flags
 from cmr_ssp.function.slices import SliceMeasures
 from cmr_ssp.function.summary import CardiacFunction, cardiac_function
+from cmr_ssp.function.tidying import Change, tidy
 from cmr_ssp.function.wall_summary import WallSummary, wall_summary
 from cmr_ssp.subjects import same_affine
 
@@ -52,6 +53,10 @@ class MeasuredCine:
         The cine, if it was given.
     origin : str
         Who or what made the contours, in a sentence.
+    checkpoint : str
+        SHA-256 of the checkpoint that made them, if nobody edited them since; otherwise empty.
+    changes : tuple of Change
+        What post-processing changed.
     """
 
     function: CardiacFunction
@@ -61,6 +66,8 @@ class MeasuredCine:
     measures: SliceMeasures
     pixels: NDArray[np.float32] | None = None
     origin: str = ""
+    checkpoint: str = ""
+    changes: tuple[Change, ...] = ()
 
     @property
     def phases(self) -> Mapping[Phase, int]:
@@ -117,10 +124,21 @@ def measure_function(
         labels, scan = _without_image(segmentations, numbering)
         pixels = None
     _require_frames(segmentations[0], len(labels), choices)
+    tidied = tidy(labels, scan.spacing_mm, choices.tidying)
+    labels = tidied.labels
     measures = SliceMeasures.of(labels, scan.spacing_mm, pixels, choices.papillary_threshold)
     function = cardiac_function(measures, scan, choices)
     origin = " ".join(dict.fromkeys(map(origin_of, segmentations)))
-    return MeasuredCine(function, choices, scan, labels, measures, pixels, origin)
+    checkpoint = checkpoint_of(segmentations[0]) if len(segmentations) == 1 else ""
+    return MeasuredCine(function, choices, scan, labels, measures, pixels, origin, checkpoint, tidied.changes)
+
+
+def checkpoint_of(path: Path) -> str:
+    """Return the SHA-256 of the checkpoint that made a label file, empty if it was edited since."""
+    mark = read_mark(path)
+    if mark is None or reason_to_keep(path, open_cine(path).grid, "", predicts=True) is not None:
+        return ""
+    return mark.checkpoint
 
 
 def origin_of(path: Path) -> str:

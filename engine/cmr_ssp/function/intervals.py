@@ -7,13 +7,14 @@ If a new cine is like those of these subjects, an interval contains the referenc
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from cmr_ssp.errors import Problem, ScoreError
 from cmr_ssp.evaluation import SubjectRole
 from cmr_ssp.function.comparing import Comparison, Conditions, Quantity
+from cmr_ssp.function.summary import CardiacFunction
 
 LEAST_SUBJECTS = 20
 UNSEEN = (SubjectRole.TEST, SubjectRole.POOL)
@@ -170,6 +171,24 @@ def calibrate(comparisons: Sequence[Comparison]) -> tuple[dict[Quantity, Calibra
         except ScoreError as error:
             problems += error.problems
     return found, tuple(problems)
+
+
+def lv_intervals(
+    found: CardiacFunction, calibrations: Mapping[Quantity, Calibration], conditions: Conditions
+) -> tuple[str, ...]:
+    """Return how sure EDV, ESV and EF of the LV are, a sentence each, as far as there are calibrations."""
+    if found.lv is None:
+        return ()
+    values = {
+        Quantity.LV_EDV: found.lv.edv_ml,
+        Quantity.LV_ESV: found.lv.esv_ml,
+        Quantity.LV_EF: found.lv.ef_percent,
+    }
+    return tuple(
+        calibrations[quantity].interval(value, conditions).sentence
+        for quantity, value in values.items()
+        if value is not None and quantity in calibrations
+    )
 
 
 def _residual(row: Comparison) -> float:

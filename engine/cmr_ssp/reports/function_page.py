@@ -248,6 +248,11 @@ def _picture(found: MeasuredCine, title: str, frame: int, slice_: int) -> Pictur
     return Picture(title, found.labels[frame, slice_], image)
 
 
+def _tidied(found: MeasuredCine) -> str:
+    steps = ", ".join(sorted(found.choices.tidying))
+    return f" Post-processing ({steps}) changed {len(found.changes)} contours." if steps else ""
+
+
 def _method(found: MeasuredCine) -> list[str]:
     choices, (slice_mm, row_mm, column_mm) = found.choices, found.scan.spacing_mm
     rules = {
@@ -268,5 +273,5 @@ def _method(found: MeasuredCine) -> list[str]:
         f"{sides[found.function.papillary_side]}. Frames from 0: "
         + "; ".join(f"{name} {text}" for name, text in frames.items())
         + ". Frames that were not chosen have the largest and the smallest plausible LV. Body surface area: "
-        f"Mosteller. cmr-ssp {__version__}."
+        f"Mosteller.{_tidied(found)} cmr-ssp {__version__}."
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from cmr_ssp.errors import ScoreError
 from cmr_ssp.function.comparing import Conditions, Quantity
-from cmr_ssp.function.intervals import Calibration, calibrate
+from cmr_ssp.function.intervals import Calibration, calibrate, lv_intervals
 from cmr_ssp.function.segments import Orientation
 from cmr_ssp.function.wall_summary import WallSummary, wall_summary
 from cmr_ssp.runs import Run, stored_function
@@ -51,21 +51,12 @@ class FunctionDetails:
     def intervals(self) -> tuple[str, ...]:
         """How sure EDV, ESV and EF of an unedited segmentation are, in a sentence each."""
         function, exam = self._measuring.function, self._session.exam
-        if function is None or function.lv is None or exam is None:
+        if function is None or exam is None:
             return ()
         conditions = Conditions.of(exam.stack, exam.subject.vendor)
         rate = self._measuring.choices.heart_rate_bpm
         conditions = replace(conditions, heart_rate_bpm=rate) if rate is not None else conditions
-        values = {
-            Quantity.LV_EDV: function.lv.edv_ml,
-            Quantity.LV_ESV: function.lv.esv_ml,
-            Quantity.LV_EF: function.lv.ef_percent,
-        }
-        return tuple(
-            calibration.interval(value, conditions).sentence
-            for quantity, value in values.items()
-            if value is not None and (calibration := self._calibrations.get(quantity)) is not None
-        )
+        return lv_intervals(function, self._calibrations, conditions)
 
     def go_to_segment(self, segment: int) -> None:
         """Show the middle one of the slices in which a segment was measured, at ED."""
