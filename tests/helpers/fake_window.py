@@ -93,6 +93,12 @@ class FakeScene(Calls):
         return True
 
 
+class FakeMeasuring:
+    """Measures nothing."""
+
+    changed = Signal()
+
+
 def fake_context(workspace: Path, session: Session | None = None) -> Context:
     preferences = CurrentPreferences(Preferences("cpu", 1, workspace))
-    return Context(session or Session(), FakeScene(), FakeDesk(), preferences)
+    return Context(session or Session(), FakeScene(), FakeDesk(), preferences, FakeMeasuring())
