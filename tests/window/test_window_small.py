@@ -49,6 +49,13 @@ def is_whole(widget: QWidget) -> bool:
     return widget.visibleRegion().boundingRect() == widget.rect()
 
 
+def test_the_workbench_fills_its_dock(viewer: Any, bench: Workbench, wait: Wait) -> None:
+    viewer.window.resize(1400, 950)
+    dock = bench.parentWidget()
+    assert dock is not None
+    wait(lambda: bench.window().height() > 900 and bench.height() == dock.height())
+
+
 def test_long_problems_and_a_queue_fit_1024_by_700(bench: Workbench, gate: Gate, wait: Wait) -> None:
     window = bench.window()
     assert window is not None
