@@ -103,12 +103,14 @@ class SliceTable(TextTable):
         return flags | Qt.ItemFlag.ItemIsUserCheckable if index.column() == 0 else flags
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return the text, box or alignment of a cell."""
+        """Return the text, box, alignment or tool tip of a cell."""
         if role == Qt.ItemDataRole.CheckStateRole and index.column() == 0:
             counts = self.slices[index.row()].counts
             return Qt.CheckState.Checked if counts else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() in (1, 2, 3):
             return _RIGHT
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self.slices[index.row()].reason
         return super().data(index, role)
 
     def setData(  # noqa: N802
