@@ -120,6 +120,8 @@ def test_the_threshold_of_papillary_muscles_measures_again(bench: Workbench, wai
     panel(bench).view.choices.threshold.setValue(90)
     wait(lambda: panel(bench).function.papillary_ml != before)
     assert panel(bench).function.papillary_ml > before
+    title = panel(bench).view.quantities.headerData(2, Qt.Orientation.Horizontal)
+    assert title == "muscles in wall"
 
 
 def test_the_reason_of_a_slice_fits_and_nothing_scrolls_sideways(bench: Workbench, wait: Wait) -> None:

@@ -180,7 +180,7 @@ class VentricleMeasures:
             if not self._has_wall[frame]:
                 return "no wall is drawn in this frame"
             share = self.measures.surrounded[frame, slice_]
-            return f"wall around {share:.0%} of the cavity, {LEAST_SURROUNDED:.0%} needed"
+            return f"wall around {share:.0%}, {LEAST_SURROUNDED:.0%} needed"
         return "drawn"
 
     def _phases_of(self, structure: Structure) -> Mapping[Phase, int]:
