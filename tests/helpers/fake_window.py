@@ -95,4 +95,4 @@ class FakeScene(Calls):
 
 def fake_context(workspace: Path, session: Session | None = None) -> Context:
     preferences = CurrentPreferences(Preferences("cpu", 1, workspace))
-    return Context(session or Session(), FakeScene(), FakeDesk(), preferences)
+    return Context(session or Session(), FakeScene(), FakeDesk(), preferences, Calls())
