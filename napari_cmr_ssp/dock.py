@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QEvent, QObject, Qt, QTimer
-from qtpy.QtWidgets import QMainWindow, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QMainWindow, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_cmr_ssp.leaving import Leaving, ask_about_jobs, may_close
 from napari_cmr_ssp.preferences import Preferences
@@ -62,6 +62,8 @@ class WorkbenchDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.bench)
+        # Otherwise napari puts empty space below the workbench, which would take half of a tall window.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.bench.show()
 
     def event(self, event: QEvent | None) -> bool:

@@ -108,6 +108,10 @@ class Session:
         """Whether subjects have roles; a single exam without labels was not opened for training or tests."""
         return len(self.subjects) > 1 or any(subject.labels for subject in self.subjects)
 
+    def role(self, subject_id: str) -> Role | None:
+        """Return what a subject is used for, None if it has no role."""
+        return self.split.role(subject_id) if self.has_roles else None
+
     def add_sorted(self, subject: Subject, problems: Iterable[Problem]) -> None:
         """Add or replace an exam that was opened with chosen options; one that was refused gets a role.
 

@@ -100,6 +100,8 @@ class ContourTools:
             layer.mouse_pan = False
             layer.cursor = "circle" if tool is Tool.PUSH else "cross"
             layer.cursor_size = 2 * settings.radius_mm
+        elif tool is Tool.LOOK:  # napari leaves both as they are if the mode stays
+            layer.mouse_pan, layer.cursor = True, "standard"
 
     def _drag(self, layer: Any, event: Any) -> Iterator[None]:
         """Follow the mouse from pressing its left button to releasing it."""

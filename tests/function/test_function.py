@@ -148,6 +148,23 @@ def test_a_cavity_without_any_wall_counts_as_drawn() -> None:
     assert found.lv is not None and found.lv.esv_ml
 
 
+def test_without_wall_at_es_the_lv_without_papillary_muscles_is_not_known() -> None:
+    labels = heart((20, 28, 0), (12, 22, 0))
+    labels[1][labels[1] == Structure.MYO] = 0
+    image = np.where(labels == Structure.LV, 300.0, 100.0).astype(np.float32)
+    image[:, :, 46:50, 58:62] = 110
+    measures = SliceMeasures.of(labels, SPACING_MM, image)
+    cavity, wall = (
+        cardiac_function(measures, SCAN, FunctionChoices(papillary_side=side)) for side in PapillarySide
+    )
+    assert cavity.lv and wall.lv and cavity.lv.phases == wall.lv.phases == PHASES
+    assert cavity.lv.ef_percent is not None and wall.lv.edv_ml is not None
+    assert wall.lv.esv_ml is None and wall.lv.ef_percent is None
+    assert {each.reason for each in cavity.slices if each.phase is Phase.ES} == {
+        "no wall is drawn in this frame"
+    }
+
+
 def test_papillary_muscles_move_from_the_cavity_to_the_wall() -> None:
     labels = heart((20, 28, 0), (12, 22, 0))
     image = np.where(labels == Structure.LV, 300.0, 100.0).astype(np.float32)

@@ -97,6 +97,15 @@ def test_pushing_bulges_the_contour_in_one_step_and_updates_the_dice(bench: Work
     assert "MYO 1.000" in panel(bench).view.scores.text().split("ES")[0]
 
 
+@pytest.mark.parametrize("tool", ["push", "draw", "brush"])
+def test_look_moves_the_image_again_after_another_tool(bench: Workbench, tool: str) -> None:
+    layer, view = begin(bench).layer, panel(bench).view
+    view.tools.choose(tool)
+    assert not layer.mouse_pan
+    view.tools.choose("look")
+    assert layer.mouse_pan and layer.cursor == "standard"
+
+
 def test_pushing_far_from_any_contour_does_nothing(bench: Workbench) -> None:
     shown, where = begin(bench, BY_HAND), place(bench)
     panel(bench).view.tools.choose("push")

@@ -129,6 +129,16 @@ def test_an_earlier_draft_is_kept_as_a_copy_only_once(bench: Workbench, tmp_path
     assert copy.read_bytes() == b"earlier"
 
 
+def test_contours_that_were_removed_by_hand_can_be_continued(bench: Workbench, wait: Wait) -> None:
+    begin(bench)
+    labels = grow(bench)
+    bench.scene._viewer.layers.remove(contours_of(bench).layer)
+    wait(lambda: panel(bench).view.offers_draft)
+    panel(bench).view.draft.click()
+    wait(lambda: contours_of(bench) is not None)
+    assert np.array_equal(contours_of(bench).contours.labels, labels)
+
+
 def test_new_contours_have_the_chosen_look(bench: Workbench, wait: Wait) -> None:
     view = panel(bench).view
     view.look.setCurrentText("outline")

@@ -80,6 +80,15 @@ def test_the_curve_shows_the_volumes_of_the_reference_and_its_phases(bench: Work
     assert view(bench).buttons[Phase.ES].text() == f"ES: frame {phases[Phase.ES]}"
 
 
+def test_the_axis_names_whole_frames(bench: Workbench, wait: Wait) -> None:
+    show_labelled(bench, wait, labelled=True)
+    axis = view(bench).plot.getAxis("bottom")
+    for n_frames, step in ((2, 1), (20, 1), (35, 2)):
+        view(bench).show_exam(n_frames)
+        ((spacing, places),) = axis.tickValues(-0.5, n_frames - 0.5, 400)
+        assert spacing == step and list(places) == list(range(0, n_frames, step))
+
+
 def test_an_edit_moves_the_curve(bench: Workbench, wait: Wait) -> None:
     show_labelled(bench, wait, labelled=True)
     panel = bench.panel(CorrectController)

@@ -120,6 +120,34 @@ def test_the_threshold_of_papillary_muscles_measures_again(bench: Workbench, wai
     panel(bench).view.choices.threshold.setValue(90)
     wait(lambda: panel(bench).function.papillary_ml != before)
     assert panel(bench).function.papillary_ml > before
+    title = panel(bench).view.quantities.headerData(2, Qt.Orientation.Horizontal)
+    assert title == "muscles in wall"
+
+
+def test_the_reason_of_a_slice_fits_and_nothing_scrolls_sideways(bench: Workbench, wait: Wait) -> None:
+    view = panel(bench).view
+    wait(lambda: view.slices.rowCount() > 0)
+    view.slices.show(view.slices.slices)
+    assert not view.slice_table.horizontalScrollBar().maximum()
+    reason = view.slices.index(0, 4)
+    assert reason.data(Qt.ItemDataRole.ToolTipRole) == reason.data()
+
+
+@pytest.mark.parametrize(
+    ("typed", "kind", "path"),
+    [
+        ("a", "Report in DICOM (*.dcm)", "a.dcm"),
+        ("a.pdf", "Report in DICOM (*.dcm)", "a.pdf"),
+        ("a", "Report (*.pdf)", "a.pdf"),
+    ],
+)
+def test_a_report_without_ending_takes_that_of_the_filter(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch, typed: str, kind: str, path: str
+) -> None:
+    monkeypatch.setattr(
+        "napari_cmr_ssp.panels.function.view.QFileDialog.getSaveFileName", lambda *_: (typed, kind)
+    )
+    assert panel(bench).view.ask_for_report(Path("proposed.pdf")) == Path(path)
 
 
 def test_report_and_table_are_saved(bench: Workbench, wait: Wait, tmp_path: Path) -> None:

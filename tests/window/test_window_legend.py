@@ -59,9 +59,9 @@ def test_its_colours_are_those_of_the_layer_in_both_themes(bench: Workbench, wai
     show(bench, "a", wait)
     viewer, view = bench.scene._viewer, legend(bench)
     frames = set()
-    for theme in ("dark", "light"):
+    for theme in ("dark", "light", "dark"):
         viewer.theme = theme
-        wait(lambda: view.palette().window().color().name() in view.styleSheet())
+        wait(lambda: bench.palette().window().color().name() in view.styleSheet())
         picture = view.grab().toImage()
         for structure in Structure:
             swatch = view._swatches[structure]

@@ -98,6 +98,7 @@ def test_a_single_exam_is_shown_at_once(
         assert exam is not None
         assert_shown(bench, IDS[kind](places[kind]), 0, exam.pixels.shape[1])
         assert roles(bench) == [""], "a clinical exam has no role"
+        assert bench.session.role(exam.subject.id) is None
         said = data_view(bench).summary.text() + data_view(bench).ticked.text()
         assert "1 exam, not labelled" in said
         assert "train" not in said.lower() and "test" not in said.lower()

@@ -13,7 +13,9 @@ from qtpy.QtCore import QPoint, QRect
 from qtpy.QtWidgets import QScrollArea, QWidget
 from window_helpers import Wait, docked, idle
 
+from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.workbench import Workbench
 
 SIZE = (1024, 700)
@@ -47,6 +49,17 @@ def inside_window(widget: QWidget) -> QRect:
 
 def is_whole(widget: QWidget) -> bool:
     return widget.visibleRegion().boundingRect() == widget.rect()
+
+
+def test_the_workbench_fills_its_dock(viewer: Any, tmp_path: Path, wait: Wait) -> None:
+    bench = dock_workbench(viewer, Preferences("cpu", 1, tmp_path))
+    viewer.window._qt_window.show()
+    viewer.window.resize(1400, 900)
+    dock = bench.parentWidget()
+    assert dock is not None
+    wait(lambda: dock.height() > 800)
+    wait(lambda: bench.height() == dock.height())
+    bench.close_down()
 
 
 def test_long_problems_and_a_queue_fit_1024_by_700(bench: Workbench, gate: Gate, wait: Wait) -> None:

@@ -64,7 +64,7 @@ def slice_flags(judged: Judged) -> Iterator[Flag]:
 def _of_structure(structure: Structure) -> tuple[_Rule, ...]:
     """Return the rules that hold for every structure."""
     index, title = structure - 1, TITLES[structure]
-    small = f"The {title} has only {{value:.0f}} pixels."
+    small = f"The {title} is very small; pixels: {{value:.0f}}."
     parts = f"The {title} has {{value:.0f}} separate parts."
     return (
         _Rule(
@@ -106,12 +106,12 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(
         FlagCode.RV_INSIDE_LV, Severity.WRONG, RV, (LV, RV),
         lambda facts: facts.rv_enclosed, lambda n: n > 0,
-        "{value:.0f} pixels of the RV cavity lie within the LV.", "pixels",
+        "Pixels of the RV cavity lie within the LV: {value:.0f}.", "pixels",
     ),
     _Rule(
         FlagCode.HOLE, Severity.WRONG, MYO, (LV, MYO),
         lambda facts: facts.enclosed, lambda n: n > 0,
-        "{value:.0f} pixels within the LV are not labelled.", "pixels",
+        "Pixels within the LV are not labelled: {value:.0f}.", "pixels",
     ),
     _Rule(
         FlagCode.ELONGATED, Severity.CHECK, MYO, (LV, MYO),

@@ -93,7 +93,9 @@ class VentricleMeasures:
         self._ml = measures.pixels * voxel_ml(scan.spacing_mm)
         self._papillary_ml = np.maximum(measures.papillary, 0) * voxel_ml(scan.spacing_mm)
         self.knows_papillary = bool((measures.papillary >= 0).any())
-        if choices.papillary_side is PapillarySide.WALL and self.knows_papillary:
+        self._has_wall = np.asarray(measures.pixels[..., _COLUMN[Structure.MYO]].any(axis=1))
+        self._moves_papillary = choices.papillary_side is PapillarySide.WALL and self.knows_papillary
+        if self._moves_papillary:
             self._ml[..., _COLUMN[Structure.LV]] -= self._papillary_ml
             self._ml[..., _COLUMN[Structure.MYO]] += self._papillary_ml
         drawn = np.asarray(measures.pixels > 0)
@@ -115,7 +117,17 @@ class VentricleMeasures:
         return self.choices.rv_has_own_phases or not self.phases
 
     def curve(self, structure: Structure) -> Curve:
-        """Return the volume at each frame."""
+        """Return the volume at each frame.
+
+        Papillary muscles cannot be told from blood in a frame without any wall, so that its LV without them
+        is not known: with them, it would be compared with frames that have it without.
+        """
+        curve = self._drawn_curve(structure)
+        if structure is Structure.LV and self._moves_papillary:
+            curve = tuple(ml if has else None for ml, has in zip(curve, self._has_wall, strict=True))
+        return curve
+
+    def _drawn_curve(self, structure: Structure) -> Curve:
         column = _COLUMN[structure]
         ml = (self._ml[..., column] * self._counts[..., column]).sum(axis=1).tolist()
         return tuple(v if drawn else None for v, drawn in zip(ml, self._is_drawn[:, column], strict=True))
@@ -165,8 +177,10 @@ class VentricleMeasures:
         if choice in self.choices.counted:
             return "by hand"
         if structure is Structure.LV and self.choices.rule is SliceRule.HALF_WALL:
+            if not self._has_wall[frame]:
+                return "no wall is drawn in this frame"
             share = self.measures.surrounded[frame, slice_]
-            return f"wall around {share:.0%} of the cavity, {LEAST_SURROUNDED:.0%} needed"
+            return f"wall around {share:.0%}, {LEAST_SURROUNDED:.0%} needed"
         return "drawn"
 
     def _phases_of(self, structure: Structure) -> Mapping[Phase, int]:
@@ -174,7 +188,7 @@ class VentricleMeasures:
 
     def _phases(self, structure: Structure, chosen: Mapping[Phase, int]) -> dict[Phase, int]:
         """Return ED and ES by one rule for the whole software, except for those that were chosen."""
-        found = find_ed_es(self.curve(structure)) if len(chosen) < len(Phase) else {}
+        found = find_ed_es(self._drawn_curve(structure)) if len(chosen) < len(Phase) else {}
         return {phase: frame for phase in Phase if (frame := chosen.get(phase, found.get(phase))) is not None}
 
 

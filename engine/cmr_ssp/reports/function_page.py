@@ -268,7 +268,7 @@ def _method(found: MeasuredCine) -> list[str]:
     by_hand = sum(each.reason == "by hand" for each in found.function.slices)
     return [
         f"Volumes are area times the distance between slice centres ({slice_mm:.3g} mm; pixels "
-        f"{row_mm:.3g} x {column_mm:.3g} mm); {rules[choices.rule]}, {by_hand} slices were chosen by hand. "
+        f"{row_mm:.3g} x {column_mm:.3g} mm); {rules[choices.rule]}; slices chosen by hand: {by_hand}. "
         "Mass is the myocardium at ED times 1.05 g/mL. Papillary muscles and trabeculae are counted in the "
         f"{sides[found.function.papillary_side]}. Frames from 0: "
         + "; ".join(f"{name} {text}" for name, text in frames.items())

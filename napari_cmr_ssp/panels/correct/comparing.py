@@ -14,7 +14,7 @@ from napari_cmr_ssp.scene.exams import Exam
 if TYPE_CHECKING:
     from napari_cmr_ssp.panels.correct.compare_view import CompareView
 
-NO_PAIR = "Two segmentations are needed: segment the exam, or start correcting."
+NO_PAIR = "Two segmentations are needed:<br>segment the exam, or start correcting."
 SEE_ABOVE = "as shown above"
 
 
@@ -116,7 +116,7 @@ class Comparing:
             return
         phases = {frame: phase for phase, frame in self._session.phases.items()}
         frames = sorted({*phases, self._scene.frame})
-        role = self._session.split.role(exam.subject.id)
+        role = self._session.role(exam.subject.id)
         lines = [f"3D Dice of both{role_text(str(role) if role is not None else '')}:"]
         for frame in frames:
             title = f"{phases[frame]}, frame {frame}" if frame in phases else f"Frame {frame}"

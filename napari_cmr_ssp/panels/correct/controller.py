@@ -129,6 +129,9 @@ class CorrectController:
     def _take_exam(self, exam: Exam | None) -> None:
         self.view.offer_draft("")
         self._take_layers()
+        self._look_for_draft(exam)
+
+    def _look_for_draft(self, exam: Exam | None) -> None:
         if exam is not None:
             self.drafts.look(exam, lambda when: self._offer_draft(exam, when))
 
@@ -141,6 +144,8 @@ class CorrectController:
         shown = self._scene.corrections.of(exam)
         if shown is not self._shown:
             self._use(shown)
+            if shown is None:  # the user removed the contours, perhaps by mistake
+                self._look_for_draft(exam)
         names = [layer.name for layer in self._scene.corrections.sources(exam)] if exam is not None else []
         self.view.offer_sources(names)
 
@@ -188,7 +193,7 @@ class CorrectController:
                 labels = shown.contours.labels[reference.frame]
                 found = {s: dice(labels, reference.labels, s) for s in Structure if s in reference.drawn}
                 rows.append((phase, found))
-        role = self._session.split.role(exam.subject.id) if exam is not None else None
+        role = self._session.role(exam.subject.id) if exam is not None else None
         self.view.show_scores(rows, str(role) if role is not None else "")
 
     def _go_to_change(self, places: tuple[Place, ...]) -> None:

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidge
 
 from napari_cmr_ssp.widgets.plots import PlotPane
 
-_HEIGHT_PX = 130
+_HEIGHT_PX, _MOST_TICKS = 130, 25
 _SHOWN = (Structure.LV, Structure.RV)
 _HINT = "The volumes of the LV and RV at every frame, once the exam is segmented or drawn."
 
@@ -35,7 +35,7 @@ class FramesView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._n_frames = 0
-        self.pane = PlotPane("ml", self)
+        self.pane = PlotPane("mL", self)
         self.pane.setToolTip("Volume by frame; click to go to a frame")
         self.pane.setFixedHeight(_HEIGHT_PX)
         self.plot = self.pane.plot
@@ -64,6 +64,7 @@ class FramesView(QWidget):
         """Prepare for an exam with so many frames."""
         self._n_frames = n_frames
         self.plot.setXRange(-0.5, max(n_frames, 1) - 0.5, padding=0)
+        self.plot.getAxis("bottom").setTickSpacing(levels=[(1 + n_frames // _MOST_TICKS, 0)])
         self.show_volumes({})
 
     def show_volumes(self, ml: Mapping[Structure, Mapping[int, float]]) -> None:

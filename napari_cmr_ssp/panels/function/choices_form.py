@@ -27,7 +27,7 @@ class ChoicesForm(QWidget):
         super().__init__(parent)
         self._shown = FunctionChoices()
         self.rule, self.papillary, self.rv_phases = QComboBox(), QComboBox(), QComboBox()
-        self.rule.addItem("with wall around half of the cavity", SliceRule.HALF_WALL)
+        self.rule.addItem("with wall around half or more", SliceRule.HALF_WALL)
         self.rule.addItem("in which it is drawn", SliceRule.AS_DRAWN)
         self.rule.setToolTip("LV slices that count, unless you tick or untick them below")
         self.papillary.addItem("in the cavity", PapillarySide.CAVITY)

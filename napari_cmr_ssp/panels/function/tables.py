@@ -22,10 +22,12 @@ class QuantityTable(TextTable):
     """Quantities of LV and RV, and of the LV with papillary muscles counted the other way."""
 
     def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(("", "LV", "LV other side", "RV", "unit"), parent)
+        super().__init__(("", "LV", "", "RV", "unit"), parent)
 
     def show(self, found: CardiacFunction | None, other_side: CardiacFunction | None) -> None:
         """Replace all rows; what is available nowhere is left out."""
+        if other_side is not None:
+            self._columns = ("", "LV", f"muscles in {other_side.papillary_side}", "RV", "unit")
         self.replace(tuple(_quantity_rows(found, other_side)) if found is not None else ())
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
@@ -103,12 +105,14 @@ class SliceTable(TextTable):
         return flags | Qt.ItemFlag.ItemIsUserCheckable if index.column() == 0 else flags
 
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        """Return the text, box or alignment of a cell."""
+        """Return the text, box, alignment or tool tip of a cell."""
         if role == Qt.ItemDataRole.CheckStateRole and index.column() == 0:
             counts = self.slices[index.row()].counts
             return Qt.CheckState.Checked if counts else Qt.CheckState.Unchecked
         if role == Qt.ItemDataRole.TextAlignmentRole and index.column() in (1, 2, 3):
             return _RIGHT
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return self.slices[index.row()].reason
         return super().data(index, role)
 
     def setData(  # noqa: N802

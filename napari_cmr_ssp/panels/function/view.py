@@ -130,16 +130,20 @@ class FunctionView(QWidget):
         show_info(f"Saved {file}.")
 
     def _ask(self, title: str, proposed: Path, filters: str) -> Path | None:
-        chosen, _ = QFileDialog.getSaveFileName(self, title, str(proposed), filters)
-        return Path(chosen) if chosen else None
+        chosen, kind = QFileDialog.getSaveFileName(self, title, str(proposed), filters)
+        if not chosen:
+            return None
+        path = Path(chosen)
+        ending = kind.partition("*")[2].rstrip(")")  # of the chosen filter; Qt's own dialog does not add it
+        return path if path.suffix else path.with_name(path.name + ending)
 
     def _open_slice(self, index: QModelIndex) -> None:
         self.slice_opened.emit(self.slices.slices[index.row()])
 
     def _lay_out(self) -> None:
-        for table in (self.quantity_table, self.slice_table):
-            fit_columns(table)
-        stretch_last(self.flag_table)
+        fit_columns(self.quantity_table)
+        for table in (self.slice_table, self.flag_table):
+            stretch_last(table)
         for label in (self.nothing, self.notes, self.intervals):
             label.setWordWrap(True)
         self.content = QWidget()

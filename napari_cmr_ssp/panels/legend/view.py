@@ -61,7 +61,7 @@ class LegendView(FollowsTheme, QFrame):
 
     def follow_theme(self) -> None:
         """Draw plate and frames in the colours of the theme; those of the structures never change."""
-        palette = self.palette()
+        palette = self.names.palette()  # its own is that of its style sheet
         ground, text = palette.window().color().name(), palette.windowText().color().name()
         style = f"#legend {{ background: {ground}; border-radius: 4px; }}"
         if style == self.styleSheet():  # setting it changes the style, which calls this again
