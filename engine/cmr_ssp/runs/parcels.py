@@ -25,8 +25,16 @@ from cmr_ssp.runs.run import LOCK
 REQUIRED = ("recipe.yaml", "split.yaml", "history.csv", "state.json", "last.safetensors")
 """Files without which a run is not complete."""
 
-BELONGING = (*REQUIRED, "best.safetensors", "note.txt", "earlier.txt", "scores.csv", "best-scores.csv")
+CARD = "card.yaml"
+BELONGING = (*REQUIRED, "best.safetensors", "note.txt", "earlier.txt", "scores.csv", "best-scores.csv", CARD)
 """Files that are taken over: weights, recipe, record and scores, but nothing that shows patients."""
+
+WEIGHTS = "model.safetensors"
+MEMBERS = (CARD, "recipe.yaml", WEIGHTS)
+"""The files of a bundle."""
+
+IN_RUN = {WEIGHTS: "last.safetensors"}
+"""Their names in a run, where these are other ones."""
 
 MOST_BYTES = 4 * 2**30
 """Most bytes of a run; the largest preset has about 0.5 GiB."""
@@ -64,6 +72,8 @@ class Parcel:
         Files without which it is not complete.
     is_locked : bool
         Whether a job is working in it, or was interrupted.
+    is_bundle : bool
+        Whether it is a bundle; its weights are called as in a run.
     """
 
     name: str
@@ -72,6 +82,7 @@ class Parcel:
     problems: tuple[Problem, ...]
     missing: tuple[Problem, ...]
     is_locked: bool = False
+    is_bundle: bool = False
 
     @property
     def n_bytes(self) -> int:
@@ -139,6 +150,9 @@ def _of_folder(folder: Path) -> Parcel:
 
 def _of_archive(place: Path, archive: zipfile.ZipFile) -> Parcel:
     members = [each for each in archive.infolist() if not each.is_dir()]
+    names = {each.filename for each in members}
+    if WEIGHTS in names or (CARD in names and "last.safetensors" not in names):
+        return _of_bundle(place, archive, members)
     roots = {
         str(path.parent): Path(path.parent)
         for path in (PurePosixPath(each.filename) for each in members)
@@ -148,6 +162,44 @@ def _of_archive(place: Path, archive: zipfile.ZipFile) -> Parcel:
     own = [each for each in members if PurePosixPath(each.filename).parent == root]
     files = {PurePosixPath(each.filename).name: each for each in own}
     files = {name: files[name] for name in BELONGING if name in files}
+    problems = _member_problems(place, archive, members)
+    sizes = {name: each.file_size for name, each in files.items()}
+    problems += _size_problems(place, sizes)
+    name = root.name or place.stem
+    locked = any(each.filename == str(root / LOCK) for each in members)
+    # zipfile reads no more of a member than its stated size, and checks its sum
+    return Parcel(
+        name, sizes, lambda name: archive.open(files[name]), tuple(problems), _missing(place, sizes), locked
+    )
+
+
+def _of_bundle(place: Path, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> Parcel:
+    files = {IN_RUN.get(each.filename, each.filename): each for each in members}
+    problems = _member_problems(place, archive, members)
+    again = "Ask for the bundle again, as `cmr-ssp model export` wrote it."
+    problems += [
+        Problem(f"{place}/{each.filename}", what, again)
+        for each in members
+        for is_wrong, what in (
+            (each.filename not in MEMBERS, "is no part of a bundle"),
+            (each.compress_type != zipfile.ZIP_STORED, "is compressed, which no part of a bundle is"),
+        )
+        if is_wrong
+    ][:_MOST_NAMED]
+    sizes = {name: each.file_size for name, each in files.items()}
+    problems += _size_problems(place, sizes)
+    lacking = sorted(set(MEMBERS) - {each.filename for each in members})
+    missing = [
+        Problem(f"{place}/{name}", "is missing: the bundle is not complete", again) for name in lacking
+    ]
+    name = place.stem
+    return Parcel(
+        name, sizes, lambda name: archive.open(files[name]), tuple(problems), tuple(missing), is_bundle=True
+    )
+
+
+def _member_problems(place: Path, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> list[Problem]:
+    """Refuse tricks with names and kinds, and programs and pickles."""
     problems = [
         Problem(f"{place}/{each.filename}", what, _AGAIN)
         for each in members
@@ -159,15 +211,7 @@ def _of_archive(place: Path, archive: zipfile.ZipFile) -> Parcel:
         )
         if is_wrong
     ][:_MOST_NAMED]
-    sizes = {name: each.file_size for name, each in files.items()}
-    problems += _contents_problems(place, [each.filename for each in members[: _MOST_FILES + 1]])
-    problems += _size_problems(place, sizes)
-    name = root.name or place.stem
-    locked = any(each.filename == str(root / LOCK) for each in members)
-    # zipfile reads no more of a member than its stated size, and checks its sum
-    return Parcel(
-        name, sizes, lambda name: archive.open(files[name]), tuple(problems), _missing(place, sizes), locked
-    )
+    return problems + _contents_problems(place, [each.filename for each in members[: _MOST_FILES + 1]])
 
 
 def _is_inside(name: str) -> bool:
