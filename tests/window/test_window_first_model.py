@@ -132,7 +132,7 @@ def test_a_bundle_is_brought_in_with_its_card_as_note(
     bundle.write_bytes(bundle.read_bytes().replace(b"Research use only", b"Diagnostic use   "))
     brought_in(bench, wait, "Zip archive ...")
     assert bench.job_bar.title.text().startswith("Failed")
-    assert "card.yaml: is damaged" in bench.job_bar.problems.text()
+    assert "card.yaml</b>: is damaged" in bench.job_bar.problems.text()
 
 
 @pytest.mark.parametrize("kind", ["Folder ...", "Zip archive ..."])

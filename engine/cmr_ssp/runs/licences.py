@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-NOT_STATED = "not stated: ask who trained it whether it may be used and passed on"
+NOT_STATED = "not stated: ask who trained it"
 """Text for a network whose data has no stated licence."""
 
 _CREATIVE_COMMONS = re.compile(r"\bCC[ -]BY((?:-(?:NC|ND|SA))*)", re.IGNORECASE)
