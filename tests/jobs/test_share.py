@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -206,6 +207,18 @@ def other_recipe(files: Files) -> None:
     seal(files)
 
 
+def odd_provenance(files: Files) -> None:
+    """Write valid weights whose provenance is none."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weights.safetensors"
+        path.write_bytes(files["model.safetensors"])
+        old = load_checkpoint(path)
+        odd = replace(old.provenance, phases={"subject-1": 7}, machine={"torch": ["x"]})  # type: ignore[dict-item]
+        save_checkpoint(path, replace(old, provenance=odd))
+        files["model.safetensors"] = path.read_bytes()
+    seal(files)
+
+
 TAMPERED: dict[str, tuple[Callable[[Files], object], str]] = {
     "better scores": (lambda f: change(f, "card.yaml", b"our hospital", b"everywhere"), "its digest"),
     "other weights": (flip_weight, "does not match its digest in card.yaml"),
@@ -214,6 +227,7 @@ TAMPERED: dict[str, tuple[Callable[[Files], object], str]] = {
     "other recipe, sealed": (other_recipe, "was not trained with the recipe of its run (other batch_size)"),
     "fewer training subjects": (claim_fewer_subjects, "describes another training"),
     "free data": (claim_free_data, "describes another training"),
+    "odd provenance": (odd_provenance, "has no valid provenance"),
     "pickle": (swap_weights, "is a pickle"),
     "no card": (lambda f: f.pop("card.yaml"), "card.yaml: is missing"),
     "no weights": (lambda f: f.pop("model.safetensors"), "model.safetensors: is missing"),
@@ -253,6 +267,14 @@ def refused(bundle: Path, tmp_path: Path) -> str:
 def test_a_changed_bundle_is_refused(place: Path, tmp_path: Path, kind: str) -> None:
     tamper, says = TAMPERED[kind]
     assert says in refused(rewritten(place / "model.zip", tmp_path / "bad.zip", tamper), tmp_path)
+
+
+def test_a_changed_card_is_refused_also_if_the_run_is_here(place: Path, tmp_path: Path) -> None:
+    brought_in(place / "model.zip", tmp_path)
+    tamper = TAMPERED["better scores"][0]
+    changed = rewritten(place / "model.zip", tmp_path / "bad.zip", tamper)
+    with pytest.raises(RunError, match="its digest"):
+        jobs.bring_in(changed, tmp_path / "runs")
 
 
 def test_what_could_expand_and_links_are_refused(place: Path, tmp_path: Path) -> None:

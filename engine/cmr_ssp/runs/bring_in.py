@@ -99,9 +99,9 @@ def bring_in_run(
         _require_space(runs, parcel.n_bytes)
         with _arriving(runs) as staged:
             _copy(parcel, place, staged, on_event, cancel)
-            if (same := _same_run(Run(staged), runs)) is not None:
-                return BroughtIn(same, is_new=False, n_bytes=parcel.n_bytes)
             unpacked = unpack_bundle(Run(staged)) if parcel.is_bundle and not parcel.missing else ()
+            if not unpacked and (same := _same_run(Run(staged), runs)) is not None:
+                return BroughtIn(same, is_new=False, n_bytes=parcel.n_bytes)
             found = [*parcel.missing, *unpacked, *_checked(Run(staged), parcel, check_weights, cancel)]
             problems = tuple(_at(problem, staged, place) for problem in dict.fromkeys(found))
             if any(problem.severity is Severity.ERROR for problem in problems):

@@ -120,6 +120,8 @@ def unpack_bundle(run: Run) -> tuple[Problem, ...]:
             found.append(Problem(str(run.card), what, _AGAIN))
     except CmrSspError as error:
         return error.problems
+    except (AttributeError, TypeError, ValueError) as error:  # somebody else wrote the header
+        return (Problem(str(run.last), f"has no valid provenance ({str(error)[:200]})", _AGAIN),)
     write_split(run.folder / "split.yaml", Split({}, None))
     run.write_history([])
     run.write_state(Outcome.FINISHED)
