@@ -29,6 +29,7 @@ from cmr_ssp.runs import (
     read_checkpoint_header,
     verified_card,
 )
+from cmr_ssp.runs.hub import licence_id
 from cmr_ssp.runs.keyed import is_among, keyed
 from cmr_ssp.runs.licences import NOT_STATED, strictest
 from cmr_ssp.runs.parcels import MEMBERS
@@ -158,6 +159,42 @@ def test_a_bundle_of_a_bundle_keeps_its_scores_and_keys(place: Path, tmp_path: P
     first, second = read_card(place / "model.zip"), jobs.export_model(run, tmp_path / "second.zip")
     assert second.scores == first.scores and second.model == first.model
     brought_in(tmp_path / "second.zip", tmp_path / "elsewhere")
+
+
+def test_a_folder_for_the_hub_has_the_card_as_readme_and_is_brought_in(place: Path, tmp_path: Path) -> None:
+    run, folder = Run(place / "our model"), tmp_path / "hub model"
+    folder.mkdir()
+    card = jobs.export_model(run, folder, origin="our | hospital", layout="hub")
+    assert sorted(each.name for each in folder.iterdir()) == sorted(["README.md", *MEMBERS])
+    assert [each.name for each in tmp_path.iterdir()] == ["hub model"], "nothing else remains"
+    _, head, body = (folder / "README.md").read_text(encoding="utf-8").split("---\n", 2)
+    about = yaml.safe_load(head)
+    assert (about["license"], about["library_name"]) == ("cc-by-nc-sa-4.0", "cmr-ssp")
+    (result,) = about["model-index"][0]["results"]
+    assert card.scores is not None and result["metrics"][0]["value"] == card.scores.dice["LV"]
+    assert "Research use only" in body and "3 (origin: our \\| hospital)" in body and card.digest in body
+    assert "patient-" not in head + body
+    assert verified_card(folder) == card
+    found = brought_in(folder, tmp_path)
+    assert found.folder.name == "hub-model" and not (found.folder / "README.md").exists()
+    with pytest.raises(OutputError, match="not empty"):
+        jobs.export_model(run, folder, layout="hub")
+    change = (folder / "recipe.yaml").read_text().replace("batch_size: 4", "batch_size: 2")
+    (folder / "recipe.yaml").write_text(change)
+    assert "digest in card.yaml" in refused(folder, tmp_path / "other")
+    (folder / "hook.py").write_text("import os")
+    assert "is a program or a pickle" in refused(folder, tmp_path / "other")
+
+
+def test_licences_have_the_identifiers_of_the_hub() -> None:
+    for text, identifier in {
+        "ACDC: CC BY-NC-SA 4.0: no commercial use": "cc-by-nc-sa-4.0",
+        "CC0 1.0": "cc0-1.0",
+        "CC BY 4.0": "cc-by-4.0",
+        "CC BY 4.0; own": "other",
+        NOT_STATED: "other",
+    }.items():
+        assert licence_id(text) == identifier
 
 
 # ---- what is refused ------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -22,12 +22,18 @@ Bundle = Annotated[Path, Parameter(help="A bundle (.zip) of `cmr-ssp model expor
 def export_model(
     run: Annotated[Path, Parameter(help="Run of `cmr-ssp finetune`.")],
     *,
-    output: Annotated[Path, Parameter(name=["--output", "-o"], help="Bundle to write, ending in .zip.")],
+    output: Annotated[
+        Path, Parameter(name=["--output", "-o"], help="Bundle to write, ending in .zip; or a new folder.")
+    ],
     checkpoint: Checkpoint = "last",
     origin: Annotated[
         str, Parameter(help="Where the test subjects of its scores come from, for the card.")
     ] = "",
     data_licence: Annotated[str, Parameter(help="Terms of the training data, if the run lacks them.")] = "",
+    layout: Annotated[
+        Literal["zip", "hub"],
+        Parameter(help="One file, or a folder for the Hugging Face hub with the card as README.md."),
+    ] = "zip",
     terminal: Shown,
 ) -> None:
     """Write the network of a run as one file with its card, without code, names and images."""
@@ -41,6 +47,7 @@ def export_model(
             checkpoint=checkpoint,
             origin=origin,
             data_licence=data_licence,
+            layout=layout,
             on_event=report,
         )
     terminal.note(card.in_words())
@@ -49,7 +56,7 @@ def export_model(
 
 
 def import_model(
-    file: Annotated[Path, Parameter(help="A bundle, or a run folder or zip archive of one.")],
+    file: Annotated[Path, Parameter(help="A bundle, also unpacked, or a run folder or zip archive of one.")],
     *,
     to: Annotated[Path, Parameter(help="Folder of runs.")],
     terminal: Shown,

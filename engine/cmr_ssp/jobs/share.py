@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from cmr_ssp import __version__
 from cmr_ssp.atomic import write_text
@@ -32,9 +33,11 @@ from cmr_ssp.runs import (
     write_bundle,
 )
 from cmr_ssp.runs.card import Acquired, TestScores, Training, parse_card
+from cmr_ssp.runs.hub import require_new_folder, write_hub_folder
 from cmr_ssp.runs.parcels import CARD, WEIGHTS
 from cmr_ssp.weights import save_checkpoint
 
+Layout = Literal["zip", "hub"]
 _KEPT = ("update", "best", "best_validated")
 
 
@@ -45,6 +48,7 @@ def export_model(
     checkpoint: CheckpointName = "last",
     origin: str = "",
     data_licence: str = "",
+    layout: Layout = "zip",
     on_event: OnEvent = ignore_events,
 ) -> Card:
     """Write the network of a run as one zip file with recipe and card, without code and without names.
@@ -57,13 +61,15 @@ def export_model(
     run : Run
         A run that segments patients' exams.
     file : Path
-        The bundle to write, ending in .zip; a bundle is replaced, anything else is not.
+        The bundle to write, ending in .zip; a bundle is replaced, anything else is not. Or a new folder.
     checkpoint : str
         ``last`` or ``best``.
     origin : str
         Where the test subjects of its scores come from, for the card.
     data_licence : str
         Terms of the data, added to those that the run already states.
+    layout : str
+        ``zip``, or ``hub`` for a folder with the same files and the card as README.md.
     on_event : callable
         Called with warnings.
 
@@ -72,7 +78,7 @@ def export_model(
     CmrSspError
         If the run does not segment patients' exams, is damaged, or the file cannot be written.
     """
-    require_place(file)
+    (require_place if layout == "zip" else require_new_folder)(file)
     run.split()  # raises if it is not a run
     chosen = choose_checkpoint(run, checkpoint)
     problems = use_problems(chosen.path, read_checkpoint_header(chosen.path))
@@ -89,7 +95,11 @@ def export_model(
         card = _card(run, checkpoint, staged, origin).model_copy(update={"name": file.stem})
         card = card.model_copy(update={"digest": card.computed_digest()})
         write_text(staged.card, card.as_yaml())
-        write_bundle(file, {WEIGHTS: staged.last, "recipe.yaml": staged.recipe_file, CARD: staged.card})
+        files = {WEIGHTS: staged.last, "recipe.yaml": staged.recipe_file, CARD: staged.card}
+        if layout == "zip":
+            write_bundle(file, files)
+        else:
+            write_hub_folder(file, files, card)
     return card
 
 

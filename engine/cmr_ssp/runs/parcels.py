@@ -92,7 +92,7 @@ class Parcel:
 
 @contextmanager
 def open_parcel(place: Path) -> Iterator[Parcel]:
-    """List a run folder, a folder with one run, or a zip archive of either.
+    """List a run folder, a folder with one run, a zip archive of either, or a bundle, also unpacked.
 
     Raises
     ------
@@ -114,7 +114,8 @@ def open_parcel(place: Path) -> Iterator[Parcel]:
 
 def _run_in(folder: Path) -> Path:
     """Return the folder itself, or the only run in it."""
-    inside = [folder] if is_run(folder) else [each for each in subfolders(folder) if is_run(each)]
+    is_one = is_run(folder) or _is_unpacked_bundle(folder)
+    inside = [folder] if is_one else [each for each in subfolders(folder) if is_run(each)]
     return _only(folder, {each.name: each for each in inside})
 
 
@@ -128,8 +129,15 @@ def _only(place: Path, found: Mapping[str, Path]) -> Path:
     return next(iter(found.values()))
 
 
+def _is_unpacked_bundle(folder: Path) -> bool:
+    """Return whether a folder has the files of a bundle, as browsers unpack it and the hub stores it."""
+    return not is_run(folder) and all((folder / name).is_file() for name in MEMBERS)
+
+
 def _of_folder(folder: Path) -> Parcel:
-    files = {name: folder / name for name in BELONGING if os.path.lexists(folder / name)}
+    is_bundle = _is_unpacked_bundle(folder)
+    names = MEMBERS if is_bundle else BELONGING
+    files = {IN_RUN.get(name, name): folder / name for name in names if os.path.lexists(folder / name)}
     problems = [
         Problem(str(path), what, _AGAIN)
         for path in files.values()
@@ -144,8 +152,16 @@ def _of_folder(folder: Path) -> Parcel:
     sizes = {name: path.stat().st_size for name, path in files.items() if path.is_file()}
     problems += [*_contents_problems(folder, every), *_size_problems(folder, sizes)]
     locked = (folder / LOCK).exists()
-    missing = _missing(folder, sizes)
-    return Parcel(folder.name, sizes, lambda name: files[name].open("rb"), tuple(problems), missing, locked)
+    missing = () if is_bundle else _missing(folder, sizes)
+    return Parcel(
+        folder.name,
+        sizes,
+        lambda name: files[name].open("rb"),
+        tuple(problems),
+        missing,
+        locked,
+        is_bundle,
+    )
 
 
 def _of_archive(place: Path, archive: zipfile.ZipFile) -> Parcel:
