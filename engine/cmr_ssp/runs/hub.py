@@ -71,8 +71,8 @@ def readme(card: Card) -> str:
         facts |= {f"HD95, {name}": f"{value:.1f} mm" for name, value in scores.hd95_mm.items()}
     rows = "\n".join(f"| {name} | {_cell(text)} |" for name, text in facts.items())
     return (
-        f"---\n{head}---\n\n# {_cell(card.name)}\n\nSegmentation of LV, myocardium and RV in short-axis cardiac "
-        f"MR cines.\n**{_cell(card.intended_use)}**\n\n| | |\n|---|---|\n{rows}\n\n"
+        f"---\n{head}---\n\n# {_cell(card.name)}\n\nSegmentation of LV, myocardium and RV in "
+        f"short-axis cardiac MR cines.\n**{_cell(card.intended_use)}**\n\n| | |\n|---|---|\n{rows}\n\n"
         "`cmr-ssp model import FOLDER --to RUNS` checks this folder and brings it in. `card.yaml` has the "
         "whole card.\nTraining subjects are listed there as keyed fingerprints.\n"
     )
