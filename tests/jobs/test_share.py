@@ -31,7 +31,7 @@ from cmr_ssp.runs import (
 )
 from cmr_ssp.runs.hub import licence_id
 from cmr_ssp.runs.keyed import is_among, keyed
-from cmr_ssp.runs.licences import NOT_STATED, strictest
+from cmr_ssp.runs.licences import strictest
 from cmr_ssp.runs.parcels import MEMBERS
 from cmr_ssp.subjects import Role, Split
 from cmr_ssp.weights import load_checkpoint, save_checkpoint
@@ -192,7 +192,7 @@ def test_licences_have_the_identifiers_of_the_hub() -> None:
         "CC0 1.0": "cc0-1.0",
         "CC BY 4.0": "cc-by-4.0",
         "CC BY 4.0; own": "other",
-        NOT_STATED: "other",
+        "not stated": "other",
     }.items():
         assert licence_id(text) == identifier
 
@@ -223,6 +223,10 @@ def claim_fewer_subjects(files: Files) -> None:
 def claim_free_data(files: Files) -> None:
     model = yaml.safe_load(files["card.yaml"])["model"]
     seal(files, model=model | {"licence": "CC0", "data_licences": ["CC0"]})
+
+
+def claim_another_licence(files: Files) -> None:
+    seal(files, model=yaml.safe_load(files["card.yaml"])["model"] | {"licence": "CC0"})
 
 
 def swap_weights(files: Files) -> None:
@@ -264,6 +268,7 @@ TAMPERED: dict[str, tuple[Callable[[Files], object], str]] = {
     "other recipe, sealed": (other_recipe, "was not trained with the recipe of its run (other batch_size)"),
     "fewer training subjects": (claim_fewer_subjects, "describes another training"),
     "free data": (claim_free_data, "describes another training"),
+    "another licence": (claim_another_licence, "describes another training"),
     "odd provenance": (odd_provenance, "has no valid provenance"),
     "pickle": (swap_weights, "is a pickle"),
     "no card": (lambda f: f.pop("card.yaml"), "card.yaml: is missing"),
@@ -304,6 +309,22 @@ def refused(bundle: Path, tmp_path: Path) -> str:
 def test_a_changed_bundle_is_refused(place: Path, tmp_path: Path, kind: str) -> None:
     tamper, says = TAMPERED[kind]
     assert says in refused(rewritten(place / "model.zip", tmp_path / "bad.zip", tamper), tmp_path)
+
+
+def test_another_version_may_judge_otherwise_which_licence_is_the_strictest(
+    place: Path, tmp_path: Path
+) -> None:
+    licences = {"free.zip": "CC0 1.0", "none.zip": ""}
+    for name, licence in licences.items():
+        jobs.export_model(Run(place / "our model"), tmp_path / name, data_licence=licence)
+
+    def judge(files: Files) -> None:
+        seal(files, model=yaml.safe_load(files["card.yaml"])["model"] | {"licence": "CC0 1.0"})
+
+    assert brought_in(rewritten(tmp_path / "free.zip", tmp_path / "judged.zip", judge), tmp_path)
+    assert "describes another" in refused(
+        rewritten(tmp_path / "none.zip", tmp_path / "false.zip", judge), tmp_path / "other"
+    )
 
 
 def test_a_changed_card_is_refused_also_if_the_run_is_here(place: Path, tmp_path: Path) -> None:
@@ -370,7 +391,7 @@ def test_keyed_fingerprints_are_recognised_with_any_key_and_only_by_their_images
 
 
 def test_the_strictest_licence_asks_for_most() -> None:
-    assert strictest(()) == NOT_STATED
+    assert strictest(()) == ""
     acdc, free, by, own = "ACDC: CC BY-NC-SA 4.0: no commercial use", "S: CC0 1.0", "X: CC BY 4.0", "own data"
     assert strictest((free, acdc, by)) == acdc
     assert strictest((free, by)) == by

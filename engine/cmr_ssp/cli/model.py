@@ -99,7 +99,7 @@ def _row(name: str, card: Card) -> tuple[str, ...]:
     dice = "" if scores is None or scores.mean_dice is None else f"{scores.mean_dice:.3f}"
     tested = str(scores.subjects) if scores is not None else "0"
     labelled = str(model.labelled_subjects)
-    return name, model.method, labelled, tested, dice, model.licence, card.digest[:16]
+    return name, model.method, labelled, tested, dice, model.terms, card.digest[:16]
 
 
 def show(file: Bundle, *, terminal: Shown) -> None:

@@ -115,7 +115,7 @@ def unpack_bundle(run: Run) -> tuple[Problem, ...]:
         paths = {WEIGHTS: run.last, "recipe.yaml": run.recipe_file}
         found = [Problem(str(at), *_OTHER) for n, at in paths.items() if file_digest(at) != card.files.get(n)]
         header = None if found else read_checkpoint_header(run.last)
-        if header is not None and Training.of(header) != card.model:
+        if header is not None and not card.model.agrees_with(Training.of(header)):
             what = "describes another training than the header of the weights"
             found.append(Problem(str(run.card), what, _AGAIN))
     except CmrSspError as error:

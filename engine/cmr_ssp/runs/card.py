@@ -55,7 +55,7 @@ class Training(_Part):
     data_licences : tuple of str
         Terms of the data, as far as they were stated.
     licence : str
-        The strictest of them.
+        The strictest of them when it was exported; empty if none was stated.
     trained_with : mapping of str to str or int
         Device, precision and versions of the training.
     """
@@ -92,6 +92,20 @@ class Training(_Part):
             validation=tuple(seen.validation.values()),
             pretraining=tuple(seen.pretraining.values()),
         )
+
+    def agrees_with(self, other: Training) -> bool:
+        """Return whether all facts are equal, and the licence is among the stated ones.
+
+        Which one is the strictest may be judged otherwise by another version.
+        """
+        parts = {part for each in other.data_licences for part in each.split("; ")}
+        stated = set(self.licence.split("; ")) <= (parts or {""})
+        return stated and self.model_copy(update={"licence": other.licence}) == other
+
+    @property
+    def terms(self) -> str:
+        """The strictest licence in words."""
+        return strictest(self.data_licences) or "not stated: ask who trained it"
 
 
 class TestScores(_Part):
@@ -191,7 +205,7 @@ class Card(_Part):
         lines = [
             self.intended_use,
             f"Trained on labels of {model.labelled_subjects} subjects ({model.updates} updates).",
-            f"Licence of the data: {model.licence}.",
+            f"Licence of the data: {model.terms}.",
             "Not evaluated on test subjects."
             if scores is None or scores.mean_dice is None
             else f"Mean 3D Dice {scores.mean_dice:.3f} on {scores.subjects} test subjects "

@@ -62,7 +62,7 @@ def readme(card: Card) -> str:
         "Training": f"{model.method}, {model.updates} updates on labels",
         "Labelled subjects": f"{model.labelled_subjects}",
         "Input": f"{model.crop_px} x {model.crop_px} px of {model.spacing_mm:g} mm",
-        "Licence of the data": "; ".join(model.data_licences) or model.licence,
+        "Licence of the data": "; ".join(model.data_licences) or model.terms,
         "Digest": f"`{card.digest}`",
     }
     if scores is not None:
@@ -83,7 +83,7 @@ def _cell(text: str) -> str:
 
 
 def _metadata(card: Card) -> dict[str, Any]:
-    licence = licence_id(card.model.licence)
+    licence = licence_id(card.model.terms)
     tree: dict[str, Any] = {"license": licence}
     if licence == "other":
         tree["license_name"] = "terms-of-the-training-data"
