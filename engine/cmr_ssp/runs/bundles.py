@@ -17,13 +17,12 @@ from cmr_ssp.errors import CmrSspError, OutputError, Problem, RunError
 from cmr_ssp.events import Outcome
 from cmr_ssp.runs.card import LONGEST_CARD, Card, Training, parse_card
 from cmr_ssp.runs.header import file_digest, read_checkpoint_header
-from cmr_ssp.runs.parcels import CARD, DAMAGED, IN_RUN, MEMBERS, WEIGHTS, open_parcel
+from cmr_ssp.runs.parcels import BUNDLE_AGAIN, CARD, DAMAGED, IN_RUN, MEMBERS, WEIGHTS, open_parcel
 from cmr_ssp.runs.run import Run
 from cmr_ssp.subjects import Split
 from cmr_ssp.subjects.split_file import write_split
 
-_AGAIN = "Ask for the bundle again, as `cmr-ssp model export` wrote it."
-_OTHER = ("was changed after the export: it does not match its digest in card.yaml", _AGAIN)
+_OTHER = ("was changed after the export: it does not match its digest in card.yaml", BUNDLE_AGAIN)
 _WHEN = (1980, 1, 1, 0, 0, 0)  # so that equal content gives equal bytes
 _MODE = 0o644 << 16
 
@@ -117,11 +116,11 @@ def unpack_bundle(run: Run) -> tuple[Problem, ...]:
         header = None if found else read_checkpoint_header(run.last)
         if header is not None and not card.model.agrees_with(Training.of(header)):
             what = "describes another training than the header of the weights"
-            found.append(Problem(str(run.card), what, _AGAIN))
+            found.append(Problem(str(run.card), what, BUNDLE_AGAIN))
     except CmrSspError as error:
         return error.problems
     except (AttributeError, TypeError, ValueError) as error:  # somebody else wrote the header
-        return (Problem(str(run.last), f"has no valid provenance ({str(error)[:200]})", _AGAIN),)
+        return (Problem(str(run.last), f"has no valid provenance ({str(error)[:200]})", BUNDLE_AGAIN),)
     write_split(run.folder / "split.yaml", Split({}, None))
     run.write_history([])
     run.write_state(Outcome.FINISHED)

@@ -18,6 +18,7 @@ from cmr_ssp.function.comparing import Comparison
 from cmr_ssp.plain_yaml import load_yaml
 from cmr_ssp.runs.header import CheckpointHeader
 from cmr_ssp.runs.licences import strictest
+from cmr_ssp.runs.parcels import BUNDLE_AGAIN
 from cmr_ssp.subjects import Role, Split
 
 FORMAT: Literal["cmr-ssp bundle 1"] = "cmr-ssp bundle 1"
@@ -25,7 +26,6 @@ INTENDED_USE = "Research use only. Not a medical device: not for diagnosis or tr
 LONGEST_CARD = 2 * 2**20
 """Most bytes of a card; each subject takes about a hundred."""
 
-_AGAIN = "Ask for the bundle again, as `cmr-ssp model export` wrote it."
 Text = Annotated[str, Field(max_length=2000)]
 Count = Annotated[int, Field(ge=0)]
 Span = tuple[float, float]
@@ -231,9 +231,9 @@ def parse_card(text: bytes, where: Path) -> Card:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))[:100]
-        raise RunError.of(where, f"is not a card ({place}: {first['msg']})", _AGAIN) from None
+        raise RunError.of(where, f"is not a card ({place}: {first['msg']})", BUNDLE_AGAIN) from None
     except (UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RunError.of(where, f"is not a card ({str(error)[:200]})", _AGAIN) from None
+        raise RunError.of(where, f"is not a card ({str(error)[:200]})", BUNDLE_AGAIN) from None
     if card.digest != card.computed_digest():
-        raise RunError.of(where, "was changed after the export: it does not match its digest", _AGAIN)
+        raise RunError.of(where, "was changed after the export: it does not match its digest", BUNDLE_AGAIN)
     return card

@@ -51,6 +51,9 @@ _RUNS_PROGRAMS = re.compile(
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, LookupError, RuntimeError)
 """Errors of reading a damaged archive, apart from those of the system."""
 
+BUNDLE_AGAIN = "Ask for the bundle again, as it was exported."
+"""What to do about a bundle that was changed."""
+
 _AGAIN = "Ask for the run folder again, as the training wrote it."
 
 
@@ -192,9 +195,8 @@ def _of_archive(place: Path, archive: zipfile.ZipFile) -> Parcel:
 def _of_bundle(place: Path, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> Parcel:
     files = {IN_RUN.get(each.filename, each.filename): each for each in members}
     problems = _member_problems(place, archive, members)
-    again = "Ask for the bundle again, as `cmr-ssp model export` wrote it."
     problems += [
-        Problem(f"{place}/{each.filename}", what, again)
+        Problem(f"{place}/{each.filename}", what, BUNDLE_AGAIN)
         for each in members
         for is_wrong, what in (
             (each.filename not in MEMBERS, "is no part of a bundle"),
@@ -205,12 +207,10 @@ def _of_bundle(place: Path, archive: zipfile.ZipFile, members: list[zipfile.ZipI
     sizes = {name: each.file_size for name, each in files.items()}
     problems += _size_problems(place, sizes)
     lacking = sorted(set(MEMBERS) - {each.filename for each in members})
-    missing = [
-        Problem(f"{place}/{name}", "is missing: the bundle is not complete", again) for name in lacking
-    ]
-    name = place.stem
+    what = "is missing: the bundle is not complete"
+    missing = tuple(Problem(f"{place}/{name}", what, BUNDLE_AGAIN) for name in lacking)
     return Parcel(
-        name, sizes, lambda name: archive.open(files[name]), tuple(problems), tuple(missing), is_bundle=True
+        place.stem, sizes, lambda name: archive.open(files[name]), tuple(problems), missing, is_bundle=True
     )
 
 
