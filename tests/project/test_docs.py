@@ -42,7 +42,12 @@ PAGES = {
 SNIPPETS = {name: code for name, code in PAGES.items() if code}
 COMMANDS = {
     page: blocks(ROOT / page, "")
-    for page in ("README.md", "docs/walkthrough-clinician.md", "docs/walkthrough-researcher.md")
+    for page in (
+        "README.md",
+        "docs/sharing.md",
+        "docs/walkthrough-clinician.md",
+        "docs/walkthrough-researcher.md",
+    )
 }
 """Commands by page; those of a page are run one after the other."""
 
@@ -51,6 +56,7 @@ def test_there_is_something_to_run() -> None:
     assert "README.md" in SNIPPETS
     assert {page: len(blocks) for page, blocks in COMMANDS.items()} == {
         "README.md": 2,
+        "docs/sharing.md": 2,
         "docs/walkthrough-clinician.md": 2,
         "docs/walkthrough-researcher.md": 4,
     }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cmr_ssp.anatomy import Phase
+from cmr_ssp.jobs.share import export_model
 from cmr_ssp.jobs.starter import plan_starter
 from cmr_ssp.phantoms import write_phantom_cohort
 from cmr_ssp.runs import Run, read_checkpoint_header
@@ -112,6 +113,26 @@ def test_drawing_by_hand_leads_to_an_earlier_draft(bench: Workbench, wait: Wait)
     assert bench.session.tab == "Correct"
     assert bench.scene.corrections.of(bench.session.exam) is None
     assert bench.panel(CorrectController).view.offers_draft
+
+
+def test_a_bundle_is_brought_in_with_its_card_as_note(
+    bench: Workbench, tmp_path: Path, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_from_scratch(tmp_path / "elsewhere", "theirs")
+    bundle = tmp_path / "model.zip"
+    export_model(Run(tmp_path / "elsewhere" / "runs" / "theirs"), bundle)
+    show(bench, "x", wait)
+    answer(monkeypatch, bundle)
+    brought_in(bench, wait, "Zip archive ...")
+    wait(lambda: runs_view(bench).selected_run is not None)
+    chosen = runs_view(bench).selected_run
+    assert chosen.folder == tmp_path / "workspace" / "runs" / "model"
+    assert "Research use only" in chosen.note and not offers(bench)
+    assert segment_shown(bench, wait).name == "x by model"
+    bundle.write_bytes(bundle.read_bytes().replace(b"Research use only", b"Diagnostic use   "))
+    brought_in(bench, wait, "Zip archive ...")
+    assert bench.job_bar.title.text().startswith("Failed")
+    assert "card.yaml</b>: is damaged" in bench.job_bar.problems.text()
 
 
 @pytest.mark.parametrize("kind", ["Folder ...", "Zip archive ..."])

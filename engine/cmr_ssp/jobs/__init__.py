@@ -12,6 +12,7 @@ from cmr_ssp.jobs.segment import SegmentedFiles, segment
 from cmr_ssp.jobs.segment_in_memory import segment_in_memory
 from cmr_ssp.jobs.segment_subjects import SegmentedSubject, segment_subjects
 from cmr_ssp.jobs.settings import JobSettings
+from cmr_ssp.jobs.share import export_model
 from cmr_ssp.jobs.starter import Starter, plan_starter
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "add_correction",
     "bring_in",
     "evaluate",
+    "export_model",
     "finetune",
     "plan_starter",
     "predict_frame",

@@ -28,7 +28,7 @@ def bring_in(
     Parameters
     ----------
     place : Path
-        A run folder, a folder with one run, or a zip archive of either; it is only read.
+        A run folder, a folder with one run, a zip archive of either, or a bundle; it is only read.
     runs : Path
         The folder of runs.
     taken : collection of Path

@@ -111,6 +111,9 @@ class _Finetuning:
         stored, before = checkpoint.recipe, checkpoint.provenance
         if not isinstance(stored, SegmentationRecipe):
             raise RunError.of(self.run.folder, "is a pretraining run", "Continue it with `cmr-ssp pretrain`.")
+        if not checkpoint.optimiser:
+            what = "came as a bundle, which cannot be resumed"
+            raise RunError.of(self.run.folder, what, "Start another training from it, with --from.")
         if asked is not None and asked.seeds.subset is None:
             asked = asked.with_subset_seed(stored.subset_seed)  # it was set by the label budget
         recipe = self.run.same_recipe(stored, asked, fitted=self.context.settings.max_minutes is not None)

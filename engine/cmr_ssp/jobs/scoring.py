@@ -17,6 +17,7 @@ from cmr_ssp.runs import (
     CheckpointName,
     Provenance,
     Run,
+    is_among,
     lineage,
     run_id,
     store_function,
@@ -150,7 +151,7 @@ def subject_role(subject_id: str, pixels: str, provenance: Provenance, split: Sp
     )
     for subjects, role in known:
         # Without a stored fingerprint, the id decides.
-        if pixels in subjects.values() or subjects.get(subject_id) == "":
+        if is_among(pixels, subjects.values()) or subjects.get(subject_id) == "":
             return role
     namesake = any(subject_id in subjects for subjects, _ in known)
     unused = not namesake and split.role(subject_id) in (Role.TRAIN, Role.VALIDATION)

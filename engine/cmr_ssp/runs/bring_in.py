@@ -17,6 +17,7 @@ from cmr_ssp.errors import CmrSspError, OutputError, Problem, RunError, Severity
 from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files.cohorts import subfolders
 from cmr_ssp.recipes import is_pretraining
+from cmr_ssp.runs.bundles import unpack_bundle
 from cmr_ssp.runs.header import CheckpointHeader, file_digest, read_checkpoint_header
 from cmr_ssp.runs.parcels import DAMAGED, Parcel, open_parcel
 from cmr_ssp.runs.run import Run
@@ -74,7 +75,7 @@ def bring_in_run(
     Parameters
     ----------
     place : Path
-        A run folder, a folder with one run, or a zip archive of either.
+        A run folder, a folder with one run, a zip archive of either, or a bundle.
     runs : Path
         The folder of runs; created if needed.
     check_weights : callable
@@ -98,9 +99,10 @@ def bring_in_run(
         _require_space(runs, parcel.n_bytes)
         with _arriving(runs) as staged:
             _copy(parcel, place, staged, on_event, cancel)
-            if (same := _same_run(Run(staged), runs)) is not None:
+            unpacked = unpack_bundle(Run(staged)) if parcel.is_bundle and not parcel.missing else ()
+            if not unpacked and (same := _same_run(Run(staged), runs)) is not None:
                 return BroughtIn(same, is_new=False, n_bytes=parcel.n_bytes)
-            found = [*parcel.missing, *_checked(Run(staged), parcel, check_weights, cancel)]
+            found = [*parcel.missing, *unpacked, *_checked(Run(staged), parcel, check_weights, cancel)]
             problems = tuple(_at(problem, staged, place) for problem in dict.fromkeys(found))
             if any(problem.severity is Severity.ERROR for problem in problems):
                 raise RunError(*problems)
@@ -218,13 +220,13 @@ def _checkpoint_problems(run: Run, path: Path, check_weights: CheckWeights) -> t
             return (Problem(str(path), what, _AGAIN),)
     try:
         header = read_checkpoint_header(path)
-        problems = _use_problems(path, header) + _fit_problems(run, path, header)
+        problems = use_problems(path, header) + _fit_problems(run, path, header)
         return problems or check_weights(path)
     except CmrSspError as error:
         return error.problems
 
 
-def _use_problems(path: Path, header: CheckpointHeader) -> tuple[Problem, ...]:
+def use_problems(path: Path, header: CheckpointHeader) -> tuple[Problem, ...]:
     """Return why a network is of no use for patients' exams."""
     if is_pretraining(header.recipe.method):
         what = "is a pretrained network, which does not segment yet"

@@ -25,8 +25,16 @@ from cmr_ssp.runs.run import LOCK
 REQUIRED = ("recipe.yaml", "split.yaml", "history.csv", "state.json", "last.safetensors")
 """Files without which a run is not complete."""
 
-BELONGING = (*REQUIRED, "best.safetensors", "note.txt", "earlier.txt", "scores.csv", "best-scores.csv")
+CARD = "card.yaml"
+BELONGING = (*REQUIRED, "best.safetensors", "note.txt", "earlier.txt", "scores.csv", "best-scores.csv", CARD)
 """Files that are taken over: weights, recipe, record and scores, but nothing that shows patients."""
+
+WEIGHTS = "model.safetensors"
+MEMBERS = (CARD, "recipe.yaml", WEIGHTS)
+"""The files of a bundle."""
+
+IN_RUN = {WEIGHTS: "last.safetensors"}
+"""Their names in a run, where these are other ones."""
 
 MOST_BYTES = 4 * 2**30
 """Most bytes of a run; the largest preset has about 0.5 GiB."""
@@ -42,6 +50,9 @@ _RUNS_PROGRAMS = re.compile(
 )
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, LookupError, RuntimeError)
 """Errors of reading a damaged archive, apart from those of the system."""
+
+BUNDLE_AGAIN = "Ask for the bundle again, as it was exported."
+"""What to do about a bundle that was changed."""
 
 _AGAIN = "Ask for the run folder again, as the training wrote it."
 
@@ -64,6 +75,8 @@ class Parcel:
         Files without which it is not complete.
     is_locked : bool
         Whether a job is working in it, or was interrupted.
+    is_bundle : bool
+        Whether it is a bundle; its weights are called as in a run.
     """
 
     name: str
@@ -72,6 +85,7 @@ class Parcel:
     problems: tuple[Problem, ...]
     missing: tuple[Problem, ...]
     is_locked: bool = False
+    is_bundle: bool = False
 
     @property
     def n_bytes(self) -> int:
@@ -81,7 +95,7 @@ class Parcel:
 
 @contextmanager
 def open_parcel(place: Path) -> Iterator[Parcel]:
-    """List a run folder, a folder with one run, or a zip archive of either.
+    """List a run folder, a folder with one run, a zip archive of either, or a bundle, also unpacked.
 
     Raises
     ------
@@ -103,7 +117,8 @@ def open_parcel(place: Path) -> Iterator[Parcel]:
 
 def _run_in(folder: Path) -> Path:
     """Return the folder itself, or the only run in it."""
-    inside = [folder] if is_run(folder) else [each for each in subfolders(folder) if is_run(each)]
+    is_one = is_run(folder) or _is_unpacked_bundle(folder)
+    inside = [folder] if is_one else [each for each in subfolders(folder) if is_run(each)]
     return _only(folder, {each.name: each for each in inside})
 
 
@@ -117,8 +132,15 @@ def _only(place: Path, found: Mapping[str, Path]) -> Path:
     return next(iter(found.values()))
 
 
+def _is_unpacked_bundle(folder: Path) -> bool:
+    """Return whether a folder has the files of a bundle, as browsers unpack it and the hub stores it."""
+    return not is_run(folder) and all((folder / name).is_file() for name in MEMBERS)
+
+
 def _of_folder(folder: Path) -> Parcel:
-    files = {name: folder / name for name in BELONGING if os.path.lexists(folder / name)}
+    is_bundle = _is_unpacked_bundle(folder)
+    names = MEMBERS if is_bundle else BELONGING
+    files = {IN_RUN.get(name, name): folder / name for name in names if os.path.lexists(folder / name)}
     problems = [
         Problem(str(path), what, _AGAIN)
         for path in files.values()
@@ -133,12 +155,23 @@ def _of_folder(folder: Path) -> Parcel:
     sizes = {name: path.stat().st_size for name, path in files.items() if path.is_file()}
     problems += [*_contents_problems(folder, every), *_size_problems(folder, sizes)]
     locked = (folder / LOCK).exists()
-    missing = _missing(folder, sizes)
-    return Parcel(folder.name, sizes, lambda name: files[name].open("rb"), tuple(problems), missing, locked)
+    missing = () if is_bundle else _missing(folder, sizes)
+    return Parcel(
+        folder.name,
+        sizes,
+        lambda name: files[name].open("rb"),
+        tuple(problems),
+        missing,
+        locked,
+        is_bundle,
+    )
 
 
 def _of_archive(place: Path, archive: zipfile.ZipFile) -> Parcel:
     members = [each for each in archive.infolist() if not each.is_dir()]
+    names = {each.filename for each in members}
+    if WEIGHTS in names or (CARD in names and "last.safetensors" not in names):
+        return _of_bundle(place, archive, members)
     roots = {
         str(path.parent): Path(path.parent)
         for path in (PurePosixPath(each.filename) for each in members)
@@ -148,6 +181,41 @@ def _of_archive(place: Path, archive: zipfile.ZipFile) -> Parcel:
     own = [each for each in members if PurePosixPath(each.filename).parent == root]
     files = {PurePosixPath(each.filename).name: each for each in own}
     files = {name: files[name] for name in BELONGING if name in files}
+    problems = _member_problems(place, archive, members)
+    sizes = {name: each.file_size for name, each in files.items()}
+    problems += _size_problems(place, sizes)
+    name = root.name or place.stem
+    locked = any(each.filename == str(root / LOCK) for each in members)
+    # zipfile reads no more of a member than its stated size, and checks its sum
+    return Parcel(
+        name, sizes, lambda name: archive.open(files[name]), tuple(problems), _missing(place, sizes), locked
+    )
+
+
+def _of_bundle(place: Path, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> Parcel:
+    files = {IN_RUN.get(each.filename, each.filename): each for each in members}
+    problems = _member_problems(place, archive, members)
+    problems += [
+        Problem(f"{place}/{each.filename}", what, BUNDLE_AGAIN)
+        for each in members
+        for is_wrong, what in (
+            (each.filename not in MEMBERS, "is no part of a bundle"),
+            (each.compress_type != zipfile.ZIP_STORED, "is compressed, which no part of a bundle is"),
+        )
+        if is_wrong
+    ][:_MOST_NAMED]
+    sizes = {name: each.file_size for name, each in files.items()}
+    problems += _size_problems(place, sizes)
+    lacking = sorted(set(MEMBERS) - {each.filename for each in members})
+    what = "is missing: the bundle is not complete"
+    missing = tuple(Problem(f"{place}/{name}", what, BUNDLE_AGAIN) for name in lacking)
+    return Parcel(
+        place.stem, sizes, lambda name: archive.open(files[name]), tuple(problems), missing, is_bundle=True
+    )
+
+
+def _member_problems(place: Path, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo]) -> list[Problem]:
+    """Refuse tricks with names and kinds, and programs and pickles."""
     problems = [
         Problem(f"{place}/{each.filename}", what, _AGAIN)
         for each in members
@@ -159,15 +227,7 @@ def _of_archive(place: Path, archive: zipfile.ZipFile) -> Parcel:
         )
         if is_wrong
     ][:_MOST_NAMED]
-    sizes = {name: each.file_size for name, each in files.items()}
-    problems += _contents_problems(place, [each.filename for each in members[: _MOST_FILES + 1]])
-    problems += _size_problems(place, sizes)
-    name = root.name or place.stem
-    locked = any(each.filename == str(root / LOCK) for each in members)
-    # zipfile reads no more of a member than its stated size, and checks its sum
-    return Parcel(
-        name, sizes, lambda name: archive.open(files[name]), tuple(problems), _missing(place, sizes), locked
-    )
+    return problems + _contents_problems(place, [each.filename for each in members[: _MOST_FILES + 1]])
 
 
 def _is_inside(name: str) -> bool:

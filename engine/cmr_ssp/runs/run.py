@@ -103,6 +103,11 @@ class Run:
         return self.folder / "best-function.csv"
 
     @property
+    def card(self) -> Path:
+        """The card, only in runs that came as a bundle."""
+        return self.folder / "card.yaml"
+
+    @property
     def note(self) -> Path:
         """Note of the user."""
         return self.folder / "note.txt"

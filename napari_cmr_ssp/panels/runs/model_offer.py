@@ -72,8 +72,8 @@ class ModelOffer(QFrame):
         self._take(QFileDialog.getExistingDirectory(self, "Folder of the run to bring in"))
 
     def ask_for_archive(self) -> None:
-        """Let the user choose a zip archive of a run."""
-        self._take(QFileDialog.getOpenFileName(self, "Archive of the run to bring in", "", "Zip (*.zip)")[0])
+        """Let the user choose a bundle, or a zip archive of a run."""
+        self._take(QFileDialog.getOpenFileName(self, "Bundle or archive to bring in", "", "Zip (*.zip)")[0])
 
     def ask_for_data_set(self) -> None:
         """Let the user choose the folder of a public data set."""
@@ -98,7 +98,11 @@ class ModelOffer(QFrame):
         menu.setToolTipsVisible(True)
         for text, ask, tip in (
             ("&Folder ...", self.ask_for_folder, "A run folder, with recipe.yaml and last.safetensors"),
-            ("&Zip archive ...", self.ask_for_archive, "A zip archive of a run folder"),
+            (
+                "&Zip archive ...",
+                self.ask_for_archive,
+                "A bundle (a file with its card), or a zipped run folder",
+            ),
         ):
             action = menu.addAction(text, ask)
             assert action is not None
