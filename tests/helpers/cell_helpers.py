@@ -52,7 +52,7 @@ def record_of(
 
 
 def scores_of(record: dict[str, Any]) -> Iterator[Score]:
-    """Yield plausible scores: better with more labels, worse at ES and for vendors and phases not trained on."""
+    """Yield plausible scores: better with more labels, worse at ES and where it was not trained."""
     base = 0.95 - 0.25 / (1 + (record["labelled_subjects"] or 60)) ** 0.6
     base += GAINS[record["method"]] - 0.02 * (record["updates"] < 300) - 0.15 * (not record["augmentation"])
     draw = np.random.default_rng([*record["id"].encode()])

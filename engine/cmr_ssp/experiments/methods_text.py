@@ -26,7 +26,8 @@ def _training(found: Results, trained: list[Trained]) -> str:
     starts = ["from random weights"] if SCRATCH in methods else []
     starts += [f"after pretraining with {_and(pretrained)} on slices without labels"] if pretrained else []
     seeds = sorted({each.cell.seeds["training"] for each in trained if "training" in each.cell.seeds})
-    text += f", {_and(starts)}, with {len(seeds) or 1} training seed{'s' if len(seeds) > 1 else ''}"
+    several = f"up to {len(seeds)} training seeds" if len(seeds) > 1 else "one training seed"
+    text += f", {_and(starts)}, with {several}"
     return f"{text} (cmr-ssp {__version__})."
 
 

@@ -93,9 +93,8 @@ def _summary(found: Results) -> str:
     hours = sum(cell.seconds for cell in found.cells) / 3600
     n_pretrained = sum(cell.is_pretraining and cell.is_done for cell in found.cells)
     n_scored = sum(map(len, found.arms.values()))
-    return (
-        f"{n_pretrained} pretrainings, {n_scored} scored trainings on labels, {hours:.1f} hours of training."
-    )
+    counts = f"Pretrainings: {n_pretrained}. Trainings on labels with scores: {n_scored}."
+    return f"{counts} Hours of training: {hours:.1f}."
 
 
 def _problems(found: Results) -> str:
@@ -115,8 +114,8 @@ def _figures(label: str, drawn: Mapping[str, list[Curve]], *, at_places: bool) -
         title = f"Dice against {label}: {what}"
         figure = draw_learning_curves(curves, label, at_places=at_places)
         svg = as_inline_svg(figure, f"{label.split()[0].strip(',')}-{number}", title)
-        caption = f"{escape(title)}. Points are seeds, lines join their means."
-        yield f"<figure><figcaption>{caption}</figcaption>{svg}</figure>"
+        note = "<p>Points are seeds, lines join their means.</p>"
+        yield f"<figure><figcaption>{escape(title)}</figcaption>{svg}{note}</figure>"
 
 
 def _recipes(cells: Sequence[CellRecord]) -> Iterator[str]:

@@ -13,6 +13,9 @@ from cmr_ssp.experiments.statistics import Spread
 
 Value = str | int | float | Spread | None
 _NONE = "n/a"
+_SMALL = r"\scriptsize\setlength{\tabcolsep}{3pt}"
+_WIDE = 7
+"""More columns than this are set in small type."""
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
 _LATEX |= {sign: f"\\{sign}" for sign in "&%$#_{}"} | {"<": "$<$", ">": "$>$", "–": "--"}
 
@@ -100,7 +103,9 @@ def as_latex(table: Table) -> str:
     columns = "l" * len(table.columns)
     lines = [
         r"\begin{table}",
-        r"  \centering",
+        r"  \centering"
+        if len(table.columns) <= _WIDE
+        else r"  \centering\scriptsize\setlength{\tabcolsep}{3pt}",
         rf"  \caption{{{_latex(table.title)}}}",
         rf"  \label{{tab:{table.key}}}",
         rf"  \begin{{tabular}}{{{columns}}}",

@@ -73,6 +73,8 @@ def draw_learning_curves(curves: Sequence[Curve], label: str, *, at_places: bool
         If matplotlib is not installed.
     """
     figure = new_figure(*_SIZE_MM)
+    from matplotlib.ticker import LogLocator
+
     axes = plain_axes(figure.subplots())
     axes.set_xscale("log")
     axes.set(xlabel=label, ylabel="Dice")
@@ -80,15 +82,18 @@ def draw_learning_curves(curves: Sequence[Curve], label: str, *, at_places: bool
     axes.set_axisbelow(True)
     for curve in curves:
         colour, marker = _style(curve.name, [each.name for each in curves])
-        axes.plot(*zip(*curve.means, strict=True), color=colour, lw=1.2, label=curve.name)
         points = [point for group in curve.groups for point in group]
         axes.scatter(*zip(*points, strict=True), color=colour, marker=marker, s=14, alpha=0.7, linewidths=0)
+        if len(curve.means) > 1:
+            axes.plot(*zip(*curve.means, strict=True), color=colour, lw=1.2)
+        axes.plot([], [], color=colour, lw=1.2, marker=marker, ms=4, label=curve.name)
     if at_places:
         places = sorted({x for curve in curves for group in curve.groups for x, _ in group})
         axes.set_xticks(places, [f"{place:g}" for place in places])
-        axes.minorticks_off()
     else:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
     axes.legend(frameon=False, fontsize=7)
     return figure
 
