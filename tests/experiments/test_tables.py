@@ -132,6 +132,26 @@ def test_settings_that_differ_make_another_column(tmp_path: Path) -> None:
     assert table.columns == ("labelled subjects", "Scratch", "Scratch (optimiser.learning_rate=0.005)")
 
 
+def test_cells_of_another_split_are_not_mixed_in(tmp_path: Path) -> None:
+    """A changed file adds cells to the folder and deletes none."""
+    for method in ("scratch", "mim"):
+        write_cell(tmp_path, record_of(f"{method}-old", method, 0, 5))
+        write_cell(tmp_path, record_of(f"{method}-new", method, 0, 5, split={"test": 4, "seed": 1}))
+    table, *_, tests = make_tables(read_results(tmp_path))
+    assert len(table.columns) == 5 and "Scratch (split seed 1, test 4)" in table.columns
+    pairs = [(str(row[2]), str(row[4])) for row in tests.rows]
+    assert pairs == [(pair.replace("Scratch", "MIM"), pair) for _, pair in pairs] and len(pairs) == 2
+
+
+def test_a_cell_that_is_there_twice_counts_once(tmp_path: Path) -> None:
+    """One whose length is stated has another id than the same one with the length of its preset."""
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        write_cell(tmp_path, record_of(name, "scratch", seed, 5))
+    found = read_results(tmp_path)
+    assert [[each.cell.id for each in group] for group in found.arms.values()] == [["a", "c"]]
+    assert [problem.where for problem in found.problems] == ["b"]
+
+
 def test_formats_have_the_same_cells() -> None:
     rows = (("10 & more", Spread(0.8712, 0.0039, 3), None), ("5", Spread(0.8, None, 1), 0.25))
     table = Table("key", "A_title", ("n", "MIM", "x|y"), rows, ("50 % of it.",), PAPER_LABELS)

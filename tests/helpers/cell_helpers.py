@@ -30,6 +30,8 @@ def record_of(
         "method": method,
         "preset": f"{kind}/cpu-small",
         "settings": [],
+        "data": ["mnms", "acdc"] if pretrains else ["mnms"],
+        "split": {"test": 8, "seed": 0},
         "labelled_subjects": n,
         "phases": ["ED", "ES"],
         "vendors": [],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cmr_ssp.evaluation import mean_dice
-from cmr_ssp.experiments.results import Results, method_name
+from cmr_ssp.experiments.arms import method_name
+from cmr_ssp.experiments.results import Results
 from cmr_ssp.reports.learning_curves import Curve, Points
 
 Groups = dict[str, list[Points]]

@@ -8,7 +8,8 @@ import numpy as np
 
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.evaluation import mean_hd95_mm
-from cmr_ssp.experiments.results import SCRATCH, Arm, Results, Trained
+from cmr_ssp.experiments.arms import SCRATCH, Arm
+from cmr_ssp.experiments.results import Results, Trained
 from cmr_ssp.experiments.statistics import (
     FAILURE,
     bootstrap_interval,
@@ -97,15 +98,20 @@ def _opponents(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
     """Return the trainings from scratch with the same labels, as many updates or as a control."""
     if arm.method == SCRATCH:
         return []
-    labels = (arm.n_labelled, arm.phases, arm.vendors, arm.augmentation)
+    labels = _labels(arm)
     return [
         other
         for other in arms
         if other.method == SCRATCH
-        and (other.n_labelled, other.phases, other.vendors, other.augmentation) == labels
+        and _labels(other) == labels
         and other.updates == arm.updates
         and other.like in ("", arm.method)
     ]
+
+
+def _labels(arm: Arm) -> tuple[object, ...]:
+    """Return what the two sides of a comparison have in common."""
+    return arm.n_labelled, arm.phases, arm.vendors, arm.augmentation, arm.split
 
 
 def _named(arm: Arm) -> tuple[Value, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cmr_ssp import __version__
-from cmr_ssp.experiments.results import SCRATCH, Results, Trained, method_name
+from cmr_ssp.experiments.arms import SCRATCH, method_name
+from cmr_ssp.experiments.results import Results, Trained
 from cmr_ssp.experiments.statistics import FAILURE
 
 

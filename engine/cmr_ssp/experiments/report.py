@@ -15,10 +15,11 @@ import yaml
 from cmr_ssp import __version__
 from cmr_ssp.atomic import write_text
 from cmr_ssp.evaluation import SCORE_COLUMNS, scores_csv
+from cmr_ssp.experiments.arms import method_name
 from cmr_ssp.experiments.curves import label_curves, minute_curves
 from cmr_ssp.experiments.methods_text import methods_paragraph
 from cmr_ssp.experiments.published import CITATION
-from cmr_ssp.experiments.results import CellRecord, Results, method_name
+from cmr_ssp.experiments.results import CellRecord, Results
 from cmr_ssp.experiments.table_formats import FORMATS, Table, as_html
 from cmr_ssp.experiments.tables import make_tables
 from cmr_ssp.reports.learning_curves import Curve, as_inline_svg, draw_learning_curves

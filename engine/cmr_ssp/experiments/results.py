@@ -12,74 +12,10 @@ from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import Problem, ScoreError
 from cmr_ssp.evaluation import Score, SubjectRole, read_scores
 from cmr_ssp.events import Outcome
+from cmr_ssp.experiments.arms import SCRATCH, Arm
 from cmr_ssp.function.comparing import Comparison, read_comparisons
 
-SCRATCH, PRETRAIN = "scratch", "pretrain"
-METHODS = {SCRATCH: "Scratch", "simclr": "SimCLR", "pcl": "PCL", "dino": "DINO", "mim": "MIM"}
-"""Names of the methods in the order of the paper's tables; other methods follow by name."""
-
-
-def method_name(method: str) -> str:
-    """Return the name of a method in tables."""
-    return METHODS.get(method, method)
-
-
-@dataclass(frozen=True, slots=True)
-class Arm:
-    """What a table compares: all that defines a training on labels but its seeds.
-
-    Attributes
-    ----------
-    method : str
-        How it was pretrained; ``scratch`` without pretraining.
-    n_labelled : int or None
-        Labelled subjects; None for the whole pool.
-    updates : int
-        Updates of training on labels; of a control, those of the training that it is a control of.
-    phases : tuple of Phase
-        Labelled phases that were trained on.
-    vendors : tuple of str
-        Vendors of the labelled subjects, empty for all.
-    augmentation : bool
-        Whether training on labels augmented its images.
-    control : str
-        ``updates`` or ``minutes`` for training from scratch with as many in all as with pretraining.
-    like : str
-        Method of the training that it is a control of.
-    variant : str
-        Settings that differ between trainings of the method, as ``key value``.
-    """
-
-    method: str
-    n_labelled: int | None
-    updates: int
-    phases: tuple[Phase, ...] = tuple(Phase)
-    vendors: tuple[str, ...] = ()
-    augmentation: bool = True
-    control: str = ""
-    like: str = ""
-    variant: str = ""
-
-    @property
-    def name(self) -> str:
-        """Method, control and variant, as the header of a column."""
-        name = method_name(self.method)
-        if self.control:
-            name += f", as many {self.control} in all as {method_name(self.like)}"
-        return f"{name} ({self.variant})" if self.variant else name
-
-    @property
-    def order(self) -> tuple[Any, ...]:
-        """Key for sorting: by labelled subjects, most first, updates, and method as in the paper."""
-        n = float("inf") if self.n_labelled is None else self.n_labelled
-        known = list(METHODS)
-        place = known.index(self.method) if self.method in known else len(known)
-        return -n, self.updates, place, self.method, self.control, self.like, self.variant
-
-    @property
-    def is_main(self) -> bool:
-        """Whether it was trained on both phases and all vendors, with augmentation."""
-        return self.phases == tuple(Phase) and not self.vendors and self.augmentation
+_PRETRAIN = "pretrain"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,6 +31,8 @@ class CellRecord:
     method: str
     preset: str = ""
     settings: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    split: str = ""
     n_labelled: int | None = None
     phases: tuple[Phase, ...] = tuple(Phase)
     vendors: tuple[str, ...] = ()
@@ -116,7 +54,7 @@ class CellRecord:
     @property
     def is_pretraining(self) -> bool:
         """Whether it trained without labels."""
-        return self.kind == PRETRAIN
+        return self.kind == _PRETRAIN
 
     @property
     def is_done(self) -> bool:
@@ -132,6 +70,11 @@ class Trained:
     scores: tuple[Score, ...]
     comparisons: tuple[Comparison, ...] = ()
     pretraining: CellRecord | None = None
+
+    @property
+    def seeds(self) -> tuple[object, ...]:
+        """What makes it a repetition: its seeds, and for a control those of what it is like."""
+        return tuple(sorted(self.cell.seeds.items())), self.cell.parent, self.cell.like
 
     @property
     def minutes(self) -> float:
@@ -182,7 +125,13 @@ def read_results(folder: Path) -> Results:
     varying = _varying(trained)
     arms: dict[Arm, list[Trained]] = {}
     for each in trained:
-        arms.setdefault(_arm(each, cells, varying[each.cell.method]), []).append(each)
+        arm = arms.setdefault(_arm(each, cells, varying[each.cell.method]), [])
+        twin = next((other.cell.id for other in arm if other.seeds == each.seeds), None)
+        if twin is None:
+            arm.append(each)
+        else:
+            what = f"is the same as {twin}, with the same seeds, and in no table"
+            problems.append(Problem.warning(each.cell.id, what, "Nothing needs to be done."))
     ordered = {arm: tuple(arms[arm]) for arm in sorted(arms, key=lambda arm: arm.order)}
     return Results(folder, tuple(cells.values()), ordered, _vendors(trained), tuple(problems))
 
@@ -217,6 +166,8 @@ def _cell(name: str, record: Mapping[str, Any]) -> CellRecord:
         method=record.get("method") or SCRATCH,
         preset=record.get("preset") or "",
         settings=tuple(record.get("settings") or ()),
+        data=tuple(record.get("data") or ()),
+        split=", ".join(f"{name} {value}" for name, value in sorted(record.get("split", {}).items())),
         n_labelled=record.get("labelled_subjects"),
         phases=tuple(phase for phase in Phase if phase in [Phase(each) for each in phases]),
         vendors=tuple(sorted(record.get("vendors") or ())),
@@ -269,8 +220,10 @@ def _varying(trained: list[Trained]) -> Mapping[str, set[str]]:
 
 def _settings(trained: Trained) -> list[str]:
     own, before = trained.cell, trained.pretraining
-    first = [] if before is None else [f"pretraining {text}" for text in (before.preset, *before.settings)]
-    return [own.preset, *own.settings, *first]
+    texts = [own.preset, *own.settings, "data " + "+".join(own.data), f"split {own.split}"]
+    if before is not None:
+        texts += [f"pretraining {text}" for text in (before.preset, *before.settings, "+".join(before.data))]
+    return texts
 
 
 def _arm(trained: Trained, cells: Mapping[str, CellRecord], varying: set[str]) -> Arm:
@@ -278,5 +231,5 @@ def _arm(trained: Trained, cells: Mapping[str, CellRecord], varying: set[str]) -
     compared = [cells[each] for each in cell.like if each in cells and cells[each].method != SCRATCH]
     tuned = next((each for each in compared if not each.is_pretraining), cell)
     like = compared[0].method if compared else ""
-    kind = (cell.phases, cell.vendors, cell.augmentation, cell.control, like, variant)
+    kind = (cell.phases, cell.vendors, cell.augmentation, cell.control, like, cell.split, variant)
     return Arm(cell.method, cell.n_labelled, tuned.updates, *kind)

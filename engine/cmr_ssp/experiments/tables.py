@@ -6,9 +6,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.evaluation import mean_dice
+from cmr_ssp.experiments.arms import SCRATCH, Arm, method_name
 from cmr_ssp.experiments.further_tables import comparisons, distances, volumes
 from cmr_ssp.experiments.published import PAPER_AUGMENTATION, PAPER_LABELS, PAPER_PHASES, PAPER_VENDORS
-from cmr_ssp.experiments.results import SCRATCH, Arm, Results, Trained, method_name
+from cmr_ssp.experiments.results import Results, Trained
 from cmr_ssp.experiments.statistics import Spread, spread
 from cmr_ssp.experiments.table_formats import Table, Value
 
@@ -167,7 +168,7 @@ def _who(found: Results, arm: Arm) -> tuple[Value, ...]:
 
 
 def _but_augmentation(arm: Arm) -> tuple[object, ...]:
-    return arm.n_labelled, arm.updates, arm.name, arm.phases, arm.vendors
+    return arm.n_labelled, arm.updates, arm.name, arm.phases, arm.vendors, arm.split
 
 
 def _over_seeds(
