@@ -152,4 +152,4 @@ def _machine_table(cells: Sequence[CellRecord]) -> Table:
 
 
 def _listed(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(values.items())) or "unknown"
+    return ", ".join(f"{name} {value}" for name, value in sorted(values.items()) if value) or "unknown"

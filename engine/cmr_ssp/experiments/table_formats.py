@@ -14,6 +14,7 @@ from cmr_ssp.experiments.statistics import Spread
 Value = str | int | float | Spread | None
 _NONE = "n/a"
 _SMALL = r"\scriptsize\setlength{\tabcolsep}{3pt}"
+_ONE_LINE = len("+0.011 (+0.010 to +0.012)")
 _WIDE = 7
 """More columns than this are set in small type."""
 _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
@@ -145,12 +146,13 @@ def as_html(table: Table) -> str:
 
 
 def _html_row(row: Iterable[Value]) -> str:
-    cells = "".join(f"<td{_aligned(value)}>{escape(shown(value))}</td>" for value in row)
-    return f"<tr>{cells}</tr>"
+    texts = map(shown, row)
+    return f"<tr>{''.join(f'<td{_kept(text)}>{escape(text)}</td>' for text in texts)}</tr>"
 
 
-def _aligned(value: Value) -> str:
-    return "" if isinstance(value, str) else ' class="n"'
+def _kept(text: str) -> str:
+    """Return the class of a cell that stays on one line, such as a value with its interval."""
+    return ' class="n"' if len(text) <= _ONE_LINE else ""
 
 
 FORMATS: dict[str, Callable[[Table], str]] = {"csv": as_csv, "md": as_markdown, "tex": as_latex}
