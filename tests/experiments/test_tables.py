@@ -16,7 +16,7 @@ from cmr_ssp.evaluation import Score, SubjectRole, mean_dice, read_scores
 from cmr_ssp.experiments.curves import label_curves, minute_curves
 from cmr_ssp.experiments.published import PAPER_LABELS
 from cmr_ssp.experiments.results import Results, read_results
-from cmr_ssp.experiments.statistics import Spread
+from cmr_ssp.experiments.statistics import Spread, subject_dice
 from cmr_ssp.experiments.table_formats import Table, as_csv, as_html, as_latex, as_markdown, shown
 from cmr_ssp.experiments.tables import make_tables
 
@@ -115,12 +115,22 @@ def test_groups_are_phases_and_vendors_of_the_test_subjects(
 def test_comparisons_are_of_the_same_labels_and_corrected(tables: Mapping[str, Table]) -> None:
     table = tables["comparisons"]
     against = [(row[0], row[1], row[2], row[4]) for row in table.rows]
-    assert ("10", 300, "MIM", "Scratch, as many updates in all as MIM") in against
+    assert ("10", "300", "MIM", "Scratch, as many updates in all as MIM") in against
     assert not any(row[2] == "PCL" and "as MIM" in str(row[4]) for row in table.rows)
     assert not any(str(row[2]).startswith("Scratch") for row in table.rows)
-    row = row_of(table, "3", 300, "MIM")
-    assert row["n"] == 8 and row["effect"] == "+1.00" and row["p"] == "0.008"  # 2 / 2 ** 8
+    row = row_of(table, "3", "300", "MIM")
+    assert (row["seeds"], row["n"]) == (3, 8)
+    assert row["effect"] == "+1.00" and row["p"] == "0.008"  # 2 / 2 ** 8
     assert row["p (Holm)"] == "0.148"  # 19 tests with the smallest possible p but one
+
+
+def test_a_control_is_compared_with_its_own_seed(found: Results, tables: Mapping[str, Table]) -> None:
+    """It has one training seed, MIM three; a mean over three seeds would be another training's."""
+    against = "Scratch, as many updates in all as MIM"
+    (row,) = (row for row in tables["comparisons"].rows if row[4] == against)
+    own, other = (subject_dice([s]) for s in scores_of(found, "mim-n10-s0", "scratch-as-many-s0"))
+    difference = np.mean([own[subject] - other[subject] for subject in own])
+    assert row[5] == 1 and str(row[8]).startswith(f"{difference:+.3f} (")
 
 
 def test_settings_that_differ_make_another_column(tmp_path: Path) -> None:

@@ -65,6 +65,11 @@ class Arm:
         return f"{name} ({self.variant})" if self.variant else name
 
     @property
+    def budget(self) -> str:
+        """Number of labelled subjects as text."""
+        return "all labelled" if self.n_labelled is None else str(self.n_labelled)
+
+    @property
     def order(self) -> tuple[Any, ...]:
         """Key for sorting: by labelled subjects, most first, updates, and method as in the paper."""
         n = float("inf") if self.n_labelled is None else self.n_labelled

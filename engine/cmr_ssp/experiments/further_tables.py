@@ -9,7 +9,7 @@ import numpy as np
 from cmr_ssp.anatomy import Structure
 from cmr_ssp.evaluation import mean_hd95_mm
 from cmr_ssp.experiments.arms import SCRATCH, Arm
-from cmr_ssp.experiments.results import Results, Trained
+from cmr_ssp.experiments.results import Results, Trained, lengths
 from cmr_ssp.experiments.statistics import (
     FAILURE,
     bootstrap_interval,
@@ -32,7 +32,7 @@ def distances(found: Results) -> Table | None:
     for arm, trained in found.arms.items():
         hd95 = [spread((mean_hd95_mm(t.scores, [s]) for t in trained), 1) for s in Structure]
         failed = spread((failure_percent(t.scores) for t in trained), 1)
-        rows.append((*_named(arm), *hd95, failed))
+        rows.append((*_named(found, arm), *hd95, failed))
     columns = (*_ARM, *(f"HD95 {s.name} (mm)" for s in Structure), "failures (%)")
     notes = (
         "Mean ± sample standard deviation over seeds. HD95 only where the spacing is known and neither "
@@ -49,11 +49,12 @@ def volumes(found: Results) -> Table | None:
     for arm, trained in found.arms.items():
         errors = [spread((_absolute_error(t, quantity) for t in trained), 1) for quantity in _SHOWN]
         if any(error is not None for error in errors):
-            rows.append((*_named(arm), *errors))
+            rows.append((*_named(found, arm), *errors))
     columns = (*_ARM, *(f"{quantity} ({quantity.unit})" for quantity in _SHOWN))
     notes = (
         "Mean absolute difference from the reference over test subjects, ± sample standard deviation over "
-        "seeds. Subjects are left out where the spacing is unknown or a phase has no reference.",
+        "seeds. Subjects are left out where the spacing is unknown, a phase has no reference, "
+        "or the segmentation lacks the structure.",
     )
     title = "Errors of volumes, mass and EF, all trainings"
     return Table("volume-errors", title, columns, tuple(rows), notes) if rows else None
@@ -70,28 +71,41 @@ def _absolute_error(trained: Trained, quantity: Quantity) -> float | None:
 
 def comparisons(found: Results) -> Table | None:
     """Paired tests of each pretraining against training from scratch with as many labelled subjects."""
-    dice = {arm: subject_dice([t.scores for t in trained]) for arm, trained in found.arms.items()}
     arms = list(found.arms)
     pairs = [(arm, other) for arm in arms for other in _opponents(arm, arms)]
-    tests = [(*pair, test) for pair in pairs if (test := paired_test(dice[pair[0]], dice[pair[1]]))]
-    if not tests:
-        return None
-    adjusted = holm([test.p for *_, test in tests])
-    rows = []
-    for (arm, other, test), p in zip(tests, adjusted, strict=True):
-        mean = float(np.mean(list(dice[arm].values())))
-        own = f"{mean:.3f} ({_interval(bootstrap_interval(list(dice[arm].values())))})"
-        gain = f"{test.difference:+.3f} ({_interval(test.interval, '+')})"
-        numbers = (own, gain, f"{test.effect:+.2f}", _p(test.p), _p(p))
-        rows.append((*_named(arm), other.name, test.n, *numbers))
-    columns = (*_ARM, "against", "n", "Dice (95 %)", "difference (95 %)", "effect", "p", "p (Holm)")
+    dice = [_paired_dice(found.arms[arm], found.arms[other]) for arm, other in pairs]
+    tests = [paired_test(own, others) for own, others, _ in dice]
+    kept = [each for each in zip(pairs, dice, tests, strict=True) if each[2] is not None]
+    adjusted = holm([test.p for *_, test in kept if test is not None])
+    rows: list[tuple[Value, ...]] = []
+    for ((arm, other), (own, _, seeds), test), p in zip(kept, adjusted, strict=True):
+        if test is not None:
+            values = list(own.values())
+            mean = f"{np.mean(values):.3f} ({_interval(bootstrap_interval(values))})"
+            gain = f"{test.difference:+.3f} ({_interval(test.interval, '+')})"
+            numbers = (mean, gain, f"{test.effect:+.2f}", _p(test.p), _p(p))
+            rows.append((*_named(found, arm), other.name, seeds, test.n, *numbers))
+    columns = ("against", "seeds", "n", "Dice (95 %)", "difference (95 %)", "effect", "p", "p (Holm)")
     notes = (
-        "Dice of each test subject, averaged over structures, phases and seeds; n subjects. 95 % intervals: "
-        "bootstrap over subjects. They do not contain the variation between trainings.",
-        f"Effect: rank-biserial correlation, -1 to 1. p: Wilcoxon's signed-rank test, two-sided; Holm's "
-        f"correction for the {len(tests)} tests of this table.",
+        "Dice of each test subject, averaged over structures, phases and the training seeds that both have; "
+        "n subjects. 95 % intervals: bootstrap over subjects. They do not contain the variation between "
+        "trainings.",
+        "Effect: rank-biserial correlation, -1 to 1. p: Wilcoxon's signed-rank test, two-sided; Holm's "
+        f"correction for the {len(rows)} tests of this table.",
     )
-    return Table("comparisons", "Each pretraining against training from scratch", columns, tuple(rows), notes)
+    title = "Each pretraining against training from scratch"
+    return Table("comparisons", title, (*_ARM, *columns), tuple(rows), notes) if rows else None
+
+
+def _paired_dice(
+    own: Sequence[Trained], others: Sequence[Trained]
+) -> tuple[dict[str, float], dict[str, float], int]:
+    """Return the Dice of each subject on both sides, over the training seeds of both, and their number."""
+    both = {each.cell.seeds.get("training") for each in own}
+    both &= {each.cell.seeds.get("training") for each in others}
+    sides = ([t.scores for t in side if t.cell.seeds.get("training") in both] for side in (own, others))
+    first, second = map(subject_dice, sides)
+    return first, second, len(both)
 
 
 def _opponents(arm: Arm, arms: Sequence[Arm]) -> list[Arm]:
@@ -114,10 +128,10 @@ def _labels(arm: Arm) -> tuple[object, ...]:
     return arm.n_labelled, arm.phases, arm.vendors, arm.augmentation, arm.split
 
 
-def _named(arm: Arm) -> tuple[Value, ...]:
-    n = "all labelled" if arm.n_labelled is None else str(arm.n_labelled)
+def _named(found: Results, arm: Arm) -> tuple[Value, ...]:
     parts = ["+".join(arm.phases), "+".join(arm.vendors), "" if arm.augmentation else "no augmentation"]
-    return n, arm.updates, arm.name, ", ".join(part for part in parts if part)
+    trained_on = ", ".join(part for part in parts if part)
+    return arm.budget, lengths(found.arms[arm]), arm.name, trained_on
 
 
 def _interval(ends: tuple[float, float], sign: str = "") -> str:

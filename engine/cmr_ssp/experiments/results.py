@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,17 @@ class Results:
     arms: Mapping[Arm, tuple[Trained, ...]]
     vendors: Mapping[str, str]
     problems: tuple[Problem, ...] = ()
+
+
+def lengths(trained: Iterable[Trained]) -> str:
+    """Return the updates on labels of some trainings as text."""
+    return number_range({each.cell.updates for each in trained})
+
+
+def number_range(numbers: Iterable[int]) -> str:
+    """Return numbers as text: ``3``, or ``2 to 3``."""
+    first, *_, last = 2 * sorted(numbers)
+    return str(first) if first == last else f"{first} to {last}"
 
 
 def read_results(folder: Path) -> Results:

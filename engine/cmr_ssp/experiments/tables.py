@@ -9,7 +9,7 @@ from cmr_ssp.evaluation import mean_dice
 from cmr_ssp.experiments.arms import SCRATCH, Arm, method_name
 from cmr_ssp.experiments.further_tables import comparisons, distances, volumes
 from cmr_ssp.experiments.published import PAPER_AUGMENTATION, PAPER_LABELS, PAPER_PHASES, PAPER_VENDORS
-from cmr_ssp.experiments.results import Results, Trained
+from cmr_ssp.experiments.results import Results, Trained, lengths, number_range
 from cmr_ssp.experiments.statistics import Spread, spread
 from cmr_ssp.experiments.table_formats import Table, Value
 
@@ -21,7 +21,7 @@ _PAPER_STRUCTURES = (
     "The paper, all labelled subjects, all methods, ± over subjects: LV 0.93 ± 0.05, MYO 0.85 ± 0.05, RV "
     "0.90 ± 0.06."
 )
-_BOTH, _ALL, _POOL = "both phases", "all", "all labelled"
+_BOTH, _ALL = "both phases", "all"
 ENOUGH_PRETRAININGS = 3
 
 
@@ -51,7 +51,8 @@ def labelled_subjects(found: Results) -> Table | None:
     rows = []
     for n, updates in keys:
         here = {arm.name: arm for arm in main if _key(arm) == (n, updates)}
-        cells: list[Value] = [_budget(n), *([updates] if several else [])]
+        budget = next(iter(here.values())).budget
+        cells: list[Value] = [budget, *([updates] if several else [])]
         rows.append((*cells, *(_dice(found, here[name]) if name in here else None for name in names)))
     columns = ("labelled subjects", *(["updates"] if several else []), *names)
     title = "Table 1. Mean 3D Dice over structures, phases and test subjects"
@@ -135,23 +136,15 @@ def pretraining_notes(trained: Iterable[Trained]) -> list[str]:
 
 def _notes(found: Results, arms: Iterable[Arm]) -> tuple[str, ...]:
     trained = [each for arm in arms for each in found.arms[arm]]
-    n_seeds = sorted({len(found.arms[arm]) for arm in arms})
-    n_subjects = sorted({len({s.subject for s in each.scores if s.dice is not None}) for each in trained})
-    seeds = f"Mean ± sample standard deviation over seeds ({_range(n_seeds)} each)"
+    n_seeds = {len(found.arms[arm]) for arm in arms}
+    n_subjects = {len({s.subject for s in each.scores if s.dice is not None}) for each in trained}
+    seeds = f"Mean ± sample standard deviation over seeds ({number_range(n_seeds)} each)"
     alone = "; a value without ± has one seed" if 1 in n_seeds else ""
-    return f"{seeds}; {_range(n_subjects)} test subjects{alone}.", ABSENT, *pretraining_notes(trained)
-
-
-def _range(numbers: Sequence[int]) -> str:
-    return str(numbers[0]) if len(numbers) == 1 else f"{numbers[0]} to {numbers[-1]}"
+    return f"{seeds}; {number_range(n_subjects)} test subjects{alone}.", ABSENT, *pretraining_notes(trained)
 
 
 def _key(arm: Arm) -> tuple[float, int]:
     return (float("inf") if arm.n_labelled is None else arm.n_labelled), arm.updates
-
-
-def _budget(n: float) -> str:
-    return _POOL if n == float("inf") else f"{n:.0f}"
 
 
 def _column(arm: Arm) -> tuple[object, ...]:
@@ -163,8 +156,7 @@ def _who_columns() -> tuple[str, ...]:
 
 
 def _who(found: Results, arm: Arm) -> tuple[Value, ...]:
-    lengths = sorted({each.cell.updates for each in found.arms[arm]})
-    return _budget(_key(arm)[0]), _range(lengths), arm.name
+    return arm.budget, lengths(found.arms[arm]), arm.name
 
 
 def _but_augmentation(arm: Arm) -> tuple[object, ...]:
