@@ -24,7 +24,7 @@ app = App(
 cohort_app = App(name="cohort", help="Check and split a cohort.")
 recipe_app = App(name="recipe", help="List and show presets.")
 labels_app = App(name="labels", help="Store edited labels as versions; nothing is overwritten.")
-experiment_app = App(name="experiment", help="Many trainings from one file, and the tables of their scores.")
+experiment_app = App(name="experiment", help="Plan and run many trainings from one file.")
 cache_app = App(name="cache", help="List and remove cached slice banks.")
 app.command(cache_app)
 app.command(cohort_app)
