@@ -121,7 +121,7 @@ def cells_of(experiment: ExperimentFile) -> tuple[Cell, ...]:
 
 def _grid_cells(grid: Grid, experiment: ExperimentFile) -> Iterator[Cell]:
     """Yield the cells of a grid, pretrainings and controls included."""
-    split = tuple(sorted(experiment.split.model_dump(mode="json").items()))
+    split = tuple(sorted(experiment.split.stated().items()))
     for method in grid.methods:
         parents: list[Cell | None] = [None]
         if method != SCRATCH:
@@ -152,7 +152,7 @@ def _trainings(
         "kind": "finetune",
         "settings": tuple(sorted(grid.settings)),
         "data": (experiment.labelled,),
-        "split": tuple(sorted(experiment.split.model_dump(mode="json").items())),
+        "split": tuple(sorted(experiment.split.stated().items())),
         "subjects": None if subjects == "all" else subjects,
         "phases": tuple(sorted(map(str, phases))),
         "vendors": tuple(sorted(vendors)),

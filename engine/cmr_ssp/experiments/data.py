@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cmr_ssp.errors import CohortError, OutputError, Problem
+from cmr_ssp.experiments.file import SplitRule
 from cmr_ssp.files import open_cohort
 from cmr_ssp.files.layouts.published import published_split_of
 from cmr_ssp.subjects import Cohort, Role, Split, Subject
@@ -61,7 +62,7 @@ def open_data(
     names : tuple of str
         Names of the data, that with labels first.
     split : Mapping
-        The rule of the split: the fields of `cmr_ssp.experiments.file.SplitRule`.
+        The rule of the split, as `cmr_ssp.experiments.file.SplitRule.stated` returns it.
     folders : Mapping of str to Path
         Folder by name.
 
@@ -94,7 +95,7 @@ def _opened(
             subjects[subject.id] = replace(subject, labels=())
     if problems:
         raise CohortError(*problems)
-    drawn = _draw(labelled, dict(rule))
+    drawn = _draw(labelled, SplitRule.model_validate(dict(rule)))
     roles = {
         name: drawn.role(name) or Role.TRAIN
         for name in subjects
@@ -109,21 +110,21 @@ def _without_role(labelled: Cohort, drawn: Split) -> set[str]:
     return {subject.id for subject in labelled if drawn.role(subject.id) is None}
 
 
-def _draw(cohort: Cohort, rule: Mapping[str, Any]) -> Split:
-    if rule["published"]:
+def _draw(cohort: Cohort, rule: SplitRule) -> Split:
+    if rule.published:
         return published_split_of(cohort.root)
-    by_vendor = rule["by"] == "vendor"
+    by_vendor = rule.by == "vendor"
     subjects = [replace(subject, group=None) if by_vendor else subject for subject in cohort]
     n_labelled = sum(bool(subject.labels) for subject in subjects)
-    wanted = rule["test"] + rule["validation"]
+    wanted = rule.test + rule.validation
     if wanted >= n_labelled:
         what = f"has {n_labelled} labelled subjects, and {wanted} are to be set apart"
         raise CohortError.of(cohort.root, what, "Use more subjects, or set fewer apart under split.")
     split = draw_split(
         subjects,
-        test=rule["test"] / n_labelled,
-        validation=rule["validation"] / n_labelled,
-        seed=rule["seed"],
+        test=rule.test / n_labelled,
+        validation=rule.validation / n_labelled,
+        seed=rule.seed,
     )
     _require_all_vendors(cohort, split, by_vendor=by_vendor)
     return split

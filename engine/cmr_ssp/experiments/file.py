@@ -46,6 +46,10 @@ class SplitRule(RecipeModel):
     by: Literal["vendor", "group"] = "vendor"
     published: bool = False
 
+    def stated(self) -> dict[str, Any]:
+        """Return what differs from the defaults; a later version may have more fields."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.published == bool(self.test):

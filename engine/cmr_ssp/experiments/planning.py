@@ -139,7 +139,7 @@ def plan_experiment(
 
 def _sizes(experiment: ExperimentFile, data: Mapping[str, Path]) -> Sizes | None:
     if data:
-        return _measured_sizes(open_data(experiment.names, experiment.split.model_dump(mode="json"), data))
+        return _measured_sizes(open_data(experiment.names, experiment.split.stated(), data))
     if (told := experiment.expected) is not None:
         return Sizes(told.slices, told.labelled_slices_per_subject, told.subjects, told.test_subjects)
     return None

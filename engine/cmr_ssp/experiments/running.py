@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,16 +102,17 @@ def run_experiment(
         If the data cannot be used, or the folder belongs to other data or is in use.
     """
     cancel = cancel or Cancel()
-    busy = OutputError.of(
-        folder, "another process runs this experiment", "Wait for it, or choose another --out."
-    )
+    cells = cells_of(experiment)
+    remedy = "Wait for it, or choose another --out."
+    busy = OutputError.of(folder, "another process runs this experiment", remedy)
     _require_ours(folder)
     with holding(folder / ".lock", busy, _PATIENCE_S):
         write_text(folder / "experiment.yaml", experiment.text)
         folders = with_phantoms(experiment, folder, data)
-        opened = open_data(experiment.names, experiment.split.model_dump(mode="json"), folders)
+        opened = open_data(experiment.names, experiment.split.stated(), folders)
         lock_split(folder / "split.yaml", opened.split)
-        todo = cells_to_do(cells_of(experiment), folder)
+        todo = cells_to_do(cells, folder)
+        weights = _Weights(folder, keep_weights, cells, todo)
         problems: list[Problem] = []
         for number, cell in enumerate(todo, start=1):
             if cancel.requested:
@@ -121,15 +123,50 @@ def run_experiment(
                 on_cell(cell, number, len(todo))
             try:
                 run_cell(cell, folder, folders, device=device, on_event=on_event, cancel=cancel)
-            except CmrSspError as error:
-                problems += (
-                    Problem(cell.id, f"{each.where}: {each.what}", each.remedy) for each in error.problems
-                )
             except Exception as error:  # one cell must not stop the others
-                remedy = "Run the experiment again; if it fails again, please report it."
-                problems.append(Problem(cell.id, f"{type(error).__name__}: {error}", remedy))
-            _let_go(cells_of(experiment), folder, keep_weights)
-    return _finished(cells_of(experiment), folder, problems, stopped=cancel.requested)
+                problems += _problems(cell, error)
+            else:
+                weights.let_go(cell)
+    return _finished(cells, folder, problems, stopped=cancel.requested)
+
+
+def _problems(cell: Cell, error: Exception) -> list[Problem]:
+    """Return what failed, with the cell as place."""
+    if isinstance(error, CmrSspError):
+        return [Problem(cell.id, f"{each.where}: {each.what}", each.remedy) for each in error.problems]
+    remedy = "Run the experiment again; if it fails again, please report it."
+    return [Problem(cell.id, f"{type(error).__name__}: {error}", remedy)]
+
+
+class _Weights:
+    """Removes weights that are neither to be kept nor needed by a cell to come."""
+
+    def __init__(self, folder: Path, keep: KeepWeights, cells: Sequence[Cell], todo: Sequence[Cell]) -> None:
+        self._folder, self._keep = folder, keep
+        self._needed = Counter(cell.parent for cell in todo)
+        open_ids = {cell.id for cell in todo}
+        for cell in cells:
+            if cell.id not in open_ids:
+                self._release(cell.id)
+
+    def let_go(self, cell: Cell) -> None:
+        """Remove what a cell leaves, if it is done, and the weights that only it needed."""
+        if not is_done(cell, self._folder):
+            return
+        self._needed[cell.parent] -= 1
+        for name in (cell.id, cell.parent):
+            if name is not None:
+                self._release(name)
+
+    def _release(self, name: str) -> None:
+        run = CellFolder(self._folder, name).run
+        if self._keep == "all":
+            return
+        if self._keep == "none" and not self._needed[name]:
+            shutil.rmtree(run.folder, ignore_errors=True)
+        else:
+            run.best.unlink(missing_ok=True)
+            shutil.rmtree(run.records, ignore_errors=True)  # images of patients
 
 
 def cells_to_do(cells: Sequence[Cell], folder: Path) -> tuple[Cell, ...]:
@@ -151,21 +188,6 @@ def _usable(name: str, cell: Cell, folder: Path) -> bool:
     return finished and (name != cell.parent or begun or place.run.last.exists())
 
 
-def _let_go(cells: Sequence[Cell], folder: Path, keep: KeepWeights) -> None:
-    """Remove the weights that are neither to be kept nor needed by a cell to come."""
-    if keep == "all":
-        return
-    done = {cell.id for cell in cells if is_done(cell, folder)}
-    needed = {cell.parent for cell in cells if cell.id not in done}
-    for name in done:
-        run = CellFolder(folder, name).run
-        if keep == "none" and name not in needed:
-            shutil.rmtree(run.folder, ignore_errors=True)
-        else:
-            run.best.unlink(missing_ok=True)
-            shutil.rmtree(run.records, ignore_errors=True)  # images of patients
-
-
 def _require_ours(folder: Path) -> None:
     """Check that a folder is new, empty or of an experiment."""
     if folder.exists() and not (folder / "experiment.yaml").is_file():
@@ -178,5 +200,6 @@ def _require_ours(folder: Path) -> None:
 def _finished(cells: Sequence[Cell], folder: Path, problems: Sequence[Problem], *, stopped: bool) -> Finished:
     done = tuple(cell.id for cell in cells if is_done(cell, folder))
     failed = tuple(dict.fromkeys(problem.where for problem in problems))
-    waiting = tuple(cell.id for cell in cells if cell.id not in (*done, *failed))
+    ended = {*done, *failed}
+    waiting = tuple(cell.id for cell in cells if cell.id not in ended)
     return Finished(done, failed, waiting, tuple(problems), stopped)

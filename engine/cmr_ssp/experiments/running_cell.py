@@ -21,7 +21,6 @@ from cmr_ssp.events import (
     OnEvent,
     Outcome,
     RunStarted,
-    UpdateFinished,
     ignore_events,
 )
 from cmr_ssp.experiments.cells import Cell
@@ -85,7 +84,7 @@ class _Work:
     _before_s: float = 0.0
 
     def run(self, data: Mapping[str, Path]) -> None:
-        before = self.place.read()
+        before = self.place.read() if self.place.run.last.exists() else {}
         self._before_s = float(before.get("seconds") or 0)
         self.record = description(self.cell) | {
             "subjects": before.get("subjects", {}),
@@ -118,10 +117,7 @@ class _Work:
             self._since = time.perf_counter()
         elif isinstance(event, CheckpointWritten) and self._since is not None:
             self.record["seconds"] = round(self._before_s + time.perf_counter() - self._since, 3)
-            self.record["updates_done"] = event.update
             self.place.write(self.record)
-        elif isinstance(event, UpdateFinished):
-            self.record["updates"] = event.updates
         self.on_event(event)
 
     def _train(self, data: ExperimentData) -> Outcome:
@@ -187,6 +183,7 @@ class _Work:
             },
             "test_vendors": test,
             "hardware": {k: v for k, v in seen.machine.items() if k not in ("python", "torch")},
+            "updates": int(checkpoint.tally["update"]),
             "recipe": checkpoint.recipe.model_dump(mode="json"),
         }
         versions = {name: str(seen.machine[name]) for name in ("python", "torch") if name in seen.machine}
