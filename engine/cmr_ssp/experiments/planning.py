@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 
 from cmr_ssp.experiments.cells import Cell, cells_of
@@ -16,7 +17,7 @@ from cmr_ssp.experiments.running import KeepWeights
 from cmr_ssp.experiments.shipped_steps import CPU_STEPS
 from cmr_ssp.files import open_stack
 from cmr_ssp.recipes import Recipe
-from cmr_ssp.subjects import Role, Subject
+from cmr_ssp.subjects import Role
 
 _BANK_BYTES = 2  # a pixel
 _SCORING_S = 1.0  # a test subject
@@ -147,19 +148,13 @@ def _sizes(experiment: ExperimentFile, data: Mapping[str, Path]) -> Sizes | None
 
 def _measured_sizes(data: ExperimentData) -> Sizes:
     """Count slices by the headers."""
-    shapes = {subject.id: open_stack(subject).grid.shape for subject in data.everyone}
-    roles = data.split
-
-    def frames(subject: Subject) -> int:
-        return len(subject.frames)
-
-    training = [subject for subject in data.everyone if roles.role(subject.id) is Role.TRAIN]
+    seen = [s for s in data.everyone if data.split.role(s.id) in (Role.TRAIN, Role.VALIDATION)]
+    training = [subject for subject in seen if data.split.role(subject.id) is Role.TRAIN]
+    shapes = {subject.id: open_stack(subject).grid.shape for subject in seen}
     pool = data.pool.subjects
     labelled = sum(shapes[subject.id][0] * len(subject.phases) for subject in pool)
-    n_bytes = sum(
-        frames(s) * shapes[s.id][0] * shapes[s.id][1] * shapes[s.id][2] * _BANK_BYTES for s in data.everyone
-    )
-    slices = sum(frames(subject) * shapes[subject.id][0] for subject in training)
+    n_bytes = sum(len(s.frames) * prod(shapes[s.id]) * _BANK_BYTES for s in seen)
+    slices = sum(len(subject.frames) * shapes[subject.id][0] for subject in training)
     return Sizes(slices, labelled / max(1, len(pool)), len(pool), len(data.test), n_bytes)
 
 

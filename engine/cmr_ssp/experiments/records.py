@@ -12,6 +12,7 @@ from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import ScoreError
 from cmr_ssp.events import Outcome
 from cmr_ssp.experiments.cells import Cell
+from cmr_ssp.experiments.file import SplitRule
 from cmr_ssp.runs import Run
 
 RUNNING = "running"
@@ -91,7 +92,7 @@ def description(cell: Cell) -> dict[str, Any]:
         "preset": cell.preset,
         "settings": list(cell.settings),
         "data": list(cell.data),
-        "split": dict(cell.split),
+        "split": SplitRule.model_validate(dict(cell.split)).model_dump(mode="json"),
         "labelled_subjects": cell.subjects,
         "phases": list(cell.phases),
         "vendors": list(cell.vendors),
