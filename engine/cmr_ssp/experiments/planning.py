@@ -186,7 +186,9 @@ class _Steps:
 def _step(
     preset: str, settings: tuple[str, ...], device_name: str, *, measure: bool
 ) -> tuple[float | None, int | None]:
-    """Measure an update of a recipe, or look it up."""
+    """Measure an update of a recipe with its number of threads, or look it up."""
+    import torch
+
     from cmr_ssp.devices import choose_device
     from cmr_ssp.jobs.context import resolve
     from cmr_ssp.jobs.estimating import estimate_memory, estimate_seconds, micro_batch_size
@@ -197,8 +199,13 @@ def _step(
         seconds, gib = CPU_STEPS[preset]
         return (seconds if device.type == "cpu" else None), int(gib * 2**30)
     recipe = resolve(load_recipe(preset, settings), device)
-    memory = estimate_memory(recipe, device).of(micro_batch_size(recipe))
-    return min(estimate_seconds(recipe, device, 1) for _ in range(_REPEATS)), memory
+    before = torch.get_num_threads()
+    torch.set_num_threads(recipe.threads or before)
+    try:
+        memory = estimate_memory(recipe, device).of(micro_batch_size(recipe))
+        return min(estimate_seconds(recipe, device, 1) for _ in range(_REPEATS)), memory
+    finally:
+        torch.set_num_threads(before)
 
 
 def _planned(
