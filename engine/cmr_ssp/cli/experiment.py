@@ -14,7 +14,7 @@ from cmr_ssp.cli.options import Device, Shown
 from cmr_ssp.cli.progress import exit_if_stopped, reporting
 from cmr_ssp.cli.terminal import Terminal, make_table
 from cmr_ssp.errors import CohortError
-from cmr_ssp.events import Outcome
+from cmr_ssp.events import Event, JobEnded, Outcome
 
 if TYPE_CHECKING:
     from cmr_ssp.experiments.cells import Cell
@@ -88,6 +88,10 @@ def run(
     experiment, folders = load_experiment(file), parse_data(data)
     with reporting(terminal) as (report, cancel):
 
+        def listen(event: Event) -> None:
+            if not isinstance(event, JobEnded):  # it would advise --resume
+                report(event)
+
         def announce(cell: Cell, number: int, total: int) -> None:
             report.restart()
             terminal.note(f"cell {number} of {total}: {cell.id}")
@@ -98,7 +102,7 @@ def run(
             folders,
             device=device,
             keep_weights=keep_weights,
-            on_event=report,
+            on_event=listen,
             on_cell=announce,
             cancel=cancel,
         )
@@ -106,6 +110,8 @@ def run(
         terminal.error(problem)
     counts = f"{len(ended.done)} cells done, {len(ended.failed)} failed, {len(ended.waiting)} to do"
     terminal.show(f"{counts} -> {out}")
+    if ended.stopped or ended.failed:
+        terminal.note("the same command continues it, and retries what failed")
     terminal.give(written=out, done=ended.done, failed=ended.failed, waiting=ended.waiting)
     exit_if_stopped(Outcome.STOPPED if ended.stopped else Outcome.FINISHED)
     if ended.failed:
