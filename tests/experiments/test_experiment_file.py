@@ -107,6 +107,7 @@ def test_a_pretraining_is_shared_and_controls_follow_what_they_are_like() -> Non
     assert len(tuned) == 4 and {cell.parent for cell in tuned} == {pretraining.id}
     place = {cell.id: number for number, cell in enumerate(cells)}
     assert all(place[name] < place[cell.id] for cell in cells for name in cell.needs)
+    assert sum("as-many-updates-as-mim" in cell.id for cell in cells) == 4
     assert sum(bool(cell.control) for cell in cells) == 8
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import product
@@ -47,7 +47,8 @@ class Cell:
     control : {"", "updates", "minutes"}
         What a control has in common with `like`.
     like : tuple of str
-        Ids of the cells that a control is as long as, and of one that shows its speed.
+        Ids of the pretraining and the training on labels that a control is as long as together, and of a
+        training from scratch that shows its speed.
     """
 
     kind: Literal["pretrain", "finetune"]
@@ -88,7 +89,9 @@ class Cell:
             parts = [self.method, f"n{self.subjects or 'all'}"]
             parts += ["+".join(self.phases)] * (len(self.phases) == 1) + ["+".join(self.vendors)]
             parts += ["plain"] * (not self.augmentation) + [f"u{self.updates}"] * bool(self.updates)
-            parts += [f"as-many-{self.control}"] * bool(self.control) + [f"s{self.training_seed}"]
+            if self.control:
+                parts.append(f"as-many-{self.control}-as-{self.like[1].partition('-')[0]}")
+            parts.append(f"s{self.training_seed}")
         return "-".join(filter(None, (re.sub(r"[^a-z0-9]+", "-", part.lower()) for part in parts)))
 
     def recipe(self, updates: int | None = None) -> Recipe:
@@ -100,9 +103,17 @@ class Cell:
             If the preset is missing or a setting is invalid.
         """
         seed = self.pretraining_seed if self.kind == "pretrain" else self.training_seed
-        settings = [*self.settings, f"seed={seed}"]
+        seeds = [f"seed={seed}"]
         if self.subset_seed is not None:
-            settings.append(f"seeds.subset={self.subset_seed}")
+            seeds.append(f"seeds.subset={self.subset_seed}")
+        return self._recipe(seeds, updates)
+
+    def unseeded_recipe(self) -> Recipe:
+        """Return the recipe without its seeds, for a plan; many cells share it."""
+        return self._recipe((), None)
+
+    def _recipe(self, seeds: Sequence[str], updates: int | None) -> Recipe:
+        settings = [*self.settings, *seeds]
         if not self.augmentation:
             settings += WITHOUT_AUGMENTATION
         length = updates or self.updates

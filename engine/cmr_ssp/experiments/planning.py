@@ -217,7 +217,8 @@ def _planned(
 ) -> PlannedCell:
     each_s, memory = steps.of(cell)
     scoring_s = _SCORING_S * (sizes.test if sizes and cell.kind == "finetune" else 0)
-    updates = _updates(cell, cell.recipe(), sizes)
+    recipe = cell.unseeded_recipe()
+    updates = _updates(cell, recipe, sizes)
     if cell.control:
         pretraining, tuned, scratch = (before[name] for name in cell.like)
         lengths = [pretraining.updates, tuned.updates]
@@ -228,7 +229,7 @@ def _planned(
             updates = round((pretraining.updates or 0) * ratio + (tuned.updates or 0))
     seconds = None if updates is None or each_s is None else updates * each_s + scoring_s
     done = folder is not None and is_done(cell, folder)
-    return PlannedCell(cell, done, updates, seconds, memory, _weights_bytes(cell.recipe()))
+    return PlannedCell(cell, done, updates, seconds, memory, _weights_bytes(recipe))
 
 
 def _updates(cell: Cell, recipe: Recipe, sizes: Sizes | None) -> int | None:
