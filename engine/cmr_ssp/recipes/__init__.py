@@ -6,6 +6,7 @@ from cmr_ssp.recipes.load import (
     preset_names,
     preset_purpose,
     recipe_yaml,
+    validation_problems,
 )
 from cmr_ssp.recipes.matching import matching_preset
 from cmr_ssp.recipes.models import (
@@ -68,4 +69,5 @@ __all__ = [
     "preset_names",
     "preset_purpose",
     "recipe_yaml",
+    "validation_problems",
 ]

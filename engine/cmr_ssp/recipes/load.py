@@ -132,8 +132,7 @@ def parse_recipe(
     try:
         return model.model_validate(tree)
     except ValidationError as error:
-        problems = [problem for fault in error.errors() for problem in _problems(where, fault)]
-        raise RecipeError(*problems) from None
+        raise RecipeError(*validation_problems(where, error)) from None
 
 
 def _model(name: object, where: str, kind: type[Recipe], methods: Iterable[str] | None) -> type[Recipe]:
@@ -182,6 +181,11 @@ def _apply(tree: dict[str, Any], setting: str) -> None:
         tree[leaf] = load_yaml(value)
     except yaml.YAMLError:
         raise RecipeError.of(setting, "has a value that is not valid YAML", "Quote it.") from None
+
+
+def validation_problems(where: str, error: ValidationError) -> list[Problem]:
+    """Return every fault of settings as a problem with a remedy; `where` names their source."""
+    return [problem for fault in error.errors() for problem in _problems(where, fault)]
 
 
 def _problems(where: str, fault: Mapping[str, Any]) -> list[Problem]:
