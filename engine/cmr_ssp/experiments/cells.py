@@ -11,8 +11,9 @@ from functools import cached_property
 from itertools import product
 from typing import Any, Literal
 
+from cmr_ssp.experiments.arms import SCRATCH
 from cmr_ssp.experiments.file import ExperimentFile, Grid
-from cmr_ssp.experiments.recipes import SCRATCH, WITHOUT_AUGMENTATION, checked_recipe, preset_of
+from cmr_ssp.experiments.recipes import WITHOUT_AUGMENTATION, checked_recipe, preset_of
 from cmr_ssp.recipes import Recipe
 
 _DIGITS = 8

@@ -12,7 +12,8 @@ from pydantic import Field, PrivateAttr, ValidationError, model_validator
 
 from cmr_ssp.anatomy import Phase
 from cmr_ssp.errors import CmrSspError, Problem, RecipeError
-from cmr_ssp.experiments.recipes import SCRATCH, checked_recipe, preset_of
+from cmr_ssp.experiments.arms import SCRATCH
+from cmr_ssp.experiments.recipes import checked_recipe, preset_of
 from cmr_ssp.plain_yaml import load_yaml
 from cmr_ssp.recipes import validation_problems
 from cmr_ssp.recipes.models import LARGEST_SEED, ContradictionError, Count, RecipeModel
