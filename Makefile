@@ -36,8 +36,10 @@ test: lint docs
 	QT_API=pyqt6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m "not proof"
 	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m window $(TRAINING:%=--ignore %)
 
-# Mostly trainings, which are alike with both bindings; the second one has its turn in `make proofs`.
-TRAINING := $(addprefix tests/window/test_window_,exams.py methods.py memory.py checkpoint.py)
+# Long, and mostly alike with both bindings: trainings, and what comes back after a restart. With the second
+# binding they have their turn in `make proofs`.
+TRAINING := tests/window/test_window.py $(addprefix tests/window/test_window_,exams.py methods.py memory.py \
+	checkpoint.py continuing.py first_model.py cohort.py)
 
 proofs: install
 	$(DISPLAYED) $(BIN)/pytest -m proof

@@ -150,6 +150,8 @@ class VentricleMeasures:
 
     def slices(self, structure: Structure) -> tuple[CountedSlice, ...]:
         """Return the drawn slices of LV or RV at ED and ES, and whether they count."""
+        if self.ventricle(structure) is None:  # not measured in any frame
+            return ()
         drawn = self.measures.pixels[..., _COLUMN[structure]] > 0
         return tuple(
             self._slice(phase, frame, structure, int(slice_))
@@ -161,7 +163,7 @@ class VentricleMeasures:
         counts = bool(self._counts[frame, slice_, _COLUMN[structure]])
         ml = float(self._ml[frame, slice_, _COLUMN[structure]])
         now = self.ventricle(structure)
-        assert now is not None  # the slice is drawn
+        assert now is not None  # as `slices` has made sure
         change = -ml if counts else ml
         edv_ml, esv_ml = now.edv_ml, now.esv_ml
         if phase is Phase.ED and edv_ml is not None:
