@@ -15,7 +15,7 @@ from cmr_ssp.errors import ScoreError
 from cmr_ssp.evaluation import Score, SubjectRole, mean_dice, read_scores
 from cmr_ssp.experiments.curves import label_curves, minute_curves
 from cmr_ssp.experiments.published import PAPER_LABELS
-from cmr_ssp.experiments.results import Results, read_results
+from cmr_ssp.experiments.results import Results, number_range, read_results
 from cmr_ssp.experiments.statistics import Spread, subject_dice
 from cmr_ssp.experiments.table_formats import Table, as_csv, as_html, as_latex, as_markdown, shown
 from cmr_ssp.experiments.tables import make_tables
@@ -217,3 +217,7 @@ def test_unfinished_and_damaged_cells_are_named_and_left_out(tmp_path: Path) -> 
 def test_an_experiment_without_scores_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ScoreError, match="no cell of it has scores"):
         read_results(tmp_path)
+
+
+def test_a_range_of_no_numbers_is_said() -> None:
+    assert [number_range(each) for each in ([], [3], [3, 2, 3])] == ["no", "3", "2 to 3"]

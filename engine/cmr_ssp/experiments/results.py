@@ -113,8 +113,11 @@ def lengths(trained: Iterable[Trained]) -> str:
 
 
 def number_range(numbers: Iterable[int]) -> str:
-    """Return numbers as text: ``3``, or ``2 to 3``."""
-    first, *_, last = 2 * sorted(numbers)
+    """Return numbers as text: ``3``, ``2 to 3``, or ``no`` if there are none."""
+    ordered = sorted(numbers)
+    if not ordered:
+        return "no"
+    first, last = ordered[0], ordered[-1]
     return str(first) if first == last else f"{first} to {last}"
 
 
