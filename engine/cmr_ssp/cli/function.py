@@ -102,20 +102,21 @@ def function(
     terminal.show(_table(found.function))
     sure = _intervals(run, found, segmentations[0]) if run is not None else ()
     changed = (f"Post-processing changed {len(found.changes)} contours.",) if tidy else ()
-    for line in (*sure, *found.function.notes, *changed, *found.flags()):
+    flags = found.flags()
+    for line in (*sure, *found.function.notes, *changed, *flags):
         terminal.note(line)
     if csv is not None:
         write_text(csv, function_csv(found.function))
         terminal.note(f"{len(found.function.quantities)} quantities -> {csv}")
     if report is not None:
-        write_report(report, found, ReportText(title or found.name, found.flags(), sure, found.walls()))
+        write_report(report, found, ReportText(title or found.name, flags, sure, found.walls()))
         terminal.note(f"report -> {report}")
     terminal.give(
         written=csv,
         report=report,
         function=_as_json(found.function),
         intervals=list(sure),
-        flags=list(found.flags()),
+        flags=list(flags),
     )
 
 

@@ -128,30 +128,25 @@ def measure_function(
     labels = tidied.labels
     measures = SliceMeasures.of(labels, scan.spacing_mm, pixels, choices.papillary_threshold)
     function = cardiac_function(measures, scan, choices)
-    origin = " ".join(dict.fromkeys(map(origin_of, segmentations)))
-    checkpoint = checkpoint_of(segmentations[0]) if len(segmentations) == 1 else ""
+    sentences, checkpoints = zip(*map(_origin_of, segmentations), strict=True)
+    origin = " ".join(dict.fromkeys(sentences))
+    checkpoint = checkpoints[0] if len(checkpoints) == 1 else ""
     return MeasuredCine(function, choices, scan, labels, measures, pixels, origin, checkpoint, tidied.changes)
 
 
-def checkpoint_of(path: Path) -> str:
-    """Return the SHA-256 of the checkpoint that made a label file, empty if it was edited since."""
+def _origin_of(path: Path) -> tuple[str, str]:
+    """Return who or what made a label file, in a sentence, and the checkpoint if nobody edited it since."""
     mark = read_mark(path)
-    if mark is None or reason_to_keep(path, open_cine(path).grid, "", predicts=True) is not None:
-        return ""
-    return mark.checkpoint
-
-
-def origin_of(path: Path) -> str:
-    """Return who or what made a label file, in a sentence, as far as the file tells."""
-    mark = read_mark(path)
-    made = f" by the network with checkpoint {mark.checkpoint[:12]}" if mark and mark.checkpoint else ""
+    checkpoint = mark.checkpoint if mark is not None else ""
+    made = f" by the network with checkpoint {checkpoint[:12]}" if checkpoint else ""
     sentences = {
         None: f"The contours were made{made} and not edited.",
         KeepReason.EDITED: f"The contours were made{made or ' by this program'} and edited afterwards.",
         KeepReason.DRAWN: "The contours were drawn or corrected by a person.",
     }
     reason = reason_to_keep(path, open_cine(path).grid, "", predicts=True)
-    return sentences.get(reason, "The label file does not tell who or what made the contours.")
+    unknown = "The label file does not tell who or what made the contours."
+    return sentences.get(reason, unknown), checkpoint if reason is None else ""
 
 
 def _with_image(
