@@ -34,16 +34,17 @@ demo: install
 
 test: lint docs
 	QT_API=pyqt6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m "not proof"
-	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m window $(TRAINING:%=--ignore %)
+	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest --numprocesses 2 --dist loadfile -m "window and not proof" $(ALIKE:%=--ignore %)
 
-# Long, and mostly alike with both bindings: trainings, and what comes back after a restart. With the second
+# Long, and mostly alike with both bindings: trainings, files, and what comes back after a restart. With the second
 # binding they have their turn in `make proofs`.
-TRAINING := tests/window/test_window.py $(addprefix tests/window/test_window_,exams.py methods.py memory.py \
-	checkpoint.py continuing.py first_model.py cohort.py)
+ALIKE := tests/window/test_window.py tests/slow tests/methods $(addprefix tests/window/test_window_,exams.py \
+	methods.py memory.py checkpoint.py continuing.py first_model.py cohort.py dicom.py opening.py queue.py \
+	managing.py words.py)
 
 proofs: install
 	$(DISPLAYED) $(BIN)/pytest -m proof
-	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest -m window $(TRAINING)
+	QT_API=pyside6 $(DISPLAYED) $(BIN)/pytest -m "window and not proof" $(ALIKE)
 
 # Apart from the tests, which it makes slower.
 coverage: install

@@ -141,7 +141,10 @@ def test_an_interruption_that_a_library_makes_another_error_of_is_still_one(
 
 
 @POSIX
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed",
+    [*(pytest.param(each, marks=pytest.mark.proof) for each in ("<&-", ">&-", "2>&-")), "<&- >&- 2>&-"],
+)
 def test_closed_streams_end_nothing(folder: Path, recipe: Path, tmp_path: Path, closed: str) -> None:
     done = shell(f"CLI pretrain {folder} --recipe {recipe} --run {tmp_path}/run {closed}")
     assert done.returncode == 0, done.stderr
@@ -367,6 +370,7 @@ def test_an_affine_that_is_no_number_is_no_difference(tmp_path: Path, folder: Pa
 
 
 @POSIX
+@pytest.mark.proof
 def test_a_stopped_partner_is_waited_for_only_so_long(folder: Path, recipe: Path, tmp_path: Path) -> None:
     words = ["pretrain", folder, "--recipe", recipe, "--run", tmp_path / "run", "--set", "updates=1000000"]
     command = [sys.executable, "-m", "cmr_ssp.cli", *map(str, words), "--devices", "2", "--device", "cpu"]

@@ -123,7 +123,8 @@ def _nifti(path: Path, stack: CineStack, numbering: Numbering | None) -> NDArray
     meaning = numbering or numbering_in_header(path)
     if meaning is None:
         what = "it does not define which structures its numbers are"
-        raise LabelError.of(path, what, f"Give the numbering, or keep {_SNAP_LABELS} beside it.")
+        remedy = f"Give the numbering (--labels acdc or mnms), or keep {_SNAP_LABELS} beside it."
+        raise LabelError.of(path, what, remedy)
     labels = to_structures(numbers, meaning, str(path))
     return labels[:, ::-1] if stack.grid.slices_reversed else labels
 
