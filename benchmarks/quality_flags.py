@@ -19,7 +19,7 @@ import torch
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.evaluation import dice
 from cmr_ssp.files import open_cohort, open_stack, read_segmentation, resolve_subject
-from cmr_ssp.function import Flag, FlagCode, Judged, Severity, find_flags, measure_shapes, tidy
+from cmr_ssp.function import Flag, FlagCode, Gravity, Judged, find_flags, measure_shapes, tidy
 from cmr_ssp.function.estimate import ENOUGH_DICE, SIGNS, estimated_dice, signs
 from cmr_ssp.prediction import Segmenter, load_segmenter, segment_stack
 from cmr_ssp.runs import Run
@@ -61,7 +61,7 @@ def segmented(run: Path, segmenter: Segmenter, subject: ResolvedSubject) -> Iter
     estimates = estimated_dice(judged, found.certainty)
     tidied = tidy(found.labels, stack.grid.spacing_mm).labels
     left = find_flags(Judged.of(measure_shapes(tidied, stack.grid.spacing_mm), [ALL] * len(tidied))).frames
-    wrong = {flag.frame for flag in left if flag.severity is Severity.WRONG}
+    wrong = {flag.frame for flag in left if flag.gravity is Gravity.WRONG}
     values = signs(judged, found.certainty) if judged.phases else np.zeros((len(found.labels), len(SIGNS)))
     for reference in references.values():
         k = reference.frame
@@ -85,7 +85,7 @@ def print_table(volumes: Sequence[Volume]) -> None:
     """Print what share of bad and of good volumes is flagged, for each run and together."""
     kinds = {
         "unsure": lambda volume: any(flag.code is FlagCode.UNSURE for flag in volume.flags),
-        "wrong": lambda volume: any(flag.severity is Severity.WRONG for flag in volume.flags),
+        "wrong": lambda volume: any(flag.gravity is Gravity.WRONG for flag in volume.flags),
         "wrong after tidying": lambda volume: volume.still_wrong,
     }
     print(
@@ -121,7 +121,7 @@ def print_references(subjects: Iterable[ResolvedSubject]) -> None:
             codes.update({f"{flag.code} {flag.structure.name if flag.structure else ''}" for flag in here})
             n_volumes += 1
             n_any += bool(here)
-            n_wrong += any(flag.severity is Severity.WRONG for flag in here)
+            n_wrong += any(flag.gravity is Gravity.WRONG for flag in here)
         n_cine += bool(flags.cine)
     print(f"references: of {n_volumes} volumes {n_any} have a flag, {n_wrong} one that is wrong")
     print(f"references: {n_cine} of {n_volumes // 2} cines have a flag of the cine; {dict(codes)}")

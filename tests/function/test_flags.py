@@ -10,8 +10,8 @@ from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.function import (
     Flag,
     FlagCode,
+    Gravity,
     Judged,
-    Severity,
     estimated_dice,
     find_flags,
     measure_shapes,
@@ -295,4 +295,4 @@ def test_an_estimate_needs_all_structures_and_two_phases() -> None:
 def test_what_is_impossible_is_told_from_what_is_rare() -> None:
     labels = HEART.labels.copy()
     put_rv_in_cavity(labels[ED, MID])
-    assert {flag.severity for flag in flags_of(labels)} == {Severity.WRONG}
+    assert {flag.gravity for flag in flags_of(labels)} == {Gravity.WRONG}

@@ -3,7 +3,7 @@
 from cmr_ssp.function.choices import FunctionChoices, PapillarySide, Scan, SliceChoice
 from cmr_ssp.function.cines import MeasuredCine, measure_function
 from cmr_ssp.function.estimate import estimated_dice
-from cmr_ssp.function.flags import Flag, FlagCode, Judged, Severity
+from cmr_ssp.function.flags import Flag, FlagCode, Gravity, Judged
 from cmr_ssp.function.measuring import measure_files
 from cmr_ssp.function.quality import QualityFlags, find_flags
 from cmr_ssp.function.shape_facts import ShapeFacts, measure_shapes
@@ -36,13 +36,13 @@ __all__ = [
     "FlagCode",
     "FrameVolumes",
     "FunctionChoices",
+    "Gravity",
     "Judged",
     "MeasuredCine",
     "MeasuredQuantity",
     "PapillarySide",
     "QualityFlags",
     "Scan",
-    "Severity",
     "ShapeFacts",
     "SliceChoice",
     "SliceMeasures",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase, Structure
 from cmr_ssp.function import limits
-from cmr_ssp.function.flags import Flag, FlagCode, Judged, Severity
+from cmr_ssp.function.flags import Flag, FlagCode, Gravity, Judged
 
 LV, MYO, RV = Structure
 
@@ -44,7 +44,7 @@ def _ejection(judged: Judged) -> Iterator[Flag]:
     share = 1 - ml[1] / ml[0]
     if not limits.LEAST_EF <= share <= limits.MOST_EF:
         sentence = f"The ejection fraction of the LV is {share:.0%}."
-        yield Flag(FlagCode.EJECTION_FRACTION, Severity.CHECK, sentence, share, "", structure=LV)
+        yield Flag(FlagCode.EJECTION_FRACTION, Gravity.CHECK, sentence, share, "", structure=LV)
 
 
 def _stroke_volumes(judged: Judged) -> Iterator[Flag]:
@@ -55,7 +55,7 @@ def _stroke_volumes(judged: Judged) -> Iterator[Flag]:
     difference = abs(volumes[0] - volumes[1]) / max(*volumes, 1.0)
     if difference > limits.MOST_SV_DIFFERENCE:
         sentence = f"The stroke volumes of LV ({volumes[0]:.0f} ml) and RV ({volumes[1]:.0f} ml) disagree."
-        yield Flag(FlagCode.STROKE_VOLUMES, Severity.CHECK, sentence, difference)
+        yield Flag(FlagCode.STROKE_VOLUMES, Gravity.CHECK, sentence, difference)
 
 
 def _mass(judged: Judged) -> Iterator[Flag]:
@@ -65,7 +65,7 @@ def _mass(judged: Judged) -> Iterator[Flag]:
     difference = abs(ml[0] - ml[1]) / (sum(ml) / 2)
     if difference > limits.MOST_MASS_DIFFERENCE:
         sentence = f"The mass of the myocardium differs by {difference:.0%} between ED and ES."
-        yield Flag(FlagCode.MASS, Severity.CHECK, sentence, difference, structure=MYO)
+        yield Flag(FlagCode.MASS, Gravity.CHECK, sentence, difference, structure=MYO)
 
 
 def _times(judged: Judged) -> Iterator[Flag]:
@@ -76,14 +76,14 @@ def _times(judged: Judged) -> Iterator[Flag]:
     share = (judged.phases[Phase.ES] - judged.phases[Phase.ED]) % n_frames / n_frames
     if not limits.EARLIEST_ES <= share <= limits.LATEST_ES:
         sentence = f"ES is {share:.0%} of the cardiac cycle after ED."
-        yield Flag(FlagCode.ES_TIME, Severity.CHECK, sentence, share, frame=judged.phases[Phase.ES])
+        yield Flag(FlagCode.ES_TIME, Gravity.CHECK, sentence, share, frame=judged.phases[Phase.ES])
 
 
 def _curve(judged: Judged) -> Iterator[Flag]:
     jumps = _jumps(judged.ml(LV))
     for frame in np.flatnonzero(jumps > limits.LARGEST_JUMP).tolist():
         sentence = "The volume of the LV does not fit that of the frames before and after."
-        yield Flag(FlagCode.VOLUME_JUMP, Severity.CHECK, sentence, float(jumps[frame]), "", frame, None, LV)
+        yield Flag(FlagCode.VOLUME_JUMP, Gravity.CHECK, sentence, float(jumps[frame]), "", frame, None, LV)
 
 
 def _slices_in_time(judged: Judged) -> Iterator[Flag]:
@@ -94,7 +94,7 @@ def _slices_in_time(judged: Judged) -> Iterator[Flag]:
     for frame, slice_index in np.argwhere(jumps > limits.LARGEST_SLICE_JUMP).tolist():
         share = float(jumps[frame, slice_index])
         sentence = "The area of the LV with its wall does not fit that of the frames before and after."
-        yield Flag(FlagCode.SLICE_JUMP, Severity.CHECK, sentence, share, "", frame, slice_index)
+        yield Flag(FlagCode.SLICE_JUMP, Gravity.CHECK, sentence, share, "", frame, slice_index)
 
 
 def _jumps(sizes: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import Phase, Structure
-from cmr_ssp.function.flags import Flag, FlagCode, Judged, Severity
+from cmr_ssp.function.flags import Flag, FlagCode, Gravity, Judged
 
 LV, MYO, RV = Structure
 
@@ -71,7 +71,7 @@ def unsure_flags(judged: Judged, certainty: NDArray[np.float32]) -> Iterator[Fla
     for frame, dice in enumerate(estimated_dice(judged, certainty).tolist()):
         if dice < UNSURE_BELOW:
             sentence = f"The network is unsure: expect a Dice of about {dice:.2f}."
-            yield Flag(FlagCode.UNSURE, Severity.CHECK, sentence, dice, frame=frame)
+            yield Flag(FlagCode.UNSURE, Gravity.CHECK, sentence, dice, frame=frame)
 
 
 def signs(judged: Judged, certainty: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.function.flags import Flag, Severity
+from cmr_ssp.function.flags import Flag, Gravity
 from cmr_ssp.function.quality import QualityFlags
 
 
@@ -16,7 +16,7 @@ def in_order(found: QualityFlags, phases: Mapping[Phase, int]) -> tuple[Flag, ..
     def place(flag: Flag) -> tuple[bool, bool, bool, int, int]:
         is_elsewhere = flag.frame is not None and flag.frame not in frames
         at = (flag.frame if flag.frame is not None else -1, flag.slice_index or 0)
-        return (is_elsewhere, flag.frame is not None, flag.severity is not Severity.WRONG, *at)
+        return (is_elsewhere, flag.frame is not None, flag.gravity is not Gravity.WRONG, *at)
 
     return tuple(sorted((*found.cine, *found.frames), key=place))
 

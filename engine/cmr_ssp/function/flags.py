@@ -19,7 +19,7 @@ from cmr_ssp.function.volumes import find_ed_es, voxel_ml
 from cmr_ssp.subjects import SliceOrder
 
 
-class Severity(StrEnum):
+class Gravity(StrEnum):
     """How much a flag says: `WRONG` is impossible in a heart, `CHECK` is rare but may be true."""
 
     WRONG = "wrong"
@@ -62,7 +62,7 @@ class Flag:
     Attributes
     ----------
     code : FlagCode
-    severity : Severity
+    gravity : Gravity
     sentence : str
         For a reader, without the place.
     value : float
@@ -76,7 +76,7 @@ class Flag:
     """
 
     code: FlagCode
-    severity: Severity
+    gravity: Gravity
     sentence: str
     value: float
     unit: str = ""

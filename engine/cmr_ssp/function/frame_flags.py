@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import TITLES, Structure
 from cmr_ssp.function import limits
-from cmr_ssp.function.flags import Flag, FlagCode, Judged, Severity
+from cmr_ssp.function.flags import Flag, FlagCode, Gravity, Judged
 
 LV, MYO, RV = Structure
 
@@ -35,12 +35,12 @@ def _stacks(judged: Judged, frame: int, drawn: list[Structure]) -> Iterator[Flag
         title, present = TITLES[structure], np.flatnonzero(judged.facts.count(structure)[frame])
         if not len(present):
             sentence = f"The {title} is missing in all slices."
-            yield Flag(FlagCode.MISSING, Severity.WRONG, sentence, 0, "slices", frame, None, structure)
+            yield Flag(FlagCode.MISSING, Gravity.WRONG, sentence, 0, "slices", frame, None, structure)
             continue
         for slice_index in sorted(set(range(present[0], present[-1])) - set(present.tolist())):
             sentence = f"The {title} is missing here, but not in slices on both sides."
             yield Flag(
-                FlagCode.STACK_GAP, Severity.WRONG, sentence, 0, "pixels", frame, slice_index, structure
+                FlagCode.STACK_GAP, Gravity.WRONG, sentence, 0, "pixels", frame, slice_index, structure
             )
 
 
@@ -49,7 +49,7 @@ def _few_slices(judged: Judged, frame: int) -> Iterator[Flag]:
     n = int((judged.facts.count(LV)[frame] > 0).sum())
     if 0 < n < limits.LEAST_LV_SLICES <= judged.facts.n_slices:
         sentence = f"The LV cavity is labelled in {n} slices only."
-        yield Flag(FlagCode.FEW_SLICES, Severity.CHECK, sentence, n, "slices", frame, None, LV)
+        yield Flag(FlagCode.FEW_SLICES, Gravity.CHECK, sentence, n, "slices", frame, None, LV)
 
 
 def _right_ventricle(judged: Judged, frame: int) -> Iterator[Flag]:
@@ -61,7 +61,7 @@ def _right_ventricle(judged: Judged, frame: int) -> Iterator[Flag]:
     for slice_index in _middle(left):
         if not right[slice_index]:
             sentence = "The RV cavity is missing at mid level."
-            yield Flag(FlagCode.RV_MISSING, Severity.CHECK, sentence, 0, "pixels", frame, slice_index, RV)
+            yield Flag(FlagCode.RV_MISSING, Gravity.CHECK, sentence, 0, "pixels", frame, slice_index, RV)
 
 
 def _middle(slices: NDArray[np.intp]) -> list[int]:
@@ -76,7 +76,7 @@ def _steadiness(judged: Judged, frame: int) -> Iterator[Flag]:
     for slice_index in np.flatnonzero(shifts > limits.FARTHEST_SHIFT_MM).tolist():
         mm = float(shifts[slice_index])
         sentence = f"The LV lies {mm:.0f} mm beside that in the next slice."
-        yield Flag(FlagCode.SHIFT, Severity.CHECK, sentence, mm, "mm", frame, slice_index)
+        yield Flag(FlagCode.SHIFT, Gravity.CHECK, sentence, mm, "mm", frame, slice_index)
     if len(areas) < 3 or not areas.any():
         return
     middle = np.median([areas[:-2], areas[1:-1], areas[2:]], axis=0)
@@ -84,7 +84,7 @@ def _steadiness(judged: Judged, frame: int) -> Iterator[Flag]:
     for before in np.flatnonzero((steps > limits.LARGEST_STEP) & (areas[1:-1] > 0)).tolist():
         share = float(steps[before])
         sentence = "The area of the LV with its wall does not fit that of the neighbouring slices."
-        yield Flag(FlagCode.AREA_STEP, Severity.CHECK, sentence, share, "", frame, before + 1)
+        yield Flag(FlagCode.AREA_STEP, Gravity.CHECK, sentence, share, "", frame, before + 1)
 
 
 def _taper(judged: Judged, frame: int) -> Iterator[Flag]:
@@ -97,4 +97,4 @@ def _taper(judged: Judged, frame: int) -> Iterator[Flag]:
     ratio = float(np.median(areas[-third:]) / np.median(areas[:third]))
     if ratio > 1:
         sentence = "The LV is wider at the apex than at the base."
-        yield Flag(FlagCode.WIDER_APEX, Severity.CHECK, sentence, ratio, "", frame, None)
+        yield Flag(FlagCode.WIDER_APEX, Gravity.CHECK, sentence, ratio, "", frame, None)

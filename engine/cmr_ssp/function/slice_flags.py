@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cmr_ssp.anatomy import TITLES, Structure
 from cmr_ssp.function import limits
-from cmr_ssp.function.flags import Flag, FlagCode, Judged, Severity
+from cmr_ssp.function.flags import Flag, FlagCode, Gravity, Judged
 from cmr_ssp.function.shape_facts import ShapeFacts
 
 LV, MYO, RV = Structure
@@ -23,7 +23,7 @@ class _Rule:
 
     Attributes
     ----------
-    code, severity, structure
+    code, gravity, structure
         As in `Flag`.
     needs : tuple of Structure
         Structures that have to be labelled in the frame.
@@ -38,7 +38,7 @@ class _Rule:
     """
 
     code: FlagCode
-    severity: Severity
+    gravity: Gravity
     structure: Structure | None
     needs: tuple[Structure, ...]
     value: Callable[[ShapeFacts], _Values]
@@ -57,7 +57,7 @@ def slice_flags(judged: Judged) -> Iterator[Flag]:
             value = float(values[frame, slice_index])
             sentence = rule.sentence.format(value=value)
             yield Flag(
-                rule.code, rule.severity, sentence, value, rule.unit, frame, slice_index, rule.structure
+                rule.code, rule.gravity, sentence, value, rule.unit, frame, slice_index, rule.structure
             )
 
 
@@ -68,12 +68,12 @@ def _of_structure(structure: Structure) -> tuple[_Rule, ...]:
     parts = f"The {title} has {{value:.0f}} separate parts."
     return (
         _Rule(
-            FlagCode.FEW_PIXELS, Severity.CHECK, structure, (structure,),
+            FlagCode.FEW_PIXELS, Gravity.CHECK, structure, (structure,),
             lambda facts: facts.pixels[..., index],
             lambda n: (n > 0) & (n < limits.LEAST_PIXELS), small, "pixels",
         ),
         _Rule(
-            FlagCode.SEVERAL_PARTS, Severity.WRONG, structure, (structure,),
+            FlagCode.SEVERAL_PARTS, Gravity.WRONG, structure, (structure,),
             lambda facts: facts.parts[..., index], lambda n: n > 1, parts,
         ),
     )  # fmt: skip
@@ -82,7 +82,7 @@ def _of_structure(structure: Structure) -> tuple[_Rule, ...]:
 def _rough(structure: Structure, needs: tuple[Structure, ...], limit: float, title: str) -> _Rule:
     """Return the rule for outlines that are not smooth."""
     return _Rule(
-        FlagCode.ROUGH, Severity.CHECK, structure, needs,
+        FlagCode.ROUGH, Gravity.CHECK, structure, needs,
         lambda facts: facts.roughness[..., structure - 1], lambda share: share > limit,
         f"The outline of the {title} is not smooth.",
     )  # fmt: skip
@@ -94,37 +94,37 @@ _RULES: tuple[_Rule, ...] = (
     _rough(MYO, (LV, MYO), limits.MOST_ROUGH_HEART, "epicardium"),
     _rough(RV, (RV,), limits.MOST_ROUGH_RV, TITLES[RV]),
     _Rule(
-        FlagCode.OPEN_MYOCARDIUM, Severity.WRONG, MYO, (LV, MYO),
+        FlagCode.OPEN_MYOCARDIUM, Gravity.WRONG, MYO, (LV, MYO),
         lambda facts: facts.open_share, lambda share: share > limits.MOST_OPEN_SHARE,
         "The myocardium is missing along {value:.0%} of the border of the LV cavity.",
     ),
     _Rule(
-        FlagCode.RV_TOUCHES_LV, Severity.WRONG, RV, (LV, MYO, RV),
+        FlagCode.RV_TOUCHES_LV, Gravity.WRONG, RV, (LV, MYO, RV),
         lambda facts: facts.rv_share, lambda share: share > limits.MOST_RV_SHARE,
         "The RV cavity touches {value:.0%} of the border of the LV cavity, without a septum between them.",
     ),
     _Rule(
-        FlagCode.RV_INSIDE_LV, Severity.WRONG, RV, (LV, RV),
+        FlagCode.RV_INSIDE_LV, Gravity.WRONG, RV, (LV, RV),
         lambda facts: facts.rv_enclosed, lambda n: n > 0,
         "Pixels of the RV cavity lie within the LV: {value:.0f}.", "pixels",
     ),
     _Rule(
-        FlagCode.HOLE, Severity.WRONG, MYO, (LV, MYO),
+        FlagCode.HOLE, Gravity.WRONG, MYO, (LV, MYO),
         lambda facts: facts.enclosed, lambda n: n > 0,
         "Pixels within the LV are not labelled: {value:.0f}.", "pixels",
     ),
     _Rule(
-        FlagCode.ELONGATED, Severity.CHECK, MYO, (LV, MYO),
+        FlagCode.ELONGATED, Gravity.CHECK, MYO, (LV, MYO),
         lambda facts: facts.elongation, lambda ratio: ratio > limits.MOST_ELONGATED,
         "The LV with its wall is {value:.1f} times as long as wide.",
     ),
     _Rule(
-        FlagCode.THIN_WALL, Severity.CHECK, MYO, (LV, MYO),
+        FlagCode.THIN_WALL, Gravity.CHECK, MYO, (LV, MYO),
         lambda facts: facts.wall_mm, lambda mm: mm < limits.THINNEST_WALL_MM,
         "The wall of the LV is only {value:.1f} mm thick on average.", "mm",
     ),
     _Rule(
-        FlagCode.THICK_WALL, Severity.CHECK, MYO, (LV, MYO),
+        FlagCode.THICK_WALL, Gravity.CHECK, MYO, (LV, MYO),
         lambda facts: facts.wall_mm, lambda mm: mm > limits.THICKEST_WALL_MM,
         "The wall of the LV is {value:.0f} mm thick on average.", "mm",
     ),

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cmr_ssp.anatomy import Phase
-from cmr_ssp.function import CardiacFunction, CountedSlice, Flag, Severity, SliceChoice
+from cmr_ssp.function import CardiacFunction, CountedSlice, Flag, Gravity, SliceChoice
 from cmr_ssp.function.flag_text import place_text
 from psygnal import Signal
 from qtpy.QtCore import QModelIndex, QObject, Qt
@@ -76,7 +76,7 @@ class FlagTable(TextTable):
     def data(self, index: QModelIndex, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         """Return the text, tone or tool tip of a cell."""
         if role == TONE_ROLE:
-            return Tone.ERROR if self.doubts[index.row()].severity is Severity.WRONG else None
+            return Tone.ERROR if self.doubts[index.row()].gravity is Gravity.WRONG else None
         if role == Qt.ItemDataRole.ToolTipRole:
             return self.rows[index.row()][1]
         return super().data(index, role)
