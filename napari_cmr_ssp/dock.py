@@ -105,7 +105,8 @@ class _Guard(QObject):
         # Check the type first: PySide6 sends other events after it has removed the attributes.
         if event is None or event.type() != QEvent.Type.Close or watched is not self._window:
             return False
-        if self._is_visible and not may_close(self._window, self._bench.desk.titles, self._edits):
+        titles = self._bench.desk.titles
+        if self._is_visible and not may_close(self._window, titles, *self._edits_and_drafts):
             event.ignore()
             return True
         self._bench.close_down()
@@ -121,8 +122,12 @@ class _Guard(QObject):
         )
 
     @property
-    def _edits(self) -> list[str]:
-        return [layer.name for layer in edits.unsaved(self._bench.scene.layers)]
+    def _edits_and_drafts(self) -> tuple[list[str], list[str]]:
+        """Names of layers with unsaved edits, and of those among them whose contours are drafted."""
+        scene = self._bench.scene
+        unsaved = edits.unsaved(scene.layers)
+        drafted = [layer for layer in unsaved if scene.corrections.holds(layer)]
+        return [each.name for each in unsaved if each not in drafted], [each.name for each in drafted]
 
 
 def _window_of(widget: QWidget) -> QMainWindow | None:

@@ -20,8 +20,8 @@ class Leaving(Enum):
     CANCEL = "Cancel"
 
 
-def describe_losses(jobs: Sequence[str], edits: Sequence[str]) -> str:
-    """Describe what closing the window would stop and lose; empty if nothing.
+def describe_losses(jobs: Sequence[str], edits: Sequence[str], drafts: Sequence[str] = ()) -> str:
+    """Describe what closing the window would stop, lose and leave unsaved; empty if nothing.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ def describe_losses(jobs: Sequence[str], edits: Sequence[str]) -> str:
         Titles of running and waiting jobs.
     edits : sequence of str
         Names of layers with unsaved edits.
+    drafts : sequence of str
+        Names of unsaved contours of which a draft is kept.
     """
     parts = []
     if jobs:
@@ -36,6 +38,10 @@ def describe_losses(jobs: Sequence[str], edits: Sequence[str]) -> str:
         parts.append(_listed(f"{which}; training progress is saved:", jobs))
     if edits:
         parts.append(_listed("These unsaved edits will be lost:", edits))
+    if drafts:
+        parts.append(
+            _listed("These contours are not saved; a draft is offered when their exam is shown:", drafts)
+        )
     return "\n\n".join(parts)
 
 
@@ -45,9 +51,9 @@ def _listed(title: str, names: Sequence[str]) -> str:
     return "\n".join([title, *shown, *([f"  • and {more} more"] if more else [])])
 
 
-def may_close(parent: QWidget, jobs: Sequence[str], edits: Sequence[str]) -> bool:
+def may_close(parent: QWidget, jobs: Sequence[str], edits: Sequence[str], drafts: Sequence[str] = ()) -> bool:
     """Return whether the window may close; ask the user if jobs or edits would be lost."""
-    text = describe_losses(jobs, edits)
+    text = describe_losses(jobs, edits, drafts)
     if not text:
         return True
     box = _box(parent, "Close the window?", text)

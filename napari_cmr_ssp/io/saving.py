@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +52,10 @@ class Drawing:
         """Mark a layer as saved, unless it changed since it was copied."""
         if np.array_equal(layer.data, self.data):
             edits.forget(layer.data)
+
+    def is_within(self, frames: Collection[int]) -> bool:
+        """Return whether all contours that a person decided are in these frames."""
+        return self.states is not None and set(self.states.decided_frames) <= set(frames)
 
     @property
     def about(self) -> Mapping[str, Any]:

@@ -117,10 +117,16 @@ class ContourTools:
     def _push(self, shown: ContourLayer, place: Place, point: Point, event: Any) -> Iterator[None]:
         settings, plane = self.settings, shown.contours.plane(place)
         push = Push.begin(plane, point, settings.radius_mm, shown.spacing_mm, last=self._last_push)
+        yield
+        while push is None and event.type == "mouse_move":  # until the disc touches a contour
+            moved_to = _where(shown.layer, event)[1]
+            found = Push.begin_on_way(plane, point, moved_to, settings.radius_mm, shown.spacing_mm)
+            push, point = (None, moved_to) if found is None else found
+            if push is None:
+                yield
         if push is None:
             return
         self._last_push = push
-        yield
         while event.type == "mouse_move":
             _, moved_to = _where(shown.layer, event)
             plane = push.move(plane, point, moved_to, overwrite=settings.overwrites)

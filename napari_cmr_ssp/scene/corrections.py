@@ -98,5 +98,10 @@ class Corrections:
             and each not in self._shown
         ]
 
+    def over(self, layer: Any) -> str:
+        """Return the name of the top visible labels layer if it lies over a layer, otherwise nothing."""
+        visible = [each for each in self._viewer.layers if each.visible and each._type_string == "labels"]
+        return str(visible[-1].name) if visible and visible[-1] is not layer else ""
+
     def _on_layers(self, _: object) -> None:
         self.layers_changed.emit()

@@ -12,6 +12,7 @@ from cmr_ssp.subjects import same_affine
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_cmr_ssp.scene import edits
 from napari_cmr_ssp.scene.canvas import GraphicsContext
 from napari_cmr_ssp.scene.comparison import Comparison
 from napari_cmr_ssp.scene.corrections import Corrections
@@ -201,7 +202,8 @@ class Scene:
         for layer in [each for each in self._viewer.layers if EXAM in each.metadata]:
             self._viewer.layers.remove(layer)
             self._edited.add(layer)
-            if following is None or layer.metadata[EXAM] != following.key:
+            returns_now = following is not None and layer.metadata[EXAM] == following.key
+            if edits.unsaved([layer]) and not returns_now:
                 self.layer_stored.emit(layer.name)
         self.cleared.emit()
 

@@ -103,6 +103,18 @@ def test_the_disc_touches_nothing_far_from_all_contours(heart: np.ndarray) -> No
     assert Push.begin(heart, (-20, 500), 6.0, SPACING) is None
 
 
+def test_a_moving_disc_begins_where_it_first_touches(heart: np.ndarray) -> None:
+    middle, out = HEART, (HEART[0], HEART[1] + 45.0)
+    found = Push.begin_on_way(heart, middle, out, 2.0, SPACING)
+    assert found is not None
+    push, place = found
+    assert push.outline is Outline.ENDO and push.bulges
+    assert Push.begin(heart, place, 2.0, SPACING) == push
+    assert Push.begin_on_way(heart, middle, middle, 2.0, SPACING) is None
+    back = Push.begin_on_way(heart, out, middle, 2.0, SPACING)
+    assert back is not None and back[0].outline is Outline.EPI and not back[0].bulges
+
+
 def test_pushing_from_inside_bulges_and_from_outside_dents(heart: np.ndarray) -> None:
     inside, outside = (50, 90), (50, 99)
     bulge = Push.begin(heart, inside, 8.0, SPACING)

@@ -21,6 +21,7 @@ from window_helpers import ENDLESS, PLUGIN, Wait, ask, idle, open_folder, runs_v
 
 from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.io.writer import write_labels
+from napari_cmr_ssp.panels import CorrectController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.scene import edits
 from napari_cmr_ssp.workbench import Workbench
@@ -259,3 +260,27 @@ def test_the_program_ends_in_order_though_a_step_takes_long(folder: Path, tmp_pa
     (run,) = (path for path in (tmp_path / "runs").iterdir() if path.is_dir())
     assert state(run) == "stopped"
     assert load_checkpoint(Run(run).last).tally["update"] >= 1
+
+
+def test_closing_tells_drafted_contours_from_edits_that_are_lost(opened: Any, wait: Wait) -> None:
+    viewer, bench = opened()
+    show(bench, "a", wait)
+    bench.panel(CorrectController).start("a reference")
+    shown = bench.scene.corrections.of(bench.session.exam)
+    assert shown is not None
+    plane = shown.contours.plane((0, 0))
+    plane[:2] = 1
+    shown.change({(0, 0): plane})
+    asked: list[str] = []
+    answer_soon("Cancel", asked)
+    assert not close(viewer)
+    (text,) = asked
+    assert "a draft is offered" in text and "a contours" in text
+    assert "lost" not in text
+    painted = viewer.add_labels(np.zeros(shown.layer.data.shape, np.uint8), name="painted")
+    painted.paint((0, 0, 2, 2), 3)
+    answer_soon("Cancel", asked)
+    assert not close(viewer)
+    assert "lost:\n  • painted" in asked[-1] and "a draft is offered" in asked[-1]
+    answer_soon("Close", asked)
+    assert close(viewer)

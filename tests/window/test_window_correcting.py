@@ -25,6 +25,7 @@ from window_helpers import Wait, docked, idle, open_folder
 
 from napari_cmr_ssp.panels import SaveController
 from napari_cmr_ssp.panels.correct.view import BY_HAND
+from napari_cmr_ssp.scene import edits
 from napari_cmr_ssp.scene.contour_layer import ContourLayer
 from napari_cmr_ssp.workbench import RESEARCH_ONLY, Workbench
 
@@ -104,6 +105,24 @@ def test_look_moves_the_image_again_after_another_tool(bench: Workbench, tool: s
     assert not layer.mouse_pan
     view.tools.choose("look")
     assert layer.mouse_pan and layer.cursor == "standard"
+
+
+def test_a_push_that_starts_too_far_inside_begins_where_it_touches(bench: Workbench) -> None:
+    shown, where = begin(bench), place(bench)
+    panel(bench).view.tools.choose("push")
+    panel(bench).tools.settings.radius_mm = 3.0
+    before = shown.contours.plane(where)
+    row, column = right_edge(shown, where, Outline.EPI)
+    middle = (row, float(np.nonzero(before == LV)[1].mean()))
+    drag(shown, *where, middle, middle)
+    assert not shown.contours.can_undo, "no contour was touched"
+    drag(shown, *where, middle, (row, column + 4))
+    after = shown.contours.plane(where)
+    assert (after == LV).sum() > (before == LV).sum(), "the first contour on the way is the endocardium"
+    assert shown.contours.can_undo
+    panel(bench).act("undo")
+    assert np.array_equal(shown.contours.plane(where), before)
+    assert not shown.contours.can_undo
 
 
 def test_pushing_far_from_any_contour_does_nothing(bench: Workbench) -> None:
@@ -349,3 +368,24 @@ def test_shapes_change_only_the_chosen_outline(bench: Workbench) -> None:
         while shown.contours.can_undo:
             panel(bench).act("undo")
     assert np.array_equal(shown.contours.plane(where), before)
+
+
+def test_saved_contours_are_no_longer_unsaved_and_leave_without_a_word(bench: Workbench, wait: Wait) -> None:
+    told: list[str] = []
+    bench.scene.layer_stored.connect(told.append)
+    shown = begin(bench)
+    panel(bench).view.outlines.choose("endo")
+    panel(bench).act("grow")
+    assert edits.unsaved([shown.layer]) == [shown.layer]
+    show_subject(bench, 1, wait)
+    assert told == [shown.layer.name], "unsaved contours are hidden with a word"
+    show_subject(bench, 0, wait)
+    phases = {phase: frame for frame, phase in bench.session.exam.phase_frames.items()}
+    bench.panel(SaveController).save_versions({Phase.ED: phases[Phase.ED]})
+    wait(lambda: idle(bench))
+    assert edits.unsaved([shown.layer]) == [shown.layer], "ES is not saved"
+    bench.panel(SaveController).save_versions(phases)
+    wait(lambda: idle(bench))
+    assert edits.unsaved([shown.layer]) == []
+    show_subject(bench, 1, wait)
+    assert told == [shown.layer.name]

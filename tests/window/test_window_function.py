@@ -77,6 +77,18 @@ def test_the_numbers_are_those_of_the_reference_and_follow_an_edit(bench: Workbe
     assert shown_value(bench, "EDV") == f"{edv:.1f}"
 
 
+def test_the_measured_layer_is_named_and_what_lies_over_it(bench: Workbench, wait: Wait) -> None:
+    wait(lambda: panel(bench).function is not None)
+    subject, measured = bench.session.exam.subject.id, panel(bench).view.measured
+    assert measured.text() == f"Measured: {subject} reference."
+    shown = correct(bench, wait)
+    wait(lambda: measured.text() == f"Measured: {subject} contours.")
+    bench.scene._viewer.add_labels(np.zeros_like(shown.layer.data), name="scribble", scale=shown.layer.scale)
+    shown.change({(0, 0): np.zeros_like(shown.contours.plane((0, 0)))})
+    wait(lambda: panel(bench).function is not None)
+    assert f"{subject} contours. scribble lies over it" in measured.text()
+
+
 def test_a_slice_can_be_left_out_and_the_table_leads_to_it(bench: Workbench, wait: Wait) -> None:
     wait(lambda: panel(bench).function is not None)
     view, before = panel(bench).view, panel(bench).function

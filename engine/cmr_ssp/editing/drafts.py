@@ -115,7 +115,7 @@ def read_draft(folder: Path, cine: str, shape: tuple[int, ...]) -> Draft | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             if (
                 sum(entry.file_size for entry in archive.zip.infolist())
                 > 2 * math.prod(shape) + _MAX_METADATA
@@ -143,7 +143,7 @@ def list_drafts(folder: Path) -> tuple[DraftNote, ...]:
 def _note(path: Path, written_ns: int) -> DraftNote | None:
     """Read the metadata and states of a draft, cached while its file is unchanged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             small = [archive.zip.getinfo(f"{name}.npy") for name in ("metadata", "states")]
             if sum(entry.file_size for entry in small) > _MAX_METADATA:
                 return None

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import math
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cmr_ssp.editing.outlines import Outline, Plane, region_of, with_region
 from cmr_ssp.editing.shapes import Point, Spacing, signed_distance, swept_disc
 from cmr_ssp.regions import tidied
 
+_STEP = 0.25
+"""Share of the radius by which a disc moves on between two looks for a contour."""
 _HYSTERESIS = 0.25
 """Share of the radius within which a stroke that begins on the contour goes on as the one before."""
 
@@ -69,19 +73,41 @@ class Push:
         Push or None
             None if the disc touches no contour.
         """
-        distances = {
-            outline: _distance_at(labels, outline, centre, spacing_mm)
-            for outline in Outline
-            if outline in outlines
-        }
-        nearest = min(distances, key=lambda outline: abs(distances[outline]), default=None)
-        if nearest is None or abs(distances[nearest]) > radius_mm:
+        touch = _Touch.of(labels, outlines, radius_mm, spacing_mm).at(centre)
+        if touch is None:
             return None
-        bulges = distances[nearest] <= 0
-        is_near = abs(distances[nearest]) <= _HYSTERESIS * radius_mm
-        if last is not None and last.outline is nearest and is_near:
+        outline, distance = touch
+        bulges = distance <= 0
+        if last is not None and last.outline is outline and abs(distance) <= _HYSTERESIS * radius_mm:
             bulges = last.bulges
-        return cls(nearest, bulges, radius_mm, spacing_mm)
+        return cls(outline, bulges, radius_mm, spacing_mm)
+
+    @classmethod
+    def begin_on_way(
+        cls, labels: Plane, start: Point, end: Point, radius_mm: float, spacing_mm: Spacing
+    ) -> tuple[Self, Point] | None:
+        """Return a stroke that begins where a moving disc first touches a contour, and that place.
+
+        Parameters
+        ----------
+        labels, radius_mm, spacing_mm
+            As for `begin`.
+        start, end : tuple of float
+            Row and column of the disc in pixels; it moves straight.
+
+        Returns
+        -------
+        tuple of Push and tuple of float, or None
+            None if it touches no contour.
+        """
+        touch = _Touch.of(labels, tuple(Outline), radius_mm, spacing_mm)
+        way_mm = np.subtract(end, start) * spacing_mm
+        n_steps = max(1, math.ceil(float(np.hypot(*way_mm)) / (_STEP * radius_mm)))
+        for row, column in np.linspace(start, end, n_steps + 1)[1:].tolist():
+            if (touched := touch.at((row, column))) is not None:
+                outline, distance = touched
+                return cls(outline, distance <= 0, radius_mm, spacing_mm), (row, column)
+        return None
 
     def move(self, labels: Plane, start: Point, end: Point, *, overwrite: bool = False) -> Plane:
         """Return the labels of the slice after the disc moved; see `with_region` for `overwrite`."""
@@ -96,10 +122,31 @@ class Push:
         return with_region(labels, self.outline, region, overwrite=overwrite)
 
 
-def _distance_at(labels: Plane, outline: Outline, centre: Point, spacing_mm: Spacing) -> float:
-    """Return the signed distance of a point to an outline, that of the nearest pixel outside the image."""
-    distance = signed_distance(region_of(labels, outline), spacing_mm)
-    row, column = (
-        min(max(round(place), 0), size - 1) for place, size in zip(centre, labels.shape, strict=True)
-    )
-    return float(distance[row, column]) if np.isfinite(distance[row, column]) else float("inf")
+@dataclass(frozen=True, slots=True, eq=False)
+class _Touch:
+    """Signed distances in mm of every pixel to each outline, inside below 0, and how far the disc reaches."""
+
+    distances: Mapping[Outline, NDArray[np.float64]]
+    radius_mm: float
+
+    @classmethod
+    def of(
+        cls, labels: Plane, outlines: Collection[Outline], radius_mm: float, spacing_mm: Spacing
+    ) -> _Touch:
+        ordered = (outline for outline in Outline if outline in outlines)
+        return cls(
+            {each: signed_distance(region_of(labels, each), spacing_mm) for each in ordered}, radius_mm
+        )
+
+    def at(self, centre: Point) -> tuple[Outline, float] | None:
+        """Return the nearest outline that a disc touches, and its distance: outside the image, at its edge."""
+        near: tuple[Outline, float] | None = None
+        for outline, distances in self.distances.items():
+            row, column = (
+                min(max(round(place), 0), size - 1)
+                for place, size in zip(centre, distances.shape, strict=True)
+            )
+            distance = float(distances[row, column])
+            if abs(distance) <= self.radius_mm and (near is None or abs(distance) < abs(near[1])):
+                near = outline, distance
+        return near

@@ -75,6 +75,12 @@ class ContourStates:
             for index, structure in enumerate(STRUCTURES)
         }
 
+    @property
+    def decided_frames(self) -> tuple[int, ...]:
+        """Frames with a contour that a person decided."""
+        decided = [state for state in ContourState if state.is_decided]
+        return tuple(np.flatnonzero(np.isin(self.array, decided).any(axis=(1, 2))).tolist())
+
     def changed(self, frame: int, slice_: int, before: Plane, after: Plane, state: ContourState) -> None:
         """Take note that a slice changed: the structures that changed get a state, or are no longer drawn.
 

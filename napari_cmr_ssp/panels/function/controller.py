@@ -112,6 +112,8 @@ class FunctionController:
             )
         self.view.choices.show_choices(choices)
         self.view.show_function(found, other)
+        if (layer := self._measuring.layer) is not None:
+            self.view.show_measured(layer.name, self._scene.corrections.over(layer))
         self.view.show_flags(self._measuring.flags, self._session.phases)
 
     def _ask_for_report(self) -> None:

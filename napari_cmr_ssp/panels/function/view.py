@@ -53,6 +53,8 @@ class FunctionView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.nothing, self.notes, self.intervals = QLabel(_NOTHING), QLabel(), QLabel()
+        self.measured = QLabel()
+        self.measured.setTextFormat(Qt.TextFormat.PlainText)
         self.walls = WallView()
         self.flags = FlagTable(self)
         self.flag_table = table_of(self.flags)
@@ -89,6 +91,13 @@ class FunctionView(QWidget):
             show_all_rows(table)
         for button in (self.report, self.table):
             button.setEnabled(found is not None)
+
+    def show_measured(self, layer: str, on_top: str) -> None:
+        """Name the layer that is measured, and one that lies over it, if there is any."""
+        text = f"Measured: {layer}."
+        if on_top:
+            text += f" {on_top} lies over it: hide it to see what is measured."
+        self.measured.setText(text)
 
     def show_flags(self, flags: Sequence[Flag], phases: Mapping[Phase, int]) -> None:
         """Show what looks doubtful."""
@@ -144,11 +153,12 @@ class FunctionView(QWidget):
         fit_columns(self.quantity_table)
         for table in (self.slice_table, self.flag_table):
             stretch_last(table)
-        for label in (self.nothing, self.notes, self.intervals):
+        for label in (self.nothing, self.measured, self.notes, self.intervals):
             label.setWordWrap(True)
         self.content = QWidget()
         inside = QVBoxLayout(self.content)
         inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.measured)
         inside.addWidget(self.quantity_table)
         inside.addWidget(self.intervals)
         inside.addWidget(self.notes)

@@ -87,6 +87,8 @@ class SaveController:
 
         def on_saved(files: list[Path]) -> None:
             self.view.show_saved(files, folder)
+            if drawing.is_within(frames.values()):
+                drawing.forget_edits(layer)
             self._session.labels_kept.emit(exam.subject.id)
 
         self._desk.read(job, on_saved)
