@@ -139,7 +139,7 @@ class _Touch:
         )
 
     def at(self, centre: Point) -> tuple[Outline, float] | None:
-        """Return the nearest outline that a disc touches, and its distance: outside the image, at its edge."""
+        """Return the nearest outline that a disc touches, and its distance; outside, that at the edge."""
         near: tuple[Outline, float] | None = None
         for outline, distances in self.distances.items():
             row, column = (

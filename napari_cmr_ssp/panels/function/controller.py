@@ -40,6 +40,7 @@ class FunctionController:
         self._session, self._scene, self._desk = context.session, context.scene, context.desk
         self._measuring, self._preferences = context.measuring, context.preferences
         context.measuring.changed.connect(self._show)
+        context.scene.corrections.layers_changed.connect(self._show_measured)
         view.choices_changed.connect(self._measuring.choose)
         view.slice_ticked.connect(self.count_slice)
         view.slice_opened.connect(self.go_to_slice)
@@ -112,9 +113,12 @@ class FunctionController:
             )
         self.view.choices.show_choices(choices)
         self.view.show_function(found, other)
+        self._show_measured()
+        self.view.show_flags(self._measuring.flags, self._session.phases)
+
+    def _show_measured(self) -> None:
         if (layer := self._measuring.layer) is not None:
             self.view.show_measured(layer.name, self._scene.corrections.over(layer))
-        self.view.show_flags(self._measuring.flags, self._session.phases)
 
     def _ask_for_report(self) -> None:
         path = self.view.ask_for_report(self._proposed("report.pdf"))
