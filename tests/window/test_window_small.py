@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from cmr_ssp.errors import Problem
+from cmr_ssp.phantoms import write_phantom_cohort
 from qtpy.QtCore import QPoint, QRect
-from qtpy.QtWidgets import QScrollArea, QWidget
-from window_helpers import Wait, docked, idle
+from qtpy.QtWidgets import QApplication, QScrollArea, QWidget
+from window_helpers import Wait, docked, idle, open_folder, show
 
 from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.jobs.job import Job
+from napari_cmr_ssp.panels import CorrectController, RunsController
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.workbench import Workbench
 
@@ -99,3 +101,20 @@ def test_a_short_problem_has_its_own_height(bench: Workbench, wait: Wait) -> Non
     assert area.height() <= 3 * bench.fontMetrics().lineSpacing()
     bench.desk.clear()
     assert not area.isVisible()
+
+
+def test_an_exam_with_labels_and_a_cohort_fit_1024_by_700(
+    viewer: Any, bench: Workbench, tmp_path: Path, wait: Wait
+) -> None:
+    write_phantom_cohort(tmp_path / "cohort", 2, seed=5)
+    open_folder(bench, tmp_path / "cohort", wait)
+    show(bench, bench.session.subjects[0].id, wait)
+    bench.panel(CorrectController).start(f"{bench.session.subjects[0].id} reference")
+    bench.panel(RunsController).view.models.offer("No model.")
+    window = viewer.window._qt_window
+    for tab in range(bench.tabs.count()):
+        bench.tabs.setCurrentIndex(tab)
+        viewer.window.resize(*SIZE)
+        QApplication.processEvents()
+        assert (window.width(), window.height()) == SIZE, bench.tabs.tabText(tab)
+        assert window.minimumSizeHint().width() <= SIZE[0]

@@ -120,25 +120,26 @@ class DataView(QWidget):
         self.labels_part = QWidget()
         layout = QVBoxLayout(self.labels_part)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
         layout.addLayout(self._drawing_row())
         layout.addLayout(self._split_row())
         self.ticked = QLabel()
         self.ticked.setWordWrap(True)
-        layout.addWidget(self.ticked)
+        clear = QPushButton("Clear")
+        clear.setToolTip("Remove all ticks, also of rows that the filter hides")
+        clear.clicked.connect(self._session.clear_ticks)
+        ticked = _row(self.ticked, clear)
+        ticked.setStretch(0, 1)
+        layout.addLayout(ticked)
         return self.labels_part
 
     def _drawing_row(self) -> QHBoxLayout:
         self.number = _spin(1, 9999, 5, "How many labelled training subjects to draw")
         self.seed = _spin(0, 99999, 0, "Seed of the draw; larger draws contain smaller ones")
         draw = self.draw = QPushButton("Tick drawn")
-        draw.setToolTip(
-            "Tick the labels of subjects drawn at random from all training subjects, also of hidden rows"
-        )
+        draw.setToolTip("Tick labels of subjects drawn from all training subjects, also of hidden rows")
         draw.clicked.connect(self._draw)
-        clear = QPushButton("Clear")
-        clear.setToolTip("Remove all ticks, also of rows that the filter hides")
-        clear.clicked.connect(self._session.clear_ticks)
-        return _row(QLabel("Draw"), self.number, QLabel("seed"), self.seed, draw, clear)
+        return _row(QLabel("Draw"), self.number, QLabel("seed"), self.seed, draw)
 
     def _draw(self) -> None:
         """Tick drawn subjects; ask before replacing manual ticks."""
@@ -151,12 +152,8 @@ class DataView(QWidget):
         self._session.tick_drawn(self.number.value(), self.seed.value(), keep=keep)
 
     def _split_row(self) -> QHBoxLayout:
-        self.test_percent = _spin(
-            0,
-            90,
-            round(100 * DEFAULT_TEST_FRACTION),
-            "Share of labelled subjects for the test set",
-        )
+        share = round(100 * DEFAULT_TEST_FRACTION)
+        self.test_percent = _spin(0, 90, share, "Share of labelled subjects for the test set")
         self.test_percent.setSuffix(" %")
         self.split_seed = _spin(0, 99999, 0, "Seed of the split")
         redraw = QPushButton("Draw split")
@@ -289,6 +286,7 @@ def _spin(low: int, high: int, value: int, tool_tip: str) -> QSpinBox:
     box.setValue(value)
     box.setToolTip(tool_tip)
     box.setAccessibleName(tool_tip)
+    box.setStyleSheet("QSpinBox { min-width: 60px; }")  # napari's 90 px would widen a small window
     return box
 
 

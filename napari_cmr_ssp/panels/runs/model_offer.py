@@ -56,9 +56,10 @@ class ModelOffer(QFrame):
         self.button.setMenu(self._whole_menu())
         layout = QGridLayout(self)
         layout.setContentsMargins(6, 4, 6, 6)
-        layout.addWidget(self.why, 0, 0, 1, 3)
-        for column, button in enumerate((self.draw, self.bring_in, self.build)):
+        layout.addWidget(self.why, 0, 0, 1, 2)
+        for column, button in enumerate((self.draw, self.bring_in)):
             layout.addWidget(button, 1, column)
+        layout.addWidget(self.build, 2, 0, 1, 2)
         self.dialog: StarterDialog | None = None
         self.hide()
 
