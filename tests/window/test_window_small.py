@@ -78,7 +78,7 @@ def test_long_problems_and_a_queue_fit_1024_by_700(bench: Workbench, gate: Gate,
         wait(lambda: bench.job_bar.problems.isVisible())
         bench.repaint()
         wait(lambda: is_whole(bench.job_bar.keep))
-        assert window.size() == before
+        assert window.size() == before, bench.tabs.tabText(tab)
         areas = [area for area in bench.job_bar.findChildren(QScrollArea) if area.isVisible()]
         assert len(areas) == 2
         for each in (*areas, bench.job_bar.history, bench.job_bar.keep, bench.job_bar.progress):

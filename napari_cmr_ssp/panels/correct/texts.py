@@ -37,7 +37,7 @@ ACTIONS: Mapping[str, tuple[str, str]] = {
     "clear": ("Clear", "Remove the chosen contour of this slice"),
     "copy to base": ("Copy to base", "Copy this slice to the next one towards the base, and go there"),
     "copy to apex": ("Copy to apex", "Copy this slice to the next one towards the apex, and go there"),
-    "copy to next frame": ("Copy to frame +1", "Copy this slice to the next frame, and go there"),
+    "copy to next frame": ("Copy to next", "Copy this slice to the next frame, and go there"),
     "interpolate": ("Interpolate", "Propose the contours between drawn slices of this frame"),
     "propagate slice": ("Propagate slice", "Propose this slice at all other frames, by registration"),
     "propagate frame": ("Propagate frame", "Propose all slices of this frame at all others, by registration"),

@@ -174,6 +174,7 @@ class CorrectView(QWidget):
         editing.setContentsMargins(0, 0, 0, 0)
         editing.addLayout(self._tool_rows())
         editing.addLayout(self._action_rows())
+        self.counts.setWordWrap(True)
         editing.addWidget(self.counts)
         editing.addWidget(self.states)
         self.scores.setWordWrap(True)

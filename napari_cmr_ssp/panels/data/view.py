@@ -61,6 +61,7 @@ class DataView(QWidget):
         self._session = session
         self._model = SubjectTable(session, self)
         layout = QVBoxLayout(self)
+        layout.setSpacing(4)
         self.opening = OpeningRow()
         self.opening.place_chosen.connect(self.place_chosen.emit)
         self.opening.phantoms_requested.connect(self.phantoms_requested.emit)

@@ -48,7 +48,7 @@ class ModelOffer(QFrame):
         self.bring_in = QPushButton("Bring in a model")
         self.bring_in.setToolTip(_BRING_IN)
         self.bring_in.setMenu(self._menu_to_bring_in())
-        self.build = QPushButton("Build a starter model ...")
+        self.build = QPushButton("Starter model ...")
         self.build.setToolTip(_BUILD)
         self.build.clicked.connect(lambda _: self.ask_for_data_set())
         self.button = QPushButton("New model")
@@ -56,10 +56,9 @@ class ModelOffer(QFrame):
         self.button.setMenu(self._whole_menu())
         layout = QGridLayout(self)
         layout.setContentsMargins(6, 4, 6, 6)
-        layout.addWidget(self.why, 0, 0, 1, 2)
-        for column, button in enumerate((self.draw, self.bring_in)):
+        layout.addWidget(self.why, 0, 0, 1, 3)
+        for column, button in enumerate((self.draw, self.bring_in, self.build)):
             layout.addWidget(button, 1, column)
-        layout.addWidget(self.build, 2, 0, 1, 2)
         self.dialog: StarterDialog | None = None
         self.hide()
 
