@@ -1,8 +1,11 @@
-"""Segmentation files of the current session, and the exams that they belong to."""
+"""Segmentation files, and the exams that they belong to."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from glob import escape
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +13,14 @@ from cmr_ssp.files import open_cine
 from cmr_ssp.files.labels.marks import read_mark
 from cmr_ssp.files.labels.reading import to_structures
 from cmr_ssp.files.labels.writing import written_numbering
+from cmr_ssp.runs import CheckpointName, RunSummary
 from cmr_ssp.subjects import Subject
 from numpy.typing import NDArray
 
 from napari_cmr_ssp.scene.exams import Exam
+
+FOLDERS: dict[CheckpointName, str] = {"last": "segmentations", "best": "segmentations-best"}
+"""Folders in a run; the checkpoints do not overwrite each other's files."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +66,23 @@ def read_stored(file: Path, exam: Exam) -> StoredLabels | None:
     if mark is None or mark.cine != exam.fingerprint or numbering is None:
         return None
     return StoredLabels(to_structures(open_cine(file).load(), numbering, str(file)), mark.checkpoint)
+
+
+def name_of(run: RunSummary, checkpoint: CheckpointName) -> str:
+    """Return how a run is called in layers and jobs that use one of its checkpoints."""
+    return run.name if checkpoint == "last" else f"{run.name} ({checkpoint})"
+
+
+def find_newest(runs: Iterable[RunSummary], exam: Exam) -> Result | None:
+    """Return the newest segmentation of an exam in the folders of runs, None if there is none."""
+    subject, newest, newest_ns = exam.subject, None, 0
+    for run, checkpoint in product(runs, FOLDERS):
+        folder = run.folder / FOLDERS[checkpoint]
+        for file in folder.glob(f"{escape(subject.id)}*_seg.nii.gz"):
+            mark, written_ns = read_mark(file), file.stat().st_mtime_ns
+            if mark is not None and mark.cine == exam.fingerprint and written_ns > newest_ns:
+                newest, newest_ns = Result(subject, name_of(run, checkpoint), file), written_ns
+    return newest
 
 
 class Results:

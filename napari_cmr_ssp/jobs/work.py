@@ -15,12 +15,12 @@ from cmr_ssp.files import open_cohort
 from cmr_ssp.files.dicom import DicomFolder, SortOptions
 from cmr_ssp.files.layouts.dicom_exams import list_series, reopen_exam
 from cmr_ssp.recipes import Recipe
-from cmr_ssp.runs import CheckpointName, Run, list_runs, read_records, stored_scores
+from cmr_ssp.runs import CheckpointName, Run, RunSummary, list_runs, read_records, stored_scores
 from cmr_ssp.subjects import Cohort, Subject
 
 from napari_cmr_ssp.io.memory import recall
 from napari_cmr_ssp.io.opening import cohort_at
-from napari_cmr_ssp.io.results import Result
+from napari_cmr_ssp.io.results import Result, find_newest
 from napari_cmr_ssp.io.sample_data import phantom_cohort_folder
 from napari_cmr_ssp.jobs.job import Job, Work
 from napari_cmr_ssp.jobs.plans import FinetuningPlan, PretrainingPlan, TrainingPlan
@@ -66,6 +66,11 @@ def reading_dropped(place: Path) -> Work:
 def reading_result(result: Result, exam: Exam) -> Work:
     """Read the segmentation of an exam from its file."""
     return lambda *_: result.read(exam)
+
+
+def finding_result(runs: Sequence[RunSummary], exam: Exam) -> Work:
+    """Find the newest segmentation of an exam in the folders of runs."""
+    return lambda *_: find_newest(runs, exam)
 
 
 def listing_series(subject: Subject, options: SortOptions | None = None) -> Work:

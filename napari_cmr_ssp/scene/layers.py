@@ -147,6 +147,13 @@ def record_layers(records: Records) -> list[LayerData]:
     return _styled(parts, place, REBUILT)
 
 
+def record_text(records: Records, step: int, number: int) -> str:
+    """Return what a slice of a record shows, with its error."""
+    subject, frame, slice_ = records.slices.places[number]
+    error = records.mean_error[step, number]
+    return f"Update {records.updates[step]}: {subject}, frame {frame}, slice {slice_} · error {error:.3f}"
+
+
 def _styled(
     parts: Mapping[str, NDArray[np.float32]], place: Mapping[str, object], visible: str
 ) -> list[LayerData]:

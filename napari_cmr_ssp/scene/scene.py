@@ -24,6 +24,7 @@ from napari_cmr_ssp.scene.layers import (
     image_layer,
     reconstruction_layers,
     record_layers,
+    record_text,
     segmentation_layer,
 )
 from napari_cmr_ssp.scene.own_layers import OwnLayers
@@ -135,11 +136,12 @@ class Scene:
         self._remove_exam(exam)
         subject, grid = exam.subject, exam.stack.grid
         about = exam.metadata
-        image = image_layer(exam.pixels, grid, subject.id, **about)
-        self._own.add(image, "image")
+        self._own.renew(image_layer(exam.pixels, grid, subject.id, **about), "image")
         if exam.references:
-            labels = exam.reference_labels
-            self._own.add(segmentation_layer(labels, grid, f"{subject.id} reference", **about), "reference")
+            name = f"{subject.id} reference"
+            self._own.renew(segmentation_layer(exam.reference_labels, grid, name, **about), "reference")
+        else:
+            self._own.remove("reference")
         for layer in self._edited.pop(exam.key):
             self._viewer.add_layer(layer)
         self._subject, self._phases = subject.id, exam.phase_frames
@@ -149,6 +151,7 @@ class Scene:
         self._viewer.reset_view()
         self._sliders.set_speed(exam)
         self.emit_place()
+        self.corrections.layers_changed.emit()
 
     def replace_dropped(self, exam: Exam, layer: Any) -> bool:
         """Replace a layer that napari opened by its exam; return False if the layer was removed."""
@@ -198,8 +201,10 @@ class Scene:
         """Remove the layers of the exam, and emit `layer_stored` for edited ones not of the next exam."""
         self._records = None
         self.comparison.hide()
-        self._own.remove("image", "reference", "prediction", "reconstruction", GROWING)
-        for layer in [each for each in self._viewer.layers if EXAM in each.metadata]:
+        shared = self._own.find("image", "reference") if following is not None else []
+        parts = ("prediction", "reconstruction", GROWING)
+        self._own.remove(*parts, *(() if following is not None else ("image", "reference")))
+        for layer in [each for each in self._viewer.layers if EXAM in each.metadata and each not in shared]:
             self._viewer.layers.remove(layer)
             self._edited.add(layer)
             returns_now = following is not None and layer.metadata[EXAM] == following.key
@@ -274,12 +279,6 @@ class Scene:
         self._viewer.reset_view()
         self.emit_place()
 
-    def _record_text(self, records: Records) -> str:
-        step, number = self._sliders.place_in(self._own.find("reconstruction")[0])
-        subject, frame, slice_ = records.slices.places[number]
-        error = records.mean_error[step, number]
-        return f"Update {records.updates[step]}: {subject}, frame {frame}, slice {slice_} · error {error:.3f}"
-
     def show_part(self, name: str) -> None:
         """Show one layer of a reconstruction and hide the others."""
         for layer in self._own.find("reconstruction"):
@@ -288,7 +287,8 @@ class Scene:
     def emit_place(self) -> None:
         """Emit `place_changed` with subject, frame, phase and slice, or an empty text."""
         if self._records is not None and self._own.find("reconstruction"):
-            self.place_changed.emit(self._record_text(self._records))
+            step, number = self._sliders.place_in(self._own.find("reconstruction")[0])
+            self.place_changed.emit(record_text(self._records, step, number))
             return
         if not self._own.find("image"):
             self.place_changed.emit("")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from cmr_ssp import jobs
-from cmr_ssp.files import open_cine
+from cmr_ssp.files import exam_id, open_cine
 from cmr_ssp.files.labels.marks import cine_digest, read_mark
 from dicom_helpers import FRAMES, SLICES, image, save_exam, values
 from qtpy.QtCore import Qt
@@ -256,3 +256,22 @@ def test_enter_opens_a_row_and_tab_leaves_the_table(
     qtbot.keyClick(table, Qt.Key.Key_Tab)
     assert table.currentIndex().column() == 4, "Tab walks through the cells"
     assert not runs_view(bench).table.tabKeyNavigation()
+
+
+def test_a_segmentation_is_there_again_after_a_restart(
+    make_napari_viewer: Any, bench: Workbench, workspace: Path, wait: Wait, exams: Path, files: Any
+) -> None:
+    first = open_alone(bench, exams / "first", wait)
+    labels = segment_shown(bench, wait).data.copy()
+    bench.close_down()
+    again = docked(make_napari_viewer(), workspace)
+    wait(lambda: runs_view(again).runs.runs and idle(again))
+    open_alone(again, exams / "first", wait)
+    wait(lambda: names(again) == [first, f"{first} by {RUN}"])
+    assert np.array_equal(again.scene._viewer.layers[-1].data, labels)
+    (file,) = files()
+    file.rename(file.with_name(f"{exam_id(next((exams / 'second').iterdir()))}_seg.nii.gz"))
+    second = open_alone(again, exams / "second", wait)
+    wait(lambda: idle(again))
+    assert names(again) == [second], "a file of another exam is not shown"
+    again.close_down()

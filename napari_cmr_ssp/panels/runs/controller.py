@@ -12,12 +12,13 @@ from cmr_ssp.recipes import is_pretraining
 from cmr_ssp.runs import CheckpointName, RunSummary
 
 from napari_cmr_ssp.context import Area, Context
+from napari_cmr_ssp.io.results import name_of
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.jobs.plans import FinetuningPlan, PretrainingPlan
 from napari_cmr_ssp.panels.runs.first_model import FirstModel
 from napari_cmr_ssp.panels.runs.managing import Managing
-from napari_cmr_ssp.panels.runs.segmenting import Segmenting, name_of
+from napari_cmr_ssp.panels.runs.segmenting import Segmenting
 from napari_cmr_ssp.session import RunScores
 
 if TYPE_CHECKING:

@@ -12,22 +12,13 @@ from cmr_ssp.runs import CheckpointName, RunSummary
 from cmr_ssp.subjects import Subject
 
 from napari_cmr_ssp.context import NO_EXAM, Context
-from napari_cmr_ssp.io.results import Result, Results, StoredLabels
+from napari_cmr_ssp.io.results import FOLDERS, Result, Results, StoredLabels, name_of
 from napari_cmr_ssp.jobs import work
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.scene.exams import Exam
 
 if TYPE_CHECKING:
     from cmr_ssp.jobs import SegmentedSubject
-
-_FOLDERS: dict[CheckpointName, str] = {"last": "segmentations", "best": "segmentations-best"}
-"""Folders in a run; the checkpoints do not overwrite each other's files."""
-
-
-def name_of(run: RunSummary, checkpoint: CheckpointName) -> str:
-    """Return how a run is called in layers and jobs that use one of its checkpoints."""
-    return run.name if checkpoint == "last" else f"{run.name} ({checkpoint})"
-
 
 _PHANTOM_MODEL = Problem(
     "segmentation",
@@ -51,7 +42,9 @@ class Segmenting:
         self._session, self._scene, self._desk = context.session, context.scene, context.desk
         self._preferences, self._when_done = context.preferences, when_done
         self.results = Results()
+        self._looked_for: set[str] = set()
         context.session.events.exam.connect(self._show_results)
+        context.session.events.runs.connect(lambda _: self._look_for_results(self._session.exam))
 
     def segment_shown(self, run: RunSummary, checkpoint: CheckpointName = "last") -> None:
         """Segment all frames of the displayed exam and write a file."""
@@ -87,7 +80,7 @@ class Segmenting:
             if segmented.file is not None:
                 results.append(Result(segmented.subject, name, segmented.file))
 
-        output = run.folder / _FOLDERS[checkpoint]
+        output = run.folder / FOLDERS[checkpoint]
         segmenting = work.segmenting(
             run.folder, subjects, self._preferences.now, on_segmented, output, checkpoint, near
         )
@@ -122,6 +115,22 @@ class Segmenting:
         for result in self.results.for_exam(exam) if exam is not None else ():
             if exam is not None and not self._scene.is_edited(exam, result.run):
                 self._show(exam, result)
+        self._look_for_results(exam)
+
+    def _look_for_results(self, exam: Exam | None) -> None:
+        """Look once for the newest segmentation of an exam that was made before this session."""
+        runs = self._session.runs
+        if exam is None or runs is None or exam.key in self._looked_for:
+            return
+        self._looked_for.add(exam.key)
+
+        def take(found: Result | None) -> None:
+            if found is not None and not self.results.for_exam(exam):
+                self.results.add(found)
+                if self._session.exam is exam and not self._scene.is_edited(exam, found.run):
+                    self._show(exam, found)
+
+        self._desk.read(Job("Look for a segmentation", work.finding_result(runs, exam), is_silent=True), take)
 
     def _show(self, exam: Exam, result: Result) -> None:
         def on_read(stored: StoredLabels | None) -> None:
