@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from cmr_ssp.events import JobEnded, Noticed, RunStarted, UpdateFinished
 from cmr_ssp.files import open_cohort
 from cmr_ssp.jobs import estimating
 from cmr_ssp.jobs.estimating import estimate_memory, fitting_settings, micro_batch_size
-from cmr_ssp.recipes import Recipe, SegmentationRecipe, load_recipe, parse_recipe
+from cmr_ssp.networks import UNet
+from cmr_ssp.recipes import Optimiser, Recipe, SegmentationRecipe, load_recipe, parse_recipe
 from cmr_ssp.runs import Run
 from cmr_ssp.subjects import Cohort
 from cmr_ssp.training import MemoryNeed
@@ -46,6 +48,22 @@ def test_kept_tensors_are_counted_exactly() -> None:
     assert need.slice_bytes == pixels * (1 + 8 + 8) + 2 * 8 * pixels
     weights = sum(p.nbytes for p in network.parameters())
     assert need.of(0) - 64 * MIB - 4 * weights in range(1024)  # buffers and the norm's statistics
+
+
+def test_what_was_measured_is_let_go() -> None:
+    def measure() -> None:
+        network = UNet((4, 8), 4, deep_supervision=False)
+        memory_need(network, lambda n: torch.zeros(n, 1, 16, 16), Optimiser(), CPU, "32-true")
+
+    def n_tensors() -> int:
+        gc.collect()
+        return sum(isinstance(each, torch.Tensor) for each in gc.get_objects())
+
+    measure()
+    before = n_tensors()
+    for _ in range(3):
+        measure()
+    assert n_tensors() <= before
 
 
 @pytest.mark.parametrize(

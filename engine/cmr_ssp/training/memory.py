@@ -97,15 +97,15 @@ def _kept_bytes(network: nn.Module, inputs: Any, device: torch.device, precision
     own = {tensor.untyped_storage().data_ptr() for tensor in (*network.parameters(), *network.buffers())}
     kept: dict[int, Tensor] = {}  # keeps the tensors, so that no address is reused
 
-    def keep(tensor: Tensor) -> Tensor:
+    def keep(tensor: Tensor) -> int:
         address = tensor.untyped_storage().data_ptr()
         if address not in own:
-            kept[address] = tensor
-        return tensor
+            kept[address] = tensor.detach()
+        return address  # the tensor would hold the graph that holds it, out of reach of garbage collection
 
     with (
         _autocast(device, precision),
-        saved_tensors_hooks(keep, lambda tensor: tensor),
+        saved_tensors_hooks(keep, lambda address: kept[address]),
     ):
         outputs = network(inputs)
     sizes = [tensor.untyped_storage().nbytes() for tensor in kept.values()]
