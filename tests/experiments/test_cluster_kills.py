@@ -1,4 +1,4 @@
-"""Workers and clients that are killed over and over leave the same tables as an undisturbed run, bit for bit."""
+"""Workers and clients that are killed over and over leave the tables of an undisturbed run, bit for bit."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_two_killed_clients_change_nothing(file: Path, undisturbed: dict[str, st
                 orphans = workers(process)
                 process.kill()
         process.wait(60)
-        gone, alive = psutil.wait_procs(orphans, timeout=60)
+        _, alive = psutil.wait_procs(orphans, timeout=60)
         assert not alive, "workers outlive their client"
     assert process.returncode == 0
     assert results(tmp_path / "experiment") == undisturbed
