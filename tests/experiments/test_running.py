@@ -19,25 +19,9 @@ from cmr_ssp.experiments.records import CellFolder
 from cmr_ssp.experiments.running import Finished, run_experiment
 from cohort_helpers import write_beating_cohort
 from kill_helpers import killed_after
+from tiny_experiment import SMALL, results, tiny
 
 _HEARTS: list[Path] = []
-_SMALL = ["network.channels=[4, 8]", "crop.size_px=32", "batch_size=2", "checkpoint_every=2", "threads=1"]
-
-
-def tiny(**changes: Any) -> ExperimentFile:
-    """Return an experiment of five cells that take a second each."""
-    grid = {
-        "methods": ["scratch", "mim"],
-        "preset": "demo",
-        "subjects": [1],
-        "seeds": {"training": [0]},
-        "updates": [4],
-        "settings": _SMALL,
-        "pretraining_settings": [*_SMALL, "updates=4"],
-        "controls": ["updates", "minutes"],
-    }
-    tree = {"phantoms": {"subjects": 6, "seed": 1}, "split": {"test": 4}, "grids": [grid | changes]}
-    return parse_experiment(yaml.safe_dump(tree), "tiny.yaml")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -50,12 +34,6 @@ def hearts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(folder: Path, experiment: ExperimentFile | None = None, **options: Any) -> Finished:
     data = {"labelled": _HEARTS[-1]}
     return run_experiment(experiment or tiny(), folder, data, device="cpu", **options)
-
-
-def results(folder: Path) -> dict[str, str]:
-    """Return the score tables of all cells but the one as long in minutes, whose length is measured."""
-    tables = sorted((folder / "cells").glob("*/scores.csv"))
-    return {path.parent.name: path.read_text() for path in tables if "minutes" not in path.parent.name}
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +112,7 @@ def test_a_stopped_experiment_goes_on_to_the_same_scores(finished: Path, tmp_pat
 
 
 def test_a_killed_process_goes_on_to_the_same_scores(tmp_path: Path) -> None:
-    experiment = tiny(controls=[], pretraining_settings=[*_SMALL, "updates=60"])
+    experiment = tiny(controls=[], pretraining_settings=[*SMALL, "updates=60"])
     (tmp_path / "file.yaml").write_text(experiment.text)
     run(tmp_path / "whole", experiment)
     pretraining = CellFolder(tmp_path / "out", cells_of(experiment)[0].id)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -18,9 +20,12 @@ from cmr_ssp.events import Event, JobEnded, Outcome
 
 if TYPE_CHECKING:
     from cmr_ssp.experiments.cells import Cell
+    from cmr_ssp.experiments.cluster import CellProgress
     from cmr_ssp.experiments.planning import Plan, PlannedCell
+    from cmr_ssp.experiments.running import Execute
 
 _GIB = 2**30
+_PROGRESS_EVERY_S = 10.0
 _UNKNOWN = "?"
 
 File = Annotated[str, Parameter(help="Experiment file (YAML), or a shipped name: phantom, cpu-small, paper.")]
@@ -79,14 +84,27 @@ def run(
     data: Data = None,
     keep_weights: KeepWeights = "last",
     device: Device = "auto",
+    workers: Annotated[int, Parameter(help="Processes that run cells at the same time on this machine.")] = 1,
+    scheduler: Annotated[
+        str | None, Parameter(help="Address of a running scheduler of dask, such as tls://HOST:8786.")
+    ] = None,
+    insecure: Annotated[
+        bool, Parameter(negative=(), help="Allow a scheduler on another machine without encryption.")
+    ] = False,
     terminal: Shown,
 ) -> None:
-    """Run the cells that are not done, one after another; failed ones are retried by the next call."""
+    """Run the cells that are not done; failed ones are retried by the next call.
+
+    One after another in this process, unless there are several workers or a scheduler.
+    """
     from cmr_ssp.experiments.file import load_experiment
     from cmr_ssp.experiments.running import run_experiment
 
     experiment, folders = load_experiment(file), parse_data(data)
-    with reporting(terminal) as (report, cancel):
+    with (
+        reporting(terminal) as (report, cancel),
+        _executing(workers, scheduler, terminal, insecure=insecure) as execute,
+    ):
 
         def listen(event: Event) -> None:
             if not isinstance(event, JobEnded):  # it would advise --resume
@@ -105,6 +123,7 @@ def run(
             on_event=listen,
             on_cell=announce,
             cancel=cancel,
+            execute=execute,
         )
     for problem in ended.problems:
         terminal.error(problem)
@@ -116,6 +135,42 @@ def run(
     exit_if_stopped(Outcome.STOPPED if ended.stopped else Outcome.FINISHED)
     if ended.failed:
         sys.exit(1)
+
+
+@contextmanager
+def _executing(
+    workers: int, scheduler: str | None, terminal: Terminal, *, insecure: bool
+) -> Iterator[Execute]:
+    """Choose where the cells run."""
+    from cmr_ssp.experiments.cell_work import run_in_turn
+
+    if scheduler is None and workers == 1:
+        yield run_in_turn
+        return
+    from cmr_ssp.experiments.cluster import OnCluster, embedded_cluster, running_scheduler
+
+    if scheduler is None:
+        connected = embedded_cluster(workers)
+    else:
+        connected = running_scheduler(scheduler, insecure=insecure)
+    with connected as client:
+        yield OnCluster(client, _Told(terminal))
+
+
+class _Told:
+    """Prints where a cell begins, and how far each is every few seconds."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal, self._when = terminal, dict[str, float]()
+
+    def __call__(self, progress: CellProgress) -> None:
+        now = time.monotonic()
+        if not progress.updates:
+            self._terminal.note(f"{progress.cell}: begins on worker {progress.worker}")
+        elif now - self._when.get(progress.cell, 0.0) > _PROGRESS_EVERY_S:
+            self._when[progress.cell] = now
+            left = "" if progress.seconds_left is None else f", {_time(progress.seconds_left)} left"
+            self._terminal.note(f"{progress.cell}: {progress.update}/{progress.updates}{left}")
 
 
 def show(file: File, *, terminal: Shown) -> None:

@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Literal
 
 from cmr_ssp.atomic import write_text
-from cmr_ssp.errors import CmrSspError, OutputError, Problem
-from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
+from cmr_ssp.errors import OutputError, Problem
+from cmr_ssp.events import Cancel, OnEvent, ignore_events
+from cmr_ssp.experiments.cell_work import CellWork, OnCell, run_in_turn
 from cmr_ssp.experiments.cells import Cell, cells_of
 from cmr_ssp.experiments.data import lock_split, open_data
 from cmr_ssp.experiments.file import ExperimentFile
 from cmr_ssp.experiments.records import CellFolder, is_done
-from cmr_ssp.experiments.running_cell import run_cell
 from cmr_ssp.locking import holding
 from cmr_ssp.phantoms import write_phantom_cohort
 
 KeepWeights = Literal["none", "last", "all"]
-OnCell = Callable[[Cell, int, int], None]
-"""Called before each cell with its number, counted from 1, and how many are to be done."""
+Execute = Callable[..., None]
+"""Runs cells, as `run_in_turn` does."""
 
 _PATIENCE_S = 0.5
 
@@ -76,6 +76,7 @@ def run_experiment(
     on_event: OnEvent = ignore_events,
     on_cell: OnCell | None = None,
     cancel: Cancel | None = None,
+    execute: Execute = run_in_turn,
 ) -> Finished:
     """Run every cell that is not done; a failed one does not stop the others.
 
@@ -95,6 +96,8 @@ def run_experiment(
         As for `cmr_ssp.jobs.pretrain`.
     on_cell : callable
         Called before each cell.
+    execute : callable
+        Runs the cells: `run_in_turn`, or a `cmr_ssp.experiments.cluster.OnCluster`.
 
     Raises
     ------
@@ -114,28 +117,15 @@ def run_experiment(
         todo = cells_to_do(cells, folder)
         weights = _Weights(folder, keep_weights, cells, todo)
         problems: list[Problem] = []
-        for number, cell in enumerate(todo, start=1):
-            if cancel.requested:
-                break
-            if not all(_usable(name, cell, folder) for name in cell.needs):
-                continue
-            if on_cell is not None:
-                on_cell(cell, number, len(todo))
-            try:
-                run_cell(cell, folder, folders, device=device, on_event=on_event, cancel=cancel)
-            except Exception as error:  # one cell must not stop the others
-                problems += _problems(cell, error)
-            else:
+
+        def ended(cell: Cell, found: tuple[Problem, ...]) -> None:
+            problems.extend(found)
+            if not found:
                 weights.let_go(cell)
+
+        work = CellWork(folder, folders, device)
+        execute(todo, work, on_event=on_event, on_cell=on_cell, on_end=ended, cancel=cancel)
     return _finished(cells, folder, problems, stopped=cancel.requested)
-
-
-def _problems(cell: Cell, error: Exception) -> list[Problem]:
-    """Return what failed, with the cell as place."""
-    if isinstance(error, CmrSspError):
-        return [Problem(cell.id, f"{each.where}: {each.what}", each.remedy) for each in error.problems]
-    remedy = "Run the experiment again; if it fails again, please report it."
-    return [Problem(cell.id, f"{type(error).__name__}: {error}", remedy)]
 
 
 class _Weights:
@@ -178,14 +168,6 @@ def cells_to_do(cells: Sequence[Cell], folder: Path) -> tuple[Cell, ...]:
     ]
     wanted = {cell.id for cell in (*open_cells, *again)}
     return tuple(cell for cell in cells if cell.id in wanted)
-
-
-def _usable(name: str, cell: Cell, folder: Path) -> bool:
-    """Return whether a needed cell is done, and has weights if it is the parent."""
-    place = CellFolder(folder, name)
-    finished = place.read().get("outcome") == Outcome.FINISHED
-    begun = CellFolder(folder, cell.id).run.last.exists()  # needs its parent no more
-    return finished and (name != cell.parent or begun or place.run.last.exists())
 
 
 def _require_ours(folder: Path) -> None:
