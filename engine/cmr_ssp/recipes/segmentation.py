@@ -56,7 +56,18 @@ class SegmentationRecipe(Recipe):
         description="Fraction of the training, from the start, with the encoder frozen",
         json_schema_extra={"unit": "share"},
     )
+    moving_average: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None,
+        title="Moving average",
+        description="Predict with an average of the weights over updates, which decays by this factor",
+        json_schema_extra={"none": "off"},
+    )
     prediction: PredictionSettings = Field(PredictionSettings(), title="Prediction")
+
+    @property
+    def average_decay(self) -> float | None:
+        """Decay of a moving average of the weights, which predicts in their place; None without one."""
+        return self.moving_average
 
     @property
     def subset_seed(self) -> int:

@@ -16,6 +16,7 @@ from cmr_ssp.events import Cancel, Event
 from cmr_ssp.networks import share_norms
 from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Run
+from cmr_ssp.training.average import MovingAverage
 from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import TrainingLength, batch_order
 from cmr_ssp.training.processes import SINGLE_PROCESS, Processes
@@ -105,6 +106,11 @@ class Stepper:
         Length of the training; replaced by the loop under a time limit.
     fabric : Fabric
         Device and precision.
+
+    Attributes
+    ----------
+    average : MovingAverage or None
+        Of the network's weights, if the recipe asks for it.
     """
 
     def __init__(self, objective: Objective, recipe: Recipe, length: TrainingLength, fabric: Fabric) -> None:
@@ -116,6 +122,8 @@ class Stepper:
         network = objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = make_optimiser(network, recipe.optimiser)
         self._network, self.optimiser = fabric.setup(network, optimiser)
+        decay = recipe.average_decay
+        self.average = None if decay is None else MovingAverage(objective.network, decay)
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty((0, 0), dtype=np.int64))
 
     def step(self, update: int, cancel: Cancel) -> Tensor | None:
@@ -143,6 +151,8 @@ class Stepper:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._objective.after_update(update, self.length)
+        if self.average is not None:
+            self.average.follow(update)
         return self.processes.mean(total)
 
     def _clip(self, update: int) -> None:
