@@ -50,6 +50,16 @@ class Objective(ABC):
         its own part, and the loss is the mean of their return values.
         """
 
+    def with_others(
+        self, samples: NDArray[np.int64], update: int, length: TrainingLength
+    ) -> NDArray[np.int64]:
+        """Return the batch of a 0-based update, in which others may take the place of some samples.
+
+        The result must depend on the arguments and the recipe only.
+        """
+        del update, length
+        return samples
+
     def begin_batch(self, samples: NDArray[np.int64]) -> None:  # noqa: B027 - may stay empty
         """Prepare for a batch (of all processes), before the losses of its micro-batches."""
 
@@ -131,7 +141,7 @@ class Stepper:
         recipe = self._recipe
         self._objective.before_update(update, self.length)
         self._set_learning_rate(update)
-        samples = self._batch(update)
+        samples = self._objective.with_others(self._batch(update), update, self.length)
         self._objective.begin_batch(samples)
         parts = np.split(samples, len(samples) // (recipe.micro_batch or len(samples)))
         # To restore the running statistics of batch norm if the update is cancelled.
