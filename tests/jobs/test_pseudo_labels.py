@@ -1,4 +1,4 @@
-"""Self-training: pseudo-labels train, but count neither as labels nor as references; test subjects stay shut."""
+"""Self-training: pseudo-labels train, but count as no label and no reference; test subjects stay shut."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ RECIPE = segmentation(method="scratch", updates=8, checkpoint_every=4)
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory: pytest.TempPathFactory) -> Cohort:
-    """Two labelled subjects, three others of which one has labels nobody may use, and a broken test subject."""
+    """Two labelled subjects, three others, one with labels nobody may use, and a broken test subject."""
     ids = (*LABELLED, *OTHERS, TEST)
     folder = write_beating_cohort(tmp_path_factory.mktemp("cohort"), ids, labelled=[*LABELLED, "c", TEST])
     listed = open_cohort(folder)
