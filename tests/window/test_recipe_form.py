@@ -189,9 +189,10 @@ def test_the_count_that_the_recipe_uses_is_shown(make_form: MakeForm) -> None:
     assert form.value().epochs == 3 and form.value().updates is None
 
 
-def test_the_few_stand_open_and_the_rest_is_folded(make_form: MakeForm) -> None:
+def test_the_few_stand_open_and_the_rest_is_folded(make_form: MakeForm, qtbot: Any) -> None:
     form = make_form()
-    form.show()
+    with qtbot.waitExposed(form):
+        form.show()
     sections = fields(form).sections
     groups = ["Network", "Crop", "Augmentation", "Optimiser", "Schedule", "Separate seeds"]
     assert list(sections) == ["Training", *groups]

@@ -33,7 +33,12 @@ class SegmentationCriterion:
         )
 
     def __call__(
-        self, outputs: Tensor | Sequence[Tensor], labels: Tensor, drawn: Tensor, n_drawn: float | None = None
+        self,
+        outputs: Tensor | Sequence[Tensor],
+        labels: Tensor,
+        drawn: Tensor,
+        n_drawn: float | None = None,
+        weights: Tensor | None = None,
     ) -> Tensor:
         """Compute the mean loss of a batch.
 
@@ -47,6 +52,8 @@ class SegmentationCriterion:
             Structures that are labelled.
         n_drawn : float, optional
             Divisor of the summed Dice losses; by default the number of True values in `drawn`.
+        weights : Tensor, shape (batch,), optional
+            Weight of each slice; by default 1.
         """
         outputs = (outputs,) if isinstance(outputs, Tensor) else outputs
         if n_drawn is None:
@@ -56,18 +63,24 @@ class SegmentationCriterion:
         for weight, logits in zip(halving, outputs, strict=True):
             small = functional.interpolate(labels[:, None], size=logits.shape[2:], mode="nearest-exact")
             total = total + weight / sum(halving) * self._at_one_resolution(
-                logits.float(), small, drawn, n_drawn
+                logits.float(), small, drawn, n_drawn, weights
             )
         return total
 
-    def _at_one_resolution(self, logits: Tensor, labels: Tensor, drawn: Tensor, n_drawn: float) -> Tensor:
+    def _at_one_resolution(
+        self, logits: Tensor, labels: Tensor, drawn: Tensor, n_drawn: float, weights: Tensor | None
+    ) -> Tensor:
         settings = self._settings
         log_p = functional.log_softmax(logits, dim=1)
         if not bool(drawn.all()):
             log_p = merge_into_background(log_p, drawn)
-        cross_entropy = functional.nll_loss(log_p, labels[:, 0].long())
-        dice: Tensor = self._dice(logits, labels).flatten(1)[:, : N_CLASSES - 1]
-        mean_dice = (dice * drawn).sum() / n_drawn
+        dice: Tensor = self._dice(logits, labels).flatten(1)[:, : N_CLASSES - 1] * drawn
+        if weights is None:
+            cross_entropy = functional.nll_loss(log_p, labels[:, 0].long())
+        else:
+            by_pixel = functional.nll_loss(log_p, labels[:, 0].long(), reduction="none")
+            cross_entropy, dice = (by_pixel * weights[:, None, None]).mean(), dice * weights[:, None]
+        mean_dice = dice.sum() / n_drawn
         return settings.cross_entropy * cross_entropy + settings.dice * mean_dice
 
 

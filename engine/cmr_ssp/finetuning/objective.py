@@ -20,6 +20,10 @@ from cmr_ssp.samples.bank.slices import SliceBank
 from cmr_ssp.samples.views import make_views
 from cmr_ssp.training import Objective, TrainingLength
 
+_NOTHING = np.empty(0, np.int64)
+_PSEUDO_DRAWS = 1
+"""Tells the draws of slices with pseudo-labels from those of the views, which have one more number."""
+
 
 class SegmentationObjective(Objective):
     """Objective that trains the whole U-Net on labelled slices.
@@ -34,6 +38,8 @@ class SegmentationObjective(Objective):
         Ids of the subjects on which validation computes the 3D Dice.
     recipe : SegmentationRecipe
         Network, crop, augmentation and loss.
+    pseudo_samples : ndarray of int
+        Indices of slices with pseudo-labels.
     device : torch.device
         Device of network and batches.
     """
@@ -45,8 +51,11 @@ class SegmentationObjective(Objective):
         validation_subjects: Sequence[str],
         recipe: SegmentationRecipe,
         device: torch.device,
+        pseudo_samples: NDArray[np.int64] = _NOTHING,
     ) -> None:
-        self.samples = samples
+        self.samples, self._pseudo_samples = samples, pseudo_samples
+        self._is_pseudo = np.zeros(len(bank.index), bool)
+        self._is_pseudo[pseudo_samples] = True
         self._validation_subjects = validation_subjects
         self._bank, self._recipe, self._device = bank, recipe, device
         self._criterion = SegmentationCriterion(recipe.loss)
@@ -60,6 +69,21 @@ class SegmentationObjective(Objective):
         """Return `n` zero images of the network's input size, to estimate memory and time."""
         size = self._recipe.crop.size_px
         return torch.zeros(n, 1, size, size, device=self._device)
+
+    def with_others(
+        self, samples: NDArray[np.int64], update: int, length: TrainingLength
+    ) -> NDArray[np.int64]:
+        """Put slices with pseudo-labels in the place of some samples, spread over the batch."""
+        settings, n = self._recipe.pseudo_labels, len(samples)
+        n_others = round(settings.share * n)
+        if not len(self._pseudo_samples) or not n_others or length.progress(update) >= settings.until:
+            return samples
+        random = np.random.default_rng((self._recipe.order_seed, update, _PSEUDO_DRAWS))
+        batch = samples.copy()
+        batch[np.linspace(0, n - 1, n_others).round().astype(int)] = random.choice(
+            self._pseudo_samples, n_others
+        )
+        return batch
 
     def begin_batch(self, samples: NDArray[np.int64]) -> None:
         """Count the labelled structures of the batch, over which the Dice loss is averaged."""
@@ -87,7 +111,17 @@ class SegmentationObjective(Objective):
         images = views.images.contiguous(memory_format=torch.channels_last)
         # Scaled, so that the mean over micro-batches and processes equals the loss of the whole batch.
         n_drawn = self._drawn_a_slice * len(images)
-        return self._criterion(network(images), views.labels, views.drawn, n_drawn)
+        part = self.processes.part(len(samples))
+        weights = self._weights(samples if part is None else samples[part])
+        return self._criterion(network(images), views.labels, views.drawn, n_drawn, weights)
+
+    def _weights(self, samples: NDArray[np.int64]) -> Tensor | None:
+        """Return the weight of each slice, None if all are labelled."""
+        is_pseudo = self._is_pseudo[samples]
+        if not is_pseudo.any():
+            return None
+        weights = np.where(is_pseudo, self._recipe.pseudo_labels.weight, 1.0)
+        return torch.from_numpy(weights.astype(np.float32)).to(self._device)
 
     def validate(self, cancel: Cancel | None = None) -> dict[str, float]:
         """Compute the mean 3D Dice of the validation subjects on their own grids, also by structure."""

@@ -16,6 +16,7 @@ from cmr_ssp.jobs.notices import report_problems, test_subjects_warning
 from cmr_ssp.jobs.settings import JobSettings
 from cmr_ssp.jobs.training_job import training_job
 from cmr_ssp.jobs.unchanged import fingerprints_of, image_digests, label_digests, require_unchanged
+from cmr_ssp.jobs.unlabelled import Unlabelled, require_pseudo_labels
 from cmr_ssp.recipes import SegmentationRecipe, is_pretraining, method
 from cmr_ssp.runs import Provenance, Run, lineage, note_checkpoint
 from cmr_ssp.subjects import Cohort, Role, Split
@@ -30,6 +31,7 @@ def finetune(
     pretrained: Run | None = None,
     budget: LabelBudget | None = None,
     split: Split | None = None,
+    unlabelled: Unlabelled | None = None,
     settings: JobSettings | None = None,
     resume: bool = False,
     on_event: OnEvent = ignore_events,
@@ -51,6 +53,8 @@ def finetune(
         By default all labelled training subjects.
     split : Split, optional
         By default that of the pretraining run, or a new one.
+    unlabelled : Unlabelled, optional
+        Subjects that train by pseudo-labels besides; a run that has them needs them again to be resumed.
     settings, resume, on_event, cancel
         As for `cmr_ssp.jobs.pretrain`.
 
@@ -61,7 +65,7 @@ def finetune(
     """
 
     def prepare_and_train(context: TrainingContext) -> Outcome:
-        job = _Finetuning(cohort, run, split, context)
+        job = _Finetuning(cohort, run, split, unlabelled, context)
         return job.resume(recipe) if resume else job.start(recipe, pretrained, budget or LabelBudget())
 
     return training_job(prepare_and_train, run, settings, on_event, cancel, resume=resume)
@@ -72,6 +76,7 @@ class _Finetuning:
     cohort: Cohort
     run: Run
     split: Split | None
+    unlabelled: Unlabelled | None
     context: TrainingContext
 
     def start(
@@ -93,13 +98,15 @@ class _Finetuning:
             split = Split({**split.roles, **dict.fromkeys(test_subjects, Role.TRAIN)}, split.seed)
             self.context.on_event(Noticed(test_subjects_warning(test_subjects)))
         recipe, fabric = self.context.launch(self.context.resolve(recipe))
-        objective, provenance = self._prepare(recipe, labelled, source)
+        objective, provenance = self._prepare(recipe, labelled, split, source)
         if source is not None and pretrained is not None:
             parts = _transferred_parts(source)
             report = transfer_weights(source.network, objective.network, parts, str(pretrained.last))
             self.context.on_event(WeightsTransferred(report.loaded, report.left_out, report.missing))
             newest, *before = lineage(pretrained, source.provenance)
-            provenance = replace(provenance, pretrained_from=newest, ancestors=tuple(before))
+            provenance = replace(
+                provenance, pretrained_from=newest, ancestors=(*before, *provenance.ancestors)
+            )
         provenance = replace(provenance, trained_on_test=test_subjects)
         recipe = self.context.fit_to_time_limit(recipe)
         self.context.write_description(self.run, recipe, split)
@@ -120,7 +127,8 @@ class _Finetuning:
         chosen = {name: tuple(Phase(phase) for phase in before.phases[name]) for name in before.training}
         labelled = ChosenLabels(chosen, tuple(before.validation))
         recipe, fabric = self.context.launch(recipe)
-        objective, now = self._prepare(recipe, labelled, None)
+        require_pseudo_labels(self.run, before, self.unlabelled)
+        objective, now = self._prepare(recipe, labelled, self.run.split(), None)
         now = replace(now, pretraining=before.pretraining)  # from another run, whose data is not read
         require_unchanged(self.run, before, now, self.context.on_event)
         if self.context.processes.first:
@@ -131,17 +139,23 @@ class _Finetuning:
         self,
         recipe: SegmentationRecipe,
         labelled: ChosenLabels,
+        split: Split,
         source: Checkpoint | None,
     ) -> tuple[SegmentationObjective, Provenance]:
         chosen, validation = labelled.training, labelled.validation
         training = list(chosen)
-        bank = self.context.bank(self.cohort.select([*training, *validation]).subjects)
+        others = self.unlabelled.chosen(split, {*training, *validation}) if self.unlabelled else ()
+        bank = self.context.bank((*self.cohort.select([*training, *validation]).subjects, *others))
+        pseudo_samples = np.empty(0, np.int64)
+        if self.unlabelled is not None:
+            bank, pseudo_samples = self.unlabelled.put_into(bank)
         self.context.seed(recipe)
         samples = np.concatenate([bank.samples([name], phases) for name, phases in chosen.items()])
         if not len(samples):
             what = f"the labels of {', '.join(training)} are empty at the requested phases"
             raise CohortError.of(self.cohort.root, what, "Choose labelled subjects.")
-        objective = SegmentationObjective(bank, samples, validation, recipe, self.context.device)
+        device = self.context.device
+        objective = SegmentationObjective(bank, samples, validation, recipe, device, pseudo_samples)
         provenance = Provenance(
             # Everything that the pretrained weights were trained on, with or without labels.
             pretraining={**source.provenance.pretraining, **source.provenance.training} if source else {},
@@ -149,10 +163,12 @@ class _Finetuning:
             validation=fingerprints_of(bank, validation),
             phases={name: [str(phase) for phase in phases] for name, phases in chosen.items()},
             machine=self.context.machine(recipe.precision),
-            images=image_digests(bank, [*training, *validation]),
+            images=image_digests(bank, [*training, *validation, *(subject.id for subject in others)]),
             labels=label_digests(bank, {**dict.fromkeys(validation, tuple(Phase)), **chosen}),
             data_licences=self.context.data_licences(source.provenance if source else None),
         )
+        if self.unlabelled is not None:
+            provenance = self.unlabelled.noted(provenance, bank)
         return objective, provenance
 
 

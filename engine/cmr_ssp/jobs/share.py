@@ -90,7 +90,9 @@ def export_model(
     with tempfile.TemporaryDirectory(prefix="cmr-ssp-") as made:
         staged = Run(Path(made))
         tally = {name: trained.tally[name] for name in _KEPT if name in trained.tally}
-        save_checkpoint(staged.last, replace(trained, optimiser={}, tally=tally, provenance=provenance))
+        save_checkpoint(
+            staged.last, replace(trained, optimiser={}, tally=tally, provenance=provenance, trained=None)
+        )
         write_text(staged.recipe_file, recipe_yaml(recipe))
         card = _card(run, checkpoint, staged, origin).model_copy(update={"name": file.stem})
         card = card.model_copy(update={"digest": card.computed_digest()})

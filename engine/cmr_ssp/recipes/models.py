@@ -236,6 +236,11 @@ class Recipe(RecipeModel):
         return False
 
     @property
+    def average_decay(self) -> float | None:
+        """Decay of a moving average of the weights, which predicts in their place; None without one."""
+        return None
+
+    @property
     def weights_seed(self) -> int:
         """Seed of the initial weights."""
         return self.seed if self.seeds.weights is None else self.seeds.weights

@@ -38,6 +38,23 @@ class PredictionSettings(RecipeModel):
     )
 
 
+class PseudoLabelSettings(RecipeModel):
+    """How segmentations of unlabelled subjects by an earlier network train, where there are any."""
+
+    share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.5, title="Share", description="Of the slices of a batch", json_schema_extra={"unit": "share"}
+    )
+    weight: Annotated[float, Field(ge=0)] = Field(
+        0.5, title="Weight", description="Of their loss; that of labels is 1"
+    )
+    until: Fraction = Field(
+        0.8,
+        title="Until",
+        description="Fraction of the training after which labels train alone",
+        json_schema_extra={"unit": "share"},
+    )
+
+
 class SegmentationSeeds(Seeds):
     """Separate seeds, including that of the label budget."""
 
@@ -56,7 +73,19 @@ class SegmentationRecipe(Recipe):
         description="Fraction of the training, from the start, with the encoder frozen",
         json_schema_extra={"unit": "share"},
     )
+    moving_average: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        None,
+        title="Moving average",
+        description="Predict with an average of the weights over updates, which decays by this factor",
+        json_schema_extra={"none": "off"},
+    )
+    pseudo_labels: PseudoLabelSettings = Field(PseudoLabelSettings(), title="Pseudo-labels")
     prediction: PredictionSettings = Field(PredictionSettings(), title="Prediction")
+
+    @property
+    def average_decay(self) -> float | None:
+        """Decay of a moving average of the weights, which predicts in their place; None without one."""
+        return self.moving_average
 
     @property
     def subset_seed(self) -> int:

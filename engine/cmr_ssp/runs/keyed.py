@@ -52,6 +52,7 @@ def without_names(provenance: Provenance, key: str) -> Provenance:
         phases=dict(sorted((names[name], phases) for name, phases in provenance.phases.items())),
         trained_on_test=tuple(sorted(names[name] for name in provenance.trained_on_test)),
         images={},
+        pseudo_labels={},
         labels={},
     )
 

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from cmr_ssp.phantoms import is_phantom
 
+_OPTIONAL = ("data_licences", "pseudo_labels")
 _LISTS = ("ancestors", "trained_on_test", "data_licences")
 
 SeenSubjects = Mapping[str, str]
@@ -37,6 +38,9 @@ class Provenance:
         phases used. Empty in checkpoints of earlier versions; pretraining has no labels.
     data_licences : sequence of str
         Terms of the data sets that were named when training started; also those of its ancestors.
+    pseudo_labels : Mapping of str to str
+        Digests, by subject id, of segmentations by an earlier network that trained like labels. These
+        subjects are in `pretraining`, since they count as unlabelled.
     """
 
     pretraining: SeenSubjects = field(default_factory=dict)
@@ -50,6 +54,7 @@ class Provenance:
     images: SeenSubjects = field(default_factory=dict)
     labels: SeenSubjects = field(default_factory=dict)
     data_licences: Sequence[str] = ()
+    pseudo_labels: SeenSubjects = field(default_factory=dict)
 
     @property
     def lineage(self) -> tuple[str, ...]:
@@ -62,11 +67,9 @@ class Provenance:
         return only_phantoms(self.training)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON types; without licences, the same as in earlier versions, which then read it."""
+        """Return plain JSON types; without what is new, as in earlier versions, which then read it."""
         tree = asdict(self)
-        if not self.data_licences:
-            del tree["data_licences"]
-        return tree
+        return {name: value for name, value in tree.items() if value or name not in _OPTIONAL}
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -208,7 +209,9 @@ class _Loop:
     def _validated(self, cancel: Cancel, *, trial: bool = False) -> dict[str, float]:
         if self._recipe.validate_at == "never":
             return {}
-        return self._validation.measure(cancel, trial=trial)
+        average = self._stepper.average
+        with average.in_place() if average is not None else nullcontext():
+            return self._validation.measure(cancel, trial=trial)
 
     def _write_row(self, validated: dict[str, float]) -> None:
         tally = self._tally
@@ -237,13 +240,15 @@ class _Loop:
         path = path or self._run.last
         recipe = self._planned_recipe()
         self._tally.precision = self._stepper.precision_state()
+        network, average = self._objective.network.state_dict(), self._stepper.average
         checkpoint = Checkpoint(
-            self._objective.network.state_dict(),
+            network if average is None else average.state,
             self._stepper.optimiser.state_dict(),
             asdict(self._tally),
             recipe,
             self._provenance,
             self._scores,
+            None if average is None else network,
         )
         save_checkpoint(path, checkpoint)
         if recipe != self._recipe:
@@ -261,7 +266,9 @@ class _Loop:
     def _restore(self) -> None:
         """Restore the last checkpoint, and remove later updates from the run."""
         checkpoint = load_checkpoint(self._run.last)
-        self._objective.network.load_state_dict(checkpoint.network)
+        self._objective.network.load_state_dict(checkpoint.trained or checkpoint.network)
+        if self._stepper.average is not None:
+            self._stepper.average.restore(checkpoint.network)
         self._stepper.optimiser.load_state_dict(dict(checkpoint.optimiser))
         tally = self._tally = Tally(**checkpoint.tally)
         self._stepper.length = replace(

@@ -16,6 +16,7 @@ from cmr_ssp.events import Cancel, Event
 from cmr_ssp.networks import share_norms
 from cmr_ssp.recipes import Recipe
 from cmr_ssp.runs import Run
+from cmr_ssp.training.average import MovingAverage
 from cmr_ssp.training.optimiser import learning_rate, make_optimiser
 from cmr_ssp.training.order import TrainingLength, batch_order
 from cmr_ssp.training.processes import SINGLE_PROCESS, Processes
@@ -48,6 +49,16 @@ class Objective(ABC):
         If several processes share the batch, `samples` are those of all processes. Each makes the views of
         its own part, and the loss is the mean of their return values.
         """
+
+    def with_others(
+        self, samples: NDArray[np.int64], update: int, length: TrainingLength
+    ) -> NDArray[np.int64]:
+        """Return the batch of a 0-based update, in which others may take the place of some samples.
+
+        The result must depend on the arguments and the recipe only.
+        """
+        del update, length
+        return samples
 
     def begin_batch(self, samples: NDArray[np.int64]) -> None:  # noqa: B027 - may stay empty
         """Prepare for a batch (of all processes), before the losses of its micro-batches."""
@@ -105,6 +116,11 @@ class Stepper:
         Length of the training; replaced by the loop under a time limit.
     fabric : Fabric
         Device and precision.
+
+    Attributes
+    ----------
+    average : MovingAverage or None
+        Of the network's weights, if the recipe asks for it.
     """
 
     def __init__(self, objective: Objective, recipe: Recipe, length: TrainingLength, fabric: Fabric) -> None:
@@ -116,6 +132,8 @@ class Stepper:
         network = objective.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = make_optimiser(network, recipe.optimiser)
         self._network, self.optimiser = fabric.setup(network, optimiser)
+        decay = recipe.average_decay
+        self.average = None if decay is None else MovingAverage(objective.network, decay)
         self._order: tuple[int, NDArray[np.int64]] = (-1, np.empty((0, 0), dtype=np.int64))
 
     def step(self, update: int, cancel: Cancel) -> Tensor | None:
@@ -123,7 +141,7 @@ class Stepper:
         recipe = self._recipe
         self._objective.before_update(update, self.length)
         self._set_learning_rate(update)
-        samples = self._batch(update)
+        samples = self._objective.with_others(self._batch(update), update, self.length)
         self._objective.begin_batch(samples)
         parts = np.split(samples, len(samples) // (recipe.micro_batch or len(samples)))
         # To restore the running statistics of batch norm if the update is cancelled.
@@ -143,6 +161,8 @@ class Stepper:
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         self._objective.after_update(update, self.length)
+        if self.average is not None:
+            self.average.follow(update)
         return self.processes.mean(total)
 
     def _clip(self, update: int) -> None:

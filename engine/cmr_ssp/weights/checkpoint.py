@@ -25,6 +25,8 @@ from cmr_ssp.runs import Provenance
 from cmr_ssp.runs.header import FORMAT, HEADER_KEY, open_checkpoint
 
 _PARTS = {"format", "network", "optimiser", "tally", "recipe", "provenance", "scores"}
+_TRAINED = "trained"
+"""A part that only a checkpoint with an average has."""
 _TENSOR = "tensor:"
 
 
@@ -35,7 +37,7 @@ class Checkpoint:
     Attributes
     ----------
     network : Mapping of str to Tensor
-        The network's state.
+        The state of the network that predicts; it can be a moving average.
     optimiser : Mapping
         The optimiser's state.
     tally : Mapping
@@ -46,6 +48,8 @@ class Checkpoint:
         Data that the network has seen.
     scores : Mapping of str to float
         Most recent validation measures.
+    trained : Mapping of str to Tensor or None
+        The state that training continues from, if `network` is its average.
     problems : tuple of Problem
         Warnings about checks that were not possible on reading; not stored.
     """
@@ -56,6 +60,7 @@ class Checkpoint:
     recipe: Recipe
     provenance: Provenance
     scores: Mapping[str, float]
+    trained: Mapping[str, Tensor] | None = None
     problems: tuple[Problem, ...] = ()
 
 
@@ -79,6 +84,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
         "provenance": checkpoint.provenance.as_dict(),
         "scores": dict(checkpoint.scores),
     }
+    if checkpoint.trained is not None:
+        about[_TRAINED] = _strip(dict(checkpoint.trained), _TRAINED, tensors)
     if (broken := _not_finite(tensors)) is not None:
         remedy = "Lower optimiser.learning_rate or set optimiser.max_gradient_norm; the file before stays."
         raise CheckpointError.of(path, f"its weights would not be finite ({broken})", remedy)
@@ -108,6 +115,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
             parse_recipe(about["recipe"], str(path)),
             Provenance.from_dict(about["provenance"]),
             about["scores"],
+            _network(_fill(about[_TRAINED], tensors)) if _TRAINED in about else None,
             problems,
         )
 
@@ -115,7 +123,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
 def _checked(path: Path, about: dict[str, Any], tensors: Mapping[str, Tensor]) -> tuple[Problem, ...]:
     """Verify the digest; return warnings about a checkpoint of an earlier version without digest."""
     stored = about.pop("digest", None)
-    if set(about) != _PARTS or (stored is not None and stored != _digest(about, tensors)):
+    if set(about) - {_TRAINED} != _PARTS or (stored is not None and stored != _digest(about, tensors)):
         what = "is damaged: its content does not match its digest"
         raise CheckpointError.of(path, what, "Copy the file again, or resume or repeat the run.")
     if (broken := _not_finite(tensors)) is not None:

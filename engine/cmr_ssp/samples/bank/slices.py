@@ -6,8 +6,8 @@ if there are any), ``index.npy`` (one `SLICE` entry per slice) and ``bank.json``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +40,8 @@ SLICE = np.dtype(
         ("labels_at", "i8"),
     ]
 )
+
+_ALL_DRAWN = sum(1 << (structure - 1) for structure in Structure)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +80,8 @@ class SliceBank(Dataset[SliceItem]):
     contents: tuple[SubjectContent, ...]
     _bytes: NDArray[np.uint8]
     _in_use: InUse | None = None
+    _more: NDArray[np.uint8] | None = None
+    """Labels that are not in the file; their offsets continue those of the file."""
 
     @classmethod
     def of(cls, subjects: Iterable[Subject], folder: Path | None = None) -> SliceBank:
@@ -110,7 +114,38 @@ class SliceBank(Dataset[SliceItem]):
         return equally_large([self[sample] for sample in samples])
 
     def __reduce__(self) -> tuple[Callable[[Path], SliceBank], tuple[Path]]:
+        if self._more is not None:
+            raise TypeError("a slice bank with more labels than its file cannot be pickled")
         return _reopened, (self.folder,)
+
+    def with_labels(self, labels: Mapping[tuple[str, int], NDArray[np.uint8]]) -> SliceBank:
+        """Return the same slices with other labels of all structures in some frames; the file keeps its own.
+
+        The slices of these frames have no phase, so that `samples` does not take them for labelled.
+
+        Parameters
+        ----------
+        labels : Mapping of (str, int) to ndarray of uint8, shape (slice, row, column)
+            By subject id and frame, on the grid of the bank; 0 or a `Structure` number.
+
+        Raises
+        ------
+        ValueError
+            If a frame is not in the bank, or has another shape.
+        """
+        index, offset = self.index.copy(), len(self._bytes)
+        for (subject_id, frame), drawing in labels.items():
+            here = self.samples([subject_id])
+            here = here[index["frame"][here] == frame]
+            entries = index[here]
+            shape = (len(here), *_shape(entries[0])) if len(here) else ()
+            if drawing.shape != shape:
+                raise ValueError(f"{subject_id}, frame {frame}: cannot have labels of shape {drawing.shape}")
+            index["labels_at"][here] = offset + np.arange(len(here)) * drawing[0].size
+            index["drawn"][here], index["phase"][here] = _ALL_DRAWN, -1
+            offset += drawing.size
+        more = [np.ascontiguousarray(drawing).ravel() for drawing in labels.values()]
+        return replace(self, index=index, _more=np.concatenate(more) if more else None)
 
     @property
     def relative_position(self) -> NDArray[np.float64]:
@@ -176,7 +211,10 @@ class SliceBank(Dataset[SliceItem]):
 
     def _bytes_of(self, entry: np.void, offset: str, bytes_a_pixel: int) -> NDArray[np.uint8]:
         start, (rows, columns) = int(entry[offset]), _shape(entry)
-        return self._bytes[start : start + rows * columns * bytes_a_pixel]
+        source = self._bytes
+        if self._more is not None and start >= len(source):
+            source, start = self._more, start - len(source)
+        return source[start : start + rows * columns * bytes_a_pixel]
 
 
 def _shape(entry: np.void) -> tuple[int, int]:
