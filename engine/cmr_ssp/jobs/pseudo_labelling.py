@@ -16,7 +16,7 @@ from cmr_ssp.errors import CohortError
 from cmr_ssp.events import Cancel, OnEvent, Outcome, Preparing, ignore_events
 from cmr_ssp.files import open_stack, resolve_subject
 from cmr_ssp.finetuning.pseudo_labels import PseudoLabels
-from cmr_ssp.function import Judged, Severity, estimated_dice, find_flags, measure_shapes
+from cmr_ssp.function import Gravity, Judged, estimated_dice, find_flags, measure_shapes
 from cmr_ssp.jobs.lifecycle import run_job
 from cmr_ssp.jobs.notices import report_problems
 from cmr_ssp.jobs.settings import JobSettings
@@ -165,7 +165,7 @@ class _Guesser:
         )
         wrong = np.zeros(len(labels), int)
         for flag in find_flags(judged).frames:
-            if flag.severity is Severity.WRONG and flag.frame is not None:
+            if flag.gravity is Gravity.WRONG and flag.frame is not None:
                 wrong[flag.frame] += 1
         dice = np.nan_to_num(estimated_dice(judged, certainty))
         return np.asarray((dice >= self._rule.least_dice) & (wrong <= self._rule.most_wrong))

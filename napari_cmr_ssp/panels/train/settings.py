@@ -13,6 +13,8 @@ from pydantic import BaseModel
 COUNTS = ("epochs", "updates")
 """Settings for the length of a training; a recipe has one of them."""
 
+_WITHOUT_FIELD = {"method", "pseudo_labels"}
+"""The window chooses the method elsewhere, and has no pseudo-labels to train on."""
 _FIRST_GROUP = "Training"
 _RELATIONS = {
     "minimum": "at least",
@@ -63,13 +65,13 @@ def settings_of(model: type[BaseModel]) -> Iterator[Setting]:
     """List the settings of a recipe model, including those of its parts, without the method."""
     schema = model.model_json_schema()
     for key, group, about in _properties(schema, schema.get("$defs", {}), "", _FIRST_GROUP):
-        if key != "method":
+        if key.partition(".")[0] not in _WITHOUT_FIELD:
             yield _setting(key, group, about)
 
 
 def flattened(recipe: Recipe) -> dict[str, Any]:
     """Return the values of all settings by key, with lists for tuples as in YAML."""
-    return dict(_leaves(recipe.model_dump(mode="json", exclude={"method"})))
+    return dict(_leaves(recipe.model_dump(mode="json", exclude=_WITHOUT_FIELD)))
 
 
 def nested(values: Mapping[str, object]) -> dict[str, Any]:
