@@ -15,11 +15,12 @@ from pathlib import Path
 
 import psutil
 import yaml
+from cmr_ssp.cluster import embedded_cluster
 from cmr_ssp.errors import Problem
 from cmr_ssp.events import Cancel, OnEvent
 from cmr_ssp.experiments.cell_work import CellWork
 from cmr_ssp.experiments.cells import Cell, cells_of
-from cmr_ssp.experiments.cluster import OnCluster, embedded_cluster
+from cmr_ssp.experiments.cluster import OnCluster
 from cmr_ssp.experiments.file import parse_experiment
 from common import verdict
 

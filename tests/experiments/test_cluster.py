@@ -13,18 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cmr_ssp.cluster import StopFile, embedded_cluster, gpu_of, is_safe, running_scheduler
 from cmr_ssp.errors import OutputError
 from cmr_ssp.events import Cancel
-from cmr_ssp.experiments.cell_work import CellWork, StopFile
+from cmr_ssp.experiments.cell_work import CellWork
 from cmr_ssp.experiments.cells import cells_of
-from cmr_ssp.experiments.cluster import (
-    CellProgress,
-    OnCluster,
-    embedded_cluster,
-    gpu_of,
-    is_safe,
-    running_scheduler,
-)
+from cmr_ssp.experiments.cluster import CellProgress, OnCluster
 from cmr_ssp.experiments.running import Finished, run_experiment
 from cohort_helpers import write_beating_cohort
 from places import ROOT
@@ -195,10 +189,11 @@ def test_each_worker_sees_one_gpu_of_several() -> None:
 
 
 def test_a_stop_file_is_seen_by_others_and_withdrawn(tmp_path: Path) -> None:
-    one, other = StopFile(tmp_path), StopFile(tmp_path)
+    path = tmp_path / ".stop"
+    one, other = StopFile(path), StopFile(path)
     assert not other.requested
     one.request()
-    assert StopFile(tmp_path).requested
-    assert CellWork(tmp_path, {}, "cpu").run(None, lambda event: None, StopFile(tmp_path)) == ()  # type: ignore[arg-type]
+    assert StopFile(path).requested
+    assert CellWork(tmp_path, {}, "cpu").run(None, lambda event: None, StopFile(path)) == ()  # type: ignore[arg-type]
     one.clear()
-    assert not StopFile(tmp_path).requested
+    assert not StopFile(path).requested

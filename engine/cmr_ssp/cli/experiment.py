@@ -147,7 +147,8 @@ def _executing(
     if scheduler is None and workers == 1:
         yield run_in_turn
         return
-    from cmr_ssp.experiments.cluster import OnCluster, embedded_cluster, running_scheduler
+    from cmr_ssp.cluster import embedded_cluster, running_scheduler
+    from cmr_ssp.experiments.cluster import OnCluster
 
     if scheduler is None:
         connected = embedded_cluster(workers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from cmr_ssp.experiments.running_cell import run_cell
 from cmr_ssp.locking import holding
 
 _PATIENCE_S = 3600.0
-_LOOK_EVERY_S = 0.5
 
 OnCell = Callable[[Cell, int, int], None]
 """Called before each cell with its number, counted from 1, and how many are to be done."""
@@ -102,36 +100,3 @@ def problems_of(cell: Cell, error: Exception) -> tuple[Problem, ...]:
         return tuple(Problem(cell.id, f"{each.where}: {each.what}", each.remedy) for each in error.problems)
     remedy = "Run the experiment again; if it fails again, please report it."
     return (Problem(cell.id, f"{type(error).__name__}: {error}", remedy),)
-
-
-class StopFile(Cancel):
-    """A request to stop that processes on several machines share: a file in the experiment folder.
-
-    Parameters
-    ----------
-    folder : Path
-        The experiment folder.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self._path, self._looked_at = folder / ".stop", 0.0
-
-    def request(self) -> None:
-        """Ask all processes to stop soon."""
-        self._path.touch()
-        super().request()
-
-    def clear(self) -> None:
-        """Withdraw the request."""
-        self._path.unlink(missing_ok=True)
-
-    @property
-    def requested(self) -> bool:
-        """Whether a stop was requested; looks at the file every half second."""
-        now = time.monotonic()
-        if not super().requested and now - self._looked_at > _LOOK_EVERY_S:
-            self._looked_at = now
-            if self._path.exists():
-                super().request()
-        return super().requested

@@ -1,32 +1,29 @@
-"""Run the cells of an experiment on dask.distributed: an embedded cluster, or a running scheduler."""
+"""Run the cells of an experiment on the workers of dask.distributed."""
 
 from __future__ import annotations
 
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
-from ipaddress import ip_address
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
-from cmr_ssp.errors import OutputError, Problem
+from cmr_ssp.cluster import StopFile
+from cmr_ssp.errors import Problem
 from cmr_ssp.events import Cancel, Event, OnEvent, UpdateFinished
-from cmr_ssp.experiments.cell_work import CellWork, OnCell, OnCellEnd, StopFile
+from cmr_ssp.experiments.cell_work import CellWork, OnCell, OnCellEnd
 from cmr_ssp.experiments.cells import Cell
 
 if TYPE_CHECKING:
     from distributed import Client
 
-INSTALL = 'pip install "cmr-ssp[cluster]"'
+STOP = ".stop"
+"""Name of the file in an experiment folder that asks all workers to stop."""
+
 _TOPIC = "cmr-ssp"
 _REPORT_EVERY_S = 1.0
 _LOOK_EVERY_S = 0.2
-_CONNECT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,89 +38,6 @@ class CellProgress:
 
 
 OnProgress = Callable[[CellProgress], None]
-
-
-@contextmanager
-def embedded_cluster(n_workers: int) -> Iterator[Client]:
-    """Start workers on this machine, which end with the block or with this process.
-
-    Each is a process of its own that runs one cell at a time, with its share of the processors, and with a
-    GPU of its own where there are several. They listen on the loopback interface only.
-
-    Raises
-    ------
-    OutputError
-        If the package distributed is not installed.
-    """
-    _require_distributed()
-    import dask
-    from distributed import Client, LocalCluster
-
-    threads = str(max(1, (os.cpu_count() or 1) // n_workers))
-    settings = {
-        # Otherwise a cell whose worker was killed three times would never be run again.
-        "distributed.scheduler.allowed-failures": 1000,
-        "distributed.nanny.pre-spawn-environ": {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads},
-    }
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=n_workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            memory_limit=0,  # dask would restart workers that it finds too large
-            dashboard_address="127.0.0.1:0" if find_spec("bokeh") else None,
-            silence_logs=logging.ERROR,
-        ) as cluster,
-        Client(cluster) as client,
-    ):
-        client.register_plugin(_one_gpu_each(_n_gpus()))
-        yield client
-
-
-@contextmanager
-def running_scheduler(address: str, *, insecure: bool = False) -> Iterator[Client]:
-    """Connect to a scheduler, with the certificates of dask's own configuration.
-
-    Parameters
-    ----------
-    address : str
-        Such as ``tls://HOST:8786``; ``tcp`` is refused except for the loopback interface.
-    insecure : bool
-        Allow ``tcp`` to other machines: everybody in the network could run code on the workers.
-
-    Raises
-    ------
-    OutputError
-        If distributed is not installed, the address is not safe, or nobody answers.
-    """
-    _require_distributed()
-    from distributed import Client
-
-    if not insecure and not is_safe(address):
-        what = (
-            "is neither encrypted nor on this machine: anybody in the network could run code on the workers"
-        )
-        raise OutputError.of(address, what, "Use tls:// with certificates, or --insecure.")
-    try:
-        with Client(address, timeout=_CONNECT_S, set_as_default=False) as client:
-            yield client
-    except (OSError, ValueError, RuntimeError) as error:
-        what = f"cannot be reached as a scheduler of dask ({error})"
-        raise OutputError.of(address, what, "Start it, and check address and certificates.") from error
-
-
-def is_safe(address: str) -> bool:
-    """Return whether the address of a scheduler is encrypted, or on this machine."""
-    parts = urlsplit(address if "://" in address else f"tcp://{address}")
-    host = parts.hostname or ""
-    if parts.scheme == "tls" or host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +67,7 @@ class OnCluster:
     ) -> None:
         """Run cells, each after those that it needs; see `run_in_turn`."""
         del on_event, on_cell  # progress arrives from the workers
-        stop = StopFile(work.folder)
+        stop = StopFile(work.folder / STOP)
         stop.clear()
         self.client.subscribe_topic(
             _TOPIC, lambda event: self.on_progress(CellProgress(*event[1]["progress"]))
@@ -206,7 +120,7 @@ def run_on_worker(work: CellWork, cell: Cell, needed: Sequence[object]) -> tuple
             told = now
             _tell(worker, cell, event.update, event.updates, event.seconds_left)
 
-    stop = StopFile(work.folder)
+    stop = StopFile(work.folder / STOP)
     if not stop.requested and work.can_begin(cell):
         _tell(worker, cell)
     return work.run(cell, tell, stop)
@@ -224,33 +138,3 @@ def _problems(cell: Cell, future: Any) -> tuple[Problem, ...]:
     why = future.exception() if future.status == "error" else "the scheduler gave it up"
     remedy = "Run the experiment again: it goes on from the last checkpoint."
     return (Problem(cell.id, f"lost its worker ({type(why).__name__}: {why})", remedy),)
-
-
-def _require_distributed() -> None:
-    if find_spec("distributed") is None:
-        what = "several workers need the package distributed, which is not installed"
-        raise OutputError.of("experiment", what, f"Install it with: {INSTALL}")
-
-
-def _n_gpus() -> int:
-    import torch
-
-    return torch.cuda.device_count()
-
-
-def _one_gpu_each(n_gpus: int) -> Any:
-    """Return a plugin by which a worker sees one GPU, before it imports torch."""
-    from distributed import WorkerPlugin
-
-    class OneGpu(WorkerPlugin):  # type: ignore[misc]
-        name = "cmr-ssp one GPU"
-
-        def setup(self, worker: Any) -> None:
-            os.environ.update(gpu_of(worker.name, n_gpus))
-
-    return OneGpu()
-
-
-def gpu_of(worker: object, n_gpus: int) -> dict[str, str]:
-    """Return the environment of the worker with a number, by which it sees only its GPU."""
-    return {"CUDA_VISIBLE_DEVICES": str(int(str(worker)) % n_gpus)} if n_gpus > 1 else {}
