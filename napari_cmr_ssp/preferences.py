@@ -29,12 +29,15 @@ class Preferences:
         Folder for runs and labels.
     keys : Mapping of str to str
         Chosen key of each action on contours, such as ``copy to base``; missing ones are the default.
+    scheduler : str
+        Address of a scheduler of dask for trainings; empty for this machine.
     """
 
     device: str
     threads: int
     workspace: Path
     keys: Mapping[str, str] = field(default_factory=dict, hash=False)
+    scheduler: str = ""
 
     @property
     def runs(self) -> Path:
@@ -94,7 +97,8 @@ def read_preferences() -> Preferences:
     stored, keys = settings.jobs, settings.contour_keys.model_dump()
     workspace = Path(stored.workspace).expanduser() if stored.workspace else default_workspace()
     chosen = {name.replace("_", " "): str(key) for name, key in keys.items()}
-    return Preferences(stored.device, stored.threads or free_threads(), workspace, chosen)
+    threads = stored.threads or free_threads()
+    return Preferences(stored.device, threads, workspace, chosen, stored.scheduler.strip())
 
 
 def store_workspace(folder: Path) -> None:

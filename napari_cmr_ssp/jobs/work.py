@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from cmr_ssp.errors import CmrSspError
 from cmr_ssp.events import Cancel, OnEvent, Preparing
@@ -106,13 +106,15 @@ def reading_records(run: Path) -> Work:
 
 
 def training(plan: TrainingPlan, preferences: Preferences) -> Work:
-    """Pretrain, train on the ticked labels, or resume either."""
+    """Pretrain, train on the ticked labels, or resume either: here, or on a worker of the scheduler."""
 
     def work(on_event: OnEvent, cancel: Cancel) -> object:
         from cmr_ssp import jobs
+        from cmr_ssp.jobs.remote import train_remotely
 
-        run = Run(plan.run_folder)
-        settings = jobs.JobSettings(preferences.device, plan.max_minutes, threads=preferences.threads)
+        run, is_remote = Run(plan.run_folder), bool(preferences.scheduler)
+        threads = None if is_remote else preferences.threads  # a worker knows its own
+        settings = jobs.JobSettings(preferences.device, plan.max_minutes, threads=threads)
         options: dict[str, Any] = {
             "split": plan.split,
             "settings": replace(settings, data_licence=plan.data_licence),
@@ -120,11 +122,15 @@ def training(plan: TrainingPlan, preferences: Preferences) -> Work:
             "on_event": on_event,
             "cancel": cancel,
         }
-        if isinstance(plan, PretrainingPlan):
-            return jobs.pretrain(plan.cohort, plan.recipe, run, **options)
-        pretrained = Run(plan.pretrained) if plan.pretrained is not None else None
-        budget = jobs.LabelBudget({name: sorted(phases) for name, phases in plan.ticks.items()})
-        return jobs.finetune(plan.cohort, plan.recipe, run, pretrained=pretrained, budget=budget, **options)
+        stage: Literal["pretrain", "finetune"] = "pretrain"
+        if not isinstance(plan, PretrainingPlan):
+            stage = "finetune"
+            ticks = {name: sorted(phases) for name, phases in plan.ticks.items()}
+            pretrained = Run(plan.pretrained) if plan.pretrained is not None else None
+            options |= {"pretrained": pretrained, "budget": jobs.LabelBudget(ticks)}
+        if is_remote:
+            return train_remotely(preferences.scheduler, stage, plan.cohort, plan.recipe, run, **options)
+        return getattr(jobs, stage)(plan.cohort, plan.recipe, run, **options)
 
     return work
 
@@ -132,7 +138,8 @@ def training(plan: TrainingPlan, preferences: Preferences) -> Work:
 def training_job(plan: TrainingPlan, preferences: Preferences) -> Job:
     """Return a training, or its continuation, as a job."""
     verb = "Pretrain" if isinstance(plan, PretrainingPlan) else "Train"
-    title = f"{'Resume' if plan.resumes else verb} {plan.run_folder.name}"
+    where = " on the cluster" if preferences.scheduler else ""
+    title = f"{'Resume' if plan.resumes else verb} {plan.run_folder.name}{where}"
     job = Job(title, training(plan, preferences), plan.run_folder, plan.resumes, recipe=plan.recipe)
     if plan.recipe is not None:
         job.reads = plan.pretrained if isinstance(plan, FinetuningPlan) else None
