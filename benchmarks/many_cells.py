@@ -80,14 +80,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, embedded_cluster(chosen.workers) as client:
         run = OnCluster(client, lambda _: None)
         work, began = Sleeping(Path(folder), {}, "cpu", seconds), time.perf_counter()
-        run(
-            cells,
-            work,
-            on_event=lambda _: None,
-            on_cell=None,
-            on_end=lambda cell, _: ended.append(cell.id),
-            cancel=Cancel(),
-        )
+        run(cells, work, lambda cell, _: ended.append(cell.id), Cancel())
         took = time.perf_counter() - began
     assert len(ended) == len(cells)
     least = seconds * (1 + (len(cells) - 1) / chosen.workers)

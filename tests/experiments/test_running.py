@@ -13,6 +13,7 @@ from cmr_ssp.errors import CohortError, OutputError
 from cmr_ssp.evaluation import SubjectRole, read_scores
 from cmr_ssp.events import Cancel, Event, Outcome, UpdateFinished
 from cmr_ssp.experiments import running, running_cell
+from cmr_ssp.experiments.cell_work import InTurn
 from cmr_ssp.experiments.cells import Cell, cells_of
 from cmr_ssp.experiments.file import ExperimentFile, parse_experiment
 from cmr_ssp.experiments.records import CellFolder
@@ -29,6 +30,10 @@ def hearts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write the cohort that the experiments share."""
     _HEARTS.append(write_beating_cohort(tmp_path_factory.mktemp("hearts") / "cohort", list("abcdef")))
     return _HEARTS[-1]
+
+
+NO_CELL = InTurn(on_cell=lambda cell, *_: pytest.fail(cell.id))
+"""Fails if a cell begins."""
 
 
 def run(folder: Path, experiment: ExperimentFile | None = None, **options: Any) -> Finished:
@@ -77,19 +82,24 @@ def test_the_control_is_as_long_as_pretraining_and_training_together(finished: P
 def test_finished_cells_are_not_computed_again_even_without_weights(
     finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = run(finished, on_cell=lambda cell, number, total: pytest.fail(cell.id))
+    ended = run(finished, execute=NO_CELL)
     assert len(ended.done) == 5
     assert not list(finished.glob("runs/*/best.safetensors"))
-    run(finished, keep_weights="none", on_cell=lambda cell, number, total: pytest.fail(cell.id))
+    run(
+        finished,
+        keep_weights="none",
+        execute=NO_CELL,
+    )
     assert not list((finished / "runs").glob("*"))
-    assert len(run(finished, on_cell=lambda cell, number, total: pytest.fail(cell.id)).done) == 5
+    assert len(run(finished, execute=NO_CELL).done) == 5
 
 
 def test_a_changed_file_adds_cells_and_pretrains_again_only_for_their_sake(finished: Path) -> None:
     for number, seeds in enumerate(([0], [0, 1]), start=1):
         begun: list[str] = []
         more = tiny(seeds={"training": seeds}, controls=[])
-        run(finished, more, keep_weights="none", on_cell=lambda cell, n, total: begun.append(cell.id))  # noqa: B023
+        listen = InTurn(on_cell=lambda cell, *_: begun.append(cell.id))  # noqa: B023
+        run(finished, more, keep_weights="none", execute=listen)
         kinds = [name.split("-")[0] for name in begun]
         assert kinds == ([] if number == 1 else ["pretrain", "scratch", "mim"])
 
@@ -104,7 +114,7 @@ def test_a_stopped_experiment_goes_on_to_the_same_scores(finished: Path, tmp_pat
             if len(seen) == at:
                 cancel.request()
 
-    ended = run(tmp_path / "out", on_event=stop, cancel=cancel)
+    ended = run(tmp_path / "out", execute=InTurn(stop), cancel=cancel)
     assert ended.stopped and ended.waiting and not ended.failed
     assert not run(tmp_path / "out").waiting
     whole = {name: text for name, text in results(finished).items() if name in results(tmp_path / "out")}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cmr_ssp.files import open_cohort, open_stack, read_segmentation, resolve_subject
-from cmr_ssp.function import Judged, Severity, find_flags, measure_shapes, tidy
+from cmr_ssp.function import Gravity, Judged, find_flags, measure_shapes, tidy
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_references_are_hardly_flagged(
         for frame in range(len(labels)):
             here = [flag for flag in found.frames if flag.frame == frame]
             flagged.append(bool(here))
-            wrong.append(any(flag.severity is Severity.WRONG for flag in here))
+            wrong.append(any(flag.gravity is Gravity.WRONG for flag in here))
         n_changed += sum(change.pixels for change in tidy(labels, grid.spacing_mm).changes)
         n_drawn += int((labels > 0).sum())
     assert np.mean(wrong) <= most_wrong

@@ -19,10 +19,11 @@ from cmr_ssp.errors import CohortError
 from cmr_ssp.events import Event, JobEnded, Outcome
 
 if TYPE_CHECKING:
+    from cmr_ssp.cli.progress import ProgressReport
+    from cmr_ssp.experiments.cell_work import Execute
     from cmr_ssp.experiments.cells import Cell
     from cmr_ssp.experiments.cluster import CellProgress
     from cmr_ssp.experiments.planning import Plan, PlannedCell
-    from cmr_ssp.experiments.running import Execute
 
 _GIB = 2**30
 _PROGRESS_EVERY_S = 10.0
@@ -103,27 +104,16 @@ def run(
     experiment, folders = load_experiment(file), parse_data(data)
     with (
         reporting(terminal) as (report, cancel),
-        _executing(workers, scheduler, terminal, insecure=insecure) as execute,
+        _executing(workers, scheduler, report, terminal, insecure=insecure) as execute,
     ):
-
-        def listen(event: Event) -> None:
-            if not isinstance(event, JobEnded):  # it would advise --resume
-                report(event)
-
-        def announce(cell: Cell, number: int, total: int) -> None:
-            report.restart()
-            terminal.note(f"cell {number} of {total}: {cell.id}")
-
         ended = run_experiment(
             experiment,
             out,
             folders,
             device=device,
             keep_weights=keep_weights,
-            on_event=listen,
-            on_cell=announce,
-            cancel=cancel,
             execute=execute,
+            cancel=cancel,
         )
     for problem in ended.problems:
         terminal.error(problem)
@@ -139,13 +129,11 @@ def run(
 
 @contextmanager
 def _executing(
-    workers: int, scheduler: str | None, terminal: Terminal, *, insecure: bool
+    workers: int, scheduler: str | None, report: ProgressReport, terminal: Terminal, *, insecure: bool
 ) -> Iterator[Execute]:
     """Choose where the cells run."""
-    from cmr_ssp.experiments.cell_work import run_in_turn
-
     if scheduler is None and workers == 1:
-        yield run_in_turn
+        yield _in_turn(report, terminal)
         return
     from cmr_ssp.cluster import embedded_cluster, running_scheduler
     from cmr_ssp.experiments.cluster import OnCluster
@@ -156,6 +144,20 @@ def _executing(
         connected = running_scheduler(scheduler, insecure=insecure)
     with connected as client:
         yield OnCluster(client, _Told(terminal))
+
+
+def _in_turn(report: ProgressReport, terminal: Terminal) -> Execute:
+    from cmr_ssp.experiments.cell_work import InTurn
+
+    def listen(event: Event) -> None:
+        if not isinstance(event, JobEnded):  # it would advise --resume
+            report(event)
+
+    def announce(cell: Cell, number: int, total: int) -> None:
+        report.restart()
+        terminal.note(f"cell {number} of {total}: {cell.id}")
+
+    return InTurn(listen, announce)
 
 
 class _Told:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from cmr_ssp.errors import CmrSspError, OutputError, Problem
-from cmr_ssp.events import Cancel, OnEvent, Outcome
+from cmr_ssp.events import Cancel, OnEvent, Outcome, ignore_events
 from cmr_ssp.experiments.cells import Cell
 from cmr_ssp.experiments.records import CellFolder, is_done
 from cmr_ssp.experiments.running_cell import run_cell
@@ -16,7 +17,7 @@ from cmr_ssp.locking import holding
 _PATIENCE_S = 3600.0
 
 OnCell = Callable[[Cell, int, int], None]
-"""Called before each cell with its number, counted from 1, and how many are to be done."""
+"""Called before each cell."""
 
 OnCellEnd = Callable[[Cell, tuple[Problem, ...]], None]
 """Called after each cell with its problems."""
@@ -75,23 +76,37 @@ class CellWork:
         return True
 
 
-def run_in_turn(
-    cells: Sequence[Cell],
-    work: CellWork,
-    *,
-    on_event: OnEvent,
-    on_cell: OnCell | None,
-    on_end: OnCellEnd,
-    cancel: Cancel,
-) -> None:
-    """Run cells one after the other in this process."""
-    for number, cell in enumerate(cells, start=1):
-        if cancel.requested:
-            return
-        if work.can_begin(cell):
-            if on_cell is not None:
-                on_cell(cell, number, len(cells))
-            on_end(cell, work.run(cell, on_event, cancel))
+class Execute(Protocol):
+    """Runs cells somewhere, each after those that it needs."""
+
+    def __call__(self, cells: Sequence[Cell], work: CellWork, on_end: OnCellEnd, cancel: Cancel) -> None:
+        """Run cells until all ended, or the user stops them; call `on_end` after each."""
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Runs cells one after the other in this process.
+
+    Attributes
+    ----------
+    on_event : callable
+        As for `cmr_ssp.jobs.pretrain`.
+    on_cell : callable or None
+        Called before each cell with its number, counted from 1, and how many are to be done.
+    """
+
+    on_event: OnEvent = ignore_events
+    on_cell: OnCell | None = None
+
+    def __call__(self, cells: Sequence[Cell], work: CellWork, on_end: OnCellEnd, cancel: Cancel) -> None:
+        """Run cells; see `Execute`."""
+        for number, cell in enumerate(cells, start=1):
+            if cancel.requested:
+                return
+            if work.can_begin(cell):
+                if self.on_cell is not None:
+                    self.on_cell(cell, number, len(cells))
+                on_end(cell, work.run(cell, self.on_event, cancel))
 
 
 def problems_of(cell: Cell, error: Exception) -> tuple[Problem, ...]:

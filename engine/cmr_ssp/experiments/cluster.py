@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from cmr_ssp.cluster import StopFile
 from cmr_ssp.errors import Problem
-from cmr_ssp.events import Cancel, Event, OnEvent, UpdateFinished
-from cmr_ssp.experiments.cell_work import CellWork, OnCell, OnCellEnd
+from cmr_ssp.events import Cancel, Event, UpdateFinished
+from cmr_ssp.experiments.cell_work import CellWork, OnCellEnd
 from cmr_ssp.experiments.cells import Cell
 
 if TYPE_CHECKING:
@@ -55,18 +55,8 @@ class OnCluster:
     client: Client
     on_progress: OnProgress
 
-    def __call__(
-        self,
-        cells: Sequence[Cell],
-        work: CellWork,
-        *,
-        on_event: OnEvent,
-        on_cell: OnCell | None,
-        on_end: OnCellEnd,
-        cancel: Cancel,
-    ) -> None:
-        """Run cells, each after those that it needs; see `run_in_turn`."""
-        del on_event, on_cell  # progress arrives from the workers
+    def __call__(self, cells: Sequence[Cell], work: CellWork, on_end: OnCellEnd, cancel: Cancel) -> None:
+        """Run cells; see `Execute`."""
         stop = StopFile(work.folder / STOP)
         stop.clear()
         self.client.subscribe_topic(

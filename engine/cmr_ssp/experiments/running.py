@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cmr_ssp.atomic import write_text
 from cmr_ssp.errors import OutputError, Problem
-from cmr_ssp.events import Cancel, OnEvent, ignore_events
-from cmr_ssp.experiments.cell_work import CellWork, OnCell, run_in_turn
+from cmr_ssp.events import Cancel
+from cmr_ssp.experiments.cell_work import CellWork, Execute, InTurn
 from cmr_ssp.experiments.cells import Cell, cells_of
 from cmr_ssp.experiments.data import lock_split, open_data
 from cmr_ssp.experiments.file import ExperimentFile
@@ -21,9 +21,6 @@ from cmr_ssp.locking import holding
 from cmr_ssp.phantoms import write_phantom_cohort
 
 KeepWeights = Literal["none", "last", "all"]
-Execute = Callable[..., None]
-"""Runs cells, as `run_in_turn` does."""
-
 _PATIENCE_S = 0.5
 
 
@@ -73,10 +70,8 @@ def run_experiment(
     *,
     device: str = "auto",
     keep_weights: KeepWeights = "last",
-    on_event: OnEvent = ignore_events,
-    on_cell: OnCell | None = None,
+    execute: Execute = InTurn(),  # noqa: B008 - frozen
     cancel: Cancel | None = None,
-    execute: Execute = run_in_turn,
 ) -> Finished:
     """Run every cell that is not done; a failed one does not stop the others.
 
@@ -92,12 +87,10 @@ def run_experiment(
         ``auto``, ``cpu``, ``cuda`` or ``mps``.
     keep_weights : {"none", "last", "all"}
         Weights of finished cells to keep: those that later cells need, the last checkpoints, or everything.
-    on_event, cancel
-        As for `cmr_ssp.jobs.pretrain`.
-    on_cell : callable
-        Called before each cell.
-    execute : callable
-        Runs the cells: `run_in_turn`, or a `cmr_ssp.experiments.cluster.OnCluster`.
+    execute : Execute
+        Runs the cells: `InTurn`, or `cmr_ssp.experiments.cluster.OnCluster`.
+    cancel : Cancel, optional
+        Request to stop.
 
     Raises
     ------
@@ -124,7 +117,7 @@ def run_experiment(
                 weights.let_go(cell)
 
         work = CellWork(folder, folders, device)
-        execute(todo, work, on_event=on_event, on_cell=on_cell, on_end=ended, cancel=cancel)
+        execute(todo, work, ended, cancel)
     return _finished(cells, folder, problems, stopped=cancel.requested)
 
 
