@@ -171,8 +171,9 @@ class DataView(QWidget):
         cohort = self._session.cohort
         problems: tuple[Problem, ...] = cohort.problems if cohort is not None else ()
         self.problems.setVisible(bool(problems))
+        has_labels = cohort is not None and any(subject.labels for subject in cohort.subjects)
+        self.labels_part.setVisible(has_labels)
         if cohort is not None:
-            self.labels_part.setVisible(any(subject.labels for subject in cohort.subjects))
             self.summary.setText(_summary(cohort))
             n_errors = sum(problem.severity is Severity.ERROR for problem in problems)
             self.problems.setText(f"{n_errors} problems, {len(problems) - n_errors} warnings")
