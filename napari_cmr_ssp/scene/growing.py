@@ -17,6 +17,10 @@ GROWING = "growing"
 """Part of the exam, and name of the mark in the metadata of the layer: it is not finished."""
 
 
+_CHANGED = ("data", "name", "metadata", "editable", "visible")
+"""What a finished segmentation gets back if a new one by the same run is stopped."""
+
+
 class GrowingSegmentation:
     """Shows the frames that are there so far; neither edited, corrected, measured nor saved.
 
@@ -31,6 +35,7 @@ class GrowingSegmentation:
     def __init__(self, own: OwnLayers, sliders: Sliders) -> None:
         self._own, self._sliders = own, sliders
         self._hidden: list[Any] = []
+        self._before: dict[str, Any] = {}
 
     def show(self, exam: Exam, labels: NDArray[np.uint8], run: str, frames: Collection[int]) -> None:
         """Show labels that another thread still fills.
@@ -57,23 +62,39 @@ class GrowingSegmentation:
     def take(self, run: str) -> Any | None:
         """Return the layer of a run, which is now finished, or None."""
         layer = next((each for each in self._own.find(GROWING) if each.metadata["run"] == run), None)
-        self._hidden = []
+        self._hidden, self._before = [], {}
         return layer
 
     def remove(self) -> None:
         """Remove an unfinished segmentation and show again what it hid."""
-        if self._own.find(GROWING):
-            self._own.remove(GROWING)
-            for layer in self._hidden:
-                layer.visible = True
-        self._hidden = []
+        growing = self._own.find(GROWING)
+        for layer in growing:
+            if self._before:
+                for name, value in self._before.items():
+                    setattr(layer, name, value)
+                self._own.assign(layer, "prediction")
+            else:
+                self._own.remove(GROWING)
+        for layer in self._hidden if growing else ():
+            layer.visible = True
+        self._hidden, self._before = [], {}
 
     def _add(self, exam: Exam, labels: NDArray[np.uint8], run: str) -> None:
-        self._own.remove(GROWING)
+        self.remove()
         hidden = [each for each in self._own.find("reference", "prediction") if each.visible]
         self._hidden = hidden or self._hidden
         self._own.hide("reference", "prediction")
         name = f"{exam.subject.id} by {run} (being segmented)"
         metadata = exam.metadata | {"run": run, GROWING: True}
-        layer = self._own.add(segmentation_layer(labels, exam.stack.grid, name, **metadata), GROWING)
-        layer.editable = False
+        earlier = [each for each in self._own.find("prediction") if each.metadata.get("run") == run]
+        if not earlier:
+            layer = self._own.add(segmentation_layer(labels, exam.stack.grid, name, **metadata), GROWING)
+            layer.editable = False
+            return
+        # It will be replaced: to remove it then, and to add another layer now, would halt the window twice.
+        (layer,) = earlier
+        self._before = {each: getattr(layer, each) for each in _CHANGED}
+        self._before["metadata"] = dict(layer.metadata)  # napari changes it in place
+        self._own.assign(layer, GROWING)
+        layer.data, layer.name, layer.metadata = labels, name, metadata
+        layer.visible, layer.editable = True, False

@@ -150,3 +150,27 @@ def test_contours_that_are_corrected_stay_in_view(bench: Workbench, wait: Wait, 
     wait(lambda: idle(bench))
     assert contours.layer.visible and bench.scene.corrections.of(bench.session.exam) is contours
     assert np.count_nonzero(contours.layer.data)
+
+
+@pytest.mark.parametrize("visible", [True, False])
+def test_stopping_a_second_one_leaves_the_first_as_it_was(
+    bench: Workbench, wait: Wait, turnstile: Turnstile, visible: bool
+) -> None:
+    runs_view(bench).segment_shown.click()
+    turnstile.let(100)
+    wait(lambda: idle(bench))
+    layer = bench.scene._viewer.layers[f"a by {RUN}"]
+    labels, metadata = layer.data, dict(layer.metadata)
+    layer.visible = visible
+    turnstile._passes = threading.Semaphore(0)
+    runs_view(bench).segment_shown.click()
+    turnstile.let(1)
+    wait(lambda: growing(bench))
+    assert growing(bench) == [layer] and not layer.editable and layer.visible
+    bench.job_bar.keep.click()
+    turnstile.let(100)
+    wait(lambda: idle(bench))
+    assert not growing(bench)
+    assert layer.data is labels and dict(layer.metadata) == metadata
+    assert layer.name == f"a by {RUN}" and layer.editable and layer.visible is visible
+    assert layer in bench.scene._own
