@@ -118,8 +118,8 @@ class Scene:
 
     @property
     def _place(self) -> tuple[int, int]:
-        (image,) = self._own.find("image")
-        return self._sliders.place_in(image)
+        images = self._own.find("image")  # none if the user removed it
+        return self._sliders.place_in(images[0]) if images else (0, 0)
 
     def show_phases(self, phases: Mapping[Phase, int]) -> None:
         """Name these frames of the shown exam ED and ES."""
@@ -128,8 +128,8 @@ class Scene:
 
     def go_to(self, frame: int, slice_: int) -> None:
         """Show a frame and slice of the exam."""
-        (image,) = self._own.find("image")
-        self._sliders.go_to(image, frame, slice_)
+        for image in self._own.find("image"):
+            self._sliders.go_to(image, frame, slice_)
 
     def show_exam(self, exam: Exam) -> None:
         """Replace the layers of the last exam; start at end diastole in the middle of the stack."""

@@ -48,6 +48,7 @@ def report(*words: object) -> None:
 
 def test_page_and_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_experiment(tmp_path / "small & new")
+    (folder / "environment.txt").write_text("numpy==2.3\n")
     report("--json", "experiment", "report", folder)
     result = json.loads(capsys.readouterr().out)["result"]
     assert Path(result["report"]) == folder / "report.html"
@@ -66,6 +67,7 @@ def test_page_and_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         "Holm",
         "8 test subjects (4 A, 4 B)",
         "channels:",
+        "<pre>numpy==2.3",
     ):
         assert said in text
     with (folder / "tables" / "scores-per-subject.csv").open(encoding="utf-8") as file:

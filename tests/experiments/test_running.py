@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 from cmr_ssp.errors import CohortError, OutputError
@@ -70,6 +71,8 @@ def test_every_cell_has_scores_of_the_locked_test_subjects_and_a_record(finished
         assert (CellFolder(finished, cell.id).folder / "history.csv").is_file()
     assert vendors == {"A", "B"}
     assert (finished / "experiment.yaml").read_text() == tiny().text
+    packages = (finished / "environment.txt").read_text().splitlines()
+    assert f"numpy=={np.__version__}" in packages and not [line for line in packages if "/" in line]
 
 
 def test_the_control_is_as_long_as_pretraining_and_training_together(finished: Path) -> None:

@@ -14,11 +14,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 import yaml
 from cmr_ssp import jobs
 from cmr_ssp.errors import CmrSspError, OutputError, RunError
 from cmr_ssp.evaluation import SubjectRole
 from cmr_ssp.files import open_cohort
+from cmr_ssp.prediction.trained import load_network
 from cmr_ssp.runs import (
     Card,
     Run,
@@ -398,3 +400,31 @@ def test_the_strictest_licence_asks_for_most() -> None:
     assert strictest((acdc, own, free)) == own
     assert strictest((own, "M&Ms: research use")) == "own data; M&Ms: research use"
     assert strictest((f"{acdc}; terms of M&Ms", acdc)) == f"{acdc}; terms of M&Ms"
+
+
+def test_onnx_gives_the_same_labels(place: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    file = tmp_path / "model.onnx"
+    jobs.export_onnx(Run(place / "our model"), file)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    network = load_network(Run(place / "our model").last)
+    for shape in ((1, 1, 32, 32), (3, 1, 64, 48)):
+        images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        with torch.no_grad():
+            ours = network(images).numpy()
+        (theirs,) = session.run(["logits"], {"images": images.numpy()})
+        np.testing.assert_allclose(theirs, ours, atol=1e-4)
+        assert np.array_equal(theirs.argmax(axis=1), ours.argmax(axis=1))
+    about = session.get_modelmeta().custom_metadata_map
+    assert about["classes"] == '["background", "LV", "MYO", "RV"]'
+    assert about["checkpoint"] == file_digest(Run(place / "our model").last)
+    assert "Research use only" in about["intended_use"]
+    assert not [name for name in IDS if name.encode() in file.read_bytes()]
+
+
+def test_onnx_refuses_what_does_not_segment_and_other_names(place: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match=r"\.onnx"):
+        jobs.export_onnx(Run(place / "our model"), tmp_path / "model.zip")
+    with pytest.raises(CmrSspError, match="does not segment"):
+        jobs.export_onnx(Run(place / "pretrained"), tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())

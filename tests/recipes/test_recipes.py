@@ -204,6 +204,10 @@ OURS = {
     "checkpoint_every",
     "records_every",
     "crop.centre",
+    "moving_average",
+    "pseudo_labels.share",
+    "pseudo_labels.until",
+    "pseudo_labels.weight",
     "schedule.power",
 }
 """Settings that the paper does not have, or not for this method."""

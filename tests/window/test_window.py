@@ -70,7 +70,12 @@ def test_manifest_offers_the_widget_and_its_preferences() -> None:
     manifest.validate_imports()
     (widget,) = manifest.contributions.widgets
     assert widget.display_name == "Cardiac MR workbench"
-    assert set(manifest.contributions.configurations["jobs"].properties) == {"device", "threads", "workspace"}
+    assert set(manifest.contributions.configurations["jobs"].properties) == {
+        "device",
+        "threads",
+        "workspace",
+        "scheduler",
+    }
 
 
 def test_from_a_cohort_to_an_overlay_with_its_dice(bench: Workbench, wait: Wait) -> None:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cmr_ssp.anatomy import Phase
 from cmr_ssp.events import FramesSegmented
 from cmr_ssp.files import open_cine
 from cmr_ssp.prediction import batches
 from window_helpers import Wait, docked, idle, open_folder, runs_view, show, train_from_scratch
 
-from napari_cmr_ssp.panels import CorrectController
+from napari_cmr_ssp.panels import CorrectController, FramesController
 from napari_cmr_ssp.scene.growing import GROWING
 from napari_cmr_ssp.workbench import Workbench
 
@@ -174,3 +175,28 @@ def test_stopping_a_second_one_leaves_the_first_as_it_was(
     assert layer.data is labels and dict(layer.metadata) == metadata
     assert layer.name == f"a by {RUN}" and layer.editable and layer.visible is visible
     assert layer in bench.scene._own
+
+
+@pytest.mark.parametrize("which", ["growing", "image", "everything"])
+def test_a_layer_deleted_by_hand_meanwhile_disturbs_nothing(
+    bench: Workbench, wait: Wait, turnstile: Turnstile, which: str
+) -> None:
+    layers = bench.scene._viewer.layers
+    runs_view(bench).segment_shown.click()
+    turnstile.let(1)
+    wait(lambda: growing(bench))
+    for layer in {"growing": growing(bench), "image": [layers["a"]], "everything": list(layers)}[which]:
+        layers.remove(layer)
+    bench.scene.go_to(1, 1)
+    assert bench.scene.place is None or which == "growing"
+    bench.panel(FramesController).choose_phase(Phase.ES)
+    bench.panel(FramesController).view.frame_requested.emit(2)
+    turnstile.let(100)
+    wait(lambda: idle(bench))
+    assert bench.job_bar.title.text().startswith("Finished"), bench.job_bar.problems.text()
+    assert not growing(bench)
+    assert f"a by {RUN}" in [layer.name for layer in layers]
+    show(bench, "b", wait)
+    show(bench, "a", wait)
+    wait(lambda: f"a by {RUN}" in [layer.name for layer in layers])
+    assert "a" in layers

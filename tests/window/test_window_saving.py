@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,7 @@ def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def bench(viewer: Any, trained: Path, wait: Wait) -> Iterator[Workbench]:
+    shutil.rmtree(trained / "runs" / RUN / "segmentations", ignore_errors=True)  # of another test
     bench = docked(viewer, trained)
     wait(lambda: runs_view(bench).runs.runs and idle(bench))
     yield bench

@@ -23,7 +23,8 @@ def export_model(
     run: Annotated[Path, Parameter(help="Run of `cmr-ssp finetune`.")],
     *,
     output: Annotated[
-        Path, Parameter(name=["--output", "-o"], help="Bundle to write, ending in .zip; or a new folder.")
+        Path,
+        Parameter(name=["--output", "-o"], help="Bundle (.zip), new folder, or ONNX file (.onnx) to write."),
     ],
     checkpoint: Checkpoint = "last",
     origin: Annotated[
@@ -31,8 +32,10 @@ def export_model(
     ] = "",
     data_licence: Annotated[str, Parameter(help="Terms of the training data, if the run lacks them.")] = "",
     layout: Annotated[
-        Literal["zip", "hub"],
-        Parameter(help="One file, or a folder for the Hugging Face hub with the card as README.md."),
+        Literal["zip", "hub", "onnx"],
+        Parameter(
+            help="One file; a folder for the Hugging Face hub, its card as README.md; or the network as ONNX."
+        ),
     ] = "zip",
     terminal: Shown,
 ) -> None:
@@ -41,6 +44,11 @@ def export_model(
     from cmr_ssp.runs import Run
 
     with reporting(terminal) as (report, _):
+        if layout == "onnx":
+            jobs.export_onnx(Run(run), output, checkpoint=checkpoint, on_event=report)
+            terminal.note(f"{run} -> {output}")
+            terminal.give(written=output)
+            return
         card = jobs.export_model(
             Run(run),
             output,

@@ -17,6 +17,7 @@ from cmr_ssp.atomic import write_text
 from cmr_ssp.evaluation import SCORE_COLUMNS, scores_csv
 from cmr_ssp.experiments.arms import method_name
 from cmr_ssp.experiments.curves import label_curves, minute_curves
+from cmr_ssp.experiments.environment import LOCK_FILE
 from cmr_ssp.experiments.methods_text import methods_paragraph
 from cmr_ssp.experiments.published import CITATION
 from cmr_ssp.experiments.results import CellRecord, Results
@@ -83,6 +84,7 @@ def report_page(found: Results, tables: Sequence[Table]) -> str:
         curves="\n".join(_curves(found)),
         tables="\n".join(map(as_html, tables)),
         recipes="\n".join(_recipes(found.cells)),
+        environment=_environment(found.folder),
         cells=as_html(_cell_table(found.cells)),
         machines=as_html(_machine_table(found.cells)),
         citation=escape(CITATION),
@@ -129,6 +131,15 @@ def _recipes(cells: Sequence[CellRecord]) -> Iterator[str]:
             recipes.setdefault(text, f"{cell.preset}, {cell.updates} updates, as in {cell.id}")
     for text, title in recipes.items():
         yield f"<details><summary>{escape(title)}</summary><pre>{escape(text)}</pre></details>"
+
+
+def _environment(folder: Path) -> str:
+    """Return the packages of the last call that ran cells; nothing if they are not known."""
+    path = folder / LOCK_FILE
+    if not path.is_file():
+        return ""
+    packages = escape(path.read_text(encoding="utf-8"))
+    return f"<details><summary>Packages, in the form of pip</summary><pre>{packages}</pre></details>"
 
 
 def _cell_table(cells: Sequence[CellRecord]) -> Table:

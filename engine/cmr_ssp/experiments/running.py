@@ -15,6 +15,7 @@ from cmr_ssp.events import Cancel
 from cmr_ssp.experiments.cell_work import CellWork, Execute, InTurn
 from cmr_ssp.experiments.cells import Cell, cells_of
 from cmr_ssp.experiments.data import lock_split, open_data
+from cmr_ssp.experiments.environment import write_environment
 from cmr_ssp.experiments.file import ExperimentFile
 from cmr_ssp.experiments.records import CellFolder, is_done
 from cmr_ssp.locking import holding
@@ -104,6 +105,7 @@ def run_experiment(
     _require_ours(folder)
     with holding(folder / ".lock", busy, _PATIENCE_S):
         write_text(folder / "experiment.yaml", experiment.text)
+        write_environment(folder)
         folders = with_phantoms(experiment, folder, data)
         opened = open_data(experiment.names, experiment.split.stated(), folders)
         lock_split(folder / "split.yaml", opened.split)

@@ -4,6 +4,7 @@ from cmr_ssp.jobs.bring_in import bring_in
 from cmr_ssp.jobs.budget import LabelBudget, test_subjects
 from cmr_ssp.jobs.correcting import add_correction, predict_frame
 from cmr_ssp.jobs.evaluate import Evaluation, evaluate
+from cmr_ssp.jobs.export_onnx import export_onnx
 from cmr_ssp.jobs.finetune import finetune
 from cmr_ssp.jobs.pretrain import pretrain
 from cmr_ssp.jobs.reconstruct import reconstruct
@@ -27,6 +28,7 @@ __all__ = [
     "bring_in",
     "evaluate",
     "export_model",
+    "export_onnx",
     "finetune",
     "plan_starter",
     "predict_frame",

@@ -62,7 +62,7 @@ class Upsampling(nn.ConvTranspose2d):
 
     def forward(self, images: Tensor, output_size: list[int] | None = None) -> Tensor:
         """Double the rows and columns of images of shape (batch, channel, row, column)."""
-        if images.device.type != "cpu":
+        if images.device.type != "cpu" or torch.onnx.is_in_onnx_export():
             return super().forward(images, output_size)
         batch, inputs, rows, columns = images.shape
         # Four outputs per pixel: (upper, lower) x (left, right) x channel.

@@ -110,7 +110,7 @@ def load_network(path: Path) -> SegmentationNetwork:
         If the file is not a checkpoint of a segmentation network.
     """
     network, recipe, _ = load_unet(path)
-    return SegmentationNetwork(network, _describe(recipe, CLASSES)).eval()
+    return SegmentationNetwork(network, describe(recipe)).eval()
 
 
 def load_encoder(path: Path) -> PretrainedEncoder:
@@ -125,6 +125,11 @@ def load_encoder(path: Path) -> PretrainedEncoder:
     encoder = PretrainedEncoder(_describe(checkpoint.recipe))
     transfer_weights(checkpoint.network, nn.ModuleDict({"encoder": encoder}), ("encoder",), str(path))
     return encoder.eval()
+
+
+def describe(recipe: Recipe) -> NetworkDescription:
+    """Describe the segmentation network of a recipe."""
+    return _describe(recipe, CLASSES)
 
 
 def _describe(recipe: Recipe, classes: tuple[str, ...] = ()) -> NetworkDescription:
