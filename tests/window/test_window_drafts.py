@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event as Gate
@@ -17,6 +18,7 @@ from window_helpers import Wait, idle, open_folder
 from napari_cmr_ssp.dock import dock_workbench
 from napari_cmr_ssp.jobs.job import Job
 from napari_cmr_ssp.panels import DataController
+from napari_cmr_ssp.panels.correct import drafts
 from napari_cmr_ssp.preferences import Preferences
 from napari_cmr_ssp.workbench import Workbench
 
@@ -82,6 +84,25 @@ def test_a_draft_that_waits_for_the_reader_is_written_when_the_window_closes(
     labels, exam = grow(bench), bench.session.exam
     bench.close_down()
     gate.set()
+    assert np.array_equal(drafted(bench, tmp_path, exam), labels)
+
+
+def test_a_draft_that_is_being_written_is_waited_for(
+    bench: Workbench, tmp_path: Path, wait: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(bench)
+    began, really = Gate(), drafts.write_draft
+
+    def slowly(*arguments: Any) -> None:
+        began.set()
+        time.sleep(0.5)
+        really(*arguments)
+
+    monkeypatch.setattr(drafts, "write_draft", slowly)
+    labels, exam = grow(bench), bench.session.exam
+    panel(bench).view.tick.emit()
+    wait(began.is_set)
+    panel(bench).drafts.flush()
     assert np.array_equal(drafted(bench, tmp_path, exam), labels)
 
 

@@ -81,6 +81,8 @@ class DraftKeeper:
                 self._write(followed)
             except CmrSspError as error:
                 _LOG.warning("a draft was not kept: %s", error)
+        with self._writing:  # the reader's thread may be in the middle of one, and end with the program
+            pass
 
     def _take(self, shown: ContourLayer) -> _Followed | None:
         """Take a copy of contours to write, if they changed since the last one."""
