@@ -88,11 +88,20 @@ def running_scheduler(address: str, *, insecure: bool = False) -> Iterator[Clien
         )
         raise OutputError.of(address, what, "Use tls:// with certificates, or --insecure.")
     try:
-        with Client(address, timeout=_CONNECT_S, set_as_default=False) as client:
-            yield client
+        client = Client(address, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError, RuntimeError) as error:
         what = f"cannot be reached as a scheduler of dask ({error})"
         raise OutputError.of(address, what, "Start it, and check address and certificates.") from error
+    with client:
+        yield client
+
+
+def why_lost(future: Any) -> str:
+    """Describe why a future of dask has no result."""
+    if future.status != "error":
+        return "lost its worker (the scheduler gave it up)"
+    error = future.exception()
+    return f"lost its worker ({type(error).__name__}: {error})"
 
 
 def is_safe(address: str) -> bool:

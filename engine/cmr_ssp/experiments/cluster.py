@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
-from cmr_ssp.cluster import StopFile
+from cmr_ssp.cluster import StopFile, why_lost
 from cmr_ssp.errors import Problem
 from cmr_ssp.events import Cancel, Event, UpdateFinished
 from cmr_ssp.experiments.cell_work import CellWork, OnCellEnd
@@ -125,6 +125,5 @@ def _problems(cell: Cell, future: Any) -> tuple[Problem, ...]:
     if future.status == "finished":
         found: tuple[Problem, ...] = future.result()
         return found
-    why = future.exception() if future.status == "error" else "the scheduler gave it up"
     remedy = "Run the experiment again: it goes on from the last checkpoint."
-    return (Problem(cell.id, f"lost its worker ({type(why).__name__}: {why})", remedy),)
+    return (Problem(cell.id, why_lost(future), remedy),)

@@ -10,20 +10,12 @@ from pathlib import Path
 import torch
 
 from cmr_ssp.atomic import replacing
-from cmr_ssp.errors import OutputError, RunError
+from cmr_ssp.errors import OutputError
 from cmr_ssp.events import OnEvent, ignore_events
-from cmr_ssp.jobs.notices import report_problems
+from cmr_ssp.jobs.share import load_to_share
 from cmr_ssp.networks import fold_norms
-from cmr_ssp.prediction.segmenter import load_unet
 from cmr_ssp.prediction.trained import SegmentationNetwork, describe
-from cmr_ssp.runs import (
-    CheckpointName,
-    Run,
-    choose_checkpoint,
-    file_digest,
-    read_checkpoint_header,
-    use_problems,
-)
+from cmr_ssp.runs import CheckpointName, Run, file_digest
 from cmr_ssp.runs.card import INTENDED_USE
 
 INSTALL = 'pip install "cmr-ssp[onnx]"'
@@ -62,12 +54,7 @@ def export_onnx(
     if find_spec("onnx") is None:
         what = "writing ONNX needs the package onnx, which is not installed"
         raise OutputError.of(file, what, f"Install it with: {INSTALL}")
-    chosen = choose_checkpoint(run, checkpoint)
-    problems = use_problems(chosen.path, read_checkpoint_header(chosen.path))
-    if problems:
-        raise RunError(*problems)
-    unet, recipe, trained = load_unet(chosen.path)
-    report_problems((*chosen.problems, *trained.problems), on_event)
+    path, unet, recipe, _ = load_to_share(run, checkpoint, on_event)
     about = describe(recipe)
     network = SegmentationNetwork(fold_norms(unet), about).eval()
     metadata = {
@@ -77,7 +64,7 @@ def export_onnx(
         "crop_px": str(about.crop_px),
         "centre": about.centre,
         "divisor": str(about.divisor),
-        "checkpoint": file_digest(chosen.path),
+        "checkpoint": file_digest(path),
         "intended_use": INTENDED_USE,
     }
     with replacing(file) as temporary:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from cmr_ssp.cluster import StopFile, running_scheduler
+from cmr_ssp.cluster import StopFile, running_scheduler, why_lost
 from cmr_ssp.errors import CmrSspError, Problem, RunError
 from cmr_ssp.events import (
     Cancel,
@@ -128,9 +128,7 @@ def _result(future: Any, run: Run) -> tuple[Outcome, tuple[Problem, ...]]:
     if future.status == "finished":
         outcome, problems = future.result()
         return Outcome(outcome), problems
-    why = future.exception() if future.status == "error" else "the scheduler gave it up"
-    what = f"lost its worker ({type(why).__name__}: {why})"
-    return Outcome.FAILED, RunError.of(run.folder, what, "Resume the run.").problems
+    return Outcome.FAILED, RunError.of(run.folder, why_lost(future), "Resume the run.").problems
 
 
 def _train(

@@ -13,8 +13,9 @@ from cmr_ssp.errors import RunError
 from cmr_ssp.evaluation import SubjectRole
 from cmr_ssp.events import OnEvent, ignore_events
 from cmr_ssp.jobs.notices import report_problems
+from cmr_ssp.networks import UNet
 from cmr_ssp.prediction.segmenter import load_unet
-from cmr_ssp.recipes import recipe_yaml
+from cmr_ssp.recipes import SegmentationRecipe, recipe_yaml
 from cmr_ssp.runs import (
     Card,
     CheckpointName,
@@ -35,7 +36,7 @@ from cmr_ssp.runs import (
 from cmr_ssp.runs.card import Acquired, TestScores, Training, parse_card
 from cmr_ssp.runs.hub import require_new_folder, write_hub_folder
 from cmr_ssp.runs.parcels import CARD, WEIGHTS
-from cmr_ssp.weights import save_checkpoint
+from cmr_ssp.weights import Checkpoint, save_checkpoint
 
 Layout = Literal["zip", "hub"]
 _KEPT = ("update", "best", "best_validated")
@@ -80,13 +81,8 @@ def export_model(
     """
     (require_place if layout == "zip" else require_new_folder)(file)
     run.split()  # raises if it is not a run
-    chosen = choose_checkpoint(run, checkpoint)
-    problems = use_problems(chosen.path, read_checkpoint_header(chosen.path))
-    if problems:
-        raise RunError(*problems)
-    _, recipe, trained = load_unet(chosen.path)
-    report_problems((*chosen.problems, *trained.problems), on_event)
-    provenance = _shared(run, chosen.path, trained.provenance, data_licence)
+    path, _, recipe, trained = load_to_share(run, checkpoint, on_event)
+    provenance = _shared(run, path, trained.provenance, data_licence)
     with tempfile.TemporaryDirectory(prefix="cmr-ssp-") as made:
         staged = Run(Path(made))
         tally = {name: trained.tally[name] for name in _KEPT if name in trained.tally}
@@ -103,6 +99,25 @@ def export_model(
         else:
             write_hub_folder(file, files, card)
     return card
+
+
+def load_to_share(
+    run: Run, checkpoint: CheckpointName, on_event: OnEvent
+) -> tuple[Path, UNet, SegmentationRecipe, Checkpoint]:
+    """Load the network of a run that may be passed on, with the path of its checkpoint; report warnings.
+
+    Raises
+    ------
+    CmrSspError
+        If the run does not segment patients' exams, or is damaged.
+    """
+    chosen = choose_checkpoint(run, checkpoint)
+    problems = use_problems(chosen.path, read_checkpoint_header(chosen.path))
+    if problems:
+        raise RunError(*problems)
+    network, recipe, trained = load_unet(chosen.path)
+    report_problems((*chosen.problems, *trained.problems), on_event)
+    return chosen.path, network, recipe, trained
 
 
 def _card(run: Run, checkpoint: CheckpointName, staged: Run, origin: str) -> Card:
